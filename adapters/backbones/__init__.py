@@ -1,0 +1,1 @@
+"""Layer tables, the one builder, and published weights."""

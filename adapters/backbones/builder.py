@@ -1,0 +1,141 @@
+"""The one builder: a layer table becomes a pure function of (weights, image)."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from adapters.backbones.table import LayerTable, Row
+from adapters.layers.activations import activate
+from adapters.layers.convolution import Convolution
+from adapters.layers.depthwise import Depthwise
+from adapters.layers.norm import Mode, Normalise
+from adapters.layers.pointwise import Pointwise
+from adapters.layers.squeeze_excite import SqueezeExcite
+
+Weights = Mapping[str, Mapping[str, jax.Array]]
+Shapes = dict[str, dict[str, tuple[int, ...]]]
+
+
+class Outputs(NamedTuple):
+    """What a backbone makes of one image.
+
+    Attributes:
+      features: [C], the tail averaged over the image.
+      endpoints: block name to its output [H', W', C'].
+      moments: norm path to {"mean", "var"}, each [T, C]; empty in `frozen` mode.
+    """
+
+    features: jax.Array
+    endpoints: dict[str, jax.Array]
+    moments: Weights
+
+
+class Backbone(NamedTuple):
+    """A network without its weights.
+
+    Attributes:
+      table: the rows it was built from.
+      init: (key) -> random weights.
+      apply: (weights, image [H, W, 3], mode, membership, axis_names) -> Outputs; the last three
+        default to frozen norms. Written for one image: map it over examples with `jax.vmap`.
+    """
+
+    table: LayerTable
+    init: Callable[[jax.Array], Weights]
+    apply: Callable[..., Outputs]
+
+
+def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Backbone:
+    """Builds the network of `table` under a checkpoint's conventions.
+
+    Args:
+      table: rows from the image to the pooled features.
+      padding: "same" or "symmetric", see `layers.padding`.
+      epsilon: of every norm.
+
+    >>> backbone = build(table)
+    >>> outputs = jax.vmap(backbone.apply, (None, 0))(weights, images)  # doctest: +SKIP
+    """
+
+    def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:
+        endpoints, x = {}, image
+        for name, row in table.named_rows():
+            x = endpoints[name] = _block(name, row, padding, x, norm)
+        return jnp.mean(x, axis=(0, 1)), endpoints
+
+    transformed = hk.transform_with_state(network)
+
+    def init(key: jax.Array) -> Weights:
+        image = jnp.zeros((32, 32, 3), jnp.float32)
+        return transformed.init(key, image, Normalise(epsilon))[0]
+
+    def apply(
+        weights: Weights,
+        image: jax.Array,
+        mode: Mode = "frozen",
+        membership: jax.Array | None = None,
+        axis_names: tuple[str, ...] = (),
+    ) -> Outputs:
+        norm = Normalise(epsilon, mode, membership, axis_names)
+        (features, endpoints), moments = transformed.apply(weights, {}, None, image, norm)
+        return Outputs(features, endpoints, moments)
+
+    return Backbone(table, init, apply)
+
+
+def expected_shapes(table: LayerTable) -> Shapes:
+    """Shape of every leaf of the table's weights, norm statistics included."""
+    shapes = jax.eval_shape(build(table).init, jax.random.key(0))
+    return {
+        path: {name: leaf.shape for name, leaf in leaves.items()} for path, leaves in shapes.items()
+    }
+
+
+def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = False) -> int:
+    """Weights of the extractor, plus a head of `classes` when asked.
+
+    Args:
+      classes: width of a fully connected head with bias; 0 counts the extractor alone.
+      statistics: whether norm means and variances count (Keras counts them, PyTorch does not).
+    """
+    leaves = (
+        math.prod(shape)
+        for module in expected_shapes(table).values()
+        for name, shape in module.items()
+        if statistics or name not in ("mean", "var")
+    )
+    return sum(leaves) + (table.features + 1) * classes
+
+
+def _block(name: str, row: Row, padding: str, x: jax.Array, norm: Normalise) -> jax.Array:
+    if row.operation == "convolution":
+        if row.kernel == 1 and row.stride == 1:
+            y = Pointwise(row.outputs, name=name)(x, norm)
+        else:
+            y = Convolution(row.outputs, row.kernel, row.stride, padding, name=name)(x, norm)
+        return activate(row.activation, y)
+    return InvertedResidual(row, padding, name=name)(x, norm)
+
+
+class InvertedResidual(hk.Module):
+    """Expand, depthwise, squeeze-excite, project: arXiv 1801.04381, Figure 3; leaves in parts."""
+
+    def __init__(self, row: Row, padding: str, *, name: str):
+        super().__init__(name=name)
+        self._row, self._padding = row, padding
+
+    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+        """Maps [H, W, inputs] to [H', W', outputs]."""
+        row, y = self._row, x
+        if row.operation == "inverted_residual":
+            y = activate(row.activation, Pointwise(row.expanded, name="expand")(y, norm))
+        y = Depthwise(row.kernel, row.stride, self._padding, name="depthwise")(y, norm)
+        y = activate(row.activation, y)
+        if row.squeezed:
+            y = SqueezeExcite(row.squeezed, jax.nn.hard_sigmoid)(y)
+        y = Pointwise(row.outputs, name="project")(y, norm)
+        return x + y if row.residual else y

@@ -1,0 +1,119 @@
+"""Converted weights with all that must travel with them, and the one file they are kept in."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from adapters import errors, files
+from adapters.backbones.fingerprint import fingerprint
+
+Weights = Mapping[str, Mapping[str, np.ndarray]]
+
+_KEY = "modelpatch_checkpoint_1"  # the number changes with names or layouts
+_HEAD = "head"
+
+
+class CheckpointError(errors.ModelPatchError):
+    """A checkpoint file is damaged, or is not a checkpoint of ours."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A published backbone in this project's names and layouts.
+
+    Attributes:
+      table: the layer table's name.
+      weights: float32, norm statistics included.
+      head: the original classifier `{"w": [features, classes], "b": [classes]}`, if there is one.
+      padding, epsilon, mean, std: see `conventions.Conventions`.
+      label_offset: 1 when the published head's class 0 was "background" (removed here), else 0.
+      source: where the weights came from, for people.
+      licence: as that source states it.
+    """
+
+    table: str
+    weights: Weights
+    head: Mapping[str, np.ndarray] | None
+    padding: str
+    epsilon: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    label_offset: int
+    source: str
+    licence: str
+
+
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Writes one safetensors file: equal checkpoints give equal bytes. Raises OSError."""
+    modules = dict(checkpoint.weights)
+    if checkpoint.head is not None:
+        modules[_HEAD] = checkpoint.head
+    about = {
+        field.name: getattr(checkpoint, field.name)
+        for field in dataclasses.fields(checkpoint)
+        if field.name not in ("weights", "head")
+    }
+    described = _canonical({"about": about, "digest": _digest(about, modules)})
+    tensors = {
+        f"{module}/{name}": np.ascontiguousarray(leaf)
+        for module, leaves in modules.items()
+        for name, leaf in leaves.items()
+    }
+    # One metadata key: safetensors writes several in random order.
+    files.write_bytes(path, safetensors.numpy.save(tensors, metadata={_KEY: described}))
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Reads what `write_checkpoint` wrote, and checks all of it against its digest.
+
+    Raises CheckpointError when the file is damaged or is something else, OSError when it cannot be
+    opened.
+    """
+    data = pathlib.Path(path).read_bytes()
+    described = stored_description(data)
+    if described is None:
+        raise CheckpointError(f"{path} is not a checkpoint written by this version of modelpatch.")
+    modules: dict[str, dict[str, np.ndarray]] = {}
+    try:
+        for key, leaf in safetensors.numpy.load(data).items():
+            module, name = key.rsplit("/", 1)
+            modules.setdefault(module, {})[name] = leaf
+        content = json.loads(described)
+        about, stored = content["about"], content["digest"]
+        intact = _digest(about, modules) == stored
+        head = modules.pop(_HEAD, None)
+        about["mean"], about["std"] = tuple(about["mean"]), tuple(about["std"])
+        checkpoint = Checkpoint(weights=modules, head=head, **about)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: it is damaged and cannot be read ({error}).") from error
+    if not intact:
+        raise CheckpointError(f"{path} is damaged: its content does not match its digest.")
+    return checkpoint
+
+
+def stored_description(data: bytes) -> str | None:
+    """The description inside a safetensors file, or None when it is not a checkpoint of ours.
+
+    Raises CheckpointError when `data` is no intact safetensors file at all.
+    """
+    try:
+        safetensors.deserialize(data)
+        length = int.from_bytes(data[:8], "little")
+        return json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(_KEY)
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(f"the safetensors file is damaged: {error}.") from error
+
+
+def _digest(about: Mapping[str, object], modules: Weights) -> str:
+    return hashlib.sha256(f"{_canonical(about)}{fingerprint(modules)}".encode()).hexdigest()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

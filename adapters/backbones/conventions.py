@@ -1,0 +1,28 @@
+"""What a checkpoint's tensors do not say: padding, epsilon, pixel scaling."""
+
+from typing import NamedTuple
+
+
+class Conventions(NamedTuple):
+    """How a checkpoint's network was trained to be run.
+
+    Attributes:
+      padding: "same" (TensorFlow) or "symmetric" (PyTorch), see `layers.padding`.
+      epsilon: of every norm.
+      mean, std: of RGB pixels in 0..255; the network's input is (pixel - mean) / std.
+    """
+
+    padding: str
+    epsilon: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+KERAS = Conventions("same", 1e-3, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+"""Keras's MobileNetV2, and timm's `tf_` networks: pixels from -1 to 1."""
+
+TORCH = Conventions("symmetric", 1e-5, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+"""torchvision, and timm's networks trained in PyTorch: ImageNet's mean and deviation."""
+
+TENSORFLOW_LITE = Conventions("same", 1e-3, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
+"""EfficientNet-Lite as released in tensorflow/tpu."""

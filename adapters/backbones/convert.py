@@ -1,0 +1,193 @@
+"""From a published checkpoint's tensors to ours: strict both ways, nothing guessed."""
+
+import io
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from adapters import archives, errors
+from adapters.backbones.builder import expected_shapes
+from adapters.backbones.checkpoint import Checkpoint, read_checkpoint, stored_description
+from adapters.backbones.conventions import Conventions
+from adapters.backbones.keras_file import read_keras_file
+from adapters.backbones.naming import NAMINGS, Naming
+from adapters.backbones.table import LayerTable
+from adapters.backbones.torch_file import read_torch_file
+
+
+class ConversionError(errors.ModelPatchError):
+    """A checkpoint's tensors are not those of the layer table: `faults` names every one."""
+
+    def __init__(self, message: str, faults: Sequence[str] = ()):
+        shown = [f"\n  {fault}" for fault in faults[:_SHOWN]]
+        rest = [f"\n  and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+        super().__init__("".join([message, *shown, *rest]))
+        self.faults = tuple(faults)
+
+
+_SHOWN = 20
+
+
+class ConventionsNeededError(errors.ModelPatchError):
+    """A checkpoint's tensors do not tell its padding, epsilon and pixel scaling."""
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    table: LayerTable,
+    conventions: Conventions | None = None,
+    licence: str = "not stated",
+) -> Checkpoint:
+    """Reads a checkpoint file of any known format and naming.
+
+    Formats, told apart by content: our own, safetensors, PyTorch state dicts, Keras `.h5`,
+    `.weights.h5` and `.keras`. Namings: Keras and torchvision (MobileNetV2), timm and
+    efficientnet-pytorch (MobileNetV2 and EfficientNet-Lite).
+
+    Args:
+      path: the file; nothing in it is ever run.
+      table: the backbone it must be, width included.
+      conventions: needed where the naming does not imply them (timm's Lite0 exists with `TORCH`
+        and, as `tf_efficientnet_lite0`, with `KERAS` conventions).
+      licence: kept with the weights.
+
+    Raises ConversionError, ConventionsNeededError, CheckpointError, TorchFileError, PickleError,
+    KerasFileError, ArchiveError; OSError when the file cannot be opened.
+    """
+    source = pathlib.Path(path)
+    data = source.read_bytes()
+    if not _is_safetensors(data) or stored_description(data) is None:
+        return convert(read_tensors(data), table, conventions, source.name, licence)
+    checkpoint = read_checkpoint(source)
+    if checkpoint.table != table.name:
+        raise ConversionError(f"{source} holds {checkpoint.table}, but {table.name} was asked for.")
+    return checkpoint
+
+
+def convert(
+    tensors: Mapping[str, np.ndarray],
+    table: LayerTable,
+    conventions: Conventions | None,
+    source: str,
+    licence: str,
+) -> Checkpoint:
+    """Renames and lays out `tensors`; every one must be used and every leaf be filled.
+
+    Raises ConversionError, whose `faults` are all that is missing, not expected, of a wrong
+    shape or not finite; ConventionsNeededError.
+    """
+    naming = _naming(tensors, table)
+    conventions = conventions or _implied(naming, table)
+    shapes = expected_shapes(table)
+    places = naming.places(table)
+    head = _head(naming, table, tensors)
+    theirs = {name: naming.shape(path, shapes[path][leaf]) for name, (path, leaf) in places.items()}
+    _check(tensors, theirs | head, naming, table)
+    weights: dict[str, dict[str, np.ndarray]] = {path: {} for path in shapes}
+    for name, (path, leaf) in places.items():
+        weights[path][leaf] = naming.array(tensors[name], shapes[path][leaf])
+    return Checkpoint(
+        table=table.name,
+        weights=weights,
+        head=_converted_head(naming, tensors) if head else None,
+        padding=conventions.padding,
+        epsilon=conventions.epsilon,
+        mean=conventions.mean,
+        std=conventions.std,
+        label_offset=0,
+        source=source,
+        licence=licence,
+    )
+
+
+def read_tensors(data: bytes) -> Mapping[str, np.ndarray]:
+    """Reads the tensors of a file by their published names; its format is told by content."""
+    if _is_safetensors(data):
+        try:
+            return safetensors.numpy.load(data)
+        except KeyError as error:  # a dtype that NumPy has not
+            raise ConversionError(
+                f"the safetensors file holds {error} values: convert them to float32 first."
+            ) from error
+        except (safetensors.SafetensorError, ValueError) as error:
+            raise ConversionError(f"the safetensors file is damaged: {error}.") from error
+    if data.startswith(b"\x89HDF\r\n\x1a\n") or _is_keras_zip(data):
+        return read_keras_file(data)
+    return read_torch_file(data)
+
+
+def _is_safetensors(data: bytes) -> bool:
+    return data[8:9] == b"{"
+
+
+def _is_keras_zip(data: bytes) -> bool:
+    if not data.startswith(b"PK"):
+        return False
+    members = archives.iterate_members(io.BytesIO(data), "config.json", "config.json")
+    return any(name == "config.json" for name, _ in members)
+
+
+def _naming(tensors: Mapping[str, np.ndarray], table: LayerTable) -> Naming:
+    """The naming that has the stem's kernel."""
+    for naming in NAMINGS:
+        if next(iter(naming.places(table))) in tensors:
+            return naming
+    raise ConversionError(
+        f"the tensors are named like none of {', '.join(naming.name for naming in NAMINGS)}; "
+        f"they begin with {', '.join(list(tensors)[:3]) or 'nothing'}."
+    )
+
+
+def _implied(naming: Naming, table: LayerTable) -> Conventions:
+    for prefix, conventions in naming.conventions.items():
+        if table.name.startswith(prefix):
+            return conventions
+    raise ConventionsNeededError(
+        f"{naming.name}'s names for {table.name} do not tell how it was trained: pass conventions= "
+        "(padding, epsilon, mean and std; see backbones/conventions.py)."
+    )
+
+
+def _head(
+    naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray]
+) -> dict[str, tuple[int, ...]]:
+    """Expected shapes of the head's tensors; empty when the file has none of them."""
+    kernel, bias = naming.head
+    if kernel not in tensors and bias not in tensors:
+        return {}
+    classes = tensors[bias].size if bias in tensors else 0
+    shape = (classes, table.features) if naming.torch else (table.features, classes)
+    return {kernel: shape, bias: (classes,)}
+
+
+def _converted_head(naming: Naming, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    kernel, bias = (np.asarray(tensors[name], np.float32) for name in naming.head)
+    return {"w": np.ascontiguousarray(kernel.T if naming.torch else kernel), "b": bias}
+
+
+def _check(
+    tensors: Mapping[str, np.ndarray],
+    expected: Mapping[str, tuple[int, ...]],
+    naming: Naming,
+    table: LayerTable,
+) -> None:
+    # PyTorch counts steps beside its averages; frozen statistics have no use for the count.
+    found = {name for name in tensors if not name.endswith(".num_batches_tracked")}
+    faults = [f"missing {name} {list(expected[name])}" for name in expected if name not in found]
+    faults += [f"not expected: {n} {list(tensors[n].shape)}" for n in sorted(found - set(expected))]
+    for name in (name for name in expected if name in found):
+        tensor, shape = tensors[name], expected[name]
+        if tensor.shape != shape:
+            faults.append(f"{name} has shape {list(tensor.shape)}, expected {list(shape)}")
+        elif tensor.dtype.kind != "f" or not np.isfinite(tensor).all():
+            faults.append(f"{name} ({tensor.dtype}) has values that are no finite floats")
+    if faults:
+        raise ConversionError(
+            f"the tensors, named as {naming.name} does, are not {table.name}'s "
+            f"({len(faults)} faults; is it another width?):",
+            faults,
+        )

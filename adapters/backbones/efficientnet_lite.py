@@ -1,0 +1,32 @@
+"""EfficientNet-Lite0: Tan and Le, arXiv 1905.11946, Table 1, as tensorflow/tpu made it for phones.
+
+MobileNetV2's family: inverted residuals with ReLU6 and no squeeze-excite.
+"""
+
+from adapters.backbones.table import LayerTable, Row, Stage, inverted_residuals
+
+STAGES = (
+    Stage(expansion=1, outputs=16, repeats=1, stride=1),
+    Stage(expansion=6, outputs=24, repeats=2, stride=2),
+    Stage(expansion=6, outputs=40, repeats=2, stride=2, kernel=5),
+    Stage(expansion=6, outputs=80, repeats=3, stride=2),
+    Stage(expansion=6, outputs=112, repeats=3, stride=1, kernel=5),
+    Stage(expansion=6, outputs=192, repeats=4, stride=2, kernel=5),
+    Stage(expansion=6, outputs=320, repeats=1, stride=1),
+)
+
+
+def efficientnet_lite0() -> LayerTable:
+    """The table; 4,652,008 trainable parameters with a 1000-way head.
+
+    >>> len(efficientnet_lite0().rows)
+    18
+    """
+    return LayerTable(
+        "efficientnet_lite0",
+        (
+            Row("convolution", 3, 3, 0, 32, "relu6", 2),
+            *inverted_residuals(32, STAGES, "relu6"),
+            Row("convolution", 320, 1, 0, 1280, "relu6", 1),
+        ),
+    )

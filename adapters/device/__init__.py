@@ -1,0 +1,1 @@
+"""Getting a patched backbone ready for a device."""

@@ -1,0 +1,41 @@
+"""Folding: norms multiplied into the convolutions before them, for no cost at run time."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+
+def fold_norms(
+    weights: Mapping[str, Mapping[str, Array]], epsilon: float
+) -> dict[str, dict[str, Array]]:
+    """The same function with every norm reduced to its offset.
+
+    For a convolution whose output channels are its kernel's last axis, and the norm under it,
+    w * g and an offset of b compute norm(x @ w), with g = scale / sqrt(var + epsilon) and
+    b = offset - mean * g. What is left of the norm is the identity: scale 1, mean 0, and var
+    1 - epsilon. Works in float64, so that only the result is rounded.
+
+    Args:
+      weights: {module path: {leaf: array}}; a norm stands under its convolution.
+      epsilon: of the norms.
+    """
+    folded = {path: dict(leaves) for path, leaves in weights.items()}
+    for path, leaves in weights.items():
+        if not path.endswith("/norm"):
+            continue
+        norm = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
+        gain = norm["scale"] / np.sqrt(norm["var"] + epsilon)
+        convolution = path.removesuffix("/norm")
+        kernel = np.asarray(weights[convolution]["w"], np.float64) * gain
+        folded[convolution]["w"] = kernel.astype(np.float32)
+        one = np.ones_like(leaves["scale"])
+        folded[path] = {
+            "scale": one,
+            "offset": (norm["offset"] - norm["mean"] * gain).astype(np.float32),
+            "mean": np.zeros_like(one),
+            "var": (one - np.float32(epsilon)).astype(np.float32),
+        }
+    return folded

@@ -1,0 +1,30 @@
+"""The root of every error this project raises on purpose, and the one for a name nobody knows."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ModelPatchError(Exception):
+    """Bad input, said in words: what was wrong, where, and what to do about it.
+
+    `launch/` prints these without a stack trace; anything else is a defect of ours.
+    """
+
+
+class UnknownNameError(ModelPatchError):
+    """A task, patch, backbone or suite was asked for by a name that is not registered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]):
+        choices = sorted(known)
+        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        parts = [f"no {kind} is called {name!r}.", hint, f"Known: {', '.join(choices)}."]
+        super().__init__(" ".join(filter(None, parts)))
+        self.kind, self.name, self.near = kind, name, near
+
+
+class DuplicateNameError(ModelPatchError):
+    """Two things of one kind claim the same name."""
+
+    def __init__(self, kind: str, name: str):
+        super().__init__(f"a {kind} called {name!r} is registered already; choose another name.")

@@ -1,0 +1,76 @@
+"""Files that are whole or absent: write aside, fsync, rename. And where the cache lies."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+
+def cache_directory() -> pathlib.Path:
+    """The folder that carriers, converted weights, images and compiled programs are kept in.
+
+    `MODELPATCH_CACHE` moves it; otherwise it is `modelpatch` in the user's cache folder
+    (`XDG_CACHE_HOME`, or `~/.cache`). It may be deleted at any time.
+    """
+    chosen = os.environ.get("MODELPATCH_CACHE")
+    if chosen:
+        return pathlib.Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(base).expanduser() / "modelpatch"
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Puts `data` at `path` so that a reader sees the old file or the new one, never a part.
+
+    The bytes are on the disk, and the name in its folder, when this returns. Raises OSError (a
+    full disk, say) with `path` as it was and nothing left beside it.
+    """
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)
+        os.replace(aside, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(aside)
+        raise
+    sync_directory(target.parent)
+
+
+@contextlib.contextmanager
+def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives a folder beside `path` to fill; it becomes `path` only when the block ends well.
+
+    When another process published `path` meanwhile, its folder stays and ours is dropped: both were
+    made from the same pinned input.
+    """
+    target = pathlib.Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield aside
+        os.chmod(aside, 0o755)
+        try:
+            os.rename(aside, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+        sync_directory(target.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sync_directory(path: pathlib.Path) -> None:
+    """Makes renames inside the folder `path` survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

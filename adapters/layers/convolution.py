@@ -1,0 +1,40 @@
+"""Full convolution, for stems."""
+
+import haiku as hk
+import jax
+from jax import lax
+
+from adapters.layers import padding as padding_lib
+from adapters.layers.norm import Normalise, normalise
+
+
+class Convolution(hk.Module):
+    """k x k convolution and its norm; leaf `w` [k, k, in, out]."""
+
+    def __init__(self, outputs: int, kernel: int, stride: int, padding: str, *, name: str):
+        super().__init__(name=name)
+        self._outputs, self._kernel = outputs, kernel
+        self._stride, self._padding = stride, padding
+
+    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+        """Maps [H, W, in] to [H', W', out]."""
+        shape = (self._kernel, self._kernel, x.shape[-1], self._outputs)
+        init = hk.initializers.RandomNormal((2 / (self._kernel**2 * self._outputs)) ** 0.5)
+        w = hk.get_parameter("w", shape, x.dtype, init)
+        return normalise(convolution(x, w, self._stride, self._padding), norm)
+
+
+def convolution(
+    x: jax.Array, w: jax.Array, stride: int = 1, padding: str = "same", dilation: int = 1
+) -> jax.Array:
+    """Convolves x [H, W, in] with w [k, k, in, out]; returns [H', W', out]."""
+    pads = padding_lib.explicit(padding, x.shape[:2], w.shape[0], stride, dilation)
+    y = lax.conv_general_dilated(
+        x[None],
+        w,
+        (stride, stride),
+        pads,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return y[0]

@@ -1,0 +1,101 @@
+"""Batch normalisation with named modes, for one image of one task.
+
+Ioffe and Szegedy, arXiv 1502.03167: y = scale * (x - mean) / sqrt(var + epsilon) + offset.
+Modes, while training (inference is always `frozen`: the statistics among the weights):
+
+  frozen  the statistics among the weights, as they are.
+  batch   the moments of all pixels of this task's images in the batch; gradients flow through them.
+  ema     the statistics among the weights, which the trainer moves towards those moments; no
+          gradient flows through them.
+
+In `batch` and `ema` each norm leaves the moments, biased as TensorFlow's, as Haiku state
+`{path: {"mean", "var"}}`, one row a task: tasks of one batch never mix.
+"""
+
+import dataclasses
+from typing import Literal
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from adapters.errors import UnknownNameError
+
+Mode = Literal["frozen", "batch", "ema"]
+
+MODES: tuple[Mode, ...] = ("frozen", "batch", "ema")
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalise:
+    """How every norm of one forward pass behaves.
+
+    Attributes:
+      epsilon: added to the variance; a property of the checkpoint.
+      mode: see the module's docstring.
+      membership: [T], 1 at the task this image belongs to and 0 elsewhere; all 0 for an image that
+        must not count. Only in `batch` and `ema`.
+      axis_names: the mapped axes over which a batch's moments are taken.
+    """
+
+    epsilon: float
+    mode: Mode = "frozen"
+    membership: jax.Array | None = None
+    axis_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UnknownNameError("norm mode", self.mode, MODES)
+
+
+def normalise(x: jax.Array, how: Normalise) -> jax.Array:
+    """Normalises [H, W, C] as a layer of its own, called `norm`, inside the calling layer."""
+    return Norm(name="norm")(x, how)
+
+
+class Norm(hk.Module):
+    """Leaves `scale`, `offset`, `mean`, `var`, each [C]."""
+
+    def __call__(self, x: jax.Array, how: Normalise) -> jax.Array:
+        """Maps [H, W, C] to the same shape."""
+        shape = x.shape[-1:]
+        scale = hk.get_parameter("scale", shape, x.dtype, jnp.ones)
+        offset = hk.get_parameter("offset", shape, x.dtype, jnp.zeros)
+        mean = hk.get_parameter("mean", shape, x.dtype, jnp.zeros)
+        var = hk.get_parameter("var", shape, x.dtype, jnp.ones)
+        if how.mode != "frozen":
+            moments = task_moments(x, how)
+            hk.set_state("mean", moments[0])
+            hk.set_state("var", moments[1])
+            if how.mode == "batch":
+                mean, var = (_own_row(rows, how) for rows in moments)
+            else:
+                mean, var = lax.stop_gradient(mean), lax.stop_gradient(var)
+        gain = scale * lax.rsqrt(var + jnp.asarray(how.epsilon, x.dtype))
+        return x * gain[None, None] + (offset - mean * gain)[None, None]
+
+
+def task_moments(x: jax.Array, how: Normalise) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance per task, each [T, C], over the batch's mapped axes.
+
+    A task absent from the batch has zeros; two passes, so that a large mean costs no precision.
+    """
+    membership = how.membership
+    assert membership is not None, "modes other than frozen need the task of each image"
+    pixels = jnp.asarray(x.shape[0] * x.shape[1], x.dtype)
+    count = lax.psum(membership, how.axis_names) * pixels
+    count = jnp.maximum(count, jnp.ones_like(count))[:, None]
+
+    def average(values: jax.Array) -> jax.Array:
+        total = jnp.sum(values, axis=(0, 1))
+        return lax.psum(membership[:, None] * total[None], how.axis_names) / count
+
+    mean = average(x)
+    centred = x - _own_row(mean, how)[None, None]
+    return mean, average(centred * centred)
+
+
+def _own_row(rows: jax.Array, how: Normalise) -> jax.Array:
+    assert how.membership is not None
+    return how.membership @ rows

@@ -1,0 +1,27 @@
+"""1x1 convolution: one matrix product over all pixels."""
+
+import haiku as hk
+import jax
+from jax import lax
+
+from adapters.layers.norm import Normalise, normalise
+
+
+class Pointwise(hk.Module):
+    """1x1 convolution and its norm; leaf `w` [in, out]."""
+
+    def __init__(self, outputs: int, *, name: str):
+        super().__init__(name=name)
+        self._outputs = outputs
+
+    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+        """Maps [H, W, in] to [H, W, out]."""
+        inputs = x.shape[-1]
+        init = hk.initializers.RandomNormal((2 / self._outputs) ** 0.5)
+        w = hk.get_parameter("w", (inputs, self._outputs), x.dtype, init)
+        return normalise(pointwise(x, w), norm)
+
+
+def pointwise(x: jax.Array, w: jax.Array) -> jax.Array:
+    """Multiplies each pixel of x [H, W, in] by w [in, out]."""
+    return lax.dot_general(x, w, (((2,), (0,)), ((), ())))

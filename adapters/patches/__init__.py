@@ -1,0 +1,1 @@
+"""The patch contract and one file per patch family."""

@@ -1,0 +1,97 @@
+"""Patches made of patches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from adapters.patches.contract import (
+    Context,
+    LeafEdits,
+    Patch,
+    PatchParams,
+    Predicate,
+    Weights,
+)
+from adapters.patches.replacement import leaves_where, with_leaves
+
+
+def chain(*patches: Patch) -> Patch:
+    """Applies `patches` in order, each to the weights that the one before it made.
+
+    >>> patch = chain(scale_bias(), depthwise())  # doctest: +SKIP
+    """
+
+    def each(params: PatchParams) -> list[tuple[Patch, PatchParams]]:
+        own = map(PatchParams, params.trained, params.measured)
+        return list(zip(patches, own, strict=True))
+
+    def init(key: jax.Array, weights: Weights) -> PatchParams:
+        keys = jax.random.split(key, max(len(patches), 1))
+        # Each patch must see what the earlier ones left: the same as the shared weights in value,
+        # since every patch starts as the identity, but with their optional leaves.
+        parts = []
+        for patch, own_key in zip(patches, keys, strict=False):
+            parts.append(patch.init(own_key, weights))
+            weights = patch.apply(weights, parts[-1], {})
+        return PatchParams(tuple(p.trained for p in parts), tuple(p.measured for p in parts))
+
+    def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
+        for patch, own in each(params):
+            weights = patch.apply(weights, own, context)
+        return weights
+
+    def extend(key: jax.Array, weights: Weights) -> Weights:
+        for index, patch in enumerate(patches):
+            weights = patch.extend(jax.random.fold_in(key, index), weights)
+        return weights
+
+    def prepare(
+        weights: Weights, params: PatchParams, image: jax.Array, context: Context
+    ) -> Context:
+        for patch, own in each(params):
+            context = patch.prepare(weights, own, image, context)
+        return context
+
+    def penalty(params: PatchParams, context: Context) -> Any:
+        return sum((patch.penalty(own, context) for patch, own in each(params)), 0.0)
+
+    def cost(params: PatchParams) -> Mapping[str, Any]:
+        total: dict[str, Any] = {}
+        for patch, own in each(params):
+            # A later patch's edit of a leaf takes the place of an earlier one's in the file.
+            total.update(patch.cost(own))
+        return total
+
+    def pack(params: PatchParams) -> LeafEdits:
+        return merge_edits([patch.pack(own) for patch, own in each(params)])
+
+    return Patch(init, apply, extend, prepare, penalty, cost, pack)
+
+
+def select(predicate: Predicate, patch: Patch) -> Patch:
+    """Lets `patch` see and change only the leaves for which `predicate(path, name, leaf)` holds.
+
+    >>> late = select(lambda path, name, leaf: path >= "block_10", scale_bias())  # doctest: +SKIP
+    """
+
+    def visible(weights: Weights) -> Weights:
+        return leaves_where(predicate, weights)
+
+    def init(key: jax.Array, weights: Weights) -> PatchParams:
+        return patch.init(key, visible(weights))
+
+    def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
+        return with_leaves(weights, patch.apply(visible(weights), params, context))
+
+    return patch._replace(init=init, apply=apply)
+
+
+def merge_edits(edits: list[LeafEdits]) -> LeafEdits:
+    """One set of edits with the effect of applying `edits` in order."""
+    merged: dict[str, dict[str, dict[str, Any]]] = {}
+    for packed in edits:
+        for kind, modules in packed.items():
+            for path, leaves in modules.items():
+                merged.setdefault(kind, {}).setdefault(path, {}).update(leaves)
+    return merged

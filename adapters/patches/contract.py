@@ -1,0 +1,79 @@
+"""The contract: a patch is a function from weights to weights, for one image of one task.
+
+After optax: a patch is a tuple of small pure functions; `chain` and `select` compose them; nothing
+asks which family a patch is. `jax.vmap` makes batches, tables and mixed tasks out of it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+Weights = Mapping[str, Mapping[str, jax.Array]]
+Context = Mapping[str, Any]
+Predicate = Callable[[str, str, Any], bool]
+LeafEdits = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+class PatchParams(NamedTuple):
+    """What one task owns.
+
+    Attributes:
+      trained: pytree that gradients flow to.
+      measured: pytree of the task's own norm statistics, written from the moments a network
+        returns; the last two keys of a leaf's tree path are its module path and its name.
+    """
+
+    trained: Any = ()
+    measured: Any = ()
+
+
+def _same_weights(key: jax.Array, weights: Weights) -> Weights:
+    del key
+    return weights
+
+
+def _same_context(
+    weights: Weights, params: PatchParams, image: jax.Array, context: Context
+) -> Context:
+    del weights, params, image
+    return context
+
+
+def _no_penalty(params: PatchParams, context: Context) -> float:
+    del params, context
+    return 0.0
+
+
+def _no_cost(params: PatchParams) -> Mapping[str, Any]:
+    del params
+    return {}
+
+
+def _no_edits(params: PatchParams) -> LeafEdits:
+    del params
+    return {}
+
+
+class Patch(NamedTuple):
+    """One family of patches, with its settings closed over.
+
+    Attributes:
+      init: (key, weights) -> PatchParams of ONE task; the network's outputs start bit-identical to
+        the un-patched one's.
+      apply: (weights, params, context) -> weights with leaves replaced or optional leaves added.
+      extend: (key, weights) -> weights with the shared leaves this patch needs.
+      prepare: (weights, params, image [H, W, 3], context) -> context, after a first look at the
+        image.
+      penalty: (params, context) -> scalar added to the task's loss.
+      cost: (params) -> {leaf: stored bits}; traceable.
+      pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores.
+    """
+
+    init: Callable[[jax.Array, Weights], PatchParams]
+    apply: Callable[[Weights, PatchParams, Context], Weights]
+    extend: Callable[[jax.Array, Weights], Weights] = _same_weights
+    prepare: Callable[[Weights, PatchParams, jax.Array, Context], Context] = _same_context
+    penalty: Callable[[PatchParams, Context], Any] = _no_penalty
+    cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
+    pack: Callable[[PatchParams], LeafEdits] = _no_edits

@@ -1,0 +1,79 @@
+"""Patches that own a copy of some leaves: the core of bias, scale/bias, depthwise and full."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from adapters.errors import ModelPatchError
+from adapters.patches.contract import (
+    Context,
+    LeafEdits,
+    Patch,
+    PatchParams,
+    Predicate,
+    Weights,
+)
+
+STATISTICS = ("mean", "var")
+
+
+class ForeignLeavesError(ModelPatchError):
+    """Leaves meant for modules that the weights do not have."""
+
+
+def replacement(owned: Predicate) -> Patch:
+    """A patch that trains its own value of every leaf for which `owned(path, name, leaf)` holds.
+
+    Starts from the shared values, so that the network begins unchanged to the bit.
+    """
+
+    def init(key: jax.Array, weights: Weights) -> PatchParams:
+        del key
+        return PatchParams(trained=leaves_where(owned, weights))
+
+    def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
+        del context
+        return with_leaves(weights, params.trained)
+
+    def cost(params: PatchParams) -> Mapping[str, Any]:
+        return stored_bits(params.trained)
+
+    def pack(params: PatchParams) -> LeafEdits:
+        return {"replace": params.trained} if params.trained else {}
+
+    return Patch(init=init, apply=apply, cost=cost, pack=pack)
+
+
+def leaves_where(owned: Predicate, weights: Weights) -> dict[str, dict[str, jax.Array]]:
+    """The part of `weights` for which `owned(path, name, leaf)` holds."""
+    kept = {
+        path: {name: leaf for name, leaf in leaves.items() if owned(path, name, leaf)}
+        for path, leaves in weights.items()
+    }
+    return {path: leaves for path, leaves in kept.items() if leaves}
+
+
+def with_leaves(weights: Weights, leaves: Weights) -> Weights:
+    """`weights` with `leaves` put over them; neither is changed.
+
+    Raises:
+      ForeignLeavesError: `leaves` names a module that `weights` lack.
+    """
+    foreign = sorted(leaves.keys() - weights.keys())
+    if foreign:
+        more = " and more" if len(foreign) > 3 else ""
+        raise ForeignLeavesError(
+            f"the patch has leaves for {', '.join(foreign[:3])}{more}, which this backbone lacks; "
+            "use the backbone that the patch was made for."
+        )
+    return {path: {**named, **leaves.get(path, {})} for path, named in weights.items()}
+
+
+def stored_bits(leaves: Weights) -> dict[str, int]:
+    """Bits a file spends on each leaf's values."""
+    return {
+        f"{path}/{name}": leaf.size * leaf.dtype.itemsize * 8
+        for path, named in leaves.items()
+        for name, leaf in named.items()
+    }

@@ -1,0 +1,183 @@
+"""From an image file to the pixels a backbone expects: one path for training and for devices."""
+
+import dataclasses
+import io
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from adapters import errors
+
+FITS = ("stretch", "crop", "pad")
+
+Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
+
+
+class UnreadableImageError(errors.ModelPatchError):
+    """Bytes that are no image, a damaged one, or one of a kind that has no unique RGB reading."""
+
+
+class PreprocessingError(errors.ModelPatchError):
+    """A preprocessing record with a field missing, unknown or out of range."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes a network's input; it travels with the weights and in every patch file.
+
+    size: side of the square input, pixels.
+    mean, std: of RGB pixels in 0..255; the input is `(pixel - mean) / std`.
+    fit: "stretch" ignores the aspect ratio, "crop" keeps the central square, "pad" keeps everything
+      and fills the rest with `background`.
+    background: RGB colour under transparent pixels and around padded images.
+
+    Raises PreprocessingError for values that cannot work.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fit: str = "stretch"
+    background: Colour = (255, 255, 255)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise PreprocessingError(f"size is {self.size}; it must be at least one pixel.")
+        if self.fit not in FITS:
+            raise PreprocessingError(f"fit is {self.fit!r}; it must be one of {', '.join(FITS)}.")
+        for field in ("mean", "std"):
+            values = getattr(self, field)
+            if len(values) != 3 or not all(math.isfinite(value) for value in values):
+                raise PreprocessingError(f"{field} is {values}; it must be three finite numbers.")
+        if min(self.std) <= 0:
+            raise PreprocessingError(f"std is {self.std}; it must be three numbers above zero.")
+        if len(self.background) != 3 or not all(0 <= value <= 255 for value in self.background):
+            raise PreprocessingError(f"background is {self.background}; it must be RGB in 0..255.")
+
+    def to_json(self) -> dict[str, object]:
+        """Returns a mapping for `json.dumps`, from which `from_json` restores this very record."""
+        record = dataclasses.asdict(self)
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in record.items()
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, object]) -> "Preprocessing":
+        """Restores a record. Raises PreprocessingError when it is not one that `to_json` makes."""
+        wanted = {field.name for field in dataclasses.fields(cls)}
+        if set(record) != wanted:
+            raise PreprocessingError(
+                f"preprocessing holds the fields {sorted(record)}; expected {sorted(wanted)}."
+            )
+        try:
+            return cls(
+                size=_integer(record["size"]),
+                mean=tuple(float(value) for value in record["mean"]),  # type: ignore
+                std=tuple(float(value) for value in record["std"]),  # type: ignore
+                fit=str(record["fit"]),
+                background=tuple(_integer(value) for value in record["background"]),  # type: ignore
+            )
+        except (TypeError, ValueError) as error:
+            raise PreprocessingError(
+                f"preprocessing holds a value of the wrong kind: {error}"
+            ) from error
+
+
+def decode(
+    data: bytes, background: Colour = (255, 255, 255), shrink_to: int | None = None
+) -> Image.Image:
+    """Returns the image file `data` as upright RGB, transparent pixels laid over `background`.
+
+    PNG, JPEG, WebP, GIF, BMP and TIFF; grey, palette, CMYK and 16-bit images are converted, an
+    animation gives its first frame, a camera's orientation mark is obeyed. With `shrink_to`, an
+    image whose short side is longer is scaled down to that many pixels.
+
+    Raises UnreadableImageError.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            if shrink_to is not None:
+                # A JPEG decodes faster straight to a smaller scale that is still large enough.
+                opened.draft("RGB", (2 * shrink_to, 2 * shrink_to))
+            image = to_rgb(ImageOps.exif_transpose(opened), background)
+    except UnreadableImageError:
+        raise
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise UnreadableImageError(f"not a readable image: {error}") from error
+    return image if shrink_to is None else shrink(image, shrink_to)
+
+
+def prepare(image: Image.Image, preprocessing: Preprocessing, box: Box | None = None) -> np.ndarray:
+    """Returns uint8 pixels `[size, size, 3]` of an RGB image, or of its part `box`.
+
+    box: left, top, right, bottom in pixels, fractions allowed; augmentation chooses it. Resampling
+    is bilinear and, when scaling down, averages over every covered pixel.
+    """
+    left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
+    width, height = right - left, bottom - top
+    size = preprocessing.size
+    if preprocessing.fit == "crop":
+        side = min(width, height)
+        left, top = left + (width - side) / 2, top + (height - side) / 2
+        width = height = side
+    target = (size, size)
+    if preprocessing.fit == "pad":
+        scale = size / max(width, height)
+        target = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Rounding may carry the far edge a hair beyond the image, which Pillow refuses.
+    region = (left, top, min(left + width, image.width), min(top + height, image.height))
+    resized = image.resize(target, Image.Resampling.BILINEAR, box=region)
+    if target != (size, size):
+        canvas = Image.new("RGB", (size, size), preprocessing.background)
+        canvas.paste(resized, ((size - target[0]) // 2, (size - target[1]) // 2))
+        resized = canvas
+    return np.asarray(resized)
+
+
+def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Returns the float32 network input `(pixels - mean) / std` of uint8 pixels `[..., 3]`."""
+    mean = np.asarray(preprocessing.mean, np.float32)
+    std = np.asarray(preprocessing.std, np.float32)
+    return (pixels.astype(np.float32) - mean) / std
+
+
+def shrink(image: Image.Image, short_side: int) -> Image.Image:
+    """Scales `image` down to a short side of `short_side` pixels; a smaller one stays."""
+    scale = short_side / min(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
+def to_rgb(image: Image.Image, background: Colour) -> Image.Image:
+    """Returns `image`, of whatever mode, as RGB with transparent pixels laid over `background`.
+
+    Raises UnreadableImageError for floating-point pixels, whose range is unknown.
+    """
+    if image.mode.startswith("I"):
+        # 16-bit grey: keep the high byte.
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise UnreadableImageError("its pixels are floating-point numbers of unknown range.")
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (*background, 255))
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value

@@ -1,0 +1,1 @@
+"""Which task trains next, and how much it counts."""

@@ -1,0 +1,136 @@
+"""The bytes around a patch: a safetensors file that can be spelled in only one way.
+
+    8 bytes             length of the header, little-endian
+    header              canonical JSON, then spaces up to a multiple of 8 bytes
+    tensors             float32, little-endian, in the order of their names, without gaps
+
+The header maps `__metadata__` to `{"modelpatch": CARD}`, CARD being canonical JSON in a string
+(one key, because the order of several is not defined), and each tensor's name to its place. Names
+and shapes decide every offset, so card and shapes decide every byte of the header. Schema 1
+stores float32 alone.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
+
+from adapters.store import canonical_json
+from adapters.store.edits import Shape
+from adapters.store.errors import HeaderError, TooLargeError, TruncatedError
+
+FILE_LIMIT = 64 * 2**20
+HEADER_LIMIT = 2**20
+LENGTH_SIZE = 8
+DIGEST_FIELD = "sha256"
+NO_DIGEST = "0" * 64
+_ALIGNMENT = 8
+_METADATA = "__metadata__"
+_KEY = "modelpatch"
+_DTYPE = "F32"
+_ITEM_SIZE = 4
+
+
+def encode_header(card: Mapping[str, Any], shapes: Mapping[str, Shape]) -> bytes:
+    """All bytes before the tensors `{name: shape}`, the length included.
+
+    Raises TooLargeError when they are more than any reader accepts.
+    """
+    header: dict[str, Any] = {_METADATA: {_KEY: canonical_json.encode(card).decode("ascii")}}
+    end = 0
+    for name, shape in sorted(shapes.items()):
+        header[name] = _entry(shape, end)
+        end += tensor_size(shape)
+    text = canonical_json.encode(header)
+    text += b" " * (-len(text) % _ALIGNMENT)
+    _check_size("header", len(text), HEADER_LIMIT)
+    return len(text).to_bytes(LENGTH_SIZE, "little") + text
+
+
+def header_length(prefix: bytes, file_size: int) -> int:
+    """The header's length that the first 8 bytes of a file of `file_size` bytes give.
+
+    Raises TruncatedError, HeaderError or TooLargeError.
+    """
+    if len(prefix) < LENGTH_SIZE:
+        raise TruncatedError(f"the file has {file_size} bytes, too few for a header")
+    length = int.from_bytes(prefix, "little")
+    _check_size("header", length, HEADER_LIMIT)
+    if length % _ALIGNMENT or not length:
+        raise HeaderError(f"the header's length {length} is not a multiple of {_ALIGNMENT}")
+    if LENGTH_SIZE + length > file_size:
+        raise TruncatedError(f"the header needs {length} bytes, the file has {file_size}")
+    return length
+
+
+def check_file_size(size: int, limit: int) -> None:
+    """Raises TooLargeError when a file of `size` bytes has more than `limit`."""
+    _check_size("file", size, limit)
+
+
+def decode_header(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The card, and the tensors' entries, of a header without its length.
+
+    Raises JSONError, DuplicateKeyError, NotCanonicalError or HeaderError.
+    """
+    text = header.rstrip(b" ")
+    if len(header) - len(text) >= _ALIGNMENT:
+        raise HeaderError("the header is padded by more spaces than needed")
+    entries = canonical_json.decode(text)
+    metadata = entries.pop(_METADATA, None) if isinstance(entries, dict) else None
+    if not isinstance(metadata, dict) or set(metadata) != {_KEY}:
+        raise HeaderError(f"this is no patch: its metadata is not the one key {_KEY!r}")
+    if not isinstance(metadata[_KEY], str):
+        raise HeaderError(f"the metadata {_KEY!r} is not a text")
+    card = canonical_json.decode(metadata[_KEY].encode("utf-8"))
+    if not isinstance(card, dict):
+        raise HeaderError(f"the metadata {_KEY!r} is not a JSON object")
+    return card, entries
+
+
+def tensor_shapes(entries: Mapping[str, Any]) -> dict[str, Shape]:
+    """The shape of each tensor, by name in the file's order.
+
+    Raises HeaderError for any other dtype than float32, and any place but the one that follows
+    from the tensors before.
+    """
+    shapes: dict[str, Shape] = {}
+    end = 0
+    for name, entry in sorted(entries.items()):
+        place = entry if isinstance(entry, dict) else {}
+        shape, offsets = place.get("shape"), place.get("data_offsets")
+        if not _are_integers(shape) or not _are_integers(offsets) or min(shape, default=1) < 1:
+            raise HeaderError(f"the tensor {name!r} has no shape and place of whole numbers")
+        shapes[name] = tuple(shape)
+        begin, end = end, end + tensor_size(shapes[name])
+        if entry != _entry(shape, begin):
+            raise HeaderError(
+                f"the tensor {name!r} is not {_DTYPE} at bytes {begin} to {end} after the header"
+            )
+    return shapes
+
+
+def tensor_size(shape: Sequence[int]) -> int:
+    """The bytes of one tensor."""
+    return _ITEM_SIZE * math.prod(shape)
+
+
+def digest(card: Mapping[str, Any], shapes: Mapping[str, Shape], data: bytes) -> str:
+    """sha256 over the whole file, the digest's own field in `card` read as 64 zeros."""
+    hashed = hashlib.sha256(encode_header({**card, DIGEST_FIELD: NO_DIGEST}, shapes))
+    hashed.update(data)
+    return hashed.hexdigest()
+
+
+def _entry(shape: Sequence[int], begin: int) -> dict[str, Any]:
+    return {"data_offsets": [begin, begin + tensor_size(shape)], "dtype": _DTYPE, "shape": shape}
+
+
+def _are_integers(value: Any) -> TypeGuard[list[int]]:
+    # Exactly int: True == 1 and 1.0 == 1, but they are spelled otherwise.
+    return isinstance(value, list) and all(type(item) is int for item in value)
+
+
+def _check_size(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLargeError(f"the {what} has {size} bytes, at most {limit} are allowed")

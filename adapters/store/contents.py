@@ -1,0 +1,190 @@
+"""What a patch file says: a card that describes the patch, the edits, and the head."""
+
+import dataclasses
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from adapters.store import canonical_json
+from adapters.store.edits import Array, Edits, Shape, check_kinds
+from adapters.store.errors import LabelsError, NotFiniteError, SchemaError
+
+NORM_MODES = ("frozen", "batch", "ema")
+# No file system forbids such a name, hides it, or takes part of it for a folder.
+_FILE_NAME = re.compile(r"""(?![. ])[^/\\:*?"<>|]{1,60}(?<![. ])""")
+_PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """What the patched network must answer, so that a machine can prove it computes alike.
+
+    Attributes:
+      seed: of the input image; see `adapters.store.parity.seeded_image`. Below 2**53.
+      shape: `[H, W, C]` of that image.
+      logits: `[classes]`, the answer on the machine that made the patch.
+      tolerance: the largest absolute difference allowed in any logit.
+    """
+
+    seed: int
+    shape: tuple[int, int, int]
+    logits: tuple[float, ...]
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        _check_integer("the parity seed", self.seed, 0)
+        if len(self.shape) != 3:
+            raise SchemaError(f"the parity image's shape {list(self.shape)} is not [H, W, C]")
+        for side in self.shape:
+            _check_integer("a side of the parity image", side, 1)
+        for logit in self.logits:
+            _check_number("a parity logit", logit)
+        _check_number("the parity tolerance", self.tolerance)
+        if self.tolerance <= 0:
+            raise SchemaError(f"the parity tolerance {self.tolerance} is not above zero")
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchCard:
+    """The description of a patch: everything in the file but its tensors.
+
+    Attributes:
+      task: the task's name, and the file's.
+      task_version: of the task's images and labels, such as `1.0.0`.
+      patch: the patch's spec, such as `scale_bias+depthwise`.
+      backbone: the name of the backbone the patch was trained on.
+      fingerprint: sha256 of that backbone's weights, in hexadecimal.
+      norm: where the norms take their statistics from: `frozen`, `batch` or `ema`.
+      labels: one for each column of the head, in order.
+      metric: what `scores` measure, such as `top1`.
+      scores: the metric by split, such as `{"validation": 0.91}`.
+      preprocessing: how an image becomes the network's input, as plain JSON.
+      parity: an input and the logits it must give.
+
+    Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
+    """
+
+    task: str
+    task_version: str
+    patch: str
+    backbone: str
+    fingerprint: str
+    norm: str
+    labels: tuple[str, ...]
+    metric: str
+    scores: Mapping[str, float]
+    preprocessing: Mapping[str, Any]
+    parity: Parity
+
+    def __post_init__(self) -> None:
+        for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
+            _check_text(f"the field {field!r}", getattr(self, field))
+        if not _FILE_NAME.fullmatch(self.task):
+            raise SchemaError(f"the task name {self.task!r} cannot be a file's name")
+        if not _SHA256.fullmatch(self.fingerprint):
+            raise SchemaError(f"the fingerprint {self.fingerprint!r} is not 64 hexadecimal digits")
+        if self.norm not in NORM_MODES:
+            raise SchemaError(f"the norm mode {self.norm!r} is none of {', '.join(NORM_MODES)}")
+        _check_labels(self.labels)
+        if not self.scores:
+            raise SchemaError(f"no split has a score of the metric {self.metric!r}")
+        for split, score in self.scores.items():
+            _check_text("a split's name", split)
+            _check_number(f"the score of {split!r}", score)
+        if not isinstance(self.preprocessing, Mapping):
+            raise SchemaError("the preprocessing is not a mapping")
+        canonical_json.encode(self.preprocessing)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PatchContents(PatchCard):
+    """All that a patch file holds.
+
+    Attributes:
+      edits: `{kind: {module: {leaf: array}}}`, float32, finite; see `adapters.store.edits`.
+      head: `{"w": [features, classes], "b": [classes]}`, float32, finite.
+
+    Raises what `PatchCard` raises, and UnsupportedFeatureError for an unknown kind of edit,
+    LabelsError for a head of another width than the labels, NotFiniteError for NaN or infinity.
+    """
+
+    edits: Edits
+    head: Mapping[str, Array]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kinds(self.edits)
+        for modules in self.edits.values():
+            for module, leaves in modules.items():
+                for leaf, array in leaves.items():
+                    check_path(module, leaf)
+                    _check_array(f"{module}/{leaf}", array)
+        for leaf, array in self.head.items():
+            _check_array(f"head/{leaf}", array)
+        check_head(self, {leaf: array.shape for leaf, array in self.head.items()})
+
+
+def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
+    """Raises SchemaError or LabelsError unless labels and logits fit a head of these `shapes`."""
+    if set(shapes) != {"w", "b"} or len(shapes["w"]) != 2 or len(shapes["b"]) != 1:
+        raise SchemaError("the head is not w [features, classes] and b [classes]")
+    widths = {
+        "columns in head/w": shapes["w"][1],
+        "entries in head/b": shapes["b"][0],
+        "labels": len(card.labels),
+        "parity logits": len(card.parity.logits),
+    }
+    if len(set(widths.values())) != 1:
+        counts = ", ".join(f"{count} {name}" for name, count in widths.items())
+        raise LabelsError(f"the head and its labels disagree: {counts}")
+
+
+def check_path(module: str, leaf: str) -> None:
+    """Raises SchemaError unless a module path and a leaf can be read back out of `module/leaf`."""
+    if not all(_PATH_PART.fullmatch(part) for part in (*module.split("/"), leaf)):
+        raise SchemaError(f"{module + '/' + leaf!r} is not a module path and a leaf")
+
+
+def _check_array(name: str, array: Array) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise SchemaError(f"{name} is {kind}, not a numpy array of float32")
+    if not array.size:
+        raise SchemaError(f"{name} is empty: its shape is {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise NotFiniteError(f"{name} holds NaN or an infinity")
+
+
+def _check_labels(labels: tuple[str, ...]) -> None:
+    if not isinstance(labels, tuple) or not labels:
+        raise LabelsError("the labels are not a tuple of one text or more")
+    for label in labels:
+        _check_text("a label", label)
+    if len(set(labels)) != len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
+        raise LabelsError(f"the label {twice!r} stands for two classes")
+
+
+def _check_text(what: str, text: str) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise SchemaError(f"{what} is {text!r}, not a text")
+    # Control characters would act on the terminal that prints them; JSON has no lone surrogates.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise SchemaError(f"{what} is {text!r}, which holds a control character")
+
+
+def _check_integer(what: str, number: int, least: int) -> None:
+    if type(number) is not int or not least <= number < 2**53:
+        raise SchemaError(f"{what} is {number!r}, not an integer from {least} to 2**53 - 1")
+
+
+def _check_number(what: str, number: float) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise SchemaError(f"{what} is {number!r}, not a Python float")
+    if not math.isfinite(number):
+        raise SchemaError(f"{what} is {number!r}, not a finite number")

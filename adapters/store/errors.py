@@ -1,0 +1,155 @@
+"""Every way a patch file is refused, one class each."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from adapters.errors import ModelPatchError
+
+
+class PatchFileError(ModelPatchError):
+    """A patch that cannot be written, read or applied.
+
+    `reason` says what is wrong; `path` is the file, or None while there is no file yet. The class
+    adds what to do about it.
+    """
+
+    advice = ""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+        self.path: str | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.path is None else f"{self.path}: "
+        return f"{where}{self.reason}. {self.advice}".rstrip()
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Within the block, every PatchFileError that names no file yet is raised naming `path`."""
+    try:
+        yield
+    except PatchFileError as error:
+        if error.path is None:
+            error.path = os.fspath(path)
+        raise
+
+
+_DAMAGED = "The file is damaged or was changed: fetch it again, or export the patch again."
+_MADE_WRONG = "Correct the patch's contents and write it again."
+
+
+class MissingFileError(PatchFileError):
+    """There is no file at the path."""
+
+    advice = "Check the path; `train` writes TASK.patch."
+
+
+class UnreadableFileError(PatchFileError):
+    """The operating system refuses to open or read the file."""
+
+    advice = "Check the file's permissions and the disk."
+
+
+class NotRegularFileError(PatchFileError):
+    """The path is a folder, a pipe, a socket or a device."""
+
+    advice = "Give the path of one TASK.patch file."
+
+
+class FileNameError(PatchFileError):
+    """A patch would be written under a name that is not its task's."""
+
+    advice = "Name the file after its task."
+
+
+class TooLargeError(PatchFileError):
+    """The file, or its header, is larger than allowed."""
+
+    advice = "A patch is small: check that this is one, or allow a larger size."
+
+
+class TruncatedError(PatchFileError):
+    """The file ends before its header says."""
+
+    advice = "Fetch it again: the transfer was cut short."
+
+
+class HeaderError(PatchFileError):
+    """The container around the patch is not one this project writes."""
+
+    advice = _DAMAGED
+
+
+class JSONError(PatchFileError):
+    """The header is no JSON of plain finite values, or is nested too deeply."""
+
+    advice = _DAMAGED
+
+
+class DuplicateKeyError(PatchFileError):
+    """A JSON object names one key twice, so two readers could see two different patches."""
+
+    advice = _DAMAGED
+
+
+class NotCanonicalError(PatchFileError):
+    """The header's bytes differ from their own canonical encoding."""
+
+    advice = _DAMAGED
+
+
+class SchemaVersionError(PatchFileError):
+    """The file follows a schema that this version does not know."""
+
+    advice = "Upgrade modelpatch, or export the patch for this version."
+
+
+class UnsupportedFeatureError(PatchFileError):
+    """The patch needs something that this version does not know."""
+
+    advice = "Upgrade modelpatch, or export the patch for this version."
+
+
+class SchemaError(PatchFileError):
+    """A field is missing, or holds what it must not."""
+
+    advice = _MADE_WRONG
+
+
+class LabelsError(PatchFileError):
+    """Labels, head and expected logits do not belong together."""
+
+    advice = _MADE_WRONG
+
+
+class ShapeMismatchError(PatchFileError):
+    """An edit or the head does not fit the backbone."""
+
+    advice = "Use the backbone this patch was trained on."
+
+
+class DigestError(PatchFileError):
+    """The file's bytes do not give the sha256 it holds."""
+
+    advice = _DAMAGED
+
+
+class NotFiniteError(PatchFileError):
+    """A tensor holds NaN or an infinity."""
+
+    advice = "The training run diverged: train it again, with a lower learning rate."
+
+
+class FingerprintError(PatchFileError):
+    """The patch was trained on other backbone weights."""
+
+    advice = "Load the backbone it names, or train the patch on this one."
+
+
+class ParityError(PatchFileError):
+    """The patched network does not give the logits that the file says it must."""
+
+    advice = "This machine would answer differently from the one that trained it: do not deploy it."

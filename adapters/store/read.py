@@ -1,0 +1,145 @@
+"""Reads a patch, trusting nothing in it: checks run from cheap to dear, and before allocating."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from adapters.store import container, schema, tensors
+from adapters.store.contents import PatchContents, check_head
+from adapters.store.edits import Array, EditShapes, Shape, check_shapes
+from adapters.store.errors import (
+    DigestError,
+    FingerprintError,
+    HeaderError,
+    MissingFileError,
+    NotRegularFileError,
+    ShapeMismatchError,
+    TruncatedError,
+    UnreadableFileError,
+    naming,
+)
+
+
+def read_patch(
+    path: str | os.PathLike[str],
+    *,
+    shapes: Mapping[str, Mapping[str, Shape]] | None = None,
+    features: int | None = None,
+    fingerprint: str | None = None,
+    check_parity: Callable[[PatchContents], None] | None = None,
+    size_cap: int = container.FILE_LIMIT,
+) -> PatchContents:
+    """The contents of the patch file at `path`, once they have passed every check.
+
+    With a path alone, all that the file can prove by itself is checked: what inspecting it needs.
+    To use the patch, pass the backbone's side too. Arrays of the result are read-only.
+
+    Args:
+      path: of a regular file, read once.
+      shapes: `{module: {leaf: shape}}` of the backbone; an edit of any other leaf is refused.
+      features: the width of what the backbone gives the head, `[features]`.
+      fingerprint: of the backbone's weights.
+      check_parity: called last; runs the patched network on the parity image and raises
+        ParityError (see `adapters.store.parity.check_logits`).
+      size_cap: the largest file accepted, in bytes.
+
+    Raises a PatchFileError (`adapters.store.errors` has one class for each reason), in this order:
+    the file itself, its size, header, JSON, schema, shapes, digest, finite values, fingerprint,
+    parity. Until the digest's turn only the header has been read, and at most 1 MiB of it.
+    """
+    with naming(path):
+        with _opened(path) as (file, size):
+            container.check_file_size(size, size_cap)
+            length = container.header_length(file.read(container.LENGTH_SIZE), size)
+            header = file.read(length)
+            value, entries = container.decode_header(header)
+            schema.check_version(value)
+            tensor_shapes = container.tensor_shapes(entries)
+            data_size = _data_size(tensor_shapes, size - container.LENGTH_SIZE - length)
+            edit_shapes, head_shapes = tensors.unflatten(tensor_shapes)
+            card = schema.decode_card(value)
+            check_head(card, head_shapes)
+            schema.check_agreement(value, edit_shapes, head_shapes)
+            _check_fit(edit_shapes, head_shapes, shapes, features)
+            data = file.read(data_size)
+        _check_digest(value, tensor_shapes, data)
+        edits, head = tensors.unflatten(_arrays(tensor_shapes, data))
+        fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+        contents = PatchContents(**fields, edits=edits, head=head)
+        if fingerprint is not None and fingerprint != contents.fingerprint:
+            raise FingerprintError(
+                f"the patch is for {contents.backbone} {contents.fingerprint[:12]}, the backbone "
+                f"here is {fingerprint[:12]}"
+            )
+        if check_parity is not None:
+            check_parity(contents)
+        return contents
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int]]:
+    """The regular file at `path` and its size, both of the one descriptor that is read."""
+    # Opening a pipe would wait for its writer, were it not for O_NONBLOCK.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError("there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(f"the file cannot be opened ({error})") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotRegularFileError("this is not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file, status.st_size
+    except OSError as error:
+        raise UnreadableFileError(f"the file cannot be read ({error})") from error
+    finally:
+        os.close(descriptor)
+
+
+def _data_size(shapes: Mapping[str, Shape], found: int) -> int:
+    needed = sum(map(container.tensor_size, shapes.values()))
+    if found < needed:
+        raise TruncatedError(f"the tensors need {needed} bytes, the file has {found}")
+    if found > needed:
+        raise HeaderError(f"{found - needed} bytes follow the last tensor")
+    return needed
+
+
+def _check_fit(
+    edits: EditShapes,
+    head: Mapping[str, Shape],
+    shapes: Mapping[str, Mapping[str, Shape]] | None,
+    features: int | None,
+) -> None:
+    if shapes is not None:
+        check_shapes(edits, shapes)
+    if features is not None and head["w"][0] != features:
+        raise ShapeMismatchError(
+            f"the head takes {head['w'][0]} features, the backbone gives {features}"
+        )
+
+
+def _check_digest(card: Mapping[str, Any], shapes: Mapping[str, Shape], data: bytes) -> None:
+    found = container.digest(card, shapes, data)
+    stored = schema.stored_digest(card)
+    if found != stored:
+        raise DigestError(f"the file's sha256 is {found[:12]}..., it says {stored[:12]!r}...")
+
+
+def _arrays(shapes: Mapping[str, Shape], data: bytes) -> dict[str, Array]:
+    arrays: dict[str, Array] = {}
+    offset = 0
+    for name, shape in shapes.items():
+        flat = np.frombuffer(data, "<f4", math.prod(shape), offset)
+        arrays[name] = flat.astype(np.float32, copy=False).reshape(shape)
+        offset += flat.nbytes
+    return arrays

@@ -1,0 +1,142 @@
+"""The card as JSON, schema 1.
+
+`must_understand` lists what a reader has to know to use the patch, here `edit/KIND` for every kind
+of edit. A reader that meets an entry it does not know refuses the file. A field of the card that it
+does not know and that is not listed there, it may ignore: so a later version can say more without
+making its patches unreadable.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from adapters.store import canonical_json
+from adapters.store.container import DIGEST_FIELD
+from adapters.store.contents import Parity, PatchCard
+from adapters.store.edits import KINDS, Shape, check_kinds
+from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError
+
+VERSION = 1
+
+Kind = TypeVar("Kind")
+
+
+def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]) -> dict[str, Any]:
+    """The card of a patch with edits of `kinds` and a head of these shapes; no digest yet."""
+    return {
+        "schema": VERSION,
+        "must_understand": _features(kinds),
+        "patch": card.patch,
+        "backbone": {"name": card.backbone, "fingerprint": card.fingerprint},
+        "task": {"name": card.task, "version": card.task_version},
+        "labels": list(card.labels),
+        "metric": card.metric,
+        "scores": {split: float(score) for split, score in card.scores.items()},
+        "preprocessing": dict(card.preprocessing),
+        "norm": card.norm,
+        "head": _head(head),
+        "parity": {
+            "seed": card.parity.seed,
+            "shape": list(card.parity.shape),
+            "logits": [float(logit) for logit in card.parity.logits],
+            "tolerance": float(card.parity.tolerance),
+        },
+    }
+
+
+def check_version(value: Mapping[str, Any]) -> None:
+    """Raises SchemaVersionError or UnsupportedFeatureError for a card that needs a later reader."""
+    version = _field(value, "schema", int)
+    if version != VERSION:
+        raise SchemaVersionError(f"the file follows schema {version}, this reader knows {VERSION}")
+    needed = _strings(value, "must_understand")
+    unknown = sorted(set(needed) - set(_features(KINDS)))
+    if unknown:
+        raise UnsupportedFeatureError(f"the patch needs {unknown[0]!r}, which is not known here")
+
+
+def decode_card(value: Mapping[str, Any]) -> PatchCard:
+    """The card that `encode_card` made `value` of.
+
+    Raises SchemaError for a missing or wrong field, and whatever `PatchCard` refuses.
+    """
+    backbone, task = _field(value, "backbone", dict), _field(value, "task", dict)
+    parity, scores = _field(value, "parity", dict), _field(value, "scores", dict)
+    shape = _field(parity, "shape", list)
+    if len(shape) != 3:
+        raise SchemaError(f"the parity image's shape {shape} is not [H, W, C]")
+    return PatchCard(
+        task=_field(task, "name", str),
+        task_version=_field(task, "version", str),
+        patch=_field(value, "patch", str),
+        backbone=_field(backbone, "name", str),
+        fingerprint=_field(backbone, "fingerprint", str),
+        norm=_field(value, "norm", str),
+        labels=_strings(value, "labels"),
+        metric=_field(value, "metric", str),
+        scores={split: _field(scores, split, float) for split in scores},
+        preprocessing=_field(value, "preprocessing", dict),
+        parity=Parity(
+            seed=_field(parity, "seed", int),
+            shape=(shape[0], shape[1], shape[2]),
+            logits=tuple(_floats(parity, "logits")),
+            tolerance=_field(parity, "tolerance", float),
+        ),
+    )
+
+
+def check_agreement(
+    value: Mapping[str, Any], kinds: Iterable[str], head: Mapping[str, Shape]
+) -> None:
+    """Raises unless what the card says of the tensors is what the header says of them.
+
+    `kinds` are those of the edits, `head` the shapes `{"w": [features, classes], "b": [classes]}`.
+    Raises UnsupportedFeatureError for an unknown kind and SchemaError otherwise.
+    """
+    kinds = sorted(kinds)
+    check_kinds(kinds)
+    if list(_strings(value, "must_understand")) != _features(kinds):
+        raise SchemaError(f"must_understand does not list the edits, which are {kinds}")
+    described = _field(value, "head", dict)
+    if canonical_json.encode(described) != canonical_json.encode(_head(head)):
+        raise SchemaError("the card describes another head than the file holds")
+
+
+def stored_digest(value: Mapping[str, Any]) -> str:
+    """The digest that the card holds; SchemaError when there is none."""
+    return _field(value, DIGEST_FIELD, str)
+
+
+def _features(kinds: Iterable[str]) -> list[str]:
+    return sorted(f"edit/{kind}" for kind in kinds)
+
+
+def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    features, classes = shapes["w"]
+    return {"kind": "classification", "features": features, "classes": classes}
+
+
+def _field(value: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
+    if name not in value:
+        raise SchemaError(f"the field {name!r} is missing")
+    found = value[name]
+    if type(found) is not kind:
+        raise SchemaError(
+            f"the field {name!r} is of type {type(found).__name__}, not {kind.__name__}"
+        )
+    return found
+
+
+def _strings(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(_items(value, name, str))
+
+
+def _floats(value: Mapping[str, Any], name: str) -> tuple[float, ...]:
+    return tuple(_items(value, name, float))
+
+
+def _items(value: Mapping[str, Any], name: str, kind: type[Kind]) -> list[Kind]:
+    items = _field(value, name, list)
+    for item in items:
+        if type(item) is not kind:
+            raise SchemaError(f"the field {name!r} holds {item!r}, which is no {kind.__name__}")
+    return items

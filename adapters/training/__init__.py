@@ -1,0 +1,1 @@
+"""The one training step, its optimiser, loop and checkpoints."""

@@ -1,0 +1,41 @@
+"""One run at a time in an output folder."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+from collections.abc import Iterator
+
+from adapters import errors
+
+
+class FolderInUseError(errors.ModelPatchError):
+    """Another run writes this output folder."""
+
+    def __init__(self, directory: pathlib.Path, holder: str):
+        super().__init__(
+            f"another run ({holder or 'unknown process'}) is writing {directory}; "
+            "wait for it to end, or choose another output folder."
+        )
+        self.directory = directory
+
+
+@contextlib.contextmanager
+def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Holds `directory` (made when missing) for this run; its end, even by a kill, releases it.
+
+    The file `.lock` in it stays behind and means nothing by itself: the operating system holds
+    the lock. Raises FolderInUseError at once when another run holds it.
+    """
+    root = pathlib.Path(directory)
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise FolderInUseError(root, file.read().strip()) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()}\n")
+        file.flush()
+        yield

@@ -1,0 +1,166 @@
+"""The training loop: resumable to the bit, stoppable at any step."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from adapters.errors import ModelPatchError
+from adapters.patches.contract import Weights
+from adapters.scheduling.sampling import Choice, Scheduler
+from adapters.training import checkpoint
+from adapters.training.interrupt import interruptible
+from adapters.training.metrics import MetricsWriter
+from adapters.training.progress import Progress
+from adapters.training.step import Batch, Metrics, State, Trainer
+
+CHECKPOINTS = "checkpoints"
+
+
+class Stream(Protocol):
+    """A task's endless training batches, each {"image": [E, H, W, 3] uint8, "label": [E] int32}."""
+
+    def __next__(self) -> Mapping[str, np.ndarray]: ...
+
+    def get_state(self) -> Any: ...
+
+    def set_state(self, state: Any) -> None: ...
+
+
+class StoppedError(ModelPatchError):
+    """A signal stopped the run; its state is saved."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the loop does beside stepping.
+
+    Attributes:
+      steps: of the whole run.
+      groups: task groups in a step.
+      seed: of the task choice and of every key.
+      directory: for checkpoints and metrics.
+      configuration: JSON settings that define the run; a resumed one must have the same.
+      checkpoint_every, log_every, validate_every: in steps.
+    """
+
+    steps: int
+    groups: int
+    seed: int
+    directory: pathlib.Path
+    configuration: Mapping[str, Any]
+    checkpoint_every: int
+    log_every: int
+    validate_every: int
+
+
+def train(
+    trainer: Trainer,
+    weights: Weights,
+    tasks: Sequence[str],
+    streams: Sequence[Stream],
+    scheduler: Scheduler,
+    plan: Plan,
+    validate: Callable[[State], Mapping[str, float]],
+) -> State:
+    """Runs `plan.steps` steps, from the directory's last checkpoint when it has one.
+
+    Args:
+      trainer: the compiled functions.
+      weights: of the backbone, shared by all tasks.
+      tasks: their names, in the order of the tables' rows.
+      streams: one a task.
+      scheduler: chooses each step's tasks.
+      plan: everything else.
+      validate: gives each task's validation metric, by name.
+
+    Raises:
+      StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
+      ConfigurationMismatchError: the directory's checkpoint belongs to other settings.
+    """
+    key = jax.random.key(plan.seed)
+    state = trainer.init(jax.random.fold_in(key, 0), weights)
+    step_key = jax.random.fold_in(key, 1)
+    schedule: Mapping[str, Any] = scheduler.init()
+    folder = plan.directory / CHECKPOINTS
+    start = checkpoint.latest(folder)
+    if start is not None:
+        restored = checkpoint.restore(folder, state, plan.configuration)
+        state, schedule = restored.arrays, restored.host["scheduler"]
+        for stream, position in zip(streams, restored.host["streams"], strict=True):
+            stream.set_state(position)
+
+    def save(step: int) -> None:
+        host = {"scheduler": schedule, "streams": [stream.get_state() for stream in streams]}
+        checkpoint.save(folder, step, state, host, plan.configuration)
+
+    with (
+        interruptible() as interrupt,
+        MetricsWriter(plan.directory, start) as writer,
+        Progress(plan.steps, start or 0) as progress,
+    ):
+        for step in range(start or 0, plan.steps):
+            choice, schedule = scheduler.next(schedule, plan.seed, step, plan.groups)
+            batch = _batch(choice, streams)
+            state, metrics = trainer.step(state, weights, batch, step_key)
+            figures = _by_task(choice.tasks, metrics)
+            schedule = scheduler.feedback(schedule, figures)
+            done = step + 1
+            losses = {tasks[task]: values["loss"] for task, values in figures.items()}
+            progress.update(done, batch.labels.size, losses)
+            if done % plan.log_every == 0:
+                writer.write(done, _tagged("train", tasks, figures))
+            if done % plan.validate_every == 0 or done == plan.steps:
+                scores = validate(state)
+                writer.write(done, {f"validation/accuracy/{t}": s for t, s in scores.items()})
+                progress.message(_summary(done, scores))
+            if interrupt.requested or done % plan.checkpoint_every == 0 or done == plan.steps:
+                save(done)
+            if interrupt.requested and done < plan.steps:
+                raise StoppedError(
+                    f"{interrupt.reason} stopped the run after step {done} of {plan.steps}; its "
+                    f"state is in {os.fspath(folder)}. Give --resume to go on."
+                )
+    return state
+
+
+def _batch(choice: Choice, streams: Sequence[Stream]) -> Batch:
+    parts = [next(streams[task]) for task in choice.tasks]
+    return Batch(
+        tasks=choice.tasks,
+        images=np.stack([part["image"] for part in parts]),
+        labels=np.stack([part["label"] for part in parts]),
+        weights=choice.weights,
+    )
+
+
+def _by_task(tasks: np.ndarray, metrics: Metrics) -> dict[int, dict[str, float]]:
+    """Means over each present task's groups."""
+    loss, accuracy = np.asarray(metrics.loss), np.asarray(metrics.accuracy)
+    return {
+        int(task): {
+            "loss": float(loss[tasks == task].mean()),
+            "accuracy": float(accuracy[tasks == task].mean()),
+        }
+        for task in np.unique(tasks)
+    }
+
+
+def _tagged(
+    who: str, tasks: Sequence[str], figures: Mapping[int, Mapping[str, float]]
+) -> dict[str, float]:
+    return {
+        f"{who}/{name}/{tasks[task]}": value
+        for task, values in figures.items()
+        for name, value in values.items()
+    }
+
+
+def _summary(step: int, scores: Mapping[str, float]) -> str:
+    mean = sum(scores.values()) / len(scores)
+    each = ", ".join(f"{task} {100 * score:.1f}" for task, score in scores.items())
+    return f"step {step}: validation accuracy {100 * mean:.2f} % ({each})"

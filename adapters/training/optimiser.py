@@ -1,0 +1,70 @@
+"""An optimiser whose state never moves for tasks absent from a batch.
+
+Everything per-task stands in tables with rows on the first axis: a patch's leaves have one row a
+task, the wide head one row a class. Each row carries its own optimiser state, step count included,
+so that Adam's bias correction follows the task's own history; rows whose task is absent keep
+parameters and state to the bit. Learning rates follow the run's global progress.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class RowOptimiser(NamedTuple):
+    """An optax transformation mapped over rows.
+
+    Attributes:
+      init: (params, each leaf [R, ...]; R) -> state, each leaf [R, ...].
+      update: (gradients, state, params, present [R] bool, rate scalar) -> (params, state).
+    """
+
+    init: Callable[[Any, int], Any]
+    update: Callable[[Any, Any, Any, jax.Array, jax.Array], tuple[Any, Any]]
+
+
+def by_row(transformation: optax.GradientTransformation) -> RowOptimiser:
+    """Maps an elementwise transformation over rows; its updates are scaled by minus the rate."""
+
+    def init(params: Any, rows: int) -> Any:
+        return jax.vmap(lambda _, row: transformation.init(row))(jnp.arange(rows), params)
+
+    def update(
+        gradients: Any, state: Any, params: Any, present: jax.Array, rate: jax.Array
+    ) -> tuple[Any, Any]:
+        def one(here: jax.Array, gradient: Any, old_state: Any, old: Any) -> tuple[Any, Any]:
+            direction, new_state = transformation.update(gradient, old_state, old)
+            new = jax.tree.map(lambda p, d: p - rate * d, old, direction)
+
+            def keep(fresh: jax.Array, stale: jax.Array) -> jax.Array:
+                return jnp.where(here, fresh, stale)
+
+            return jax.tree.map(keep, (new, new_state), (old, old_state))
+
+        # Optax's own arithmetic mixes dtypes; ours does not.
+        with jax.numpy_dtype_promotion("standard"):
+            return jax.vmap(one)(present, gradients, state, params)
+
+    return RowOptimiser(init, update)
+
+
+def adam(weight_decay: float = 0.0) -> RowOptimiser:
+    """AdamW by rows (Loshchilov and Hutter, arXiv 1711.05101).
+
+    Decay suits heads, which start at zero. Patches start from pretrained values and should not be
+    pulled to zero (a norm's scale at zero kills its channel): leave theirs at 0.
+    """
+    return by_row(optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay)))
+
+
+def warm_cosine(progress: jax.Array, peak: float, warmup: float) -> jax.Array:
+    """Learning rate at `progress` in [0, 1]: linear to `peak` over the share `warmup`, then cosine.
+
+    Loshchilov and Hutter, arXiv 1608.03983, without restarts.
+    """
+    rising = progress / max(warmup, 1e-8)
+    falling = 0.5 * (1 + jnp.cos(jnp.pi * (progress - warmup) / (1 - warmup)))
+    return peak * jnp.where(progress < warmup, rising, falling)

@@ -1,0 +1,75 @@
+"""What a run achieved and what its patches cost, as a table of text."""
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One task's results: accuracies in [0, 1], sizes in bytes, shares in percent.
+
+    `patch_bytes` is the whole file; `edit_bytes`, `statistics_bytes` and `head_bytes` are what its
+    trained leaves, its normalisation statistics and its head take of it. The shares are the patch's
+    numbers over the extractor's: the edits alone, with the head, with the statistics as well.
+    """
+
+    task: str
+    validation_accuracy: float
+    patch_bytes: int
+    edit_bytes: int
+    statistics_bytes: int
+    head_bytes: int
+    share: float
+    share_with_head: float
+    share_with_statistics: float
+    test_accuracy: float | None = None
+    head_only_accuracy: float | None = None
+
+
+_Column = tuple[str, Callable[[Row], float | None], str]
+_COLUMNS: tuple[_Column, ...] = (
+    ("validation %", lambda row: _percent(row.validation_accuracy), ".2f"),
+    ("test %", lambda row: _percent(row.test_accuracy), ".2f"),
+    ("head only %", lambda row: _percent(row.head_only_accuracy), ".2f"),
+    ("patch bytes", lambda row: row.patch_bytes, ",.0f"),
+    ("edits", lambda row: row.edit_bytes, ",.0f"),
+    ("statistics", lambda row: row.statistics_bytes, ",.0f"),
+    ("head", lambda row: row.head_bytes, ",.0f"),
+    ("share %", lambda row: row.share, ".3f"),
+    ("+ head %", lambda row: row.share_with_head, ".3f"),
+    ("+ statistics %", lambda row: row.share_with_statistics, ".3f"),
+)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """`rows` as aligned text with a last row of means; `-` where nothing was measured.
+
+    A mean is over the tasks that have the figure. Columns that no task has are left out.
+    """
+    columns = [column for column in _COLUMNS if any(column[1](row) is not None for row in rows)]
+    lines = [["task", *(title for title, _, _ in columns)]]
+    lines += [[row.task, *(_cell(get(row), form) for _, get, form in columns)] for row in rows]
+    lines.append(["mean", *(_cell(_mean(map(get, rows)), form) for _, get, form in columns)])
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    rule = "-" * (sum(widths) + 2 * len(columns))
+    head, *body, mean = (_aligned(line, widths) for line in lines)
+    return "\n".join([head, rule, *body, rule, mean])
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = zip(cells, widths, strict=True)
+    return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in rest)])
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _percent(accuracy: float | None) -> float | None:
+    return None if accuracy is None else 100.0 * accuracy
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None

@@ -1,0 +1,261 @@
+"""The one compiled training step, for all tasks and every patch."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from adapters.backbones.builder import Backbone
+from adapters.heads import classification
+from adapters.layers.norm import Mode
+from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
+from adapters.patches.replacement import leaves_where, with_leaves
+from adapters.patches.statistics import measure
+from adapters.training.forward import mixed_forward
+from adapters.training.optimiser import adam, warm_cosine
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything about a run's optimisation that is not data.
+
+    Attributes:
+      steps: of the whole run; learning rates follow step / steps.
+      patch_rate, head_rate, shared_rate: peak learning rates.
+      warmup: share of the run over which rates rise.
+      head_decay: decoupled weight decay of the head.
+      smoothing: label smoothing.
+      norm: mode of the norms while training.
+      statistics_decay: how much of the old norm statistics a step keeps, outside `frozen` mode.
+    """
+
+    steps: int
+    patch_rate: float
+    head_rate: float
+    shared_rate: float = 0.0
+    warmup: float = 0.05
+    head_decay: float = 0.0
+    smoothing: float = 0.1
+    norm: Mode = "frozen"
+    statistics_decay: float = 0.95
+
+
+class Batch(NamedTuple):
+    """One step's examples, G groups of E.
+
+    Attributes:
+      tasks: [G] int32, the task of each group.
+      images: [G, E, H, W, 3] uint8.
+      labels: [G, E] int32, classes counted within the task.
+      weights: [T] float32, how much each task's loss counts.
+    """
+
+    tasks: jax.Array | np.ndarray
+    images: jax.Array | np.ndarray
+    labels: jax.Array | np.ndarray
+    weights: jax.Array | np.ndarray
+
+
+class State(NamedTuple):
+    """All that training moves.
+
+    Attributes:
+      step: int32 scalar, steps done.
+      patches: PatchParams of every task, leaves [T, ...].
+      head: the wide head.
+      shared: the shared leaves that are trained too; usually none.
+      optimisers: state of the patches', the head's and the shared leaves' optimiser.
+    """
+
+    step: jax.Array
+    patches: PatchParams
+    head: dict[str, jax.Array]
+    shared: Weights
+    optimisers: tuple[Any, Any, Any]
+
+
+class Metrics(NamedTuple):
+    """Per group [G]: mean loss in nats (penalty included) and share of right answers."""
+
+    loss: jax.Array
+    accuracy: jax.Array
+
+
+class Trainer(NamedTuple):
+    """Attributes:
+    init: (key, weights) -> State.
+    step: (state, weights, batch, key) -> (state, Metrics); compiled, `state` is donated.
+    """
+
+    init: Callable[[jax.Array, Weights], State]
+    step: Callable[[State, Weights, Batch, jax.Array], tuple[State, Metrics]]
+
+
+class TaskIdError(ValueError):
+    """A task id outside the tables, which JAX would silently clamp."""
+
+
+def trainer(
+    backbone: Backbone,
+    patch: Patch,
+    layout: classification.HeadLayout,
+    recipe: Recipe,
+    pixels: tuple[tuple[float, ...], tuple[float, ...]],
+    mesh: Mesh,
+    shared: Predicate = lambda path, name, leaf: False,
+) -> Trainer:
+    """Builds the training functions.
+
+    Args:
+      backbone: the frozen network.
+      patch: what each task trains of it.
+      layout: the tasks' heads.
+      recipe: the optimisation.
+      pixels: (mean, std) of RGB pixels in 0..255 that the backbone expects removed.
+      mesh: with one axis, `data`, over which groups are sharded; its size must divide them.
+      shared: which shared leaves train too.
+    """
+    tasks_total = len(layout.classes)
+    forward = mixed_forward(backbone, patch, layout, recipe.norm)
+    row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
+    owners, starts = jnp.asarray(layout.owners), jnp.asarray(layout.starts)
+    mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)
+
+    def init(key: jax.Array, weights: Weights) -> State:
+        keys = jax.random.split(key, tasks_total)
+        patches = jax.vmap(patch.init, in_axes=(0, None))(keys, weights)
+        head = classification.initial(layout.capacity, backbone.table.features)
+        trained_shared = leaves_where(shared, weights)
+        return State(
+            jnp.zeros((), jnp.int32),
+            patches,
+            head,
+            trained_shared,
+            (
+                row_optimiser.init(patches.trained, tasks_total),
+                head_optimiser.init(head, layout.capacity),
+                row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
+            ),
+        )
+
+    def losses(
+        trained: tuple[Any, dict[str, jax.Array], Weights],
+        measured: Any,
+        weights: Weights,
+        batch: Batch,
+        key: jax.Array,
+        progress: jax.Array,
+    ) -> tuple[jax.Array, tuple[Metrics, Weights]]:
+        patches, head, shared_leaves = trained
+        images = (batch.images.astype(jnp.float32) - _last(mean)) / _last(std)
+        predictions = forward(
+            with_leaves(weights, shared_leaves),
+            PatchParams(patches, measured),
+            head,
+            batch.tasks,
+            images,
+            key,
+            progress,
+        )
+
+        def one_group(
+            task: jax.Array, logits: jax.Array, labels: jax.Array, penalty: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
+            own, right = owners == task, labels + starts[task]
+            loss = jax.vmap(classification.cross_entropy, (0, 0, None, None))(
+                logits, right, own, recipe.smoothing
+            )
+            hits = jnp.argmax(logits, axis=-1).astype(jnp.int32) == right
+            return jnp.mean(loss) + penalty, jnp.mean(hits.astype(jnp.float32))
+
+        loss, accuracy = jax.vmap(one_group)(
+            jnp.asarray(batch.tasks),
+            predictions.logits,
+            jnp.asarray(batch.labels),
+            predictions.penalties,
+        )
+        total = jnp.mean(loss * batch.weights[batch.tasks])
+        return total, (Metrics(loss, accuracy), predictions.moments)
+
+    def step(state: State, weights: Weights, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
+        progress = state.step.astype(jnp.float32) / recipe.steps
+        trained = (state.patches.trained, state.head, state.shared)
+        gradients, (metrics, moments) = jax.grad(losses, has_aux=True)(
+            trained,
+            state.patches.measured,
+            weights,
+            batch,
+            jax.random.fold_in(key, state.step),
+            progress,
+        )
+        present = jnp.any(jnp.arange(tasks_total)[:, None] == batch.tasks[None], axis=1)
+
+        def rate(peak: float) -> jax.Array:
+            return warm_cosine(progress, peak, recipe.warmup)
+
+        patches, patch_state = row_optimiser.update(
+            gradients[0], state.optimisers[0], trained[0], present, rate(recipe.patch_rate)
+        )
+        # Row -1, nobody's, reads the False appended behind the tasks.
+        own_present = jnp.append(present, False)[owners]
+        head, head_state = head_optimiser.update(
+            gradients[1], state.optimisers[1], trained[1], own_present, rate(recipe.head_rate)
+        )
+        as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
+        moved, shared_state = row_optimiser.update(
+            as_row[0],
+            state.optimisers[2],
+            as_row[1],
+            jnp.ones((1,), bool),
+            rate(recipe.shared_rate),
+        )
+        measured = state.patches.measured
+        if recipe.norm != "frozen":
+            measured = _measure(measured, moments, present, recipe.statistics_decay)
+        new = State(
+            state.step + 1,
+            PatchParams(patches, measured),
+            head,
+            jax.tree.map(lambda x: x[0], moved),
+            (patch_state, head_state, shared_state),
+        )
+        return new, metrics
+
+    everywhere, by_group = (
+        NamedSharding(mesh, PartitionSpec()),
+        NamedSharding(mesh, PartitionSpec("data")),
+    )
+    batch_sharding: Any = (by_group, by_group, by_group, everywhere)
+    compiled_init = jax.jit(init, out_shardings=everywhere)
+    compiled = jax.jit(
+        step,
+        in_shardings=(everywhere, everywhere, Batch(*batch_sharding), everywhere),
+        out_shardings=everywhere,
+        donate_argnums=0,
+    )
+
+    def checked_step(
+        state: State, weights: Weights, batch: Batch, key: jax.Array
+    ) -> tuple[State, Metrics]:
+        ids = np.asarray(batch.tasks)
+        if ids.min() < 0 or ids.max() >= tasks_total:
+            raise TaskIdError(f"task ids {ids.tolist()} must lie in 0..{tasks_total - 1}.")
+        return compiled(state, weights, batch, key)
+
+    return Trainer(compiled_init, checked_step)
+
+
+def _measure(measured: Any, moments: Weights, present: jax.Array, decay: float) -> Any:
+    def one(here: jax.Array, old: Any, own_moments: Weights) -> Any:
+        new = measure(old, own_moments, decay)
+        return jax.tree.map(lambda fresh, stale: jnp.where(here, fresh, stale), new, old)
+
+    return jax.vmap(one)(present, measured, moments)
+
+
+def _last(values: jax.Array) -> jax.Array:
+    return values.reshape(1, 1, 1, 1, -1)

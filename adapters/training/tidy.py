@@ -1,0 +1,66 @@
+"""`results/*.csv`: one measurement a row, the same columns everywhere."""
+
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Iterable
+
+from adapters import errors, files
+
+
+class ColumnsError(errors.ModelPatchError):
+    """A results file has other columns than ours."""
+
+    def __init__(self, path: pathlib.Path, found: list[str]):
+        super().__init__(
+            f"{path} has the columns {', '.join(found) or '(none)'}, not {', '.join(COLUMNS)}; "
+            "move the file away, or choose another name."
+        )
+        self.path, self.found = path, found
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """One number: of what, measured how, and the command that gives it again.
+
+    `setting` names whatever else differs between rows: scheduler, peer, shape, threads. `value` is
+    in `unit`, such as `%`, `bytes`, `images/s`; `split` is empty where no data were used.
+    """
+
+    task: str
+    backbone: str
+    patch: str
+    setting: str
+    seed: int
+    split: str
+    metric: str
+    value: float
+    unit: str
+    command: str
+
+
+COLUMNS = [field.name for field in dataclasses.fields(Measurement)]
+
+
+def append(path: str | os.PathLike[str], rows: Iterable[Measurement]) -> None:
+    """Adds `rows` to the CSV file at `path`, making it when missing; all of them or none.
+
+    Rows already there stay as they are, byte for byte. Only one process may write a file at a time.
+    Raises ColumnsError when its header is not ours.
+    """
+    target = pathlib.Path(path)
+    text = target.read_bytes().decode("utf-8") if target.exists() else _csv([COLUMNS])
+    header = next(csv.reader(io.StringIO(text, newline="")), [])
+    if header != COLUMNS:
+        raise ColumnsError(target, header)
+    end = "" if text.endswith("\n") else "\n"
+    added = _csv([list(dataclasses.astuple(row)) for row in rows])
+    files.write_bytes(target, (text + end + added).encode("utf-8"))
+
+
+def _csv(rows: list[list[str]] | list[list[object]]) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,74 @@
+"""From the flags `--backbone` and `--weights` to a network with its weights."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.backbones import registry
+from adapters.backbones.builder import Backbone, Shapes, build
+from adapters.backbones.checkpoint import Checkpoint
+from adapters.backbones.convert import load_checkpoint
+from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.pretrained import PRETRAINED, pretrained
+from adapters.errors import ModelPatchError, UnknownNameError
+
+
+class WeightsNeededError(ModelPatchError):
+    """A layer table was named, and no file with weights for it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
+    """A backbone ready to run.
+
+    Attributes:
+      name: as it was asked for.
+      checkpoint: its weights and conventions.
+      network: built under those conventions.
+      fingerprint: of the weights.
+    """
+
+    name: str
+    checkpoint: Checkpoint
+    network: Backbone
+    fingerprint: str
+
+    @property
+    def weights(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """{module path: {leaf: float32 array}}."""
+        return {path: dict(leaves) for path, leaves in self.checkpoint.weights.items()}
+
+    @property
+    def shapes(self) -> Shapes:
+        """{module path: {leaf: shape}}."""
+        return {
+            path: {name: np.shape(leaf) for name, leaf in leaves.items()}
+            for path, leaves in self.checkpoint.weights.items()
+        }
+
+
+def load(name: str, weights: str | None = None) -> Loaded:
+    """Loads pretrained weights by name, or a layer table's weights from a local file.
+
+    Raises:
+      UnknownNameError: `name` is neither pretrained weights nor a layer table.
+      WeightsNeededError: `name` is a layer table and `weights` is missing.
+      CarrierError, ConversionError, CheckpointError: the weights cannot be had or do not fit.
+    """
+    if name in PRETRAINED and weights is None:
+        checkpoint = pretrained(name)
+    elif name in PRETRAINED or name in registry.TABLES:
+        table = registry.table(PRETRAINED[name].table if name in PRETRAINED else name)
+        if weights is None:
+            raise WeightsNeededError(
+                f"{name!r} is a layer table without weights: give --weights=FILE (Keras .h5 or "
+                ".keras, PyTorch .pth, safetensors), or a backbone that brings its own: "
+                f"{', '.join(sorted(PRETRAINED))}."
+            )
+        checkpoint = load_checkpoint(weights, table)
+    else:
+        raise UnknownNameError("backbone", name, [*PRETRAINED, *registry.TABLES])
+    network = build(registry.table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)
+    return Loaded(name, checkpoint, network, fingerprint(checkpoint.weights))

@@ -1,0 +1,59 @@
+"""What every command shares: errors in words, compiled programs kept between runs."""
+
+import logging as stdlib_logging
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+import jax
+from absl import app, logging
+
+import adapters
+import launch
+import tasks
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.training.loop import StoppedError
+
+BAD_INPUT, STOPPED = 2, 3  # exit statuses
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs an absl `main`; our own errors end it with their message instead of a stack trace.
+
+    The exit status is 2 for bad input and 3 for a run that a signal stopped.
+    """
+
+    def guarded(arguments: Sequence[str]) -> None:
+        _show_own_messages()
+        keep_compiled_programs()
+        try:
+            main(arguments)
+        except StoppedError as error:
+            print(error, file=sys.stderr)
+            sys.exit(STOPPED)
+        except (ModelPatchError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(BAD_INPUT)
+
+    app.run(guarded)
+
+
+def _show_own_messages() -> None:
+    """Lets through what this project logs, and only warnings of the libraries below it."""
+    ours = {str(pathlib.Path(package.__path__[0])) for package in (adapters, tasks, launch)}
+
+    def wanted(record: stdlib_logging.LogRecord) -> bool:
+        inside = any(record.pathname.startswith(folder) for folder in ours)
+        return inside or record.levelno > stdlib_logging.INFO
+
+    logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(None)
+    handler.addFilter(wanted)
+
+
+def keep_compiled_programs() -> None:
+    """Turns on JAX's persistent compilation cache, in this project's cache folder."""
+    jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -1,0 +1,201 @@
+"""Makes `.venv` beside pyproject.toml from a lock, then becomes a command that runs in it.
+
+`launch/train` and its siblings run this file with a system Python, so it needs the standard library
+alone. `python -m launch.train` is the way into an environment that somebody else installed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import IO, Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+STAMP = ENVIRONMENT / "modelpatch.json"
+LOG = ENVIRONMENT / "modelpatch.log"
+SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
+
+
+class SetupError(Exception):
+    """`.venv` could not be made; the message says why and what to do."""
+
+
+def main(name: str, arguments: list[str]) -> None:
+    """Becomes `python -m launch.{name}` in `.venv`: same process, so same exit code and signals."""
+    try:
+        prepare("test" if name == "test" else "train")
+    except SetupError as error:
+        sys.exit(f"launch/{name}: {error}")
+    except KeyboardInterrupt:
+        print(f"\nlaunch/{name}: stopped; the next call makes .venv again.", file=sys.stderr)
+        sys.exit(130)
+    # -P: a folder called `tasks` where the user stands must not hide ours.
+    os.execv(PYTHON, [str(PYTHON), "-P", "-m", f"launch.{name}", *arguments])
+
+
+def prepare(lock: str) -> None:
+    """Makes or updates `.venv` from `requirements/{lock}.lock` unless it is current already.
+
+    A stamp, written last, holds the sha256 of what was installed; without it nothing in `.venv` is
+    trusted. Raises SetupError.
+    """
+    if is_current(lock):
+        return
+    try:
+        with exclusive_stamp() as stamp:
+            if not is_current(lock):
+                install(lock, stamp)
+    except OSError as error:
+        raise SetupError(f"could not make {ENVIRONMENT}: {error}") from error
+
+
+def is_current(lock: str) -> bool:
+    """Whether `.venv` holds all that `requirements/{lock}.lock` asks for, for this checkout."""
+    stamp = read_stamp()
+    return is_whole(stamp) and stamp["locks"].get(lock) == digest(lock)
+
+
+def is_whole(stamp: dict[str, Any]) -> bool:
+    """Whether the installation that `stamp` describes ended well and still has its Python."""
+    return bool(stamp) and stamp["root"] == str(ROOT) and stamp["python"] == interpreter()
+
+
+def read_stamp() -> dict[str, Any]:
+    try:
+        return json.loads(STAMP.read_text())
+    except (FileNotFoundError, ValueError):  # absent, or a writer was killed: not trusted
+        return {}
+
+
+def interpreter() -> str | None:
+    """The system Python that `.venv` rests on; None when it is gone."""
+    return str(PYTHON.resolve()) if PYTHON.exists() else None
+
+
+def digest(lock: str) -> str:
+    files = [ROOT / "requirements" / f"{name}.lock" for name in ("build", lock)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+@contextlib.contextmanager
+def exclusive_stamp() -> Iterator[IO[str]]:
+    """Gives the open stamp, which is also the lock that lets one call at a time change `.venv`."""
+    if ENVIRONMENT.is_dir() and any(ENVIRONMENT.iterdir()) and not STAMP.exists():
+        raise SetupError(
+            f"{ENVIRONMENT} was not made by this command, which therefore leaves it alone. Move it "
+            "away; or install modelpatch in it and call `python -m launch.train` there."
+        )
+    ENVIRONMENT.mkdir(exist_ok=True)
+    with open(STAMP, "a+") as stamp:
+        try:
+            fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another call that is making .venv ...", file=sys.stderr, flush=True)
+            fcntl.flock(stamp, fcntl.LOCK_EX)
+        yield stamp
+
+
+def install(lock: str, stamp: IO[str]) -> None:
+    before = read_stamp()
+    stamp.truncate(0)
+    progress = Progress()
+    if is_whole(before):
+        progress.say(f"updating .venv from requirements/{lock}.lock", whole=True)
+        digests = {name: old for name, old in before["locks"].items() if old == digest(name)}
+    else:
+        progress.say(f"making .venv from requirements/{lock}.lock", whole=True)
+        make_empty_environment(stamp, progress)
+        digests = {}
+    # The backend comes first, so that what has no wheel is built with the pinned one.
+    pip(locked("build"), stamp, progress)
+    pip(["--no-build-isolation", "--use-pep517", *locked(lock)], stamp, progress)
+    pip(["--no-build-isolation", "--no-deps", "--editable", str(ROOT)], stamp, progress)
+    # The test lock holds every pin of the train lock, so it serves both.
+    digests |= {name: digest(name) for name in (lock, "train")}
+    json.dump({"root": str(ROOT), "python": interpreter(), "locks": digests}, stamp, indent=1)
+    stamp.flush()
+    os.fsync(stamp.fileno())
+    packages = sum(1 for _ in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info"))
+    progress.say(f".venv is ready with {packages} packages", whole=True)
+
+
+def locked(lock: str) -> list[str]:
+    return ["--require-hashes", "--requirement", str(ROOT / "requirements" / f"{lock}.lock")]
+
+
+def make_empty_environment(stamp: IO[str], progress: "Progress") -> None:
+    if importlib.util.find_spec("ensurepip") is None:
+        raise SetupError(
+            f"the Python at {sys.executable} comes without `ensurepip`, so it cannot make "
+            "a virtual environment. On Debian and Ubuntu: `apt install python3-venv`."
+        )
+    for entry in ENVIRONMENT.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != STAMP:
+            entry.unlink()
+    run([sys.executable, "-I", "-m", "venv", str(ENVIRONMENT)], stamp, progress)
+
+
+def pip(arguments: list[str], stamp: IO[str], progress: "Progress") -> None:
+    run([str(PYTHON), "-I", "-m", "pip", "install", "--no-input", *arguments], stamp, progress)
+
+
+def run(command: list[str], stamp: IO[str], progress: "Progress") -> None:
+    """Runs `command`, which changes `.venv`, and says how far it is; raises SetupError."""
+    with open(LOG, "wb") as log:
+        # The stamp is standard input because all children of children inherit that, and with it
+        # the lock: should this process be killed, no other touches `.venv` before they have ended.
+        process = subprocess.Popen(command, stdin=stamp, stdout=log, stderr=subprocess.STDOUT)
+    while process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        progress.say(describe(LOG.read_text(errors="replace")))
+    if process.returncode:
+        progress.say("failed", whole=True)
+        end = "\n".join(LOG.read_text(errors="replace").splitlines()[-12:])
+        raise SetupError(
+            f"`{' '.join(command)}` failed. All it said is in {LOG}; the end of it:\n{end}\n"
+            "The next call starts afresh. pip needs a package index within reach."
+        )
+
+
+def describe(output: str) -> str:
+    """Says how far pip is, from what it printed."""
+    installing = re.search(r"^Installing collected packages: (.*)$", output, re.MULTILINE)
+    if installing:
+        return f"installing packages: {len(installing[1].split(','))}"
+    found = r"^(?:Collecting|Processing|Requirement already satisfied:) ([^\s=<>~!;\[]+)"
+    collected = len(set(re.findall(found, output, re.MULTILINE)))
+    return f"collecting packages: {collected}" if collected else "preparing"
+
+
+class Progress:
+    """Says what happens after how many seconds: on one changing line, or on few whole ones."""
+
+    def __init__(self) -> None:
+        self.start = self.said = time.monotonic()
+
+    def say(self, text: str, whole: bool = False) -> None:
+        now = time.monotonic()
+        line = f"  [{now - self.start:3.0f} s] {text}"
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{line}", end="\n" if whole else "", file=sys.stderr, flush=True)
+        elif whole or now - self.said >= SECONDS_BETWEEN_LINES:
+            self.said = now
+            print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,246 @@
+"""A whole run: from settings to trained patches, one file per task."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from jax.sharding import Mesh
+
+from adapters.backbones.checkpoint import Weights
+from adapters.device.inference import Answers, inference
+from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.heads import classification
+from adapters.patches.contract import Patch
+from adapters.patches.registry import from_spec
+from adapters.patches.replacement import STATISTICS, with_leaves
+from adapters.preprocessing import Preprocessing
+from adapters.scheduling import sampling
+from adapters.store.edits import apply_edits
+from adapters.training import loop, packing
+from adapters.training.report import Row
+from adapters.training.step import Recipe, State, trainer
+from launch import backbones, output, results, scoring
+from tasks import loading, pipeline
+from tasks.task import Task
+
+EVALUATION_EXAMPLES = 64
+CHECKPOINTS_A_RUN, VALIDATIONS_A_RUN, LOGS_A_RUN = 15, 5, 150
+
+
+class SettingError(ModelPatchError):
+    """A setting out of its range."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that defines a run; see `launch/train --help` for each."""
+
+    backbone: str
+    weights: str | None
+    patch: str
+    size: int
+    groups: int
+    examples: int
+    sampling: str
+    temperature: float
+    seed: int
+    data_dir: str | None
+    workers: int
+    train_shared: bool
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        for name in ("size", "groups", "examples"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
+        if self.recipe.steps < 1:
+            raise SettingError(f"--steps must be 1 or more, not {self.recipe.steps}.")
+        devices = jax.device_count()
+        if self.groups % devices:
+            raise SettingError(
+                f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
+            )
+        if self.sampling not in SAMPLING:
+            raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
+
+
+SAMPLING = {
+    "uniform": lambda sizes, settings: sampling.uniform(sizes),
+    "proportional": lambda sizes, settings: sampling.proportional(sizes),
+    "temperature": lambda sizes, settings: sampling.temperature(sizes, settings.temperature),
+}
+
+
+def run(
+    tasks: Sequence[Task],
+    settings: Settings,
+    directory: pathlib.Path,
+    command: str,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> list[Row]:
+    """Trains the patches of `tasks` jointly, writes one patch file each, and scores them.
+
+    Args:
+      tasks: what to learn.
+      settings: how.
+      directory: where everything goes; see `launch.output` for what it may hold.
+      command: recorded beside the results.
+      resume, overwrite: what to do with a run that `directory` holds.
+
+    Returns:
+      A row of figures per task.
+    """
+    patch = from_spec(settings.patch, settings.recipe.norm)
+    backbone = backbones.load(settings.backbone, settings.weights)
+    configuration = _configuration(tasks, settings, backbone)
+    with output.claimed(directory, configuration, resume, overwrite):
+        sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
+        for task, size in zip(tasks, sizes, strict=True):
+            logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
+        run = _Run(tasks, settings, patch, backbone)
+        state = run.train(directory, configuration, sizes)
+        return run.finish(state, directory, command)
+
+
+class _Run:
+    def __init__(
+        self, tasks: Sequence[Task], settings: Settings, patch: Patch, backbone: backbones.Loaded
+    ):
+        self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
+        self._layout = classification.layout([len(task.labels) for task in tasks])
+        self._network = inference(backbone.network, EVALUATION_EXAMPLES, settings.size)
+        self._preprocessing = [
+            Preprocessing(
+                settings.size,
+                backbone.checkpoint.mean,
+                backbone.checkpoint.std,
+                task.fit,
+                task.background,
+            )
+            for task in tasks
+        ]
+
+    def train(
+        self, directory: pathlib.Path, configuration: Mapping[str, object], sizes: Sequence[int]
+    ) -> State:
+        settings, recipe = self._settings, self._settings.recipe
+        checkpoint = self._backbone.checkpoint
+        plan = loop.Plan(
+            steps=recipe.steps,
+            groups=settings.groups,
+            seed=settings.seed,
+            directory=directory,
+            configuration=configuration,
+            checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
+            log_every=max(recipe.steps // LOGS_A_RUN, 1),
+            validate_every=max(recipe.steps // VALIDATIONS_A_RUN, 1),
+        )
+        return loop.train(
+            trainer(
+                self._backbone.network,
+                self._patch,
+                self._layout,
+                recipe,
+                (checkpoint.mean, checkpoint.std),
+                Mesh(np.asarray(jax.devices()), ("data",)),
+                shared=_shared if settings.train_shared else _nothing,
+            ),
+            jax.tree.map(jnp.asarray, self._backbone.weights),
+            [task.name for task in self._tasks],
+            [
+                pipeline.training_iterator(
+                    task,
+                    preprocessing,
+                    settings.examples,
+                    _seed(settings.seed, task.name),
+                    workers=settings.workers,
+                    data_dir=settings.data_dir,
+                )
+                for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
+            ],
+            SAMPLING[settings.sampling](sizes, settings),
+            plan,
+            self._validate,
+        )
+
+    def _validate(self, state: State) -> dict[str, float]:
+        shared = self._shared_weights(state)
+        return {
+            task.name: scoring.score(task, self._answers(state, shared, index, "validation"))
+            for index, task in enumerate(self._tasks)
+            if "validation" in task.splits
+        }
+
+    def finish(self, state: State, directory: pathlib.Path, command: str) -> list[Row]:
+        """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
+        shared = self._shared_weights(state)
+        owner = results.shared_backbone(self._backbone, shared, directory, self._settings)
+        rows = []
+        for index, task in enumerate(self._tasks):
+            answers: dict[str, Answers] = {
+                split: self._answers(state, shared, index, split)
+                for split in ("validation", "test")
+                if split in task.splits
+            }
+            edits = packing.task_edits(self._patch, packing.task_params(state, index))
+            row = results.write_task(
+                task,
+                answers,
+                edits,
+                packing.task_head(state, self._layout, index),
+                owner,
+                self._network,
+                self._preprocessing[index],
+                self._settings,
+                directory,
+            )
+            rows.append(row)
+        results.write_summary(rows, directory, self._settings, command)
+        return rows
+
+    def _answers(self, state: State, shared: Weights, index: int, split: str) -> Answers:
+        edits = packing.task_edits(self._patch, packing.task_params(state, index))
+        return scoring.predict(
+            self._network,
+            apply_edits(shared, edits),
+            packing.task_head(state, self._layout, index),
+            self._tasks[index],
+            split,
+            self._preprocessing[index],
+            self._settings.data_dir,
+        )
+
+    def _shared_weights(self, state: State) -> Weights:
+        base = jax.tree.map(jnp.asarray, self._backbone.weights)
+        return jax.tree.map(np.asarray, with_leaves(base, state.shared))
+
+
+def _configuration(
+    tasks: Sequence[Task], settings: Settings, backbone: backbones.Loaded
+) -> dict[str, object]:
+    return {
+        **dataclasses.asdict(settings),
+        "tasks": [f"{task.name} {task.version}" for task in tasks],
+        "fingerprint": backbone.fingerprint,
+        "devices": jax.device_count(),
+        "platform": jax.default_backend(),
+    }
+
+
+def _seed(seed: int, task: str) -> int:
+    """A task's own 32-bit seed, whatever tasks it trains beside."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {task}".encode()).digest()[:4], "big")
+
+
+def _shared(path: str, name: str, leaf: object) -> bool:
+    return name not in STATISTICS
+
+
+def _nothing(path: str, name: str, leaf: object) -> bool:
+    return False

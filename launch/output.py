@@ -1,0 +1,74 @@
+"""The output folder: never overwritten by accident, one run at a time."""
+
+import contextlib
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.training.checkpoint import ConfigurationMismatchError
+from adapters.training.lock import lock
+
+RUN = "run.json"
+
+
+class OutputFolderError(ModelPatchError):
+    """The output folder holds something that this run must not touch."""
+
+
+@contextlib.contextmanager
+def claimed(
+    directory: pathlib.Path, configuration: Mapping[str, Any], resume: bool, overwrite: bool
+) -> Iterator[None]:
+    """Holds `directory` for one run, and writes the run's configuration into it.
+
+    Args:
+      directory: made when missing.
+      configuration: JSON settings that define the run.
+      resume: go on with the run that is there, which must have the same configuration.
+      overwrite: delete the run that is there. Folders that hold no run are never deleted.
+
+    Raises:
+      OutputFolderError: the folder is not empty and neither setting allows what is there.
+      ConfigurationMismatchError: the run to resume had other settings.
+      FolderInUseError: another run is writing there.
+    """
+    if resume and overwrite:
+        raise OutputFolderError("--resume and --overwrite exclude each other; give one of them.")
+    with lock(directory):
+        record = directory / RUN
+        content = [path for path in directory.iterdir() if path.name != ".lock"]
+        if content and not record.exists():
+            raise OutputFolderError(
+                f"{directory} holds files but no run; choose another --out, or empty it yourself."
+            )
+        if content and not (resume or overwrite):
+            raise OutputFolderError(
+                f"{directory} holds a run already: give --resume to go on with it, --overwrite to "
+                "delete it, or another --out."
+            )
+        if content and resume:
+            _check_same(record, configuration)
+        if content and overwrite:
+            for path in sorted(content, key=lambda path: path.name == RUN):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        files.write_bytes(record, json.dumps(configuration, indent=1).encode() + b"\n")
+        yield
+
+
+def _check_same(record: pathlib.Path, configuration: Mapping[str, Any]) -> None:
+    try:
+        earlier = json.loads(record.read_bytes())
+    except ValueError as error:
+        raise OutputFolderError(f"{record} is damaged: {error}. Give --overwrite.") from error
+    both = {**earlier, **configuration}
+    differences = {
+        name: (earlier.get(name), configuration.get(name))
+        for name in both
+        if earlier.get(name) != configuration.get(name)
+    }
+    if differences:
+        raise ConfigurationMismatchError(record, differences)

@@ -1,0 +1,157 @@
+"""What a run leaves behind: patch files, predictions, a table, plots and a tidy CSV."""
+
+import csv
+import dataclasses
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from adapters import files
+from adapters.backbones.builder import count_parameters
+from adapters.backbones.checkpoint import Weights, write_checkpoint
+from adapters.backbones.fingerprint import fingerprint
+from adapters.device.inference import Answers, Inference, parity_check, parity_vector
+from adapters.preprocessing import Preprocessing
+from adapters.store.contents import PatchContents
+from adapters.store.edits import apply_edits
+from adapters.store.read import read_patch
+from adapters.store.write import patch_size, write_patch
+from adapters.training import plots, report, tidy
+from adapters.training.metrics import FILE as METRICS
+from launch import backbones, scoring
+from tasks.task import Task
+
+if TYPE_CHECKING:
+    from launch.experiment import Settings
+
+SHARED_BACKBONE = "backbone.safetensors"
+
+
+def shared_backbone(
+    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path, settings: "Settings"
+) -> backbones.Loaded:
+    """The backbone that the patches belong to: written out when training moved it."""
+    if not settings.train_shared:
+        return backbone
+    checkpoint = dataclasses.replace(
+        backbone.checkpoint,
+        weights=weights,
+        head=None,
+        source=f"{backbone.checkpoint.source}; trained further here",
+    )
+    write_checkpoint(directory / SHARED_BACKBONE, checkpoint)
+    return dataclasses.replace(
+        backbone,
+        name=checkpoint.table,
+        checkpoint=checkpoint,
+        fingerprint=fingerprint(weights),
+    )
+
+
+def write_task(
+    task: Task,
+    answers: Mapping[str, Answers],
+    edits: Mapping[str, Any],
+    head: Mapping[str, npt.NDArray[Any]],
+    backbone: backbones.Loaded,
+    network: Inference,
+    preprocessing: Preprocessing,
+    settings: "Settings",
+    directory: pathlib.Path,
+) -> report.Row:
+    """Writes one task's patch file, reads it back through every check, and gives its figures.
+
+    Where the test labels are hidden, the predictions go to `predictions/TASK.csv` instead.
+    """
+    hidden = task.hidden_test_labels
+    scores = {
+        split: scoring.score(task, found)
+        for split, found in answers.items()
+        if not (hidden and split == "test")
+    }
+    contents = PatchContents(
+        task=task.name,
+        task_version=task.version,
+        patch=settings.patch,
+        backbone=backbone.name,
+        fingerprint=backbone.fingerprint,
+        norm=settings.recipe.norm,
+        labels=task.labels,
+        metric=task.metric,
+        scores=scores,
+        preprocessing=preprocessing.to_json(),
+        parity=parity_vector(network, apply_edits(backbone.weights, edits), head),
+        edits=edits,
+        head=head,
+    )
+    path = directory / f"{task.name}.patch"
+    write_patch(path, contents)
+    read_patch(
+        path,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=parity_check(network, backbone.weights),
+    )
+    if hidden and "test" in answers:
+        _write_predictions(directory / "predictions" / f"{task.name}.csv", task, answers["test"])
+    size = patch_size(contents)
+    extractor = 4 * count_parameters(backbone.network.table)  # bytes, as the patch's float32
+    return report.Row(
+        task=task.name,
+        validation_accuracy=scores["validation"],
+        test_accuracy=scores.get("test"),
+        patch_bytes=size.total,
+        edit_bytes=size.edits,
+        statistics_bytes=size.statistics,
+        head_bytes=size.head,
+        share=100 * size.edits / extractor,
+        share_with_head=100 * (size.edits + size.head) / extractor,
+        share_with_statistics=100 * (size.edits + size.head + size.statistics) / extractor,
+    )
+
+
+def write_summary(
+    rows: Sequence[report.Row], directory: pathlib.Path, settings: "Settings", command: str
+) -> None:
+    """Writes `table.txt`, `results.csv` and the plots."""
+    files.write_bytes(directory / "table.txt", (report.table(rows) + "\n").encode())
+    plots.plots(directory, rows, directory / METRICS)
+    (directory / "results.csv").unlink(missing_ok=True)
+    measurements = []
+    for row in rows:
+        figures = [
+            ("validation", "accuracy", row.validation_accuracy, "fraction"),
+            ("test", "accuracy", row.test_accuracy, "fraction"),
+            ("", "patch", row.patch_bytes, "bytes"),
+            ("", "share of extractor", row.share, "percent"),
+        ]
+        measurements += [
+            tidy.Measurement(
+                task=row.task,
+                backbone=settings.backbone,
+                patch=settings.patch,
+                setting=f"{settings.size} px, norm {settings.recipe.norm}, {settings.sampling}",
+                seed=settings.seed,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=unit,
+                command=command,
+            )
+            for split, metric, value, unit in figures
+            if value is not None
+        ]
+    tidy.append(directory / "results.csv", measurements)
+
+
+def _write_predictions(path: pathlib.Path, task: Task, answers: Answers) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "label", "class"])
+    for name, label in zip(answers.names, answers.predictions, strict=True):
+        writer.writerow([name, int(label), task.labels[label]])
+    files.write_bytes(path, text.getvalue().encode())

@@ -1,0 +1,136 @@
+"""Images from carriers, written once to the cache in the layout Visual Decathlon has in TFDS.
+
+One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
+array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them. TensorFlow is
+not needed.
+"""
+
+import dataclasses
+import hashlib
+import io
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from absl import logging
+from PIL import Image
+
+from adapters import files, preprocessing
+from tasks import records
+from tasks.task import Examples, Task, TaskError
+
+SHORT_SIDE = 72
+"""Longest short side that is kept, pixels: Visual Decathlon's."""
+
+DIGEST_FILE = "content.sha256"
+
+
+class Example(NamedTuple):
+    """One image of a carrier, with the split it belongs to."""
+
+    split: str
+    name: str
+    image: Image.Image
+    label: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """A source that makes its images from carriers, in the cache, the first time one is wanted.
+
+    generate: yields every example of every split; called once for each version of the task.
+    """
+
+    generate: Callable[[], Iterable[Example]]
+
+    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
+        """Opens a split, writing the task's images first if they are not there."""
+        del data_dir
+        directory = cached_directory(task)
+        if not directory.is_dir():
+            logging.info("making the images of task %s (once) in %s", task.name, directory)
+            write(task, self.generate(), directory)
+        return records.open_records(directory, split, task.labels)
+
+
+def cached_directory(task: Task) -> pathlib.Path:
+    """Returns the folder a carried task's images have, or will have."""
+    return files.cache_directory() / "data" / task.name / task.version
+
+
+def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> str:
+    """Writes `examples` to the new folder `directory`, whole or not at all; returns their digest.
+
+    Images are laid over the task's background, shrunk to a short side of `SHORT_SIDE` where that is
+    longer, and put into an order that makes any first part of a split a fair sample of it. The
+    digest (SHA-256 of every split, name, label and pixel) is also left in the folder, so that two
+    machines can tell whether they hold the same data.
+
+    Raises TaskError when a split stays empty, or an example belongs to no split or class.
+    """
+    by_split: dict[str, list[Example]] = {split: [] for split in task.splits}
+    for example in examples:
+        if example.split not in by_split or not 0 <= example.label < len(task.labels):
+            raise TaskError(
+                f"task {task.name!r}: {example.name!r} has split {example.split!r} and label "
+                f"{example.label}; splits are {task.splits}, labels below {len(task.labels)}."
+            )
+        image = preprocessing.shrink(
+            preprocessing.to_rgb(example.image, task.background), SHORT_SIDE
+        )
+        by_split[example.split].append(example._replace(image=image))
+    empty = [split for split, members in by_split.items() if not members]
+    if empty:
+        raise TaskError(f"task {task.name!r}: no images for {', '.join(empty)}.")
+    digest = hashlib.sha256()
+    for split, members in by_split.items():
+        members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
+        for example in members:
+            size = example.image.size
+            digest.update(repr((split, example.name, example.label, size)).encode())
+            digest.update(example.image.tobytes())
+    with files.new_directory(directory) as folder:
+        _write_records(task, by_split, folder)
+        (folder / DIGEST_FILE).write_text(digest.hexdigest() + "\n")
+    return digest.hexdigest()
+
+
+def _write_records(
+    task: Task, by_split: Mapping[str, Sequence[Example]], folder: pathlib.Path
+) -> None:
+    # TFDS is slow to import, and not every command needs data.
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import dataset_info
+
+    identity = dataset_info.DatasetIdentity(
+        name=re.sub(r"\W", "_", task.name),
+        version=tfds.core.Version(task.version),
+        data_dir=str(folder),
+        module_name="tasks.layout",
+    )
+    features = tfds.features.FeaturesDict(
+        {
+            "name": tfds.features.Text(),
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=list(task.labels)),
+        }
+    )
+    writer = tfds.core.SequentialWriter(
+        ds_info=tfds.core.DatasetInfo(
+            builder=identity, description=task.description, features=features
+        ),
+        max_examples_per_shard=1 << 20,
+        file_format="array_record",
+    )
+    writer.initialize_splits(list(by_split))
+    for split, members in by_split.items():
+        writer.add_examples({split: [_record(example) for example in members]})
+    writer.close_all()
+
+
+def _record(example: Example) -> dict[str, Any]:
+    file = io.BytesIO()
+    example.image.save(file, "png")
+    file.seek(0)
+    return {"name": example.name, "image": file, "label": example.label}

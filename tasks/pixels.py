@@ -1,0 +1,34 @@
+"""Decoded images, kept while memory lasts."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+BUDGET = 256 << 20
+"""Bytes of decoded pixels that one open split keeps; images beyond it are decoded again."""
+
+
+class PixelCache:
+    """Keeps what `decode` gave under a key, until the budget in bytes is spent.
+
+    Sent to another process it arrives empty: to decode again costs less than to send pixels.
+    Threads may share it; at worst two decode the same image.
+    """
+
+    def __init__(self, budget: int = BUDGET):
+        self._budget = self._left = budget
+        self._kept: dict[Hashable, np.ndarray] = {}
+
+    def get(self, key: Hashable, decode: Callable[[], np.ndarray]) -> np.ndarray:
+        """Returns the pixels kept under `key`, or those that `decode` gives."""
+        if key in self._kept:
+            return self._kept[key]
+        pixels = decode()
+        if pixels.nbytes <= self._left:
+            self._left -= pixels.nbytes
+            self._kept[key] = pixels
+        return pixels
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PixelCache, (self._budget,)

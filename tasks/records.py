@@ -1,0 +1,75 @@
+"""Reading a prepared TFDS folder: the real Visual Decathlon, or our own in its layout."""
+
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adapters import errors, preprocessing
+from tasks import pixels
+from tasks.task import Examples
+
+
+class DamagedDataError(errors.ModelPatchError):
+    """A folder of prepared images is not what it should be."""
+
+
+def open_records(directory: pathlib.Path, split: str, labels: Sequence[str]) -> Examples:
+    """Opens `split` of a TFDS folder of array_record files, whose classes are called `labels`.
+
+    Raises DamagedDataError when the folder cannot be read, has no such split or other classes.
+    """
+    # TFDS is slow to import, and not every command needs data.
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder_from_directory(directory)
+        found = builder.info.features["label"].names
+        encoded = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        len(encoded)
+    except Exception as error:  # TFDS raises many kinds, of many packages
+        said = str(error).strip().splitlines() or [""]
+        raise DamagedDataError(
+            f"{directory} cannot be read ({type(error).__name__}: {said[0]}). If it is in the "
+            "cache, delete it and run again; if it is yours, prepare it with "
+            "--file_format=array_record."
+        ) from error
+    if list(found) != list(labels):
+        raise DamagedDataError(
+            f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
+            f"{_few(labels)}. If the task changed, raise its version."
+        )
+    return _Decoded(encoded, f"{split} in {directory}")
+
+
+class _Decoded:
+    """Examples whose images are decoded when they are asked for."""
+
+    def __init__(self, encoded: Any, place: str):
+        self._encoded, self._place = encoded, place
+        self._cache = pixels.PixelCache()
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        record = self._encoded[index]
+        return {
+            "name": record["name"].decode(),
+            "image": self._cache.get(index, lambda: self._decode(index, record["image"])),
+            "label": int(record["label"]),
+        }
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+    def _decode(self, index: int, data: bytes) -> np.ndarray:
+        try:
+            return np.asarray(preprocessing.decode(data))
+        except preprocessing.UnreadableImageError as error:
+            raise DamagedDataError(f"image {index} of {self._place}: {error}") from error
+
+
+def _few(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:4]) + (", ..." if len(labels) > 4 else "")

@@ -1,0 +1,96 @@
+"""From the names a user types to tasks."""
+
+import functools
+import importlib
+import importlib.util
+import pathlib
+import pkgutil
+from collections.abc import Sequence
+
+import tasks
+from adapters import errors
+from tasks import folder, suites
+from tasks.task import Task
+
+_TASKS: dict[str, Task] = {}
+
+
+class TaskFileError(errors.ModelPatchError):
+    """A Python file given as a task is missing, fails, or registers none."""
+
+
+def register(task: Task) -> Task:
+    """Makes `task` known by its name, and returns it.
+
+    Raises DuplicateNameError when a task or suite of that name exists.
+    """
+    if task.name in _TASKS or task.name in suites.SUITES:
+        raise errors.DuplicateNameError("task", task.name)
+    _TASKS[task.name] = task
+    return task
+
+
+def known() -> tuple[str, ...]:
+    """Returns the names of all registered tasks, sorted."""
+    _discover()
+    return tuple(sorted(_TASKS))
+
+
+def resolve(names: Sequence[str]) -> tuple[Task, ...]:
+    """Returns the tasks meant by `names`, in their order, each once.
+
+    A name is a task's, a suite's (see `tasks.suites`), `folder:PATH` for images with one sub-folder
+    a class, or the path of a Python file that registers tasks.
+
+    Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
+    name, TaskFileError, or FolderError.
+    """
+    _discover()
+    chosen: dict[str, Task] = {}
+    for name in names:
+        for task in _resolve_one(name):
+            if chosen.setdefault(task.name, task) != task:
+                raise errors.DuplicateNameError("task", task.name)
+    return tuple(chosen.values())
+
+
+def _resolve_one(name: str) -> Sequence[Task]:
+    if name.startswith(folder.PREFIX):
+        found = folder.folder_task(name.removeprefix(folder.PREFIX))
+        if found.name in _TASKS or found.name in suites.SUITES:
+            raise errors.DuplicateNameError("task", found.name)
+        return [found]
+    if name.endswith(".py"):
+        return _register_file(pathlib.Path(name).expanduser().resolve())
+    if name in suites.SUITES:
+        return [_TASKS[member] for member in suites.SUITES[name]]
+    if name in _TASKS:
+        return [_TASKS[name]]
+    raise errors.UnknownNameError("task or suite", name, [*_TASKS, *suites.SUITES])
+
+
+@functools.cache
+def _discover() -> None:
+    """Imports every module beside this one: a task's file registers what it defines."""
+    for module in pkgutil.iter_modules(tasks.__path__):
+        importlib.import_module(f"tasks.{module.name}")
+
+
+@functools.cache
+def _register_file(path: pathlib.Path) -> Sequence[Task]:
+    if not path.is_file():
+        raise TaskFileError(f"there is no task file {path}.")
+    before = set(_TASKS)
+    specification = importlib.util.spec_from_file_location(f"tasks_from_{path.stem}", path)
+    assert specification is not None
+    assert specification.loader is not None
+    try:
+        specification.loader.exec_module(importlib.util.module_from_spec(specification))
+    except errors.ModelPatchError:
+        raise
+    except Exception as error:
+        raise TaskFileError(f"{path} failed: {type(error).__name__}: {error}") from error
+    added = [task for name, task in _TASKS.items() if name not in before]
+    if not added:
+        raise TaskFileError(f"{path} registers no task: it must call `tasks.registry.register`.")
+    return added

@@ -1,0 +1,67 @@
+"""ELPV: solar cells photographed by the light they emit, whole or defective.
+
+Licence: CC BY-NC-SA 4.0: NOT for commercial use (the package elpv-dataset).
+Sizes: of 2,624 grey images of 300x300 pixels, shrunk to 72, the 2,223 whose label is certain, in 4
+  classes; 1,557 to train, 333 to validate, 333 to test. The package does not say which cells belong
+  to one module.
+Command: launch/train --tasks=solar_cells
+Expected: see `expected` below (test accuracy).
+Reference: Deitsch et al., "Automatic classification of defective photovoltaic module cells in
+  electroluminescence images", 2019, doi:10.1016/j.solener.2019.02.067.
+"""
+
+import io
+from collections.abc import Iterator
+
+from PIL import Image
+
+from adapters import carriers, preprocessing
+from tasks import layout, registry, splitting
+from tasks.augmentation import Augmentation
+from tasks.layout import Carried, Example
+from tasks.task import Task
+
+ELPV = carriers.Carrier(
+    registry="pip",
+    package="elpv-dataset",
+    version="1.0.0.post1",
+    filename="elpv_dataset-1.0.0.post1-py3-none-any.whl",
+    sha256="85e31c1126ee9b48e62d3a0232c58f58b2d189b0814a45c13642fa0415af4a4c",
+    licence="CC BY-NC-SA 4.0, not for commercial use",
+    contents="photographs of solar cells",
+)
+LABELS = ("mono, whole", "mono, defective", "poly, whole", "poly, defective")
+_FOLDER = "elpv_dataset/data/"
+
+
+def examples() -> Iterator[Example]:
+    """Yields the cells of certain label; a line of the table reads: path, P(defective), silicon."""
+    wheel = carriers.fetch(ELPV)
+    labels = {}
+    for line in carriers.read_member(wheel, f"{_FOLDER}labels.csv").decode().splitlines():
+        path, probability, silicon = line.split()
+        if float(probability) in (0.0, 1.0):
+            state = "defective" if float(probability) else "whole"
+            labels[path] = LABELS.index(f"{silicon}, {state}")
+    candidates = []
+    for member, data in carriers.iterate_members(wheel, f"{_FOLDER}images/", ".png"):
+        path = member.removeprefix(_FOLDER)
+        if path in labels:
+            image = preprocessing.shrink(
+                Image.open(io.BytesIO(data)).convert("L"), layout.SHORT_SIDE
+            )
+            candidates.append(splitting.Candidate(path, path, image, labels[path]))
+    return splitting.hold_out_groups(splitting.without_duplicates(candidates))
+
+
+registry.register(
+    Task(
+        name="solar_cells",
+        source=Carried(examples),
+        labels=LABELS,
+        description=__doc__,
+        expected=(0.0, 1.0),
+        background=(0, 0, 0),
+        augmentation=Augmentation(flip=True),
+    )
+)

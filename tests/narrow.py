@@ -1,0 +1,65 @@
+"""A narrow network with one block of each kind, and small helpers over it."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from adapters.backbones.builder import build
+from adapters.backbones.table import LayerTable, Row
+from adapters.heads import classification
+
+EPSILON = 1e-3
+SIZE = 32
+CLASSES = (3, 2, 5)
+PIXELS = ((127.5,) * 3, (127.5,) * 3)
+
+TABLE = LayerTable(
+    "narrow",
+    (
+        Row("convolution", 3, 3, 0, 8, "relu6", 2),
+        Row("separable", 8, 3, 8, 8, "relu6", 1),
+        Row("inverted_residual", 8, 5, 16, 12, "relu", 2, squeezed=4),
+        Row("inverted_residual", 12, 3, 24, 12, "relu6", 1),
+        Row("convolution", 12, 1, 0, 16, "relu6", 1),
+    ),
+)
+BACKBONE = build(TABLE, "same", EPSILON)
+LAYOUT = classification.layout(CLASSES)
+
+
+@functools.cache
+def weights():
+    """Random weights whose norm statistics and scales are not the trivial ones."""
+    return disturbed(jax.jit(BACKBONE.init)(jax.random.key(0)), seed=1)
+
+
+def disturbed(tree, seed, size=0.1):
+    """Every leaf times 1 + noise, plus noise; variances stay positive."""
+    generator = np.random.default_rng(seed)
+
+    def move(leaf):
+        noise = size * generator.random((2, *leaf.shape), np.float32)
+        return jnp.asarray(np.asarray(leaf) * (1 + noise[0]) + noise[1])
+
+    return jax.tree.map(move, tree)
+
+
+def images(groups, examples, seed=0):
+    """Pixels [groups, examples, 32, 32, 3] uint8 and labels [groups, examples] below 2."""
+    generator = np.random.default_rng(seed)
+    shape = (groups, examples, SIZE, SIZE, 3)
+    return (
+        generator.integers(0, 256, shape, np.uint8),
+        generator.integers(0, 2, (groups, examples), np.int32),
+    )
+
+
+def normalised(pixels):
+    return (jnp.asarray(pixels, jnp.float32) - 127.5) / 127.5
+
+
+def mesh(devices=1):
+    return Mesh(np.asarray(jax.devices()[:devices]), ("data",))

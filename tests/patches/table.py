@@ -1,0 +1,43 @@
+"""The table that every patch family enters: one row a setting worth testing."""
+
+from typing import NamedTuple
+
+from adapters.layers.norm import Mode
+from adapters.patches.combine import chain, select
+from adapters.patches.contract import Patch
+from adapters.patches.registry import from_spec
+from adapters.patches.scale_bias import scale_bias
+
+
+class Entry(NamedTuple):
+    """A patch, the norm mode it trains in, and the values a MobileNetV2 1.0 file holds of it."""
+
+    name: str
+    patch: Patch
+    norm: Mode
+    values: int
+
+
+def _named(spec: str, values: int, norm: Mode = "frozen") -> Entry:
+    return Entry(f"{spec}, {norm}", from_spec(spec, norm), norm, values)
+
+
+def _late(path: str, name: str, leaf: object) -> bool:
+    return path.startswith(("block_03", "block_17"))
+
+
+# The values of bias to full are published or derived in arXiv 1810.10703 and 2007.11622;
+# statistics add two values for each of the 17,056 norm channels.
+ENTRIES = (
+    _named("head_only", 0),
+    _named("bias", 17_056),
+    _named("scale_bias", 34_112),
+    _named("scale_bias", 68_224, "batch"),
+    _named("scale_bias", 68_224, "ema"),
+    _named("depthwise", 64_224),
+    _named("scale_bias+depthwise", 98_336),
+    _named("full", 2_223_872),
+    # Norm channels of block_03 (144, 144, 24) and block_17 (960, 960, 320), twice.
+    Entry("late scale_bias", select(_late, scale_bias()), "frozen", 2 * (312 + 2_240)),
+    Entry("chain of one", chain(scale_bias()), "frozen", 34_112),
+)

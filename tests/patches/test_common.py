@@ -1,0 +1,196 @@
+"""What every patch must do, whichever family it is."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adapters.backbones import registry
+from adapters.backbones.builder import build
+from adapters.device.fold import fold_norms
+from adapters.patches.contract import PatchParams
+from adapters.store import read, write
+from adapters.store.contents import Parity, PatchContents
+from adapters.store.edits import apply_edits
+from adapters.training import packing
+from adapters.training.forward import mixed_forward
+from adapters.training.step import Batch, Recipe, trainer
+from tests import narrow
+from tests.patches.table import ENTRIES
+
+RECIPE = Recipe(steps=10, patch_rate=1e-2, head_rate=1e-2, warmup=0.0)
+TASKS = np.asarray([0, 2, 1, 0], np.int32)
+
+every_patch = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+
+
+@functools.cache
+def run(entry):
+    """A trainer, a state whose tasks all differ, and a batch of four groups."""
+    recipe = Recipe(**{**RECIPE.__dict__, "norm": entry.norm})
+    made = trainer(
+        narrow.BACKBONE, entry.patch, narrow.LAYOUT, recipe, narrow.PIXELS, narrow.mesh()
+    )
+    pixels, labels = narrow.images(4, 2)
+    batch = Batch(TASKS, pixels, labels, np.ones(3, np.float32))
+    return made, batch
+
+
+def different_tasks(entry):
+    made, _ = run(entry)
+    state = made.init(jax.random.key(0), narrow.weights())
+    moved = narrow.disturbed((state.patches, state.head), seed=2)
+    return state._replace(patches=moved[0], head=moved[1])
+
+
+@jax.jit
+def network(weights, images):
+    return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
+
+
+def bits(tree):
+    return jax.tree.map(lambda leaf: np.asarray(leaf).tobytes(), tree)
+
+
+@every_patch
+def test_outputs_start_bit_identical(entry):
+    params = entry.patch.init(jax.random.key(0), narrow.weights())
+    patched = entry.patch.apply(narrow.weights(), params, {})
+    images = narrow.normalised(narrow.images(1, 4)[0][0])
+    assert bits(network(patched, images)) == bits(network(narrow.weights(), images))
+
+
+@every_patch
+def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry):
+    made, batch = run(entry)
+    before = different_tasks(entry)
+    weights_before, rows_before = bits(narrow.weights()), bits(before.patches)
+    present = Batch(np.asarray([0, 2, 0, 2], np.int32), *batch[1:])
+    after, _ = made.step(before, narrow.weights(), present, jax.random.key(0))
+    assert bits(narrow.weights()) == weights_before
+    for old, new in zip(
+        jax.tree.leaves(rows_before), jax.tree.leaves(bits(after.patches)), strict=True
+    ):
+        row = len(old) // 3
+        moved = [old[i * row : i * row + row] != new[i * row : i * row + row] for i in range(3)]
+        assert moved == [True, False, True]
+
+
+@every_patch
+def test_only_trained_leaves_get_gradients(entry):
+    """A loss that sees every leaf: frozen ones stay out of the gradient's tree altogether."""
+    params = entry.patch.init(jax.random.key(0), narrow.weights())
+
+    def loss(trained):
+        patched = entry.patch.apply(narrow.weights(), PatchParams(trained, params.measured), {})
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(patched))
+
+    gradient = jax.grad(loss)(params.trained)
+    owned = sum(leaf.size for leaf in jax.tree.leaves(gradient))
+    assert all(np.all(np.asarray(leaf) == 1) for leaf in jax.tree.leaves(gradient))
+    measured = sum(leaf.size for leaf in jax.tree.leaves(params.measured))
+    stored = sum(int(bits) for bits in entry.patch.cost(params).values()) // 32
+    assert owned + measured == stored
+
+
+@every_patch
+def test_folded_equals_unfolded(entry):
+    state = different_tasks(entry)
+    patched = entry.patch.apply(narrow.weights(), packing.task_params(state, 1), {})
+    images = narrow.normalised(narrow.images(1, 4)[0][0])
+    folded = fold_norms(jax.tree.map(np.asarray, patched), narrow.EPSILON)
+    np.testing.assert_allclose(
+        network(folded, images), network(patched, images), rtol=1e-4, atol=1e-5
+    )
+
+
+@every_patch
+def test_saved_edits_load_bit_exact(entry, tmp_path):
+    state = different_tasks(entry)
+    params = packing.task_params(state, 1)
+    head = packing.task_head(state, narrow.LAYOUT, 1)
+    contents = PatchContents(
+        task="one",
+        task_version="1.0.0",
+        patch=entry.name,
+        backbone="narrow",
+        fingerprint="0" * 64,
+        norm=entry.norm,
+        labels=("a", "b"),
+        metric="accuracy",
+        scores={"validation": 0.5},
+        preprocessing={},
+        parity=Parity(0, (32, 32, 3), (0.0, 0.0), 1e-3),
+        edits=packing.task_edits(entry.patch, params),
+        head=head,
+    )
+    write.write_patch(tmp_path / "one.patch", contents)
+    loaded = read.read_patch(tmp_path / "one.patch")
+    numpy_weights = jax.tree.map(np.asarray, narrow.weights())
+    applied = apply_edits(numpy_weights, loaded.edits)
+    assert bits(applied) == bits(entry.patch.apply(narrow.weights(), params, {}))
+    assert bits(dict(loaded.head)) == bits(head)
+    size = write.patch_size(contents)
+    assert size.total == (tmp_path / "one.patch").stat().st_size
+    stored = sum(int(bits) for bits in entry.patch.cost(params).values())
+    assert 8 * (size.edits + size.statistics) == stored
+
+
+@every_patch
+def test_a_mixed_batch_equals_runs_of_each_task_alone(entry):
+    """Inference, and training: losses' gradients with respect to every task's own row."""
+    state, (_, batch) = different_tasks(entry), run(entry)
+    images = narrow.normalised(batch.images)
+
+    def gradients(mode, tasks, images):
+        forward = mixed_forward(narrow.BACKBONE, entry.patch, narrow.LAYOUT, mode)
+
+        def loss(trained, head):
+            patches = PatchParams(trained, state.patches.measured)
+            key, progress = jax.random.key(0), jnp.zeros(())
+            made = forward(narrow.weights(), patches, head, tasks, images, key, progress)
+            return jnp.sum(jax.nn.logsumexp(made.logits, axis=-1)), made.logits
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
+            state.patches.trained, state.head
+        )
+
+    for mode in {"frozen", entry.norm}:
+        mixed, logits = gradients(mode, jnp.asarray(TASKS), images)
+        for task in (0, 1, 2):
+            groups = np.flatnonzero(task == TASKS)
+            alone, alone_logits = gradients(mode, jnp.asarray(TASKS[groups]), images[groups])
+            np.testing.assert_allclose(logits[groups], alone_logits, rtol=1e-5, atol=1e-5)
+            own = jax.tree.map(lambda leaf, task=task: leaf[task], (mixed[0], alone[0]))
+            chex.assert_trees_all_close(own[0], own[1], rtol=1e-4, atol=1e-5)
+            rows = narrow.LAYOUT.rows(task)
+            np.testing.assert_allclose(
+                mixed[1]["w"][rows], alone[1]["w"][rows], rtol=1e-4, atol=1e-5
+            )
+            elsewhere = np.delete(np.asarray(alone[1]["w"]), rows, axis=0)
+            assert not elsewhere.any()
+
+
+@every_patch
+def test_stored_values_equal_the_golden_figure(entry):
+    backbone = build(registry.table("mobilenet_v2_1.0"))
+    weights = jax.eval_shape(backbone.init, jax.random.key(0))
+    params = jax.eval_shape(entry.patch.init, jax.random.key(0), weights)
+    assert sum(entry.patch.cost(params).values()) == 32 * entry.values
+
+
+@every_patch
+def test_a_swap_compiles_nothing(entry):
+    chex.clear_trace_counter()
+    counted = jax.jit(chex.assert_max_traces(lambda w, x: network(w, x), n=1))
+    state = different_tasks(entry)
+    images = narrow.normalised(narrow.images(1, 4)[0][0])
+    outputs = [
+        counted(entry.patch.apply(narrow.weights(), packing.task_params(state, task), {}), images)
+        for task in range(3)
+    ]
+    differ = entry.name != "head_only, frozen"
+    assert (np.abs(outputs[0] - outputs[1]).max() > 0) == differ

@@ -1,0 +1,66 @@
+"""Whatever happens to a patch file's bytes, reading gives a typed error or the patch itself."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.store import errors
+from adapters.store.read import read_patch
+
+# Each example rewrites the one file, and a shared machine may stall for longer than any deadline.
+_MANY = settings(
+    max_examples=200,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def test_every_truncation_is_refused(good, path):
+    path.write_bytes(good)
+    for size in reversed(range(len(good))):
+        with open(path, "r+b") as file:
+            file.truncate(size)
+        with pytest.raises(errors.PatchFileError):
+            read_patch(path)
+
+
+def test_every_flipped_bit_is_refused(good, path):
+    path.write_bytes(good)
+    accepted = []
+    with open(path, "r+b", buffering=0) as file:
+        for position, byte in enumerate(good):
+            for bit in range(8):
+                file.seek(position)
+                file.write(bytes([byte ^ 1 << bit]))
+                try:
+                    read_patch(path)
+                except errors.PatchFileError:
+                    continue
+                accepted.append((position, bit))
+            file.seek(position)
+            file.write(bytes([byte]))
+    assert not accepted
+    assert read_patch(path).task == "tiny"
+
+
+@_MANY
+@given(data=st.data())
+def test_every_splice_is_refused(good, path, data):
+    begin = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(begin, len(good)))
+    spliced = good[:begin] + data.draw(st.binary(max_size=64)) + good[end:]
+    path.write_bytes(spliced)
+    if spliced == good:
+        assert read_patch(path).task == "tiny"
+    else:
+        with pytest.raises(errors.PatchFileError):
+            read_patch(path)
+
+
+@_MANY
+@given(content=st.binary(max_size=200))
+def test_noise_is_refused(path, content):
+    path.write_bytes(content)
+    with pytest.raises(errors.PatchFileError):
+        read_patch(path)

@@ -1,0 +1,215 @@
+"""The executables in `launch/`: the first call makes `.venv`, later ones only use it.
+
+Everything is real but what is installed: a checkout of its own, with locks that pin wheels of one
+module each, made here; so the network is not needed.
+"""
+
+import io
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from launch import environment
+from tests import tiny_wheel
+from tests.imports import ROOT
+
+PYTHON = getattr(sys, "_base_executable", sys.executable)
+COMMAND = """\
+import json, os, signal, sys
+import inspect  # the standard library's, though launch/inspect.py lies beside this file
+import demo
+if "--wait" in sys.argv:
+    print("ready", flush=True)
+    signal.pause()
+told = {"pid": os.getpid(), "cwd": os.getcwd(), "arguments": sys.argv[1:], "demo": demo.VERSION}
+print(json.dumps(told | {"executable": sys.executable, "inspect": inspect.__file__}))
+sys.exit(7)
+"""
+PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "tiny_wheel"
+backend-path = ["."]
+[project]
+name = "modelpatch"
+version = "0"
+"""
+
+
+class Checkout:
+    """A checkout whose `launch/train` and `launch/inspect` say how they were called."""
+
+    def __init__(self, root: pathlib.Path):
+        self.root = root
+        self.wheels = root / "wheels"
+        self.stamp = root / ".venv" / "modelpatch.json"
+        for folder in ("launch", "requirements", "wheels", "path"):
+            (root / folder).mkdir(parents=True)
+        for name in ("train", "inspect", "environment.py"):
+            shutil.copy(ROOT / "launch" / name, root / "launch" / name)
+        for name in ("__init__", "train", "inspect"):
+            text = "" if name == "__init__" else COMMAND
+            (root / "launch" / f"{name}.py").write_text(text)
+        shutil.copy(tiny_wheel.__file__, root)
+        (root / "pyproject.toml").write_text(PYPROJECT)
+        (root / "path" / "python3").symlink_to(PYTHON)
+        self.lock("build", "tool", "1.0")
+        self.lock("train", "demo", "1.0")
+
+    def lock(self, lock: str, name: str, version: str) -> None:
+        text = f"VERSION = {version!r}\n"
+        pin = tiny_wheel.make_wheel(self.wheels, name, version, f"{name}.py", text)
+        (self.root / "requirements" / f"{lock}.lock").write_text(pin)
+
+    def start(self, *arguments: str, command: str = "train") -> subprocess.Popen[str]:
+        surroundings = os.environ | {
+            "PATH": f"{self.root / 'path'}:/usr/bin:/bin",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": self.wheels.as_uri(),
+        }
+        return subprocess.Popen(
+            [self.root / "launch" / command, *arguments],
+            cwd=self.root.parent,
+            env=surroundings,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, *arguments: str, command: str = "train") -> tuple[int, str, str]:
+        process = self.start(*arguments, command=command)
+        output, errors = process.communicate(timeout=120)
+        return process.returncode, output, errors
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout, after two first calls at once."""
+    checkout = Checkout(tmp_path_factory.mktemp("a folder") / "check out")
+    calls = [checkout.start(), checkout.start()]
+    ends = [call.communicate(timeout=120) for call in calls]
+    assert [call.returncode for call in calls] == [7, 7], ends
+    said = "".join(errors for _, errors in ends)
+    assert said.count("making .venv from requirements/train.lock") == 1
+    assert said.count("waiting for another call") == 1
+    assert ".venv is ready with" in said
+    return checkout
+
+
+@pytest.mark.parametrize("command", ["train", "inspect"])
+def test_a_later_call_becomes_the_command_at_once(checkout: Checkout, command: str):
+    process = checkout.start("--flag", "two words", command=command)
+    output, errors = process.communicate(timeout=60)
+    told = json.loads(output)
+    assert (process.returncode, errors) == (7, "")
+    assert told["arguments"] == ["--flag", "two words"]
+    assert told["pid"] == process.pid
+    assert told["cwd"] == str(checkout.root.parent)
+    assert told["executable"] == str(checkout.root / ".venv/bin/python")
+    assert not told["inspect"].startswith(str(checkout.root / "launch"))
+
+
+def test_a_signal_reaches_the_command(checkout: Checkout):
+    process = checkout.start("--wait")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_it_works_through_a_link(checkout: Checkout):
+    link = checkout.root / "path" / "train"
+    link.symlink_to(checkout.root / "launch" / "train")
+    assert checkout.call(command="../path/train")[0] == 7
+
+
+def test_a_changed_lock_updates_the_environment(checkout: Checkout):
+    checkout.lock("train", "demo", "2.0")
+    code, output, errors = checkout.call()
+    assert (code, json.loads(output)["demo"]) == (7, "2.0")
+    assert "updating .venv from requirements/train.lock" in errors
+
+
+def test_a_refused_installation_is_explained_and_never_trusted(checkout: Checkout):
+    lock = checkout.root / "requirements" / "train.lock"
+    right = lock.read_text()
+    checkout.lock("train", "demo", "3.0")
+    lock.write_text(lock.read_text().partition("sha256:")[0] + "sha256:" + "0" * 64)
+    code, output, errors = checkout.call()
+    assert (code, output) == (1, "")
+    assert "pip install" in errors
+    assert "HASHES" in errors
+    assert "Traceback" not in errors
+    lock.write_text(right)
+    assert checkout.call()[0] == 7
+
+
+def test_a_killed_first_call_leaves_nothing_that_is_trusted(checkout: Checkout):
+    checkout.stamp.write_text("")  # as on a first call
+    process = checkout.start()
+    left_over = checkout.root / ".venv" / "left over"
+    left_over.write_text("")
+    deadline = time.monotonic() + 60
+    while left_over.exists() and time.monotonic() < deadline:  # until it began again
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    assert checkout.stamp.read_text() == ""
+    code, output, errors = checkout.call()
+    assert code == 7, errors
+    assert json.loads(output)["demo"] == "2.0"
+    assert "making .venv" in errors
+
+
+def test_an_environment_of_the_user_is_left_alone(tmp_path: pathlib.Path):
+    checkout = Checkout(tmp_path / "checkout")
+    precious = checkout.root / ".venv" / "precious"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    code, _, errors = checkout.call()
+    assert code == 1
+    assert "was not made by this command" in errors
+    assert [path.name for path in precious.parent.iterdir()] == ["precious"]
+
+
+def test_python_without_ensurepip_is_explained(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(environment, "ENVIRONMENT", tmp_path)
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(environment.SetupError, match="apt install python3-venv"):
+        environment.make_empty_environment(io.StringIO(), environment.Progress())
+
+
+def test_python_that_is_too_old_is_explained(tmp_path: pathlib.Path):
+    for name in ("python3", "python3.13", "python3.12", "python3.11"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "readlink").symlink_to(shutil.which("readlink") or "")
+    result = subprocess.run(
+        [ROOT / "launch" / "train"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert "launch/train: needs Python 3.11 or newer" in result.stderr
+
+
+def test_the_progress_that_pip_prints_is_understood():
+    start = (
+        "Collecting absl-py==2.5.1 (from -r a.lock (line 3))\n  Using cached absl_py.whl (1 kB)\n"
+        "Processing /wheels/aiofiles-25.1.0-py3-none-any.whl (from -r a.lock (line 19))\n"
+        "Requirement already satisfied: six==1.17.0 in /lib (from -r a.lock (line 20)) (1.17.0)\n"
+        "Requirement already satisfied: six>=1.9 in /lib (from promise->-r a.lock (line 9))\n"
+    )
+    assert environment.describe("") == "preparing"
+    assert environment.describe(start) == "collecting packages: 3"
+    installing = start + "Installing collected packages: aiofiles, absl-py\n"
+    assert environment.describe(installing) == "installing packages: 2"

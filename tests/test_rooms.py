@@ -1,0 +1,111 @@
+"""Who may import whom: the folders are layers, and a device needs no training stack."""
+
+import graphlib
+import subprocess
+import sys
+
+import pytest
+
+from tests import imports
+
+MODULES = imports.read_modules()
+
+# Each folder and the folders that it may import. All may import `adapters`' own few files, which
+# import no folder; the commands and the tests may import everything.
+ROOMS: dict[str, set[str]] = {
+    "adapters.layers": set(),
+    "adapters.backbones": {"adapters.layers"},
+    "adapters.heads": {"adapters.layers"},
+    "adapters.patches": {"adapters.layers"},
+    "adapters.scheduling": set(),
+    "adapters.training": {
+        "adapters.layers",
+        "adapters.backbones",
+        "adapters.heads",
+        "adapters.patches",
+        "adapters.scheduling",
+    },
+    "adapters.store": set(),
+    "adapters.device": {"adapters.store", "adapters.backbones"},
+    "tasks": {"adapters.heads"},
+}
+# Folders that also keep to few distributions, so that they stay light where they must be.
+LIGHT = {
+    "adapters.layers": {"jax", "dm-haiku", "numpy"},
+    "adapters.scheduling": {"jax", "numpy"},
+    "adapters.store": {"numpy", "safetensors", "cryptography"},
+}
+ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
+
+
+def room(name: str) -> str:
+    """The folder that the module `name` lies in, as ROOMS spells it: `adapters.layers`, `tasks`."""
+    module = MODULES[name]
+    depth = 2 if name.startswith("adapters") else 1
+    return ".".join(module.path.parent.parts[:depth])
+
+
+def test_a_module_imports_only_the_folders_below_its_own():
+    wrong = {}
+    for name, module in MODULES.items():
+        own = room(name)
+        if own not in ("launch", "tests"):
+            allowed = {own, "adapters"} | (set() if own == "adapters" else ROOMS[own])
+            wrong[name] = {other for other in module.ours if room(other) not in allowed}
+    assert {name: others for name, others in wrong.items() if others} == {}
+
+
+def test_imports_go_round_in_no_circle():
+    graph = {name: module.ours - {name} for name, module in MODULES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(("folder", "allowed"), LIGHT.items())
+def test_a_light_folder_keeps_to_its_distributions(folder: str, allowed: set[str]):
+    used = {name: MODULES[name].distributions for name in MODULES if room(name) == folder}
+    assert {name: extra for name, found in used.items() if (extra := found - allowed)} == {}
+
+
+def test_what_a_module_imports_is_declared_in_pyproject():
+    wrong = {}
+    for name, module in MODULES.items():
+        extras = ("train", "test") if room(name) == "tests" else ("train",)
+        wrong[name] = module.distributions - imports.declared(*extras)
+    assert {name: undeclared for name, undeclared in wrong.items() if undeclared} == {}
+
+
+def device_modules() -> list[str]:
+    return [name for name in MODULES if name.startswith(ON_A_DEVICE)]
+
+
+def test_what_a_device_needs_is_in_the_plain_installation():
+    needed = imports.closure(MODULES, *device_modules())
+    used = frozenset().union(*(MODULES[name].distributions for name in needed))
+    assert used <= imports.declared()
+    assert {"numpy", "pillow"} <= used  # the modules were really looked at
+
+
+def test_on_a_device_nothing_of_the_training_stack_is_loaded():
+    train_only = imports.declared("train") - imports.declared()
+    names = {name.replace("-", "_") for name in train_only} | {"haiku", "orbax"}
+    code = (
+        f"import {', '.join(device_modules())}, sys\n"
+        f"print(*sorted({names!r} & {{name.partition('.')[0] for name in sys.modules}}))"
+    )
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(
+        command, cwd=imports.ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    assert output.stdout.split() == []
+
+
+def test_a_package_imports_nothing_heavy():
+    packages = [module for module in MODULES.values() if module.is_package]
+    assert {module.name for module in packages if module.distributions} == set()
+    assert {name for module in packages for name in module.ours} == {"adapters"}
+
+
+def test_the_launcher_needs_the_standard_library_alone():
+    module = MODULES["launch.environment"]
+    assert not module.ours
+    assert not module.distributions

@@ -1,0 +1,32 @@
+import dataclasses
+import re
+
+from adapters.training import report
+
+DTD = report.Row("dtd", 0.5, 41_000, 30_000, 8_000, 3_000, 0.4, 0.5, 0.75)
+SVHN = report.Row("svhn", 0.75, 1_041_000, 30_000, 8_000, 3_000, 0.4, 0.6, 0.85)
+
+
+def test_the_table_is_aligned_and_ends_with_the_means():
+    tested = dataclasses.replace(SVHN, test_accuracy=0.7)
+    lines = report.table([DTD, tested]).splitlines()
+    assert {len(line) for line in lines} == {101}
+    titles, rule, *cells, last_rule, means = (re.split(" {2,}", line) for line in lines)
+    assert titles[:5] == ["task", "validation %", "test %", "patch bytes", "edits"]
+    assert titles[5:] == ["statistics", "head", "share %", "+ head %", "+ statistics %"]
+    assert rule == last_rule == ["-" * 101]
+    sizes = ["30,000", "8,000", "3,000", "0.400"]
+    assert cells == [
+        ["dtd", "50.00", "-", "41,000", *sizes, "0.500", "0.750"],
+        ["svhn", "75.00", "70.00", "1,041,000", *sizes, "0.600", "0.850"],
+    ]
+    assert means == ["mean", "62.50", "70.00", "541,000", *sizes, "0.550", "0.800"]
+    ends = [re.search("patch bytes|41,000|541,000", lines[at]).end() for at in (0, 2, 3, 5)]
+    assert len(set(ends)) == 1
+
+
+def test_columns_nobody_measured_are_left_out():
+    assert "head only %" not in report.table([DTD])
+    table = report.table([DTD, dataclasses.replace(SVHN, head_only_accuracy=0.125)])
+    assert "head only %" in table
+    assert table.count("12.50") == 2
