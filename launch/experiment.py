@@ -13,67 +13,21 @@ from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
 from adapters.device.inference import Answers, inference
-from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.heads import classification
 from adapters.patches.contract import Patch
 from adapters.patches.registry import from_spec
 from adapters.patches.replacement import STATISTICS, with_leaves
 from adapters.preprocessing import Preprocessing
-from adapters.scheduling import sampling
 from adapters.store.edits import apply_edits
 from adapters.training import loop, packing
 from adapters.training.report import Row
-from adapters.training.step import Recipe, State, trainer
-from launch import backbones, output, results, scoring
+from adapters.training.step import State, trainer
+from launch import backbones, evaluation, output, results, scoring
+from launch.settings import Settings, scheduler
 from tasks import loading, pipeline
 from tasks.task import Task
 
-EVALUATION_EXAMPLES = 64
 CHECKPOINTS_A_RUN, VALIDATIONS_A_RUN, LOGS_A_RUN = 15, 5, 150
-
-
-class SettingError(ModelPatchError):
-    """A setting out of its range."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Everything that defines a run; see `launch/train --help` for each."""
-
-    backbone: str
-    weights: str | None
-    patch: str
-    size: int
-    groups: int
-    examples: int
-    sampling: str
-    temperature: float
-    seed: int
-    data_dir: str | None
-    workers: int
-    train_shared: bool
-    recipe: Recipe
-
-    def __post_init__(self) -> None:
-        for name in ("size", "groups", "examples"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
-        if self.recipe.steps < 1:
-            raise SettingError(f"--steps must be 1 or more, not {self.recipe.steps}.")
-        devices = jax.device_count()
-        if self.groups % devices:
-            raise SettingError(
-                f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
-            )
-        if self.sampling not in SAMPLING:
-            raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
-
-
-SAMPLING = {
-    "uniform": lambda sizes, settings: sampling.uniform(sizes),
-    "proportional": lambda sizes, settings: sampling.proportional(sizes),
-    "temperature": lambda sizes, settings: sampling.temperature(sizes, settings.temperature),
-}
 
 
 def run(
@@ -99,8 +53,8 @@ def run(
     patch = from_spec(settings.patch, settings.recipe.norm)
     backbone = backbones.load(settings.backbone, settings.weights)
     configuration = _configuration(tasks, settings, backbone)
+    sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
     with output.claimed(directory, configuration, resume, overwrite):
-        sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         for task, size in zip(tasks, sizes, strict=True):
             logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
         run = _Run(tasks, settings, patch, backbone)
@@ -114,7 +68,7 @@ class _Run:
     ):
         self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
         self._layout = classification.layout([len(task.labels) for task in tasks])
-        self._network = inference(backbone.network, EVALUATION_EXAMPLES, settings.size)
+        self._network = inference(backbone.network, evaluation.EXAMPLES, settings.size)
         self._preprocessing = [
             Preprocessing(
                 settings.size,
@@ -164,7 +118,7 @@ class _Run:
                 )
                 for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
             ],
-            SAMPLING[settings.sampling](sizes, settings),
+            scheduler(settings, sizes),
             plan,
             self._validate,
         )
@@ -189,18 +143,11 @@ class _Run:
                 if split in task.splits
             }
             edits = packing.task_edits(self._patch, packing.task_params(state, index))
-            row = results.write_task(
-                task,
-                answers,
-                edits,
-                packing.task_head(state, self._layout, index),
-                owner,
-                self._network,
-                self._preprocessing[index],
-                self._settings,
-                directory,
+            head = packing.task_head(state, self._layout, index)
+            trained = results.Trained(task, edits, head, self._preprocessing[index], answers)
+            rows.append(
+                results.write_task(trained, owner, self._network, self._settings, directory)
             )
-            rows.append(row)
         results.write_summary(rows, directory, self._settings, command)
         return rows
 

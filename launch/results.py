@@ -5,7 +5,7 @@ import dataclasses
 import io
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
@@ -22,16 +22,27 @@ from adapters.store.write import patch_size, write_patch
 from adapters.training import plots, report, tidy
 from adapters.training.metrics import FILE as METRICS
 from launch import backbones, scoring
+from launch.settings import Settings
+from tasks.decathlon_score import HIGHEST_ERROR, decathlon_score
 from tasks.task import Task
 
-if TYPE_CHECKING:
-    from launch.experiment import Settings
-
+DECATHLON = "decathlon_"  # how the suite's task names begin
 SHARED_BACKBONE = "backbone.safetensors"
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """One task after training: its leaf edits, its head, and its answers to each split."""
+
+    task: Task
+    edits: Mapping[str, Any]
+    head: Mapping[str, npt.NDArray[Any]]
+    preprocessing: Preprocessing
+    answers: Mapping[str, Answers]
+
+
 def shared_backbone(
-    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path, settings: "Settings"
+    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path, settings: Settings
 ) -> backbones.Loaded:
     """The backbone that the patches belong to: written out when training moved it."""
     if not settings.train_shared:
@@ -52,20 +63,17 @@ def shared_backbone(
 
 
 def write_task(
-    task: Task,
-    answers: Mapping[str, Answers],
-    edits: Mapping[str, Any],
-    head: Mapping[str, npt.NDArray[Any]],
+    trained: Trained,
     backbone: backbones.Loaded,
     network: Inference,
-    preprocessing: Preprocessing,
-    settings: "Settings",
+    settings: Settings,
     directory: pathlib.Path,
 ) -> report.Row:
     """Writes one task's patch file, reads it back through every check, and gives its figures.
 
     Where the test labels are hidden, the predictions go to `predictions/TASK.csv` instead.
     """
+    task, edits, head, answers = trained.task, trained.edits, trained.head, trained.answers
     hidden = task.hidden_test_labels
     scores = {
         split: scoring.score(task, found)
@@ -82,7 +90,7 @@ def write_task(
         labels=task.labels,
         metric=task.metric,
         scores=scores,
-        preprocessing=preprocessing.to_json(),
+        preprocessing=trained.preprocessing.to_json(),
         parity=parity_vector(network, apply_edits(backbone.weights, edits), head),
         edits=edits,
         head=head,
@@ -115,10 +123,10 @@ def write_task(
 
 
 def write_summary(
-    rows: Sequence[report.Row], directory: pathlib.Path, settings: "Settings", command: str
+    rows: Sequence[report.Row], directory: pathlib.Path, settings: Settings, command: str
 ) -> None:
     """Writes `table.txt`, `results.csv` and the plots."""
-    files.write_bytes(directory / "table.txt", (report.table(rows) + "\n").encode())
+    files.write_bytes(directory / "table.txt", (summary(rows) + "\n").encode())
     plots.plots(directory, rows, directory / METRICS)
     (directory / "results.csv").unlink(missing_ok=True)
     measurements = []
@@ -146,6 +154,22 @@ def write_summary(
             if value is not None
         ]
     tidy.append(directory / "results.csv", measurements)
+
+
+def summary(rows: Sequence[report.Row]) -> str:
+    """The table of a run; under that of all ten decathlon domains, their score on validation."""
+    domains = {
+        row.task.removeprefix(DECATHLON): 100 * row.validation_accuracy
+        for row in rows
+        if row.task.startswith(DECATHLON)
+    }
+    lines = [report.table(rows)]
+    if set(domains) == set(HIGHEST_ERROR):
+        lines.append(
+            f"\nDecathlon score on validation: {decathlon_score(domains):.0f} of 10,000 "
+            "(published scores are on the hidden test labels: send in predictions/)."
+        )
+    return "\n".join(lines)
 
 
 def _write_predictions(path: pathlib.Path, task: Task, answers: Answers) -> None:

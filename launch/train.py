@@ -15,9 +15,9 @@ from absl import app, flags
 
 from adapters.layers.norm import MODES
 from adapters.patches.registry import PATCHES
-from adapters.training.report import table
 from adapters.training.step import Recipe
-from launch import command, experiment
+from launch import command, experiment, results
+from launch.settings import SAMPLING, Settings
 from tasks import registry
 
 _TASKS = flags.DEFINE_list(
@@ -59,9 +59,7 @@ _SHARED_RATE = flags.DEFINE_float(
 _WARMUP = flags.DEFINE_float("warmup", 0.05, "Share of the steps over which rates rise.")
 _DECAY = flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay of the heads.")
 _SMOOTHING = flags.DEFINE_float("label_smoothing", 0.1, "Label smoothing.")
-_SAMPLING = flags.DEFINE_enum(
-    "sampling", "uniform", sorted(experiment.SAMPLING), "How tasks are drawn."
-)
+_SAMPLING = flags.DEFINE_enum("sampling", "uniform", SAMPLING, "How tasks are drawn.")
 _TEMPERATURE = flags.DEFINE_float(
     "temperature", 3.0, "With --sampling=temperature: 1 is proportional, large is uniform."
 )
@@ -78,7 +76,7 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
     if not _TASKS.value:
         raise app.UsageError("name what to train: --tasks=pocket, say.")
-    settings = experiment.Settings(
+    settings = Settings(
         backbone=_BACKBONE.value,
         weights=_WEIGHTS.value,
         patch=_PATCH.value,
@@ -111,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
         resume=_RESUME.value,
         overwrite=_OVERWRITE.value,
     )
-    print(table(rows))
+    print(results.summary(rows))
     print(f"\nPatch files, plots and results.csv are in {directory}/.")
 
 

@@ -1,10 +1,11 @@
 """The Visual Domain Decathlon: ten classification tasks of very different looks.
 
 Licence: each of the ten data sets has its own; see its home page before using it.
-Sizes: a short side of 72 pixels; test images of imagenet12 48,238, aircraft 3,333, cifar100 10,000, daimlerpedcls 19,600, dtd
-  1,880, gtsrb 12,630, vgg-flowers 6,149, omniglot 8,115, svhn 26,032, ucf101 3,783. Test labels are
-  hidden (-1): validation is reported, and test predictions are written for the benchmark's server.
-Command: launch/train --tasks=decathlon/dtd --data_dir=DIR, the data prepared there before:
+Sizes: a short side of 72 pixels; test images of imagenet12 48,238, aircraft 3,333, cifar100 10,000,
+  daimlerpedcls 19,600, dtd 1,880, gtsrb 12,630, vgg-flowers 6,149, omniglot 8,115, svhn 26,032,
+  ucf101 3,783. Test labels are hidden (-1): validation is reported, and test
+  predictions are written.
+Command: launch/train --tasks=decathlon_dtd --data_dir=DIR, the data prepared there before:
   tfds build visual_domain_decathlon/dtd --file_format=array_record --data_dir=DIR
 Expected: see `expected` below: from what a frozen ResNet-26 to what the best published network of
   its size scores on test at 72 pixels. Not measured here: the images are behind a download.
@@ -82,7 +83,7 @@ def _default_data_dir() -> str:
 for _name, _domain in DOMAINS.items():
     registry.register(
         Task(
-            name=f"decathlon/{_name}",
+            name=f"decathlon_{_name}",
             source=Prepared(f"visual_domain_decathlon/{_name}"),
             # TFDS gives the classes numbers only.
             labels=tuple(map(str, range(_domain.classes))),

@@ -7,8 +7,8 @@ Licence: SIL Open Font License 1.1 (Caladea: Apache-2.0); nine font packages of 
   is left out: it exists only as a source distribution, which would run code.
 Sizes: 62 classes; whole families are held out. Train: 33 fonts of six families (Amatic SC, Fredoka
   One, Hanken Grotesk, Intuitive, Manrope, Source Serif Pro); validation: 12 of Source Sans Pro;
-  test: 14 of Caladea and Lato. Glyphs that are pixel-identical across classes are dropped: 2,032,
-  744 and 868 images.
+  test: 14 of Caladea and Lato. Glyphs that are pixel-identical across classes are dropped, which
+  leaves 2,032, 744 and 868 images.
 Command: launch/train --tasks=glyphs
 Expected: see `expected` below (test accuracy); some pairs, such as `l` and `I`, cannot be told
   apart in some fonts.

@@ -1,5 +1,6 @@
 """Reading a prepared TFDS folder: the real Visual Decathlon, or our own in its layout."""
 
+import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -27,7 +28,10 @@ def open_records(directory: pathlib.Path, split: str, labels: Sequence[str]) -> 
         builder = tfds.builder_from_directory(directory)
         found = builder.info.features["label"].names
         encoded = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
-        len(encoded)
+        # TFDS opens files only when they are read; a missing one is better found now.
+        for path in builder.info.splits[split].filepaths:
+            os.stat(path)
+        encoded[0]
     except Exception as error:  # TFDS raises many kinds, of many packages
         said = str(error).strip().splitlines() or [""]
         raise DamagedDataError(
@@ -55,6 +59,8 @@ class _Decoded:
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         record = self._encoded[index]
+        if record["image"] is None:  # how TFDS reads an example that was cut off
+            raise DamagedDataError(f"example {index} of {self._place} is missing: prepare it anew.")
         return {
             "name": record["name"].decode(),
             "image": self._cache.get(index, lambda: self._decode(index, record["image"])),

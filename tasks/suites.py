@@ -1,16 +1,16 @@
 """Named lists of tasks. A suite's name can be given wherever a task's can."""
 
 DECATHLON = (
-    "decathlon/imagenet12",
-    "decathlon/aircraft",
-    "decathlon/cifar100",
-    "decathlon/daimlerpedcls",
-    "decathlon/dtd",
-    "decathlon/gtsrb",
-    "decathlon/vgg-flowers",
-    "decathlon/omniglot",
-    "decathlon/svhn",
-    "decathlon/ucf101",
+    "decathlon_imagenet12",
+    "decathlon_aircraft",
+    "decathlon_cifar100",
+    "decathlon_daimlerpedcls",
+    "decathlon_dtd",
+    "decathlon_gtsrb",
+    "decathlon_vgg-flowers",
+    "decathlon_omniglot",
+    "decathlon_svhn",
+    "decathlon_ucf101",
 )
 
 SUITES: dict[str, tuple[str, ...]] = {

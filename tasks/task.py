@@ -1,5 +1,6 @@
 """What a task is: plain data, from which everything else about it follows."""
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -81,7 +82,8 @@ class Task:
             raise TaskError(f"a task cannot be called {self.name!r}: no commas, no outer spaces.")
         if len(self.labels) < 2:
             raise TaskError(f"task {self.name!r} has {len(self.labels)} class; it needs two.")
-        twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
+        counts = collections.Counter(self.labels)
+        twice = sorted(label for label, count in counts.items() if count > 1)
         if twice:
             raise TaskError(f"task {self.name!r} has classes of one name: {', '.join(twice)}.")
         if not set(self.splits) <= set(SPLITS) or "train" not in self.splits:

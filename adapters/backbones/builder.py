@@ -1,5 +1,6 @@
 """The one builder: a layer table becomes a pure function of (weights, image)."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from adapters.layers.pointwise import Pointwise
 from adapters.layers.squeeze_excite import SqueezeExcite
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
-Shapes = dict[str, dict[str, tuple[int, ...]]]
+Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 
 
 class Outputs(NamedTuple):
@@ -87,6 +88,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     return Backbone(table, init, apply)
 
 
+@functools.cache
 def expected_shapes(table: LayerTable) -> Shapes:
     """Shape of every leaf of the table's weights, norm statistics included."""
     shapes = jax.eval_shape(build(table).init, jax.random.key(0))

@@ -16,7 +16,7 @@ LABELS = ("dark", "bright")
 
 
 def write_stand_in(data_dir: pathlib.Path, examples_per_split: int = 4) -> None:
-    """Writes random JPEGs in the official layout of all ten decathlon domains, as TFDS itself would.
+    """Writes random JPEGs in the official layout of all ten decathlon domains.
 
     Labels count up from 0 in train and validation, and are -1 in test. Image sides differ.
     """

@@ -91,7 +91,13 @@ def test_a_file_that_gives_no_task_is_named(tmp_path, content: str | None, said:
     ],
 )
 def test_a_task_that_does_not_hold_together_is_refused(changes, error, said):
-    good = {"name": "t", "source": None, "labels": ("a", "b"), "description": "", "expected": (0, 1)}
+    good = {
+        "name": "t",
+        "source": None,
+        "labels": ("a", "b"),
+        "description": "",
+        "expected": (0, 1),
+    }
     Task(**good)
     with pytest.raises(error, match=said):
         Task(**{**good, **changes})

@@ -1,0 +1,58 @@
+"""What defines a run."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+
+from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.scheduling import sampling
+from adapters.training.step import Recipe
+
+SAMPLING = ("uniform", "proportional", "temperature")
+
+
+class SettingError(ModelPatchError):
+    """A setting out of its range."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that defines a run; see `launch/train --help` for each."""
+
+    backbone: str
+    weights: str | None
+    patch: str
+    size: int
+    groups: int
+    examples: int
+    sampling: str
+    temperature: float
+    seed: int
+    data_dir: str | None
+    workers: int
+    train_shared: bool
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        for name in ("size", "groups", "examples"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
+        if self.recipe.steps < 1:
+            raise SettingError(f"--steps must be 1 or more, not {self.recipe.steps}.")
+        devices = jax.device_count()
+        if self.groups % devices:
+            raise SettingError(
+                f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
+            )
+        if self.sampling not in SAMPLING:
+            raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
+
+
+def scheduler(settings: Settings, sizes: Sequence[int]) -> sampling.Scheduler:
+    """The sampling rule that `settings` name, over the tasks' numbers of training images."""
+    if settings.sampling == "temperature":
+        return sampling.temperature(sizes, settings.temperature)
+    return {"uniform": sampling.uniform, "proportional": sampling.proportional}[settings.sampling](
+        sizes
+    )

@@ -1,0 +1,57 @@
+"""The wide head against each task's own softmax, in numpy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adapters.heads import classification
+
+
+def log_softmax(x):
+    shifted = x - x.max()
+    return shifted - np.log(np.exp(shifted).sum())
+
+
+def test_layout():
+    layout = classification.layout((3, 2, 5), capacity=12)
+    assert layout.starts.tolist() == [0, 3, 5]
+    assert layout.owners.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2, 2, -1, -1]
+    assert layout.rows(1) == slice(3, 5)
+
+
+def test_too_many_classes_are_refused():
+    with pytest.raises(classification.HeadCapacityError, match="10 classes"):
+        classification.layout((3, 2, 5), capacity=9)
+
+
+def test_a_head_starts_without_preference():
+    head = classification.initial(4, 7)
+    own = jnp.ones(4, bool)
+    assert not classification.logits(head, jnp.ones(7), own).any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_and_gradient_are_the_tasks_own(smoothing):
+    generator = np.random.default_rng(0)
+    w = generator.normal(size=(10, 7)).astype(np.float32)
+    b = generator.normal(size=10).astype(np.float32)
+    features = generator.normal(size=7).astype(np.float32)
+    own = np.isin(np.arange(10), (3, 4, 5))
+    label = 1
+
+    def loss(head):
+        wide = classification.logits(head, jnp.asarray(features), jnp.asarray(own))
+        return classification.cross_entropy(
+            wide, jnp.asarray(3 + label), jnp.asarray(own), smoothing
+        )
+
+    value, gradient = jax.value_and_grad(loss)({"w": jnp.asarray(w), "b": jnp.asarray(b)})
+    log_p = log_softmax(w[3:6] @ features + b[3:6])
+    target = np.full(3, smoothing / 3)
+    target[label] += 1 - smoothing
+    np.testing.assert_allclose(value, -(target * log_p).sum(), rtol=1e-5)
+    difference = np.exp(log_p) - target
+    np.testing.assert_allclose(gradient["b"][3:6], difference, atol=1e-6)
+    np.testing.assert_allclose(gradient["w"][3:6], np.outer(difference, features), atol=1e-5)
+    assert not np.delete(np.asarray(gradient["w"]), [3, 4, 5], axis=0).any()

@@ -1,0 +1,74 @@
+"""Runs small enough for a test: the narrow backbone, folders of coloured squares.
+
+`python -m tests.launch.small FLAGS` is `launch/train` with the narrow backbone known.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+from PIL import Image
+
+from adapters.backbones import registry
+from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
+from adapters.training.step import Recipe
+from launch import command, train
+from launch.settings import Settings
+from tests import narrow
+
+registry.TABLES["narrow"] = lambda: narrow.TABLE
+
+
+def write_backbone(path: pathlib.Path) -> pathlib.Path:
+    """The narrow backbone as a checkpoint file."""
+    checkpoint = Checkpoint(
+        table="narrow",
+        weights=jax.tree.map(np.asarray, narrow.weights()),
+        head=None,
+        padding="same",
+        epsilon=narrow.EPSILON,
+        mean=narrow.PIXELS[0],
+        std=narrow.PIXELS[1],
+        label_offset=0,
+        source="made for a test",
+        licence="none",
+    )
+    write_checkpoint(path, checkpoint)
+    return path
+
+
+def write_folder(path: pathlib.Path, classes: int, images: int = 24) -> pathlib.Path:
+    """A sub-folder a class, each of noisy squares of its own colour."""
+    generator = np.random.default_rng(classes)
+    for label in range(classes):
+        folder = path / f"class_{label}"
+        folder.mkdir(parents=True)
+        colour = np.full((20, 24, 3), 255 * label // (classes - 1))
+        for number in range(images):
+            pixels = np.clip(colour + generator.integers(-60, 60, colour.shape), 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:03d}.png")
+    return path
+
+
+def settings(weights: pathlib.Path, **changes: object) -> Settings:
+    """Settings of a run of a second or two."""
+    recipe = {"steps": 12, "patch_rate": 3e-3, "head_rate": 1e-2, **changes.pop("recipe", {})}
+    values = {
+        "backbone": "narrow",
+        "weights": str(weights),
+        "patch": "scale_bias",
+        "size": narrow.SIZE,
+        "groups": 2,
+        "examples": 4,
+        "sampling": "uniform",
+        "temperature": 3.0,
+        "seed": 0,
+        "data_dir": None,
+        "workers": 0,
+        "train_shared": False,
+    }
+    return Settings(**{**values, **changes}, recipe=Recipe(**recipe))
+
+
+if __name__ == "__main__":
+    command.run(train.main)

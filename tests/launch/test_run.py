@@ -1,0 +1,158 @@
+"""Whole runs on folders of images, in this process."""
+
+import csv
+import json
+
+import pytest
+
+from adapters.patches.registry import PatchSpecError
+from adapters.store.errors import FingerprintError
+from adapters.store.read import read_patch
+from adapters.training.checkpoint import ConfigurationMismatchError
+from launch import backbones, descriptions, evaluation, experiment
+from launch.output import OutputFolderError
+from launch.settings import SettingError
+from tasks import registry
+from tests.launch import small
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return small.write_backbone(tmp_path_factory.mktemp("weights") / "narrow.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    return [
+        f"folder:{small.write_folder(root / 'greys', 2)}",
+        f"folder:{small.write_folder(root / 'shades', 3)}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, weights, folders):
+    """(folder of a finished run, its rows)."""
+    out = tmp_path_factory.mktemp("runs") / "out"
+    tasks = registry.resolve(folders)
+    return out, experiment.run(tasks, small.settings(weights), out, "a test")
+
+
+def test_a_run_leaves_patches_table_plots_and_results(finished):
+    out, rows = finished
+    assert {"greys.patch", "shades.patch", "table.txt", "results.csv", "metrics.jsonl"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert {"curves.png", "accuracy.png", "bytes.png"} <= {path.name for path in out.iterdir()}
+    for row in rows:
+        assert row.patch_bytes == (out / f"{row.task}.patch").stat().st_size
+    with open(out / "results.csv") as file:
+        records = list(csv.DictReader(file))
+    stated = {
+        (r["task"], r["split"], r["metric"]): float(r["value"]) for r in records if r["split"]
+    }
+    assert stated["greys", "test", "accuracy"] == rows[0].test_accuracy
+
+
+def test_black_and_white_are_told_apart(finished):
+    _, rows = finished
+    assert rows[0].test_accuracy > 0.8
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split):
+    out, rows = finished
+    for row, task in zip(rows, folders, strict=True):
+        line = evaluation.evaluate(
+            str(out / f"{row.task}.patch"), split, task, str(weights), data_dir=None
+        )
+        assert "identical to the saved score" in line
+
+
+def test_a_patch_describes_itself(finished):
+    out, _ = finished
+    text = descriptions.describe_patch(read_patch(out / "shades.patch"))
+    assert "class_0, class_1, class_2" in text
+    assert f"{(out / 'shades.patch').stat().st_size:,}" in text
+
+
+def test_another_backbone_is_refused(weights, folders, tmp_path):
+    settings = small.settings(weights, train_shared=True, recipe={"shared_rate": 1e-2, "steps": 4})
+    experiment.run(registry.resolve(folders), settings, tmp_path / "shared", "a test")
+    moved = str(tmp_path / "shared" / "backbone.safetensors")
+    assert backbones.load("narrow", moved).fingerprint != (
+        backbones.load("narrow", str(weights)).fingerprint
+    )
+    patch = str(tmp_path / "shared" / "greys.patch")
+    line = evaluation.evaluate(patch, "test", folders[0], moved, data_dir=None)
+    assert "identical to the saved score" in line
+    with pytest.raises(FingerprintError):
+        evaluation.evaluate(patch, "test", folders[0], str(weights), data_dir=None)
+
+
+def test_other_labels_are_refused(finished, weights, folders):
+    out, _ = finished
+    with pytest.raises(evaluation.LabelsDifferError, match="class_2"):
+        evaluation.evaluate(
+            str(out / "greys.patch"), "test", folders[1], str(weights), data_dir=None
+        )
+
+
+def test_a_run_is_not_overwritten_unasked(finished, weights, folders):
+    out, _ = finished
+    before = (out / "greys.patch").read_bytes()
+    with pytest.raises(OutputFolderError, match="--resume"):
+        experiment.run(registry.resolve(folders), small.settings(weights), out, "a test")
+    assert (out / "greys.patch").read_bytes() == before
+
+
+def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
+    out, _ = finished
+    changed = small.settings(weights, patch="bias")
+    with pytest.raises(ConfigurationMismatchError, match="patch was 'scale_bias', is now 'bias'"):
+        experiment.run(registry.resolve(folders), changed, out, "a test", resume=True)
+
+
+def test_a_folder_that_holds_no_run_is_never_deleted(weights, folders, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    tasks = registry.resolve(folders)
+    for flags in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(OutputFolderError, match="holds files but no run"):
+            experiment.run(tasks, small.settings(weights), tmp_path, "a test", **flags)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_run_records_what_defines_it(finished, weights):
+    out, _ = finished
+    record = json.loads((out / "run.json").read_text())
+    assert record["fingerprint"] == backbones.load("narrow", str(weights)).fingerprint
+    assert record["devices"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"groups": 3}, SettingError, "2 devices"),
+        ({"size": 0}, SettingError, "--size"),
+        ({"recipe": {"steps": 0}}, SettingError, "--steps"),
+    ],
+)
+def test_settings_out_of_range_are_refused(weights, changes, error, said):
+    with pytest.raises(error, match=said):
+        small.settings(weights, **changes)
+
+
+def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders, tmp_path):
+    with pytest.raises(PatchSpecError):
+        experiment.run(
+            registry.resolve(folders),
+            small.settings(weights, patch="scale_bias+scale_bias"),
+            tmp_path / "out",
+            "a test",
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layer_table_needs_weights():
+    with pytest.raises(backbones.WeightsNeededError, match="--weights"):
+        backbones.load("mobilenet_v2_0.35")

@@ -1,0 +1,78 @@
+"""The tasks made from carriers: sizes, splits and pixels, from the registries themselves."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tasks import layout, loading, registry
+
+pytestmark = pytest.mark.registry
+
+FAIR_SAMPLE = 8000  # images of a split that are looked at
+
+# Examples of each split, and the digest; None for what is rendered or resized, where
+# another version of Pillow may draw other pixels.
+GOLDEN = {
+    "digits": ((1259, 269, 269), "ade81c1fa6bd"),
+    "silhouettes": ((6798, 1459, 1459), "5c69adbfa91d"),
+    "glyphs": ((2032, 744, 868), None),
+    "icons": ((372, 98, 154), None),
+    "textures": ((359, 120, 120), "1587636d282b"),
+    "fashion": ((51000, 9000, 10000), "d7ca1bdd5d7d"),
+    "handwritten": ((7000, 1500, 1500), "506429a92ad9"),
+    "solar_cells": ((1557, 333, 333), None),
+    "stamps": ((260, 57, 57), None),
+    "emoji": ((2634, 563, 568), None),
+    "clip_art": ((1650, 365, 422), None),
+    "signs": ((224, 65, 65), None),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_carried_task_is_what_its_file_says(name: str):
+    sizes, digest = GOLDEN[name]
+    (task,) = registry.resolve([name])
+    splits = {split: loading.open_split(task, split) for split in task.splits}
+    assert tuple(map(len, splits.values())) == sizes
+    seen: dict[bytes, str] = {}
+    for split, examples in splits.items():
+        labels = set()
+        for example in itertools.islice(examples, FAIR_SAMPLE):
+            labels.add(example["label"])
+            assert min(example["image"].shape[:2]) <= layout.SHORT_SIDE
+            if np.ptp(example["image"]):
+                assert seen.setdefault(example["image"].tobytes(), split) == split
+        assert labels == set(range(len(task.labels))), split
+    if digest is not None:
+        recorded = (layout.cached_directory(task) / layout.DIGEST_FILE).read_text()
+        assert recorded.startswith(digest), "the images changed: raise the task's version"
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("glyphs", lambda name: name.split("/")[0].split("-")[0]),
+        ("icons", lambda name: name.split(".")[0]),
+        ("emoji", lambda name: name.split("/")[1]),
+        ("signs", str),
+        ("textures", str),
+    ],
+)
+def test_what_is_held_out_is_on_one_side(name: str, group):
+    (task,) = registry.resolve([name])
+    sides = [
+        {group(example["name"]) for example in loading.open_split(task, split)}
+        for split in task.splits
+    ]
+    assert all(sides)
+    assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+def test_registered_tasks_have_a_row_here():
+    carried = {
+        name
+        for name in registry.known()
+        if isinstance(registry.resolve([name])[0].source, layout.Carried)
+    }
+    assert carried == set(GOLDEN)

@@ -1,0 +1,157 @@
+"""Batches: deterministic, resumable, the same from worker processes, an epoch complete."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters.preprocessing import Preprocessing
+from tasks import loading, pipeline
+from tasks.augmentation import Augmentation, AugmentationError, random_view
+from tests.tasks.stand_in import tiny_task
+
+SETTINGS = Preprocessing(size=5, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def assert_same(batches, others):
+    for batch, other in zip(batches, others, strict=True):
+        np.testing.assert_array_equal(batch["image"], other["image"])
+        np.testing.assert_array_equal(batch["label"], other["label"])
+
+
+def gradient_task():
+    """Images of which every part looks different, with crops and flips."""
+    task = tiny_task(augmentation=Augmentation(crop=(0.3, 0.9), flip=True))
+    ramp = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * 5)
+    examples = [one._replace(image=ramp) for one in task.source.generate()]
+    return dataclasses.replace(
+        task, source=dataclasses.replace(task.source, generate=lambda: examples)
+    )
+
+
+def test_batches_have_the_promised_shape():
+    batch = next(pipeline.training_iterator(tiny_task(), SETTINGS, 4, seed=0))
+    assert batch["image"].shape == (4, 5, 5, 3)
+    assert batch["image"].dtype == np.uint8
+    assert batch["label"].dtype == np.int32
+    # The grey value tells the label: the two were not mixed up.
+    np.testing.assert_array_equal(batch["label"], batch["image"][:, 0, 0, 0] >= 100)
+
+
+def test_every_epoch_holds_each_example_once_in_an_order_of_its_own():
+    iterator = pipeline.training_iterator(tiny_task(images=10), SETTINGS, 5, seed=3)
+    epochs = [
+        np.concatenate([batch["image"][:, 0, 0, 0] for batch in take(iterator, 2)])
+        for _ in range(3)
+    ]
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), np.sort(epochs[0]))
+        assert len(set(epoch)) == 10
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_a_batch_may_be_larger_than_the_split():
+    batch = next(pipeline.training_iterator(tiny_task(images=3), SETTINGS, 7, seed=0))
+    assert batch["image"].shape[0] == 7
+
+
+def test_the_seed_decides_order_and_augmentation():
+    def batches(seed):
+        return take(pipeline.training_iterator(gradient_task(), SETTINGS, 4, seed), 3)
+
+    assert_same(batches(1), batches(1))
+    assert any(
+        (a["image"] != b["image"]).any() for a, b in zip(batches(1), batches(2), strict=True)
+    )
+
+
+def test_the_same_image_is_augmented_anew_in_every_epoch():
+    iterator = pipeline.training_iterator(gradient_task(), SETTINGS, 10, seed=0)
+    seen = np.concatenate([batch["image"] for batch in take(iterator, 3)])
+    assert len(np.unique(seen.reshape(30, -1), axis=0)) == 30
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_interrupted_stream_goes_on_as_if_it_had_not_been(workers: int):
+    def start():
+        return pipeline.training_iterator(gradient_task(), SETTINGS, 4, seed=5, workers=workers)
+
+    whole = take(start(), 9)
+    iterator = start()
+    assert_same(take(iterator, 4), whole[:4])
+    state = json.loads(json.dumps(iterator.get_state()))
+    resumed = start()
+    resumed.set_state(state)
+    assert_same(take(resumed, 5), whole[4:])
+
+
+def test_worker_processes_change_nothing():
+    streams = [
+        take(pipeline.training_iterator(gradient_task(), SETTINGS, 4, seed=5, workers=workers), 6)
+        for workers in (0, 2)
+    ]
+    assert_same(*streams)
+
+
+def test_hosts_share_an_epoch_without_overlap():
+    parts = [
+        next(
+            pipeline.training_iterator(
+                tiny_task(), SETTINGS, 5, seed=1, shard_index=index, shard_count=2
+            )
+        )["image"][:, 0, 0, 0]
+        for index in range(2)
+    ]
+    assert len(set(np.concatenate(parts))) == 10
+
+
+def test_evaluation_sees_every_example_once_and_says_what_is_padding():
+    task = tiny_task(images=7)
+    batches = list(pipeline.evaluation_batches(task, "train", SETTINGS, 3))
+    assert [batch["image"].shape for batch in batches] == [(3, 5, 5, 3)] * 3
+    assert batches[-1]["mask"].tolist() == [True, False, False]
+    assert batches[-1]["name"][1:] == ["", ""]
+    assert not batches[-1]["image"][1:].any()
+    opened = {example["name"]: example for example in loading.open_split(task, "train")}
+    seen = {}
+    for batch in batches:
+        for row in np.flatnonzero(batch["mask"]):
+            seen[batch["name"][row]] = (batch["label"][row], batch["image"][row, 0, 0, 0])
+    assert seen == {
+        name: (example["label"], example["image"][0, 0, 0]) for name, example in opened.items()
+    }
+
+
+def test_views_lie_inside_the_image_and_fill_the_range_asked_for():
+    augmentation = Augmentation(crop=(0.25, 1.0), aspect=(0.5, 2.0), flip=True)
+    rng = np.random.default_rng(0)
+    views = [random_view(40, 20, augmentation, rng) for _ in range(2000)]
+    boxes = np.array([view.box for view in views])
+    assert (boxes[:, :2] >= 0).all()
+    assert (boxes[:, 2] <= 40 + 1e-9).all()
+    assert (boxes[:, 3] <= 20 + 1e-9).all()
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 800
+    # Cutting a side to the image can only make a part smaller: down to 0.25 of 1/sqrt(2).
+    assert 0.17 < areas.min() < 0.3
+    assert 0.95 < areas.max() <= 1
+    assert 0.45 < np.mean([view.mirrored for view in views]) < 0.55
+
+
+def test_images_are_left_alone_when_nothing_is_to_vary():
+    view = random_view(8, 6, Augmentation((1, 1), (1, 1)), np.random.default_rng(0))
+    assert view.box == (0, 0, 8, 6)
+    assert not view.mirrored
+
+
+@pytest.mark.parametrize("wrong", [{"crop": (0.0, 1.0)}, {"crop": (0.9, 0.8)}, {"aspect": (2, 1)}])
+def test_impossible_augmentation_is_refused(wrong):
+    with pytest.raises(AugmentationError, match="it must be"):
+        Augmentation(**wrong)

@@ -1,0 +1,108 @@
+"""The loop: a stopped run, resumed, ends with the bytes of an uninterrupted one."""
+
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from adapters.scheduling import sampling
+from adapters.training import checkpoint, loop, metrics
+from adapters.training.checkpoint import ConfigurationMismatchError
+from tests import narrow
+from tests.training.test_step import make
+
+STEPS = 12
+
+
+class CountingStream:
+    """Batches from a counter; `before` is called with each one's number."""
+
+    def __init__(self, task, before=lambda number: None):
+        self._task, self._number, self._before = task, 0, before
+
+    def __next__(self):
+        self._before(self._number)
+        pixels, labels = narrow.images(1, 2, seed=1000 * self._task + self._number)
+        self._number += 1
+        return {"image": pixels[0], "label": labels[0]}
+
+    def get_state(self):
+        return {"number": self._number}
+
+    def set_state(self, state):
+        self._number = state["number"]
+
+
+def run(directory, before=lambda number: None, **configuration):
+    plan = loop.Plan(
+        steps=STEPS,
+        groups=2,
+        seed=3,
+        directory=directory,
+        configuration={"seed": 3, **configuration},
+        checkpoint_every=5,
+        log_every=1,
+        validate_every=6,
+    )
+    return loop.train(
+        make(),
+        narrow.weights(),
+        ["a", "b", "c"],
+        [CountingStream(0, before), CountingStream(1), CountingStream(2)],
+        sampling.uniform([5, 5, 5]),
+        plan,
+        lambda state: {"a": 0.5},
+    )
+
+
+def bits(state):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours may catch it."""
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
+    expected = bits(run(tmp_path / "whole"))
+
+    def kill(number):
+        if number == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", kill)
+    assert checkpoint.latest(tmp_path / "killed" / "checkpoints") == 5
+    assert bits(run(tmp_path / "killed")) == expected
+    whole, killed = (metrics.read(tmp_path / n / "metrics.jsonl") for n in ("whole", "killed"))
+    assert whole == killed
+
+
+def test_sigterm_saves_the_last_whole_step(tmp_path):
+    expected = bits(run(tmp_path / "whole"))
+
+    def terminate(number):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(loop.StoppedError, match="--resume"):
+        run(tmp_path / "stopped", terminate)
+    assert checkpoint.latest(tmp_path / "stopped" / "checkpoints") not in (None, 5, STEPS)
+    assert bits(run(tmp_path / "stopped")) == expected
+
+
+def test_another_configuration_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ConfigurationMismatchError, match="patch"):
+        run(tmp_path, patch="bias")
+
+
+def test_a_finished_run_does_nothing_more(tmp_path):
+    first = bits(run(tmp_path))
+
+    def forbidden(number):
+        raise AssertionError("a finished run asked for data")
+
+    assert bits(run(tmp_path, forbidden)) == first
