@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 
 from adapters.backbones.table import LayerTable, Row
-from adapters.layers.activations import activate
 from adapters.layers.convolution import Convolution
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Mode, Normalise
@@ -116,10 +115,9 @@ def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = Fal
 def _block(name: str, row: Row, padding: str, x: jax.Array, norm: Normalise) -> jax.Array:
     if row.operation == "convolution":
         if row.kernel == 1 and row.stride == 1:
-            y = Pointwise(row.outputs, name=name)(x, norm)
-        else:
-            y = Convolution(row.outputs, row.kernel, row.stride, padding, name=name)(x, norm)
-        return activate(row.activation, y)
+            return Pointwise(row.outputs, name=name)(x, norm, row.activation)
+        layer = Convolution(row.outputs, row.kernel, row.stride, padding, name=name)
+        return layer(x, norm, row.activation)
     return InvertedResidual(row, padding, name=name)(x, norm)
 
 
@@ -134,9 +132,9 @@ class InvertedResidual(hk.Module):
         """Maps [H, W, inputs] to [H', W', outputs]."""
         row, y = self._row, x
         if row.operation == "inverted_residual":
-            y = activate(row.activation, Pointwise(row.expanded, name="expand")(y, norm))
-        y = Depthwise(row.kernel, row.stride, self._padding, name="depthwise")(y, norm)
-        y = activate(row.activation, y)
+            y = Pointwise(row.expanded, name="expand")(y, norm, row.activation)
+        depthwise = Depthwise(row.kernel, row.stride, self._padding, name="depthwise")
+        y = depthwise(y, norm, row.activation)
         if row.squeezed:
             y = SqueezeExcite(row.squeezed, jax.nn.hard_sigmoid)(y)
         y = Pointwise(row.outputs, name="project")(y, norm)

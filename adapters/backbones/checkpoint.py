@@ -51,7 +51,10 @@ class Checkpoint:
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Writes one safetensors file: equal checkpoints give equal bytes. Raises OSError."""
+    """Writes one safetensors file: equal checkpoints give equal bytes.
+
+    Raises NotWrittenError.
+    """
     modules = dict(checkpoint.weights)
     if checkpoint.head is not None:
         modules[_HEAD] = checkpoint.head

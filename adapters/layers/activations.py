@@ -13,6 +13,18 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+# Where an activation of slope 0 or 1 lets its input through.
+PASSES: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": lambda x: x > 0,
+    "relu6": lambda x: (x > 0) & (x < 6),
+}
+
+
+def passes(name: str, x: jax.Array) -> jax.Array:
+    """Where the activation's slope at `x` is 1, bool, for activations whose slope is 0 or 1."""
+    return PASSES[name](x)
+
+
 def activate(name: str, x: jax.Array) -> jax.Array:
     """Applies the activation called `name` to an array of any shape.
 

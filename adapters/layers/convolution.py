@@ -9,19 +9,19 @@ from adapters.layers.norm import Normalise, normalise
 
 
 class Convolution(hk.Module):
-    """k x k convolution and its norm; leaf `w` [k, k, in, out]."""
+    """k x k convolution with its norm and activation; leaf `w` [k, k, in, out]."""
 
     def __init__(self, outputs: int, kernel: int, stride: int, padding: str, *, name: str):
         super().__init__(name=name)
         self._outputs, self._kernel = outputs, kernel
         self._stride, self._padding = stride, padding
 
-    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+    def __call__(self, x: jax.Array, norm: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, in] to [H', W', out]."""
         shape = (self._kernel, self._kernel, x.shape[-1], self._outputs)
         init = hk.initializers.RandomNormal((2 / (self._kernel**2 * self._outputs)) ** 0.5)
         w = hk.get_parameter("w", shape, x.dtype, init)
-        return normalise(convolution(x, w, self._stride, self._padding), norm)
+        return normalise(convolution(x, w, self._stride, self._padding), norm, activation)
 
 
 def convolution(

@@ -17,20 +17,20 @@ from adapters.layers.norm import Normalise, normalise
 
 
 class Depthwise(hk.Module):
-    """Depthwise convolution and its norm; leaf `w` [k, k, 1, C]."""
+    """Depthwise convolution with its norm and activation; leaf `w` [k, k, 1, C]."""
 
     def __init__(self, kernel: int, stride: int, padding: str, dilation: int = 1, *, name: str):
         super().__init__(name=name)
         self._kernel, self._stride = kernel, stride
         self._padding, self._dilation = padding, dilation
 
-    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+    def __call__(self, x: jax.Array, norm: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, C] to [H', W', C]."""
         shape = (self._kernel, self._kernel, 1, x.shape[-1])
         fan_in = self._kernel * self._kernel
         w = hk.get_parameter("w", shape, x.dtype, hk.initializers.RandomNormal(fan_in**-0.5))
         y = depthwise(x, w, self._stride, self._padding, self._dilation)
-        return normalise(y, norm)
+        return normalise(y, norm, activation)
 
 
 def depthwise(

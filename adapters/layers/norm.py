@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from adapters.errors import UnknownNameError
+from adapters.layers.affine import affine
 
 Mode = Literal["frozen", "batch", "ema"]
 
@@ -49,15 +50,15 @@ class Normalise:
             raise UnknownNameError("norm mode", self.mode, MODES)
 
 
-def normalise(x: jax.Array, how: Normalise) -> jax.Array:
-    """Normalises [H, W, C] as a layer of its own, called `norm`, inside the calling layer."""
-    return Norm(name="norm")(x, how)
+def normalise(x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
+    """Normalises and activates [H, W, C], as a layer called `norm` inside the calling layer."""
+    return Norm(name="norm")(x, how, activation)
 
 
 class Norm(hk.Module):
     """Leaves `scale`, `offset`, `mean`, `var`, each [C]."""
 
-    def __call__(self, x: jax.Array, how: Normalise) -> jax.Array:
+    def __call__(self, x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, C] to the same shape."""
         shape = x.shape[-1:]
         scale = hk.get_parameter("scale", shape, x.dtype, jnp.ones)
@@ -73,7 +74,7 @@ class Norm(hk.Module):
             else:
                 mean, var = lax.stop_gradient(mean), lax.stop_gradient(var)
         gain = scale * lax.rsqrt(var + jnp.asarray(how.epsilon, x.dtype))
-        return x * gain[None, None] + (offset - mean * gain)[None, None]
+        return affine(x, gain, offset - mean * gain, activation)
 
 
 def task_moments(x: jax.Array, how: Normalise) -> tuple[jax.Array, jax.Array]:

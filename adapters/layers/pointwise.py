@@ -8,18 +8,18 @@ from adapters.layers.norm import Normalise, normalise
 
 
 class Pointwise(hk.Module):
-    """1x1 convolution and its norm; leaf `w` [in, out]."""
+    """1x1 convolution with its norm and activation; leaf `w` [in, out]."""
 
     def __init__(self, outputs: int, *, name: str):
         super().__init__(name=name)
         self._outputs = outputs
 
-    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
+    def __call__(self, x: jax.Array, norm: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, in] to [H, W, out]."""
         inputs = x.shape[-1]
         init = hk.initializers.RandomNormal((2 / self._outputs) ** 0.5)
         w = hk.get_parameter("w", (inputs, self._outputs), x.dtype, init)
-        return normalise(pointwise(x, w), norm)
+        return normalise(pointwise(x, w), norm, activation)
 
 
 def pointwise(x: jax.Array, w: jax.Array) -> jax.Array:
