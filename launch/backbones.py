@@ -19,6 +19,10 @@ class WeightsNeededError(ModelPatchError):
     """A layer table was named, and no file with weights for it."""
 
 
+class WeightsFileError(ModelPatchError):
+    """A local checkpoint that cannot be read, or is not the layer table's."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Loaded:
     """A backbone ready to run.
@@ -55,7 +59,8 @@ def load(name: str, weights: str | None = None) -> Loaded:
     Raises:
       UnknownNameError: `name` is neither pretrained weights nor a layer table.
       WeightsNeededError: `name` is a layer table and `weights` is missing.
-      CarrierError, ConversionError, CheckpointError: the weights cannot be had or do not fit.
+      WeightsFileError: the local file cannot be read or is not the table's.
+      CarrierError: the pretrained weights cannot be fetched.
     """
     if name in PRETRAINED and weights is None:
         checkpoint = pretrained(name)
@@ -67,7 +72,10 @@ def load(name: str, weights: str | None = None) -> Loaded:
                 ".keras, PyTorch .pth, safetensors), or a backbone that brings its own: "
                 f"{', '.join(sorted(PRETRAINED))}."
             )
-        checkpoint = load_checkpoint(weights, table)
+        try:
+            checkpoint = load_checkpoint(weights, table)
+        except ModelPatchError as error:
+            raise WeightsFileError(f"--weights={weights} does not serve: {error}") from error
     else:
         raise UnknownNameError("backbone", name, [*PRETRAINED, *registry.TABLES])
     network = build(registry.table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)

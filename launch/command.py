@@ -3,6 +3,7 @@
 import logging as stdlib_logging
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 import jax
@@ -33,14 +34,23 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             print(error, file=sys.stderr)
             sys.exit(STOPPED)
         except (ModelPatchError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {_in_words(error)}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
     app.run(guarded)
 
 
+def _in_words(error: ModelPatchError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
 def _show_own_messages() -> None:
-    """Lets through what this project logs, and only warnings of the libraries below it."""
+    """Lets through what this project logs, and only warnings of the libraries below it.
+
+    A warning of ours is about the user's files: where in the code it arose says nothing.
+    """
     ours = {str(pathlib.Path(package.__path__[0])) for package in (adapters, tasks, launch)}
 
     def wanted(record: stdlib_logging.LogRecord) -> bool:
@@ -51,6 +61,20 @@ def _show_own_messages() -> None:
     handler = logging.get_absl_handler()
     handler.setFormatter(None)
     handler.addFilter(wanted)
+    formatted = warnings.formatwarning
+
+    def in_words(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        line: str | None = None,
+    ) -> str:
+        if category.__module__.partition(".")[0] in ("adapters", "tasks", "launch"):
+            return f"warning: {message}\n"
+        return formatted(message, category, filename, lineno, line)
+
+    warnings.formatwarning = in_words
 
 
 def keep_compiled_programs() -> None:

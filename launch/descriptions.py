@@ -11,7 +11,8 @@ from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import UnknownNameError
 from adapters.store.contents import PatchContents
 from adapters.store.write import patch_size
-from tasks import loading, registry
+from tasks import loading
+from tasks.task import Task
 
 
 def describe_patch(contents: PatchContents) -> str:
@@ -78,9 +79,8 @@ def describe_backbone(name: str) -> str:
     return "\n".join([_lines(f"backbone {table.name}", facts), "", *_columns(rows)])
 
 
-def describe_task(name: str, data_dir: str | None) -> str:
+def describe_task(task: Task, data_dir: str | None) -> str:
     """What a task is, and how many images each split has. Fetches the images if need be."""
-    (task,) = registry.resolve([name])
     sizes = [
         (split, f"{loading.task_size(task, split, data_dir):,} images") for split in task.splits
     ]

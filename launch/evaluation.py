@@ -32,7 +32,7 @@ def evaluate(
       PatchFileError: the file fails a check.
     """
     card = read_patch(path)
-    (task,) = registry.resolve([task_name or card.task])
+    task = registry.resolve_one(task_name or card.task)
     check_labels(path, card, task)
     if split == "test" and task.hidden_test_labels:
         raise HiddenLabelsError(

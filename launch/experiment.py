@@ -37,6 +37,7 @@ def run(
     command: str,
     resume: bool = False,
     overwrite: bool = False,
+    test: bool = True,
 ) -> list[Row]:
     """Trains the patches of `tasks` jointly, writes one patch file each, and scores them.
 
@@ -46,6 +47,8 @@ def run(
       directory: where everything goes; see `launch.output` for what it may hold.
       command: recorded beside the results.
       resume, overwrite: what to do with a run that `directory` holds.
+      test: whether to score the test splits too; otherwise they are never opened, so that settings
+        can be chosen by the result.
 
     Returns:
       A row of figures per task.
@@ -59,7 +62,7 @@ def run(
             logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
         run = _Run(tasks, settings, patch, backbone)
         state = run.train(directory, configuration, sizes)
-        return run.finish(state, directory, command)
+        return run.finish(state, directory, command, test)
 
 
 class _Run:
@@ -131,15 +134,16 @@ class _Run:
             if "validation" in task.splits
         }
 
-    def finish(self, state: State, directory: pathlib.Path, command: str) -> list[Row]:
+    def finish(self, state: State, directory: pathlib.Path, command: str, test: bool) -> list[Row]:
         """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
         shared = self._shared_weights(state)
         owner = results.shared_backbone(self._backbone, shared, directory, self._settings)
+        splits = ("validation", "test") if test else ("validation",)
         rows = []
         for index, task in enumerate(self._tasks):
             answers: dict[str, Answers] = {
                 split: self._answers(state, shared, index, split)
-                for split in ("validation", "test")
+                for split in splits
                 if split in task.splits
             }
             edits = packing.task_edits(self._patch, packing.task_params(state, index))

@@ -27,6 +27,7 @@ from tasks.decathlon_score import HIGHEST_ERROR, decathlon_score
 from tasks.task import Task
 
 DECATHLON = "decathlon_"  # how the suite's task names begin
+RESULTS = "results.csv"
 SHARED_BACKBONE = "backbone.safetensors"
 
 
@@ -125,10 +126,10 @@ def write_task(
 def write_summary(
     rows: Sequence[report.Row], directory: pathlib.Path, settings: Settings, command: str
 ) -> None:
-    """Writes `table.txt`, `results.csv` and the plots."""
+    """Writes `table.txt`, the plots and, last of all that a run writes, `results.csv`."""
     files.write_bytes(directory / "table.txt", (summary(rows) + "\n").encode())
     plots.plots(directory, rows, directory / METRICS)
-    (directory / "results.csv").unlink(missing_ok=True)
+    (directory / RESULTS).unlink(missing_ok=True)
     measurements = []
     for row in rows:
         figures = [
@@ -153,7 +154,7 @@ def write_summary(
             for split, metric, value, unit in figures
             if value is not None
         ]
-    tidy.append(directory / "results.csv", measurements)
+    tidy.append(directory / RESULTS, measurements)
 
 
 def summary(rows: Sequence[report.Row]) -> str:

@@ -1,6 +1,7 @@
 """What defines a run."""
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 
 import jax
@@ -56,3 +57,33 @@ def scheduler(settings: Settings, sizes: Sequence[int]) -> sampling.Scheduler:
     return {"uniform": sampling.uniform, "proportional": sampling.proportional}[settings.sampling](
         sizes
     )
+
+
+def train_command(tasks: Sequence[str], settings: Settings) -> str:
+    """The `launch/train` command that repeats a run with these settings, on `tasks` as typed."""
+    recipe = settings.recipe
+    values = {
+        "tasks": ",".join(tasks),
+        "backbone": settings.backbone,
+        "weights": settings.weights,
+        "data_dir": settings.data_dir,
+        "patch": settings.patch,
+        "norm": recipe.norm,
+        "size": settings.size,
+        "steps": recipe.steps,
+        "groups": settings.groups,
+        "examples": settings.examples,
+        "patch_learning_rate": recipe.patch_rate,
+        "head_learning_rate": recipe.head_rate,
+        "shared_learning_rate": recipe.shared_rate,
+        "train_shared": str(settings.train_shared).lower(),
+        "warmup": recipe.warmup,
+        "weight_decay": recipe.head_decay,
+        "label_smoothing": recipe.smoothing,
+        "sampling": settings.sampling,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "workers": settings.workers,
+    }
+    given = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return shlex.join(["launch/train", *given])

@@ -83,7 +83,8 @@ class Folder:
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
         """Opens a split, reading every image once; warns of each that cannot be read.
 
-        Raises FolderError when no image is left, or a split has a class that training has not.
+        Raises FolderError when no image is left of a split, or of a class to train on, or when a
+        split has a class that training has not.
         """
         del data_dir
         root = pathlib.Path(self.path)
@@ -100,8 +101,11 @@ class Folder:
         images = _Images(
             [(path, task.labels.index(label)) for label, paths in listing.items() for path in paths]
         )
-        if not len(images):
-            raise FolderError(f"{root}: no readable image for {split}.")
+        wanted = set(range(len(task.labels))) if split == "train" else set()
+        missing = sorted(task.labels[label] for label in wanted - images.labels)
+        if missing or not len(images):
+            whose = f" of {', '.join(missing)}" if missing else ""
+            raise FolderError(f"{root}: no readable image{whose} for {split}.")
         return images
 
 
@@ -111,6 +115,7 @@ class _Images:
     def __init__(self, files: Sequence[tuple[pathlib.Path, int]]):
         self._cache = pixels.PixelCache()
         self._files = [(path, label) for path, label in files if self._readable(path)]
+        self.labels = {label for _, label in self._files}
 
     def __len__(self) -> int:
         return len(self._files)

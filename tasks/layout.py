@@ -91,7 +91,10 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
             digest.update(repr((split, example.name, example.label, size)).encode())
             digest.update(example.image.tobytes())
     with files.new_directory(directory) as folder:
-        _write_records(task, by_split, folder)
+        try:
+            _write_records(task, by_split, folder)
+        except RuntimeError as error:  # what array_record's writer raises when the disk is full
+            raise files.NotWrittenError(directory, str(error)) from error
         (folder / DIGEST_FILE).write_text(digest.hexdigest() + "\n")
     return digest.hexdigest()
 

@@ -101,6 +101,19 @@ def evaluation_batches(
         yield batch
 
 
+def training_pixels(
+    image: np.ndarray,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Returns one random view of pixels `[H, W, 3]`, as uint8 `[size, size, 3]`."""
+    whole = Image.fromarray(image)
+    view = random_view(whole.width, whole.height, augmentation, rng)
+    pixels = prepare(whole, preprocessing, view.box)
+    return pixels[:, ::-1] if view.mirrored else pixels
+
+
 class _Prepare:
     """What happens to one training example; a class, so that worker processes can be sent it."""
 
@@ -108,11 +121,7 @@ class _Prepare:
         self._augmentation, self._preprocessing = augmentation, preprocessing
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        image = Image.fromarray(example["image"])
-        view = random_view(image.width, image.height, self._augmentation, rng)
-        pixels = prepare(image, self._preprocessing, view.box)
-        if view.mirrored:
-            pixels = pixels[:, ::-1]
+        pixels = training_pixels(example["image"], self._augmentation, self._preprocessing, rng)
         return {"image": pixels, "label": np.int32(example["label"])}
 
 

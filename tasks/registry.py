@@ -19,6 +19,10 @@ class TaskFileError(errors.ModelPatchError):
     """A Python file given as a task is missing, fails, or registers none."""
 
 
+class SeveralTasksError(errors.ModelPatchError):
+    """One task was wanted, and several were named."""
+
+
 def register(task: Task) -> Task:
     """Makes `task` known by its name, and returns it.
 
@@ -48,13 +52,25 @@ def resolve(names: Sequence[str]) -> tuple[Task, ...]:
     _discover()
     chosen: dict[str, Task] = {}
     for name in names:
-        for task in _resolve_one(name):
+        for task in _members(name):
             if chosen.setdefault(task.name, task) != task:
                 raise errors.DuplicateNameError("task", task.name)
     return tuple(chosen.values())
 
 
-def _resolve_one(name: str) -> Sequence[Task]:
+def resolve_one(name: str) -> Task:
+    """Returns the one task meant by `name`.
+
+    Raises SeveralTasksError for the name of a suite, and what `resolve` raises.
+    """
+    found = resolve([name])
+    if len(found) > 1:
+        listed = ", ".join(task.name for task in found)
+        raise SeveralTasksError(f"{name!r} is {len(found)} tasks; give one of them: {listed}.")
+    return found[0]
+
+
+def _members(name: str) -> Sequence[Task]:
     if name.startswith(folder.PREFIX):
         found = folder.folder_task(name.removeprefix(folder.PREFIX))
         if found.name in _TASKS or found.name in suites.SUITES:

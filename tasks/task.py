@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from adapters import errors, preprocessing
+from adapters import errors, names, preprocessing
 from tasks import metrics
 from tasks.augmentation import DEFAULT, Augmentation
 
@@ -78,10 +78,19 @@ class Task:
     hidden_test_labels: bool = False
 
     def __post_init__(self) -> None:
-        if not self.name or self.name != self.name.strip() or "," in self.name:
-            raise TaskError(f"a task cannot be called {self.name!r}: no commas, no outer spaces.")
+        if not names.is_file_name(self.name) or "," in self.name:
+            raise TaskError(
+                f"a task cannot be called {self.name!r}: {names.FILE_NAME_RULE}; and no comma. "
+                "Rename it, or its folder."
+            )
         if len(self.labels) < 2:
             raise TaskError(f"task {self.name!r} has {len(self.labels)} class; it needs two.")
+        for label in self.labels:
+            if not label.strip() or names.has_control_characters(label):
+                raise TaskError(
+                    f"task {self.name!r} has a class called {label!r}; a class needs a name to "
+                    "show, without control characters. Rename it, or its folder."
+                )
         counts = collections.Counter(self.labels)
         twice = sorted(label for label, count in counts.items() if count > 1)
         if twice:

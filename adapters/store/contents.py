@@ -3,19 +3,17 @@
 import dataclasses
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from adapters import names
 from adapters.store import canonical_json
 from adapters.store.edits import Array, Edits, Shape, check_kinds
 from adapters.store.errors import LabelsError, NotFiniteError, SchemaError
 
 NORM_MODES = ("frozen", "batch", "ema")
-# No file system forbids such a name, hides it, or takes part of it for a folder.
-_FILE_NAME = re.compile(r"""(?![. ])[^/\\:*?"<>|]{1,60}(?<![. ])""")
 _PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -43,6 +41,8 @@ class Parity:
         for side in self.shape:
             _check_integer("a side of the parity image", side, 1)
         for logit in self.logits:
+            if isinstance(logit, float) and not math.isfinite(logit):
+                raise NotFiniteError(f"a parity logit is {logit}")
             _check_number("a parity logit", logit)
         _check_number("the parity tolerance", self.tolerance)
         if self.tolerance <= 0:
@@ -84,7 +84,7 @@ class PatchCard:
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
             _check_text(f"the field {field!r}", getattr(self, field))
-        if not _FILE_NAME.fullmatch(self.task):
+        if not names.is_file_name(self.task):
             raise SchemaError(f"the task name {self.task!r} cannot be a file's name")
         if not _SHA256.fullmatch(self.fingerprint):
             raise SchemaError(f"the fingerprint {self.fingerprint!r} is not 64 hexadecimal digits")
@@ -173,8 +173,7 @@ def _check_labels(labels: tuple[str, ...]) -> None:
 def _check_text(what: str, text: str) -> None:
     if not isinstance(text, str) or not text.strip():
         raise SchemaError(f"{what} is {text!r}, not a text")
-    # Control characters would act on the terminal that prints them; JSON has no lone surrogates.
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+    if names.has_control_characters(text):
         raise SchemaError(f"{what} is {text!r}, which holds a control character")
 
 

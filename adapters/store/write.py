@@ -60,7 +60,7 @@ def write_patch(path: str | os.PathLike[str], contents: PatchContents) -> None:
     """Writes `contents` to `path`, whose last part is `TASK.patch`, whole or not at all.
 
     Raises FileNameError for another name, TooLargeError for a patch that `read_patch` would
-    refuse, and OSError when the disk does.
+    refuse, and NotWrittenError when the disk does.
     """
     with naming(path):
         name = f"{contents.task}.patch"

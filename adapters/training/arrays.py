@@ -1,23 +1,41 @@
 """Flat dictionaries of JAX arrays in a folder, bit for bit, written and read by Orbax."""
 
 import contextlib
+import errno
 import logging
 import os
 import pathlib
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+OVERHEAD = 1 << 20
+"""Bytes, and more, that Orbax writes beside the arrays."""
+
 
 def write(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
     """Writes `arrays` into the new folder `folder`; returns when all of it is written.
 
     Arrays without elements, which Orbax refuses, are left out: their template is enough.
+
+    Raises OSError, whatever Orbax makes of it.
     """
+    _check_space(folder.parent, arrays)
+    said = None
     with _orbax() as (ocp, checkpointer):
-        checkpointer.save(os.path.abspath(folder), args=ocp.args.PyTreeSave(_filled(arrays)))
+        try:
+            checkpointer.save(os.path.abspath(folder), args=ocp.args.PyTreeSave(_filled(arrays)))
+        except Exception as error:  # of a full disk, tensorstore makes a ValueError
+            said = str(error)
+    # Not in the block above: the error holds on to Orbax's unfinished writes, which complain when
+    # they are only ended with the program.
+    if said is not None:
+        number = re.search(r"os_error_code='(\d+)'", said)
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(said)
 
 
 def read(folder: pathlib.Path, template: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
@@ -43,6 +61,13 @@ def read(folder: pathlib.Path, template: Mapping[str, jax.Array]) -> dict[str, j
     return {**template, **placed}
 
 
+def _check_space(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
+    """Sees a full disk coming: met by Orbax, its threads print stack traces past every handler."""
+    needed = sum(array.nbytes for array in arrays.values()) + OVERHEAD
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} (it needs {needed:,} bytes)")
+
+
 def _filled(arrays: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     return {name: array for name, array in arrays.items() if array.size}
 
@@ -56,7 +81,10 @@ def _uncommitted(array: jax.Array) -> jax.Array:
 
 @contextlib.contextmanager
 def _orbax() -> Iterator[tuple[Any, Any]]:
-    """Gives Orbax and a synchronous checkpointer, without the forty lines it logs per save."""
+    """Gives Orbax and a synchronous checkpointer, without the forty lines it logs per save.
+
+    What goes wrong is raised; Orbax's log of it would be a second stack trace.
+    """
     import orbax.checkpoint as ocp  # Here, as it adds a second to the start of every command.
 
     logger = logging.getLogger("absl")
@@ -69,4 +97,4 @@ def _orbax() -> Iterator[tuple[Any, Any]]:
 
 
 def _is_not_chatter(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR or "orbax" not in pathlib.Path(record.pathname).parts
+    return "orbax" not in pathlib.Path(record.pathname).parts

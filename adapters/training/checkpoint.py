@@ -78,7 +78,7 @@ def save(
     Raises:
       CheckpointError: a leaf is no `jax.Array`, or `directory` holds a later step.
       HostStateError: a value of `host` or `configuration` cannot be stored as it is.
-      OSError: the disk is full, say; the checkpoints are as they were.
+      NotWrittenError: the disk is full, say; the checkpoints are as they were.
     """
     root = pathlib.Path(directory)
     last = latest(root)

@@ -6,7 +6,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from adapters import errors
+from adapters import errors, files
 
 
 class FolderInUseError(errors.ModelPatchError):
@@ -25,11 +25,14 @@ def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
     """Holds `directory` (made when missing) for this run; its end, even by a kill, releases it.
 
     The file `.lock` in it stays behind and means nothing by itself: the operating system holds
-    the lock. Raises FolderInUseError at once when another run holds it.
+    the lock. Raises FolderInUseError at once when another run holds it, NotWrittenError when the
+    folder cannot be made or written.
     """
     root = pathlib.Path(directory)
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "a+") as file:
+    with files.writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        file = open(root / ".lock", "a+")  # noqa: SIM115, closed below
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

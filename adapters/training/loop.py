@@ -1,6 +1,7 @@
 """The training loop: resumable to the bit, stoppable at any step."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,10 @@ class Stream(Protocol):
     def get_state(self) -> Any: ...
 
     def set_state(self, state: Any) -> None: ...
+
+
+class DivergedError(ModelPatchError):
+    """A loss is no longer a finite number."""
 
 
 class StoppedError(ModelPatchError):
@@ -79,6 +84,7 @@ def train(
       validate: gives each task's validation metric, by name.
 
     Raises:
+      DivergedError: a loss is not finite.
       StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
       ConfigurationMismatchError: the directory's checkpoint belongs to other settings.
     """
@@ -111,6 +117,7 @@ def train(
             schedule = scheduler.feedback(schedule, figures)
             done = step + 1
             losses = {tasks[task]: values["loss"] for task, values in figures.items()}
+            _check_finite(losses, done)
             progress.update(done, batch.labels.size, losses)
             if done % plan.log_every == 0:
                 writer.write(done, _tagged("train", tasks, figures))
@@ -148,6 +155,15 @@ def _by_task(tasks: np.ndarray, metrics: Metrics) -> dict[int, dict[str, float]]
         }
         for task in np.unique(tasks)
     }
+
+
+def _check_finite(losses: Mapping[str, float], step: int) -> None:
+    odd = [task for task, loss in losses.items() if not math.isfinite(loss)]
+    if odd:
+        raise DivergedError(
+            f"the loss of {', '.join(odd)} is not finite after step {step}: start again with lower "
+            "learning rates (--patch_learning_rate, --head_learning_rate)."
+        )
 
 
 def _tagged(

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from adapters import errors, files
+from adapters.training.board import Board
 
 FILE = "metrics.jsonl"
 
@@ -37,18 +38,18 @@ class MetricsWriter:
     `resumed_from` is the step of the checkpoint the run goes on from: records of later steps, which
     will be written again, are removed from both logs. None starts both afresh. Write a step's
     records before its checkpoint, so that none is missing after a resume.
+
+    Raises NotWrittenError when the disk is full, say, then and in every method.
     """
 
     def __init__(self, directory: str | os.PathLike[str], resumed_from: int | None = None):
-        import tensorboardX  # Here, as it adds to the start of every command.
-
-        root = pathlib.Path(directory)
+        self._root = pathlib.Path(directory)
         self._step = -1 if resumed_from is None else resumed_from
-        _truncate(root / FILE, self._step)
-        self._lines = open(root / FILE, "a", encoding="utf-8")  # noqa: SIM115, closed by `close`.
-        self._board = tensorboardX.SummaryWriter(
-            str(root / "tensorboard"), purge_step=self._step + 1, flush_secs=10
-        )
+        path = self._root / FILE
+        _truncate(path, self._step)
+        with files.writing(self._root):
+            self._lines = open(path, "a", encoding="utf-8")  # noqa: SIM115, closed by `close`.
+            self._board = Board(self._root / "tensorboard", self._step + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds one record; `values` may be Python, numpy or JAX scalars.
@@ -60,15 +61,18 @@ class MetricsWriter:
         self._step = step
         numbers = {tag: float(value) for tag, value in values.items()}
         finite = {tag: value if math.isfinite(value) else None for tag, value in numbers.items()}
-        self._lines.write(json.dumps({"step": step, **finite}) + "\n")
-        self._lines.flush()
-        for tag, value in numbers.items():
-            self._board.add_scalar(tag, value, step)
+        with files.writing(self._root):
+            self._lines.write(json.dumps({"step": step, **finite}) + "\n")
+            self._lines.flush()
+            self._board.write(step, numbers)
 
     def close(self) -> None:
         """Ends both logs; the writer cannot be used afterwards."""
-        self._lines.close()
-        self._board.close()
+        with files.writing(self._root):
+            try:
+                self._lines.close()
+            finally:
+                self._board.close()
 
     def __enter__(self) -> "MetricsWriter":
         return self

@@ -6,6 +6,7 @@ so that Adam's bias correction follows the task's own history; rows whose task i
 parameters and state to the bit. Learning rates follow the run's global progress.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -60,11 +61,11 @@ def adam(weight_decay: float = 0.0) -> RowOptimiser:
     return by_row(optax.chain(optax.scale_by_adam(), optax.add_decayed_weights(weight_decay)))
 
 
-def warm_cosine(progress: jax.Array, peak: float, warmup: float) -> jax.Array:
+def warm_cosine(progress: float, peak: float, warmup: float) -> float:
     """Learning rate at `progress` in [0, 1]: linear to `peak` over the share `warmup`, then cosine.
 
     Loshchilov and Hutter, arXiv 1608.03983, without restarts.
     """
-    rising = progress / max(warmup, 1e-8)
-    falling = 0.5 * (1 + jnp.cos(jnp.pi * (progress - warmup) / (1 - warmup)))
-    return peak * jnp.where(progress < warmup, rising, falling)
+    if progress < warmup:
+        return peak * progress / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))

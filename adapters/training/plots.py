@@ -5,7 +5,7 @@ import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapters import files
 from adapters.training import metrics
@@ -61,6 +61,55 @@ def plots(
         for name, figure in figures.items():
             files.write_bytes(root / name, _png(figure))
     return [root / name for name in figures]
+
+
+class Point(NamedTuple):
+    """A patch in the picture: mean bytes a task, mean accuracy in [0, 1], its spread over seeds."""
+
+    name: str
+    bytes: float
+    accuracy: float
+    spread: float
+
+
+def trade_off(path: str | os.PathLike[str], points: Sequence[Point], split: str) -> None:
+    """Draws the accuracy on `split` against bytes, which are on a logarithmic axis, to `path`."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        files.write_bytes(path, _png(_trade_off(points, split)))
+
+
+def _trade_off(points: Sequence[Point], split: str) -> "Figure":
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    figure = _figure(width=7.5, height=4.5)
+    axes = figure.subplots()
+    for number, point in enumerate(points):
+        colour, _, marker = _look(number)
+        axes.errorbar(
+            point.bytes / 1000,
+            100.0 * point.accuracy,
+            yerr=100.0 * point.spread,
+            color=colour,
+            marker=marker,
+            markersize=9,
+            capsize=4,
+            linestyle="none",
+            label=point.name,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set(
+        title="Mean accuracy against the size of the patch file",
+        xlabel="patch file, kB a task",
+        ylabel=f"{split} accuracy, %",
+    )
+    axes.margins(0.1)
+    _legend(figure)
+    return figure
 
 
 def _curves(records: Sequence[metrics.Record], first: Sequence[str]) -> "Figure":

@@ -51,10 +51,19 @@ def table(rows: Sequence[Row]) -> str:
     lines = [["task", *(title for title, _, _ in columns)]]
     lines += [[row.task, *(_cell(get(row), form) for _, get, form in columns)] for row in rows]
     lines.append(["mean", *(_cell(_mean(map(get, rows)), form) for _, get, form in columns)])
+    return grid(lines, below=1)
+
+
+def grid(lines: Sequence[Sequence[str]], below: int) -> str:
+    """Lines of cells as text in columns, the first to the left and the others to the right.
+
+    A rule stands under the first line and over the last `below` ones.
+    """
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    rule = "-" * (sum(widths) + 2 * len(columns))
-    head, *body, mean = (_aligned(line, widths) for line in lines)
-    return "\n".join([head, rule, *body, rule, mean])
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    head, *body = (_aligned(line, widths) for line in lines)
+    middle = len(body) - below
+    return "\n".join([head, rule, *body[:middle], rule, *body[middle:]])
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

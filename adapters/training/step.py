@@ -78,6 +78,28 @@ class State(NamedTuple):
     optimisers: tuple[Any, Any, Any]
 
 
+class Schedule(NamedTuple):
+    """Where a step stands in its run, float32 scalars: an argument, so that no rate is compiled in.
+
+    Attributes:
+      progress: share of the run that is done, in [0, 1).
+      patch_rate, head_rate, shared_rate: this step's learning rates.
+    """
+
+    progress: jax.Array | np.float32
+    patch_rate: jax.Array | np.float32
+    head_rate: jax.Array | np.float32
+    shared_rate: jax.Array | np.float32
+
+
+def schedule(recipe: Recipe, step: int) -> Schedule:
+    """The schedule of the step after `step` steps."""
+    progress = step / recipe.steps
+    peaks = (recipe.patch_rate, recipe.head_rate, recipe.shared_rate)
+    rates = (warm_cosine(progress, peak, recipe.warmup) for peak in peaks)
+    return Schedule(np.float32(progress), *map(np.float32, rates))
+
+
 class Metrics(NamedTuple):
     """Per group [G]: mean loss in nats (penalty included) and share of right answers."""
 
@@ -181,8 +203,9 @@ def trainer(
         total = jnp.mean(loss * batch.weights[batch.tasks])
         return total, (Metrics(loss, accuracy), predictions.moments)
 
-    def step(state: State, weights: Weights, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
-        progress = state.step.astype(jnp.float32) / recipe.steps
+    def step(
+        state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
+    ) -> tuple[State, Metrics]:
         trained = (state.patches.trained, state.head, state.shared)
         gradients, (metrics, moments) = jax.grad(losses, has_aux=True)(
             trained,
@@ -190,20 +213,17 @@ def trainer(
             weights,
             batch,
             jax.random.fold_in(key, state.step),
-            progress,
+            jnp.asarray(now.progress),
         )
         present = jnp.any(jnp.arange(tasks_total)[:, None] == batch.tasks[None], axis=1)
 
-        def rate(peak: float) -> jax.Array:
-            return warm_cosine(progress, peak, recipe.warmup)
-
         patches, patch_state = row_optimiser.update(
-            gradients[0], state.optimisers[0], trained[0], present, rate(recipe.patch_rate)
+            gradients[0], state.optimisers[0], trained[0], present, jnp.asarray(now.patch_rate)
         )
         # Row -1, nobody's, reads the False appended behind the tasks.
         own_present = jnp.append(present, False)[owners]
         head, head_state = head_optimiser.update(
-            gradients[1], state.optimisers[1], trained[1], own_present, rate(recipe.head_rate)
+            gradients[1], state.optimisers[1], trained[1], own_present, jnp.asarray(now.head_rate)
         )
         as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
         moved, shared_state = row_optimiser.update(
@@ -211,7 +231,7 @@ def trainer(
             state.optimisers[2],
             as_row[1],
             jnp.ones((1,), bool),
-            rate(recipe.shared_rate),
+            jnp.asarray(now.shared_rate),
         )
         measured = state.patches.measured
         if recipe.norm != "frozen":
@@ -233,7 +253,7 @@ def trainer(
     compiled_init = jax.jit(init, out_shardings=everywhere)
     compiled = jax.jit(
         step,
-        in_shardings=(everywhere, everywhere, Batch(*batch_sharding), everywhere),
+        in_shardings=(everywhere, everywhere, Batch(*batch_sharding), everywhere, everywhere),
         out_shardings=everywhere,
         donate_argnums=0,
     )
@@ -244,7 +264,7 @@ def trainer(
         ids = np.asarray(batch.tasks)
         if ids.min() < 0 or ids.max() >= tasks_total:
             raise TaskIdError(f"task ids {ids.tolist()} must lie in 0..{tasks_total - 1}.")
-        return compiled(state, weights, batch, key)
+        return compiled(state, weights, batch, schedule(recipe, int(state.step)), key)
 
     return Trainer(compiled_init, checked_step)
 

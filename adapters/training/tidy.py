@@ -5,7 +5,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from adapters import errors, files
 
@@ -60,7 +60,40 @@ def append(path: str | os.PathLike[str], rows: Iterable[Measurement]) -> None:
     files.write_bytes(target, (text + end + added).encode("utf-8"))
 
 
-def _csv(rows: list[list[str]] | list[list[object]]) -> str:
+def read(path: str | os.PathLike[str]) -> list[Measurement]:
+    """The rows of the CSV file at `path`; written again, they have the same bytes.
+
+    Raises ColumnsError when its header is not ours.
+    """
+    target = pathlib.Path(path)
+    header, *lines = csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline=""))
+    if header != COLUMNS:
+        raise ColumnsError(target, header)
+    return [_measurement(**dict(zip(COLUMNS, line, strict=True))) for line in lines]
+
+
+def update(path: str | os.PathLike[str], rows: Iterable[Measurement]) -> None:
+    """Puts `rows` in the CSV file at `path`, making it when missing; all of them or none.
+
+    A row takes the place of an earlier one that measured the same: that differs in nothing but
+    value and command. Only one process may write a file at a time. Raises ColumnsError.
+    """
+    target = pathlib.Path(path)
+    earlier = read(target) if target.exists() else []
+    kept = {
+        dataclasses.replace(row, value=0.0, command=""): row for row in [*earlier, *rows]
+    }  # a dict keeps the place of a key that comes again
+    text = _csv([COLUMNS, *(list(dataclasses.astuple(row)) for row in kept.values())])
+    files.write_bytes(target, text.encode("utf-8"))
+
+
+def _measurement(seed: str, value: str, **texts: str) -> Measurement:
+    # Integers stay integers: 1234 bytes must not come back as 1234.0.
+    number = int(value) if value.lstrip("-").isdigit() else float(value)
+    return Measurement(seed=int(seed), value=number, **texts)
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> str:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()

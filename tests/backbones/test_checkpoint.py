@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from adapters import files
 from adapters.backbones.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -116,7 +117,7 @@ def test_a_full_disk_leaves_the_old_file(checkpoint, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(files.NotWrittenError, match="No space left"):
         write_checkpoint(tmp_path / "a", dataclasses.replace(checkpoint, source="elsewhere"))
     assert (tmp_path / "a").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -156,3 +156,9 @@ def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders
 def test_a_layer_table_needs_weights():
     with pytest.raises(backbones.WeightsNeededError, match="--weights"):
         backbones.load("mobilenet_v2_0.35")
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"not a checkpoint")
+    with pytest.raises(backbones.WeightsFileError, match=r"weights\.pth"):
+        backbones.load("mobilenet_v2_0.35", str(tmp_path / "weights.pth"))

@@ -61,7 +61,6 @@ def test_task_names_that_users_have(contents, task):
         ({"seed": 1.0}, "seed is 1.0"),
         ({"shape": (8, 8)}, r"\[8, 8\] is not"),
         ({"shape": (8, 0, 3)}, "side of the parity image is 0"),
-        ({"logits": (float("inf"),)}, "logit is inf"),
         ({"tolerance": 0.0}, "not above zero"),
         ({"tolerance": float("nan")}, "tolerance is nan"),
     ],
@@ -70,6 +69,11 @@ def test_refused_parity(fields, match):
     good = Parity(seed=0, shape=(8, 8, 3), logits=(0.0,), tolerance=1e-3)
     with pytest.raises(errors.SchemaError, match=match):
         dataclasses.replace(good, **fields)
+
+
+def test_logits_of_a_diverged_run_are_refused(contents):
+    with pytest.raises(errors.NotFiniteError, match=r"logit is inf.*lower learning rate"):
+        dataclasses.replace(contents.parity, logits=(0.5, float("inf")))
 
 
 def test_logits_must_be_one_for_each_label(contents):

@@ -71,6 +71,20 @@ def test_data_that_are_not_prepared_say_how_to_prepare_them(tmp_path, monkeypatc
         loading.open_split(task, "train")
 
 
+def test_prepared_data_are_only_read(data_dir: str, tmp_path):
+    """A folder that may not be written will do; to a superuser nothing is forbidden, so look."""
+    copied = shutil.copytree(data_dir, tmp_path / "data")
+    for path in [copied, *copied.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in [copied, *copied.rglob("*")]}
+    for split in TASKS[0].splits:
+        assert len(list(loading.open_split(TASKS[0], split, str(copied)))) == 3
+    after = {path: path.stat().st_mtime_ns for path in [copied, *copied.rglob("*")]}
+    for path in [copied, *copied.rglob("*")]:
+        path.chmod(0o755)
+    assert after == before
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbled", "tfrecord"])
 def test_damaged_data_are_said_in_words(data_dir: str, tmp_path, damage: str):
     (task,) = registry.resolve(["decathlon_dtd"])

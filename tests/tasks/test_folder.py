@@ -9,6 +9,7 @@ from PIL import Image
 from adapters import errors
 from tasks import folder, loading, registry
 from tasks.folder import FolderError, UnreadableImageWarning
+from tasks.task import TaskError
 
 FORMATS = ("png", "jpeg", "webp", "gif", "bmp", "tiff")
 
@@ -82,6 +83,22 @@ def test_an_unreadable_image_is_named_and_left_out(animals):
     with pytest.warns(UnreadableImageWarning, match=str(victim)):
         opened = loading.open_split(task, "train")
     assert len(opened) == 27
+
+
+def test_a_class_without_a_readable_image_is_refused(animals):
+    for path in (animals / "dog").iterdir():
+        path.write_bytes(b"")
+    with (
+        pytest.warns(UnreadableImageWarning),
+        pytest.raises(FolderError, match="no readable image of dog for train"),
+    ):
+        loading.open_split(folder.folder_task(str(animals)), "train")
+
+
+def test_a_folder_whose_name_no_patch_file_can_have_is_refused(animals):
+    odd = animals.rename(animals.parent / "my: animals?")
+    with pytest.raises(TaskError, match="Rename it, or its folder"):
+        folder.folder_task(str(odd))
 
 
 def test_large_photographs_are_shrunk(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -112,6 +113,26 @@ def test_shrinking_keeps_the_aspect_ratio_and_never_enlarges():
 def test_what_cannot_be_read_is_said(data: bytes):
     with pytest.raises(UnreadableImageError):
         preprocessing.decode(data)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "webp", "tiff", "bmp"])
+def test_a_damaged_image_is_read_or_refused_and_nothing_else(kind: str):
+    """Flips a bit of every byte of the headers, where Pillow's readers fail in many ways."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    options = {"exif": exif} if kind in ("png", "jpeg", "webp") else {}
+    good = encode(halves("CMYK" if kind == "tiff" else "RGB"), kind, **options)
+    refused = 0
+    for position in range(min(len(good), 250)):
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << position % 8
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own, of odd metadata
+            try:
+                preprocessing.decode(bytes(damaged), shrink_to=256)
+            except UnreadableImageError:
+                refused += 1
+    assert refused
 
 
 def test_a_decompression_bomb_is_refused(monkeypatch):

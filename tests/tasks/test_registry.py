@@ -42,6 +42,12 @@ def test_a_misspelt_name_lists_its_neighbours():
     assert raised.value.near[0] == "silhouettes"
 
 
+def test_one_task_is_wanted_and_a_suite_given():
+    assert registry.resolve_one("digits").name == "digits"
+    with pytest.raises(registry.SeveralTasksError, match=r"'pocket' is 5 tasks.*silhouettes"):
+        registry.resolve_one("pocket")
+
+
 @pytest.mark.parametrize("taken", ["digits", "pocket"])
 def test_a_name_is_given_once(taken: str):
     with pytest.raises(errors.DuplicateNameError, match=taken):
@@ -83,6 +89,12 @@ def test_a_file_that_gives_no_task_is_named(tmp_path, content: str | None, said:
         ({"labels": ("one",)}, TaskError, "needs two"),
         ({"labels": ("a", "b", "a")}, TaskError, "of one name: a"),
         ({"name": "a,b"}, TaskError, "cannot be called"),
+        ({"name": ""}, TaskError, "1 to 60 characters"),
+        ({"name": "a/b"}, TaskError, "a file is named after it"),
+        ({"name": ".hidden"}, TaskError, "no dot or space at either end"),
+        ({"name": "a\x07b"}, TaskError, "cannot be called"),
+        ({"labels": ("a", "b\x1b[31m")}, TaskError, "without control characters"),
+        ({"labels": ("a", " ")}, TaskError, "a class needs a name"),
         ({"splits": ("validation",)}, TaskError, "must be 'train'"),
         ({"splits": ("train", "val")}, TaskError, "must be 'train'"),
         ({"metric": "acuracy"}, errors.UnknownNameError, "accuracy"),

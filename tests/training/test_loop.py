@@ -106,3 +106,15 @@ def test_a_finished_run_does_nothing_more(tmp_path):
         raise AssertionError("a finished run asked for data")
 
     assert bits(run(tmp_path, forbidden)) == first
+
+
+def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
+    trained = make()
+
+    def spoilt(state, weights, batch, key):
+        state, metrics = trained.step(state, weights, batch, key)
+        return state, metrics._replace(loss=metrics.loss * np.float32("nan"))
+
+    monkeypatch.setattr(f"{__name__}.make", lambda: trained._replace(step=spoilt))
+    with pytest.raises(loop.DivergedError, match="--patch_learning_rate"):
+        run(tmp_path)

@@ -48,6 +48,19 @@ def test_the_figures_show_the_data(log):
     assert axes.get_xscale() == "log"
 
 
+def test_accuracy_against_bytes_has_error_bars_on_a_logarithmic_axis(tmp_path):
+    points = [plots.Point("bias", 20_000, 0.5, 0.25), plots.Point("full", 9_000_000, 0.75, 0.0)]
+    (axes,) = plots._trade_off(points, "test").axes
+    drawn = [tuple(map(float, container[0].get_xydata()[0])) for container in axes.containers]
+    assert drawn == [(20.0, 50.0), (9000.0, 75.0)]
+    (bar,) = axes.containers[0][2][0].get_segments()
+    assert bar.tolist() == [[20.0, 25.0], [20.0, 75.0]]
+    assert axes.get_xscale() == "log"
+    plots.trade_off(tmp_path / "picture.png", points, "test")
+    with Image.open(tmp_path / "picture.png") as image:
+        assert min(image.size) > 300
+
+
 def test_smoothing_is_a_weighted_mean_that_skips_what_is_not_finite():
     values = [3.0, 1.0, math.nan, 5.0]
     weights = [0.9**2, 0.9, 1.0]

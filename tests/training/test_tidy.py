@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import os
 
 import pytest
@@ -44,3 +45,31 @@ def test_other_columns_are_refused(tmp_path, text):
     with pytest.raises(tidy.ColumnsError, match=r"quality\.csv has the columns"):
         tidy.append(path, [row("dtd")])
     assert path.read_text() == text
+
+
+def test_rows_read_and_written_again_keep_their_bytes(tmp_path):
+    tidy.append(tmp_path / "first.csv", [row("dtd", 0.1 + 0.2), row("svhn", 1234), row("a,b", 1.0)])
+    tidy.append(tmp_path / "again.csv", tidy.read(tmp_path / "first.csv"))
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "first.csv").read_bytes()
+    assert [type(row.value) for row in tidy.read(tmp_path / "first.csv")] == [float, int, float]
+
+
+def test_an_update_takes_the_place_of_what_measured_the_same(tmp_path):
+    path = tmp_path / "quality.csv"
+    tidy.update(path, [row("dtd"), row("svhn")])
+    other = dataclasses.replace(row("dtd", 7), seed=1)
+    tidy.update(path, [dataclasses.replace(row("dtd", 9), command="new"), other])
+    assert tidy.read(path) == [
+        dataclasses.replace(row("dtd", 9), command="new"),
+        row("svhn"),
+        other,
+    ]
+
+
+@pytest.mark.parametrize("change", [tidy.read, lambda path: tidy.update(path, [row("dtd")])])
+def test_a_file_with_other_columns_is_neither_read_nor_updated(tmp_path, change):
+    path = tmp_path / "quality.csv"
+    path.write_text("task,value\n")
+    with pytest.raises(tidy.ColumnsError):
+        change(path)
+    assert path.read_text() == "task,value\n"

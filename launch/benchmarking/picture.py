@@ -1,0 +1,78 @@
+"""Draws `results/performance.csv`: speed beside the peers, and what a step costs in memory."""
+
+import io
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from adapters import files
+from adapters.training.tidy import Measurement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73")  # Okabe and Ito's, told apart by colour-blind readers
+RATIO = re.compile(r"(?P<work>inference|training step), peer (?P<name>.+), (?P<size>\d+) px, ")
+STEP = re.compile(r"training step, ours, (?P<size>\d+) px, ")
+MEGABYTE = 1e6
+
+Bars = Mapping[str, Mapping[str, float]]  # {series: {bar: value}}
+
+
+def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
+    """Writes a PNG: for each size the ratios to each peer, then each patch's temp memory."""
+    from matplotlib.figure import Figure  # Here, as it adds half a second to every command.
+
+    panels = {f"{size} px: times the peer's speed": bars for size, bars in ratios(rows).items()}
+    panels["temp memory of a step, MB"] = memory(rows)
+    figure = Figure(figsize=(4.0 * len(panels), 4.0), layout="constrained")
+    for axes, (title, bars) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        _bars(axes, bars)
+        axes.set_title(title, loc="left", fontsize=11)
+        if "speed" in title:
+            axes.axvline(1.0, color="#333333", linewidth=1.0)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    files.write_bytes(path, buffer.getvalue())
+
+
+def ratios(rows: Sequence[Measurement]) -> dict[int, Bars]:
+    """`{size in pixels: {peer: {patch, or "inference": ours over theirs}}}`."""
+    found: dict[int, dict[str, dict[str, float]]] = {}
+    for row in rows:
+        match = RATIO.match(row.setting)
+        if row.metric == "ratio" and match:
+            peers = found.setdefault(int(match["size"]), {})
+            peers.setdefault(match["name"], {})[row.patch or match["work"]] = row.value
+    return dict(sorted(found.items()))
+
+
+def memory(rows: Sequence[Measurement]) -> Bars:
+    """`{size: {patch: megabytes}}` of our training steps."""
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        match = STEP.match(row.setting)
+        if row.metric == "temp memory" and match:
+            found.setdefault(f"{match['size']} px", {})[row.patch] = row.value / MEGABYTE
+    return found
+
+
+def _bars(axes: "Axes", bars: Bars) -> None:
+    names = list(dict.fromkeys(name for series in bars.values() for name in series))
+    thickness = 0.8 / max(len(bars), 1)
+    for number, (label, series) in enumerate(bars.items()):
+        offset = (number - (len(bars) - 1) / 2) * thickness
+        places = [names.index(name) + offset for name in series]
+        drawn = axes.barh(
+            places, list(series.values()), thickness, color=COLOURS[number % 3], label=label
+        )
+        axes.bar_label(drawn, fmt="%.3g", padding=2, fontsize=8)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    if bars:
+        axes.legend(fontsize=8, frameon=False)

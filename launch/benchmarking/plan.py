@@ -1,0 +1,92 @@
+"""What `launch/benchmark` measures: each comparison, and what it is compared with."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from launch.benchmarking.cases import Case, Work
+
+Side = Literal["ours", "peer", "first start", "second start"]
+
+MIXED_TASKS = 8
+INPUT_BATCHES = 16  # more than is read ahead
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One way to do a comparison's work.
+
+    Attributes:
+      label: how results call it; the peer's name goes before it.
+      side: the process that runs it. A `start` is a process of its own, the second with the
+        compiled programs that the first left.
+      case: what is run.
+    """
+
+    label: str
+    side: Side
+    case: Case
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Contenders timed in turn; the first is measured against each of the others.
+
+    Attributes:
+      work: how results call it.
+      contenders: at least one.
+      timed: whether runs are repeated; otherwise only the first one's facts count.
+    """
+
+    work: str
+    contenders: tuple[Contender, ...]
+    timed: bool = True
+
+    @property
+    def case(self) -> Case:
+        """The first contender's."""
+        return self.contenders[0].case
+
+
+def comparisons(
+    backbone: str, sizes: Sequence[int], patches: Sequence[str], examples: int
+) -> Iterator[Comparison]:
+    """All comparisons at each of `sizes` in pixels, `examples` images a batch."""
+    for size in sizes:
+        network = Case("inference", backbone, size, examples)
+        yield Comparison("inference", _beside_peers(network))
+        for patch in patches:
+            step = dataclasses.replace(network, work="training", patch=patch)
+            yield Comparison("training step", _beside_peers(step))
+        mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
+        for work, name in mixes.items():
+            one = dataclasses.replace(network, work=work, patch="scale_bias")
+            mixed = dataclasses.replace(one, groups=MIXED_TASKS, tasks=MIXED_TASKS)
+            flat = dataclasses.replace(one, groups=examples, tasks=MIXED_TASKS)
+            for order, case in (("in groups", mixed), ("in any order", flat)):
+                tasks = Contender(f"{MIXED_TASKS} tasks", "ours", case)
+                yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
+        start = dataclasses.replace(network, work="training", patch="scale_bias")
+        yield Comparison(
+            "start",
+            (
+                Contender("empty cache", "first start", start),
+                Contender("kept cache", "second start", start),
+            ),
+            timed=False,
+        )
+        swap = dataclasses.replace(network, work="swap", patch="scale_bias", examples=1)
+        yield Comparison("patch swap", (Contender("ours", "ours", swap),))
+        images = dataclasses.replace(
+            network, work="input", examples=examples * INPUT_BATCHES, groups=INPUT_BATCHES
+        )
+        yield Comparison("input pipeline", (Contender("ours", "ours", images),))
+
+
+def _beside_peers(case: Case) -> tuple[Contender, ...]:
+    compiled = dataclasses.replace(case, compiled=True)
+    return (
+        Contender("ours", "ours", case),
+        Contender("eager", "peer", case),
+        Contender("compiled", "peer", compiled),
+    )

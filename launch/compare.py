@@ -1,0 +1,77 @@
+"""Compares patches on the same tasks.
+
+    launch/compare --tasks=pocket_decathlon --results=results/pocket_decathlon.csv
+
+For each patch it tries learning rates in short runs and keeps the best on validation, trains with
+that once for each seed, and scores test. It ends with tables and a picture of accuracy against
+bytes. Stopped or killed, the same command goes on from there; it also adds seeds, patches or rates.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters import files
+from launch import command, comparison, run_flags
+from launch.results import RESULTS
+from launch.settings import SettingError
+
+flags.adopt_module_key_flags(run_flags)  # so that --help lists them
+
+_PATCHES = flags.DEFINE_list(
+    "patches",
+    ["head_only", "bias", "scale_bias", "scale_bias+depthwise", "full"],
+    "Patches to compare; `full` and `head_only` are the ends between which the others stand.",
+)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each patch, with the seeds 0, 1, ...")
+_SWEEP_STEPS = flags.DEFINE_integer("sweep_steps", 400, "Steps of the runs that choose rates.")
+_RATES = flags.DEFINE_list("rates", ["3e-4", "1e-3", "3e-3", "1e-2", "3e-2"], "Patch rates to try.")
+_HEAD_RATES = flags.DEFINE_list(
+    "head_rates",
+    ["1e-3", "1e-2"],
+    "Head rates to try with each patch rate; `head_only` gets further ones, up to the same number.",
+)
+_RESULTS = flags.DEFINE_string(
+    "results",
+    None,
+    "CSV file for the results, results/NAME.csv, say; results.csv in --out if none.",
+)
+_PICTURE = flags.DEFINE_string(
+    "picture", None, "PNG file for the picture too, docs/images/NAME.png, say."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses flags, compares, prints the tables."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
+    if not run_flags.TASKS.value:
+        raise app.UsageError("name what to compare on: --tasks=pocket_decathlon, say.")
+    directory = pathlib.Path(run_flags.OUT.value)
+    plan = comparison.Plan(
+        names=run_flags.TASKS.value,
+        patches=_PATCHES.value,
+        seeds=_SEEDS.value,
+        sweep_steps=_SWEEP_STEPS.value,
+        rates=_numbers(_RATES),
+        head_rates=_numbers(_HEAD_RATES),
+        base=run_flags.settings(patch="", seed=0, patch_rate=0.0, head_rate=0.0),
+    )
+    results = pathlib.Path(_RESULTS.value) if _RESULTS.value else directory / RESULTS
+    print(comparison.compare(plan, directory, results))
+    picture = directory / comparison.PICTURE
+    if _PICTURE.value:
+        files.write_bytes(_PICTURE.value, picture.read_bytes())
+    print(f"\nEvery measurement is in {results}, the picture in {_PICTURE.value or picture}.")
+
+
+def _numbers(flag: flags.FlagHolder[list[str]]) -> list[float]:
+    try:
+        return [float(text) for text in flag.value]
+    except ValueError as error:
+        raise SettingError(f"--{flag.name} must hold numbers: {error}.") from error
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,80 @@
+"""The flags that say what a run trains on and how, for every command that starts runs."""
+
+from absl import flags
+
+from adapters.layers.norm import MODES
+from adapters.training.step import Recipe
+from launch.settings import SAMPLING, Settings
+
+TASKS = flags.DEFINE_list(
+    "tasks", [], "Tasks and suites to train: names, folder:PATH, or a task's Python file."
+)
+OUT = flags.DEFINE_string("out", "out", "Folder for patches, checkpoints, metrics and plots.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder with prepared TFDS data sets (the decathlon suite)."
+)
+_BACKBONE = flags.DEFINE_string(
+    "backbone", "mobilenet_v2", "Pretrained backbone, or a layer table with --weights."
+)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, or safetensors."
+)
+_NORM = flags.DEFINE_enum(
+    "norm",
+    "frozen",
+    MODES,
+    "Norm statistics in training: the backbone's (frozen), each task's batch moments (batch), or "
+    "each task's running average (ema). Other than frozen, they ship with the patch.",
+)
+_SIZE = flags.DEFINE_integer("size", 64, "Side of the input images, in pixels.")
+_STEPS = flags.DEFINE_integer("steps", 1500, "Training steps.")
+_GROUPS = flags.DEFINE_integer(
+    "groups", 4, "Groups in a step, each of one task; shared out over devices."
+)
+_EXAMPLES = flags.DEFINE_integer("examples", 16, "Images in a group.")
+_WARMUP = flags.DEFINE_float("warmup", 0.05, "Share of the steps over which rates rise.")
+_DECAY = flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay of the heads.")
+_SMOOTHING = flags.DEFINE_float("label_smoothing", 0.1, "Label smoothing.")
+_SAMPLING = flags.DEFINE_enum("sampling", "uniform", SAMPLING, "How tasks are drawn.")
+_TEMPERATURE = flags.DEFINE_float(
+    "temperature", 3.0, "With --sampling=temperature: 1 is proportional, large is uniform."
+)
+_WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
+
+
+def settings(
+    patch: str,
+    seed: int,
+    patch_rate: float,
+    head_rate: float,
+    shared_rate: float = 0.0,
+    train_shared: bool = False,
+) -> Settings:
+    """What the flags above say, and the rest from the command.
+
+    Raises SettingError for a value out of its range.
+    """
+    return Settings(
+        backbone=_BACKBONE.value,
+        weights=_WEIGHTS.value,
+        patch=patch,
+        size=_SIZE.value,
+        groups=_GROUPS.value,
+        examples=_EXAMPLES.value,
+        sampling=_SAMPLING.value,
+        temperature=_TEMPERATURE.value,
+        seed=seed,
+        data_dir=_DATA_DIR.value,
+        workers=_WORKERS.value,
+        train_shared=train_shared,
+        recipe=Recipe(
+            steps=_STEPS.value,
+            patch_rate=patch_rate,
+            head_rate=head_rate,
+            shared_rate=shared_rate,
+            warmup=_WARMUP.value,
+            head_decay=_DECAY.value,
+            smoothing=_SMOOTHING.value,
+            norm=_NORM.value,  # type: ignore[arg-type]
+        ),
+    )

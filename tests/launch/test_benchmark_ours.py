@@ -1,0 +1,93 @@
+"""Our side of a benchmark, on the narrow backbone."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from adapters.backbones import registry
+from adapters.heads.classification import MASKED
+from launch.benchmarking import cases, compilations, ours, stand_ins
+from launch.benchmarking.cases import Case
+from tests import narrow
+
+CASE = Case("inference", "narrow", narrow.SIZE, 4)
+NORM_CHANNELS = 8 + (8 + 8) + (16 + 16 + 12) + (24 + 24 + 12) + 16
+
+
+@pytest.fixture(autouse=True)
+def narrow_is_known(monkeypatch):
+    monkeypatch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+
+
+def run(case):
+    prepared = ours.prepare(case)
+    prepared.run()
+    prepared.run()
+    return prepared.facts()
+
+
+def test_inference_costs_at_least_its_multiply_adds():
+    four, eight = run(CASE), run(dataclasses.replace(CASE, examples=8))
+    # Sides 16 after the stem and 8 after the stride; kernels of 3, 3 and 5.
+    multiply_adds = 256 * (27 * 8 + 9 * 8 + 8 * 8 + 8 * 16)
+    multiply_adds += 64 * (25 * 16 + 16 * 12 + 2 * 12 * 24 + 9 * 24 + 12 * 16)
+    assert 1.0 < four["flops"] / (4 * 2 * multiply_adds) < 1.6
+    assert eight["flops"] / four["flops"] == pytest.approx(2, rel=0.02)
+    assert four["temp memory"] > 0
+
+
+@pytest.mark.parametrize(("spec", "own"), [("bias", 1), ("scale_bias", 2)])
+def test_a_training_step_says_how_many_values_it_trains(spec, own):
+    facts = run(dataclasses.replace(CASE, work="training", patch=spec))
+    head = (16 + 1) * cases.CLASSES
+    assert facts["values trained"] == own * NORM_CHANNELS + head
+    assert facts["temp memory"] > 0
+
+
+def test_a_training_step_of_mixed_tasks_trains_all_of_them():
+    case = dataclasses.replace(CASE, work="training", patch="bias", groups=4, tasks=2)
+    assert run(case)["values trained"] == 2 * (NORM_CHANNELS + (16 + 1) * cases.CLASSES)
+
+
+def test_a_mixed_forward_gives_every_example_its_own_task_s_logits():
+    case = dataclasses.replace(CASE, work="forward", patch="bias", groups=4, tasks=2)
+    logits = ours.prepare(case).run().logits
+    own = np.asarray(logits[:, 0]) > MASKED
+    np.testing.assert_array_equal(own.argmax(axis=1), [0, 10, 0, 10])
+    np.testing.assert_array_equal(own.sum(axis=1), [10, 10, 10, 10])
+
+
+def test_a_swap_compiles_nothing():
+    facts = run(dataclasses.replace(CASE, work="swap", patch="scale_bias", examples=1))
+    assert facts["programs compiled after"] == 0
+
+
+def test_training_input_draws_its_batches():
+    images = ours.prepare(dataclasses.replace(CASE, work="input", examples=8, groups=2))
+    first, second = images.run(), images.run()
+    assert [batch["image"].shape for batch in first] == [(4, narrow.SIZE, narrow.SIZE, 3)] * 2
+    assert any((a["image"] != b["image"]).any() for a, b in zip(first, second, strict=True))
+
+
+def test_the_counter_counts_programs_once():
+    offset = np.random.default_rng().integers(2**31)  # a program nobody has compiled before
+    function = jax.jit(lambda x: x * 2 + offset)
+    compiled = compilations.counter()
+    function(np.arange(3))
+    assert compiled() == 1
+    function(np.arange(3))
+    assert compiled() == 1
+    function(np.arange(4))
+    assert compiled() == 2
+
+
+def test_stand_in_weights_have_every_shape_and_keep_activations_finite():
+    weights = stand_ins.weights(narrow.TABLE)
+    shapes = jax.tree.map(np.shape, narrow.weights())
+    assert jax.tree.map(np.shape, weights) == shapes
+    image = np.ones((narrow.SIZE, narrow.SIZE, 3), np.float32)
+    features = np.asarray(narrow.BACKBONE.apply(weights, image).features)
+    assert np.isfinite(features).all()
+    assert np.abs(features).max() > 1e-3

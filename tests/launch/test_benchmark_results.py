@@ -1,0 +1,165 @@
+"""From timings to rows, a file and a picture."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from adapters.training import tidy
+from launch.benchmarking import measure, picture, plan, run
+from launch.benchmarking.interleave import WorkerError
+from launch.benchmarking.measure import DifferentWorkError, Settings, Sides
+
+SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
+COMPARISONS = list(plan.comparisons("narrow", [32], ["bias"], 8))
+STEP = COMPARISONS[1]
+
+
+class Stub:
+    """A worker whose times are given: {compiled: seconds of each run}."""
+
+    name = "Peer 2.0"
+
+    def __init__(self, times, trained=7.0, broken=()):
+        self.times, self.trained, self.broken = times, trained, broken
+        self.held = set()
+
+    def prepare(self, case):
+        if case.compiled in self.broken:
+            raise WorkerError("no compiler")
+        self.held.add(case)
+        return {"first run": 1.23456789, "values trained": self.trained}
+
+    def time(self, case):
+        assert case in self.held
+        return self.times[case.compiled].pop(0)
+
+    def forget(self, case):
+        self.held.remove(case)
+
+
+def ours():
+    return Stub({False: [0.010, 0.011, 0.012]})
+
+
+def peer(**changes):
+    return Stub({False: [0.020, 0.033, 0.012], True: [0.010, 0.011, 0.060]}, **changes)
+
+
+def sides(mine, theirs):
+    return Sides(mine, theirs, fresh=lambda cache: mine)
+
+
+def table(rows):
+    return {(row.setting, row.metric): (row.value, row.unit) for row in rows}
+
+
+def test_rows_hold_medians_ratios_and_facts():
+    both = ours(), peer()
+    rows = measure.measure(STEP, sides(*both), SETTINGS)
+    shape = "32 px, batch 8, 2 threads"
+    assert table(rows) == {
+        (f"training step, ours, {shape}", "time"): (11.0, "ms"),
+        (f"training step, ours, {shape}", "values trained"): (7, "values"),
+        (f"training step, Peer 2.0 eager, {shape}", "time"): (20.0, "ms"),
+        (f"training step, Peer 2.0 eager, {shape}", "first run"): (1.2346, "s"),
+        (f"training step, Peer 2.0 eager, {shape}", "values trained"): (7, "values"),
+        (f"training step, Peer 2.0 compiled, {shape}", "time"): (11.0, "ms"),
+        (f"training step, Peer 2.0 compiled, {shape}", "first run"): (1.2346, "s"),
+        (f"training step, Peer 2.0 compiled, {shape}", "values trained"): (7, "values"),
+        # Rounds: 2, 3 and 1 times; 1, 1 and 5 times.
+        (f"training step, peer Peer 2.0 eager, {shape}", "ratio"): (2.0, "times"),
+        (f"training step, peer Peer 2.0 compiled, {shape}", "ratio"): (1.0, "times"),
+    }
+    assert {(row.backbone, row.patch) for row in rows} == {("narrow", "bias")}
+    assert not both[0].held
+    assert not both[1].held
+    found = {(row.patch, row.setting) for row in rows}
+    assert measure.keys(STEP, sides(ours(), peer()), SETTINGS) <= found
+
+
+def test_a_peer_that_trains_other_values_is_refused():
+    with pytest.raises(DifferentWorkError, match="'bias' trains 7 values here and 8 in eager"):
+        measure.measure(STEP, sides(ours(), peer(trained=8.0)), SETTINGS)
+
+
+def test_a_peer_that_cannot_compile_is_left_out():
+    rows = measure.measure(STEP, sides(ours(), peer(broken=(True,))), SETTINGS)
+    assert [row.setting.split(",")[1] for row in rows if row.metric == "ratio"] == [
+        " peer Peer 2.0 eager"
+    ]
+
+
+def test_without_a_peer_our_side_is_measured_alone():
+    rows = measure.measure(STEP, sides(ours(), None), SETTINGS)
+    assert {row.metric for row in rows} == {"time", "values trained"}
+
+
+def test_input_is_a_rate():
+    (images,) = (one for one in COMPARISONS if one.case.work == "input")
+    rows = measure.measure(images, sides(ours(), None), SETTINGS)
+    assert (rows[0].metric, rows[0].unit) == ("throughput", "images/s")
+    assert rows[0].value == pytest.approx(8 * plan.INPUT_BATCHES / 0.011, rel=1e-4)
+
+
+def test_the_plan_has_every_patch_at_every_size_and_no_row_twice():
+    planned = list(plan.comparisons("narrow", [32, 64], ["bias", "full"], 8))
+    steps = [(c.case.size, c.case.patch) for c in planned if c.work == "training step"]
+    assert steps == [(32, "bias"), (32, "full"), (64, "bias"), (64, "full")]
+    known = [key for c in planned for key in measure.keys(c, sides(ours(), peer()), SETTINGS)]
+    assert len(known) == len(set(known))
+
+
+def run_with_fakes(folder: pathlib.Path, resume: bool) -> bytes:
+    cores = len(os.sched_getaffinity(0))
+    settings = Settings(threads=cores, repetitions=2, command="x")
+    starts = [one for one in COMPARISONS if one.work in ("inference", "start")]
+    out = folder / "performance.csv"
+    fake = "tests.launch.fake_side"
+    run.run(starts, settings, "no-such-python", out, folder / "p.png", resume=resume, ours=fake)
+    return out.read_bytes()
+
+
+def test_a_run_without_peers_writes_file_and_picture_and_can_be_resumed(tmp_path):
+    first = run_with_fakes(tmp_path, resume=False)
+    rows = tidy.read(tmp_path / "performance.csv")
+    works = [row.setting.split(", ")[:2] for row in rows if row.metric == "programs compiled"]
+    assert works == [["start", "empty cache"], ["start", "kept cache"]]
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert run_with_fakes(tmp_path, resume=True) == first
+    again = run_with_fakes(tmp_path, resume=False)
+    assert again != first
+    assert again.count(b"\n") == first.count(b"\n")
+
+
+def test_more_threads_than_cores_are_refused():
+    with pytest.raises(run.ThreadsError, match="--threads=4096"):
+        run.limit_cores(4096)
+
+
+def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
+    rows = measure.measure(STEP, sides(ours(), peer()), SETTINGS)
+    memory = {"metric": "temp memory", "value": 3_000_000, "unit": "bytes"}
+    rows.append(tidy.Measurement(**{**vars(rows[0]), **memory}))
+    assert picture.ratios(rows) == {
+        32: {"Peer 2.0 eager": {"bias": 2.0}, "Peer 2.0 compiled": {"bias": 1.0}}
+    }
+    assert picture.memory(rows) == {"32 px": {"bias": 3.0}}
+    for name in ("a.png", "b.png"):
+        picture.draw(rows, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_command_refuses_a_patch_nobody_knows_before_measuring(tmp_path):
+    arguments = ["--patches=scale_bais", f"--out={tmp_path / 'x.csv'}"]
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "launch.benchmark", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+    assert result.returncode == 2
+    assert "Did you mean 'scale_bias'" in result.stderr
+    assert not (tmp_path / "x.csv").exists()

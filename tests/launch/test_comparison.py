@@ -1,0 +1,225 @@
+"""Comparisons on folders of images, in this process."""
+
+import csv
+import dataclasses
+import itertools
+import os
+import shlex
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from adapters.errors import UnknownNameError
+from adapters.training import loop, tidy
+from adapters.training.checkpoint import ConfigurationMismatchError
+from launch import compare, comparison, experiment, run_flags, train
+from launch.comparison import Rates
+from launch.settings import SettingError, train_command
+from tasks import folder, registry
+from tests.launch import small
+
+PATCHES = ("head_only", "scale_bias")
+SPLITS = {"": "patch", "validation": "accuracy", "test": "accuracy"}
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    return [f"folder:{small.write_folder(root / name, n, 12)}" for name, n in (("a", 2), ("b", 3))]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    root = tmp_path_factory.mktemp("weights")
+    return small.settings(
+        small.write_backbone(root / "narrow.safetensors"), recipe={"steps": 6, "warmup": 0.05}
+    )
+
+
+@pytest.fixture(scope="module")
+def plan(names, base):
+    return comparison.Plan(names, PATCHES, 1, 3, (1e-3, 1e-2), (1e-2,), base)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, plan):
+    """(folder of a finished comparison, its results, its text, the splits each run opened)."""
+    out = tmp_path_factory.mktemp("comparisons") / "out"
+    opened, runs = [], {}
+    with pytest.MonkeyPatch.context() as patch:
+        open_split, run = folder.Folder.open, experiment.run
+
+        def noting_open(self, task, split, data_dir):
+            opened.append(split)
+            return open_split(self, task, split, data_dir)
+
+        def noting_run(tasks, settings, directory, *arguments, **options):
+            opened.clear()
+            rows = run(tasks, settings, directory, *arguments, **options)
+            runs[directory.relative_to(out).as_posix()] = set(opened)
+            return rows
+
+        patch.setattr(folder.Folder, "open", noting_open)
+        patch.setattr(experiment, "run", noting_run)
+        text = comparison.compare(plan, out, out / "all.csv")
+    return out, out / "all.csv", text, runs
+
+
+def test_rates_are_chosen_without_opening_a_test_split(finished):
+    _, _, _, runs = finished
+    sweeps = {name: splits for name, splits in runs.items() if name.startswith("sweep/")}
+    final = {name: splits for name, splits in runs.items() if name.startswith("runs/")}
+    assert len(sweeps) == 2 * len(PATCHES)
+    assert all(splits == {"train", "validation"} for splits in sweeps.values())
+    assert len(final) == len(PATCHES)
+    assert all("test" in splits for splits in final.values())
+
+
+def test_the_chosen_rates_are_the_best_on_validation(finished, plan):
+    out, results, _, _ = finished
+    means = {}
+    for row in tidy.read(out / comparison.SWEEP):
+        assert (row.split, row.metric) == ("validation", "accuracy")
+        means.setdefault((row.patch, row.setting.split(", ")[-1]), []).append(row.value)
+    for patch in PATCHES:
+        tried = [str(rates) for rates in plan.candidates(patch)]
+        best = max(tried, key=lambda rates: sum(means[patch, rates]))
+        assert [p.name for p in (out / "runs" / patch).iterdir()] == [best]
+        _, patch_rate, _, head_rate = best.split("_")
+        commands = {row.command for row in tidy.read(results) if row.patch == patch}
+        (command,) = map(shlex.split, commands)
+        assert f"--patch_learning_rate={float(patch_rate)}" in command
+        assert f"--head_learning_rate={float(head_rate)}" in command
+
+
+def test_the_results_have_every_row_once(finished):
+    _, results, _, _ = finished
+    with open(results, newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [
+        (row["task"], row["patch"], row["seed"], row["split"])
+        for row in rows
+        if SPLITS[row["split"]] == row["metric"]
+    ]
+    assert sorted(found) == sorted(itertools.product("ab", PATCHES, "0", SPLITS))
+
+
+def test_the_bytes_are_those_of_the_files(finished):
+    out, results, _, _ = finished
+    for row in tidy.read(results):
+        if row.metric == "patch":
+            (path,) = (out / "runs" / row.patch).glob(f"*/seed_0/{row.task}.patch")
+            assert row.value == path.stat().st_size
+
+
+def test_what_is_large_and_no_longer_needed_is_gone(finished):
+    out, _, _, _ = finished
+    assert not list(out.rglob(loop.CHECKPOINTS))
+    assert not list((out / "sweep").rglob("*.patch"))
+
+
+def test_an_unfinished_run_is_done_again_to_the_same_bytes(finished, plan):
+    out, results, text, _ = finished
+    before = results.read_bytes()
+    *_, last = sorted(out.glob("runs/scale_bias/*/seed_0/results.csv"))
+    others = {path: path.stat().st_mtime_ns for path in out.rglob("*/results.csv") if path != last}
+    last.unlink()
+    results.unlink()
+    assert comparison.compare(plan, out, results) == text
+    assert results.read_bytes() == before
+    assert others == {path: path.stat().st_mtime_ns for path in others}
+
+
+def test_a_stopped_comparison_says_how_to_go_on(plan, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise loop.StoppedError("SIGTERM stopped the run after step 2 of 3.")
+
+    monkeypatch.setattr(experiment, "run", stop)
+    with pytest.raises(loop.StoppedError, match="after 0 of 6 runs; the same command goes on"):
+        comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
+
+
+def arguments(plan, out):
+    """The finished comparison as a command line."""
+    return [
+        *("compare", f"--tasks={','.join(plan.names)}", f"--patches={','.join(PATCHES)}"),
+        *("--seeds=1", "--steps=6", "--sweep_steps=3", "--rates=1e-3,1e-2", "--head_rates=1e-2"),
+        *("--backbone=narrow", f"--weights={plan.base.weights}", f"--size={plan.base.size}"),
+        *("--groups=2", "--examples=4", "--weight_decay=0", f"--out={out}"),
+    ]
+
+
+def test_the_command_goes_on_with_a_finished_comparison(finished, plan, tmp_path, capsys):
+    out, results, text, _ = finished
+    picture = tmp_path / "images" / "picture.png"
+    with flagsaver.flagsaver():
+        flags.FLAGS([*arguments(plan, out), f"--results={results}", f"--picture={picture}"])
+        compare.main(["compare"])
+    assert capsys.readouterr().out.startswith(text)
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
+
+
+def test_rates_that_are_no_numbers_are_refused(plan, tmp_path):
+    with flagsaver.flagsaver():
+        flags.FLAGS([*arguments(plan, tmp_path), "--rates=1e-3,fast"])
+        with pytest.raises(SettingError, match=r"--rates must hold numbers: .*'fast'"):
+            compare.main(["compare"])
+
+
+def test_another_setting_in_the_same_folder_is_refused(finished, plan, base):
+    out, results, _, _ = finished
+    changed = small.settings(base.weights, examples=2, recipe={"steps": 6})
+    other = comparison.Plan(plan.names, PATCHES, 1, 3, plan.rates, plan.head_rates, changed)
+    with pytest.raises(ConfigurationMismatchError, match="examples was 4, is now 2"):
+        comparison.compare(other, out, results)
+
+
+def test_every_patch_tries_the_same_number_of_rates(names, base):
+    plan = comparison.Plan(names, PATCHES, 1, 3, (3e-4, 1e-3, 3e-3), (1e-3, 1e-2), base)
+    assert plan.candidates("scale_bias") == [
+        *(Rates(3e-4, 1e-3), Rates(3e-4, 1e-2)),
+        *(Rates(1e-3, 1e-3), Rates(1e-3, 1e-2)),
+        *(Rates(3e-3, 1e-3), Rates(3e-3, 1e-2)),
+    ]
+    heads = [1e-4, 3e-4, 1e-3, 1e-2, 3e-2, 1e-1]
+    assert plan.candidates("head_only") == [Rates(0.0, rate) for rate in heads]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "said"),
+    [
+        ({"seeds": 0}, SettingError, "--seeds must be 1 or more"),
+        ({"sweep_steps": 0}, SettingError, "--sweep_steps"),
+        ({"rates": ()}, SettingError, "--rates= must be one or more"),
+        ({"rates": (1e-3, 0.0)}, SettingError, "--rates=0.001,0 "),
+        ({"head_rates": (1e-3, 1e-3)}, SettingError, "different numbers"),
+        ({"patches": ("bias", "bias")}, SettingError, "each once"),
+        ({"patches": ("bais",)}, UnknownNameError, "Did you mean 'bias'"),
+    ],
+)
+def test_plans_out_of_range_are_refused(names, base, changes, error, said):
+    values = {"patches": PATCHES, "seeds": 1, "sweep_steps": 3, "rates": (1e-3,)}
+    values = {**values, "head_rates": (1e-2,), **changes}
+    with pytest.raises(error, match=said):
+        comparison.Plan(names=names, base=base, **values)
+
+
+def test_a_task_without_validation_is_refused(plan, tmp_path, monkeypatch):
+    (task,) = registry.resolve(plan.names[:1])
+    incomplete = dataclasses.replace(task, splits=("train", "test"))
+    monkeypatch.setattr(registry, "resolve", lambda names: (incomplete,))
+    with pytest.raises(SettingError, match="a has no validation split"):
+        comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_command_column_repeats_the_run(names, base):
+    command, *arguments = shlex.split(train_command(names, base))
+    assert command == "launch/train"
+    with flagsaver.flagsaver():
+        assert flags.FLAGS([command, *arguments]) == [command]
+        assert run_flags.TASKS.value == names
+        assert train.settings() == base

@@ -1,0 +1,102 @@
+"""The arithmetic of a comparison, against numbers worked out by hand."""
+
+import itertools
+
+import pytest
+
+from adapters.training.tidy import Measurement
+from launch import comparison_report as reporting
+
+# Test accuracies by patch and task, one a seed.
+ACCURACIES = {
+    "head_only": {"a": (0.40, 0.50), "b": (0.75, 0.75)},
+    "bias": {"a": (0.60, 0.70), "b": (0.625, 0.625)},
+    "full": {"a": (0.80, 0.90), "b": (0.6875, 0.8125)},
+}
+BYTES = {"head_only": (100, 300), "bias": (1000, 1200), "full": (9000, 9500)}
+
+
+def row(task, patch, seed, split, metric, value):
+    return Measurement(task, "narrow", patch, "32 px", seed, split, metric, value, "unit", "c")
+
+
+def rows(hidden=()):
+    found = []
+    for patch, seed in itertools.product(ACCURACIES, (0, 1)):
+        for task, size in zip("ab", BYTES[patch], strict=True):
+            accuracy = ACCURACIES[patch][task][seed]
+            found.append(row(task, patch, seed, "validation", "accuracy", accuracy / 2))
+            if task not in hidden:
+                found.append(row(task, patch, seed, "test", "accuracy", accuracy))
+            found.append(row(task, patch, seed, "", "patch", size))
+            found.append(row(task, patch, seed, "", "share of extractor", 1.5))
+    return found
+
+
+def test_means_and_spread_over_seeds():
+    split, (head_only, bias, full) = reporting.outcomes(rows())
+    assert split == "test"
+    assert head_only.by_task == pytest.approx({"a": 0.45, "b": 0.75})
+    assert head_only.mean == pytest.approx(0.60)  # seeds: 0.575 and 0.625
+    assert head_only.spread == pytest.approx(0.05 / 2**0.5)  # stdev of two is their gap by root 2
+    assert full.mean == pytest.approx(0.80)  # seeds: 0.74375 and 0.85625
+    assert full.spread == pytest.approx(0.1125 / 2**0.5)
+    assert (head_only.bytes, bias.bytes, full.bytes) == (200, 1100, 9250)
+
+
+def test_one_seed_has_no_spread():
+    outcome = reporting.Outcome("bias", {"a": [0.5], "b": [0.7]}, 1.0)
+    assert (outcome.mean, outcome.spread) == (pytest.approx(0.6), 0.0)
+
+
+def test_hidden_test_labels_make_validation_count():
+    split, (head_only, *_) = reporting.outcomes(rows(hidden="b"))
+    assert split == "validation"
+    assert head_only.mean == pytest.approx(0.30)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "accuracy", "highest", "expected"),
+    [
+        (0.45, 0.60, 0.85, 0.375),
+        (0.50, 0.45, 0.70, -0.25),
+        (0.50, 0.80, 0.75, 1.2),
+        (0.8, 0.8, 0.8, None),
+        (0.8, 0.9, 0.7, None),
+    ],
+)
+def test_share_of_the_way(lowest, accuracy, highest, expected):
+    assert reporting.share_of_the_way(lowest, accuracy, highest) == (
+        None if expected is None else pytest.approx(expected)
+    )
+
+
+def test_the_text_says_it_all():
+    assert reporting.report(*reporting.outcomes(rows())) == (
+        "Accuracy on test in %, 2 seeds\n"
+        "task          head_only   bias   full\n"
+        "-------------------------------------\n"
+        "a                 45.00  65.00  85.00\n"
+        "b                 75.00  62.50  75.00\n"
+        "-------------------------------------\n"
+        "mean              60.00  63.75  80.00\n"
+        "± over seeds       3.54   3.54   7.95\n"
+        "bytes               200  1,100  9,250\n"
+        "\n"
+        "How much of the way from head_only to full, in % (-: full gains nothing)\n"
+        "task          bias\n"
+        "------------------\n"
+        "a               50\n"
+        "b                -\n"
+        "------------------\n"
+        "of the means    19\n"
+        "\n"
+        "bias loses to head_only on b (-12.50 points)."
+    )
+
+
+def test_without_both_ends_there_is_no_way_between_them():
+    some = [row for row in rows() if row.patch != "full"]
+    text = reporting.report(*reporting.outcomes(some))
+    assert "How much of the way" not in text
+    assert "bias loses to head_only on b" in text
