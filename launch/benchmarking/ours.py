@@ -78,10 +78,14 @@ def _training(case: Case) -> Prepared:
 
     def facts() -> dict[str, float]:
         trained = jax.tree.leaves((state.patches.trained, state.head))
-        # The step checks task ids on the host, so they cannot be arguments of what is analysed.
+        # The step reads its number and the task ids on the host: neither can be traced.
+        number = np.asarray(state.step)
         step = jax.jit(
             lambda state, weights, images, labels: made.step(
-                state, weights, Batch(batch.tasks, images, labels, shares), key
+                state._replace(step=number),
+                weights,
+                Batch(batch.tasks, images, labels, shares),
+                key,
             ),
             donate_argnums=0,
         )
