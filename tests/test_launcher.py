@@ -213,3 +213,17 @@ def test_the_progress_that_pip_prints_is_understood():
     assert environment.describe(start) == "collecting packages: 3"
     installing = start + "Installing collected packages: aiofiles, absl-py\n"
     assert environment.describe(installing) == "installing packages: 2"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+    ],
+)
+def test_huge_pages_are_asked_for_unless_the_user_decided(monkeypatch, before, after):
+    monkeypatch.setenv("GLIBC_TUNABLES", before)
+    environment.use_huge_pages()
+    assert os.environ["GLIBC_TUNABLES"] == after
