@@ -177,7 +177,12 @@ class Comparison:
         for rates in tried:
             settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)
             folder = self._directory / "sweep" / patch / str(rates)
-            rows = [row for row in self._run(settings, folder, test=False) if row.split]
+            try:
+                rows = [row for row in self._run(settings, folder, test=False) if row.split]
+            except loop.DivergedError as error:
+                logging.warning("%s at %s: %s", patch, rates, error)
+                accuracies[rates] = -math.inf
+                continue
             tidy.update(
                 self._directory / SWEEP,
                 [dataclasses.replace(row, setting=f"{row.setting}, {rates}") for row in rows],

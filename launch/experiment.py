@@ -28,6 +28,7 @@ from tasks import loading, pipeline
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, VALIDATIONS_A_RUN, LOGS_A_RUN = 15, 5, 150
+EXTENSION = 2  # of the run's key, for what patches add to the shared weights; the loop uses 0, 1
 
 
 def run(
@@ -70,6 +71,8 @@ class _Run:
         self, tasks: Sequence[Task], settings: Settings, patch: Patch, backbone: backbones.Loaded
     ):
         self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
+        key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
+        self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
         self._layout = classification.layout([len(task.labels) for task in tasks])
         self._network = inference(backbone.network, evaluation.EXAMPLES, settings.size)
         self._preprocessing = [
@@ -108,7 +111,7 @@ class _Run:
                 Mesh(np.asarray(jax.devices()), ("data",)),
                 shared=_shared if settings.train_shared else _nothing,
             ),
-            jax.tree.map(jnp.asarray, self._backbone.weights),
+            self._weights,
             [task.name for task in self._tasks],
             [
                 pipeline.training_iterator(
@@ -137,7 +140,7 @@ class _Run:
     def finish(self, state: State, directory: pathlib.Path, command: str, test: bool) -> list[Row]:
         """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
         shared = self._shared_weights(state)
-        owner = results.shared_backbone(self._backbone, shared, directory, self._settings)
+        owner = results.shared_backbone(self._backbone, shared, directory)
         splits = ("validation", "test") if test else ("validation",)
         rows = []
         for index, task in enumerate(self._tasks):
@@ -168,8 +171,7 @@ class _Run:
         )
 
     def _shared_weights(self, state: State) -> Weights:
-        base = jax.tree.map(jnp.asarray, self._backbone.weights)
-        return jax.tree.map(np.asarray, with_leaves(base, state.shared))
+        return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
 
 
 def _configuration(

@@ -43,10 +43,11 @@ class Trained:
 
 
 def shared_backbone(
-    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path, settings: Settings
+    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path
 ) -> backbones.Loaded:
-    """The backbone that the patches belong to: written out when training moved it."""
-    if not settings.train_shared:
+    """The backbone that the patches belong to: written out when it is not the one that came."""
+    identity = fingerprint(weights)
+    if identity == backbone.fingerprint:
         return backbone
     checkpoint = dataclasses.replace(
         backbone.checkpoint,
@@ -59,7 +60,7 @@ def shared_backbone(
         backbone,
         name=checkpoint.table,
         checkpoint=checkpoint,
-        fingerprint=fingerprint(weights),
+        fingerprint=identity,
     )
 
 
@@ -143,7 +144,8 @@ def write_summary(
                 task=row.task,
                 backbone=settings.backbone,
                 patch=settings.patch,
-                setting=f"{settings.size} px, norm {settings.recipe.norm}, {settings.sampling}",
+                setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
+                f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}",
                 seed=settings.seed,
                 split=split,
                 metric=metric,

@@ -39,6 +39,8 @@ class Settings:
         for name in ("size", "groups", "examples"):
             if getattr(self, name) < 1:
                 raise SettingError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
+        if self.seed < 0:
+            raise SettingError(f"--seed must be 0 or more, not {self.seed}.")
         if self.recipe.steps < 1:
             raise SettingError(f"--steps must be 1 or more, not {self.recipe.steps}.")
         devices = jax.device_count()

@@ -95,10 +95,10 @@ class Task:
         twice = sorted(label for label, count in counts.items() if count > 1)
         if twice:
             raise TaskError(f"task {self.name!r} has classes of one name: {', '.join(twice)}.")
-        if not set(self.splits) <= set(SPLITS) or "train" not in self.splits:
+        if not {"train", "validation"} <= set(self.splits) <= set(SPLITS):
             raise TaskError(
-                f"task {self.name!r} has splits {self.splits}; they must be 'train' and others of "
-                f"{', '.join(SPLITS)}."
+                f"task {self.name!r} has splits {self.splits}; they must be 'train', 'validation' "
+                "and, where there is one, 'test'."
             )
         if self.fit not in preprocessing.FITS:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from adapters.errors import ModelPatchError
+
 Array = npt.NDArray[np.float32]
+
+
+class CannotFoldError(ModelPatchError):
+    """A layer computes more than a convolution and a norm."""
 
 
 def fold_norms(
@@ -21,11 +27,20 @@ def fold_norms(
     Args:
       weights: {module path: {leaf: array}}; a norm stands under its convolution.
       epsilon: of the norms.
+
+    Raises:
+      CannotFoldError: a layer has leaves beside its kernel.
     """
     folded = {path: dict(leaves) for path, leaves in weights.items()}
     for path, leaves in weights.items():
         if not path.endswith("/norm"):
             continue
+        added = sorted(weights[path.removesuffix("/norm")].keys() - {"w"})
+        if added:
+            raise CannotFoldError(
+                f"{path.removesuffix('/norm')} has the leaves {added} beside its kernel; only a "
+                "plain convolution folds. Run this patch unfolded."
+            )
         norm = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
         gain = norm["scale"] / np.sqrt(norm["var"] + epsilon)
         convolution = path.removesuffix("/norm")

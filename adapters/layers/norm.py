@@ -99,4 +99,6 @@ def task_moments(x: jax.Array, how: Normalise) -> tuple[jax.Array, jax.Array]:
 
 def _own_row(rows: jax.Array, how: Normalise) -> jax.Array:
     assert how.membership is not None
-    return how.membership @ rows
+    # Not a matrix product: that would round on accelerators, and spread one task's NaN to all.
+    own = jnp.where(how.membership[:, None] > 0, rows, jnp.zeros((), rows.dtype))
+    return jnp.sum(own, axis=0)

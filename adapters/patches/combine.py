@@ -28,8 +28,7 @@ def chain(*patches: Patch) -> Patch:
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         keys = jax.random.split(key, max(len(patches), 1))
-        # Each patch must see what the earlier ones left: the same as the shared weights in value,
-        # since every patch starts as the identity, but with their optional leaves.
+        # Each patch must see what the earlier ones left, optional leaves included.
         parts = []
         for patch, own_key in zip(patches, keys, strict=False):
             parts.append(patch.init(own_key, weights))
@@ -88,7 +87,7 @@ def select(predicate: Predicate, patch: Patch) -> Patch:
 
 
 def merge_edits(edits: list[LeafEdits]) -> LeafEdits:
-    """One set of edits with the effect of applying `edits` in order."""
+    """One set of edits with the effect of applying `edits` in order; all kinds replace a leaf."""
     merged: dict[str, dict[str, dict[str, Any]]] = {}
     for packed in edits:
         for kind, modules in packed.items():

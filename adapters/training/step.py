@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from adapters.backbones.builder import Backbone
+from adapters.errors import ModelPatchError
 from adapters.heads import classification
 from adapters.layers.norm import Mode
 from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
@@ -117,6 +118,10 @@ class Trainer(NamedTuple):
     step: Callable[[State, Weights, Batch, jax.Array], tuple[State, Metrics]]
 
 
+class StatisticsMissingError(ModelPatchError):
+    """A norm mode that moves the statistics, with a patch that would lose them."""
+
+
 class TaskIdError(ValueError):
     """A task id outside the tables, which JAX would silently clamp."""
 
@@ -150,6 +155,11 @@ def trainer(
     def init(key: jax.Array, weights: Weights) -> State:
         keys = jax.random.split(key, tasks_total)
         patches = jax.vmap(patch.init, in_axes=(0, None))(keys, weights)
+        if recipe.norm != "frozen" and not jax.tree.leaves(patches.measured):
+            raise StatisticsMissingError(
+                f"norm mode {recipe.norm!r} trains on each task's own statistics, but the patch "
+                "keeps none: chain `statistics()` to it, or use frozen norms."
+            )
         head = classification.initial(layout.capacity, backbone.table.features)
         trained_shared = leaves_where(shared, weights)
         return State(

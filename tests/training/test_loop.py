@@ -35,6 +35,23 @@ class CountingStream:
         self._number = state["number"]
 
 
+def worst_first():
+    """A scheduler with a state that feedback moves: the task of the highest loss goes next."""
+
+    def following(state, seed, step, groups):
+        worst = max(range(3), key=lambda task: state["losses"][task])
+        choice = sampling.Choice(np.asarray([worst, step % 3], np.int32), np.ones(3, np.float32))
+        return choice, state
+
+    def feedback(state, figures):
+        losses = list(state["losses"])
+        for task, values in figures.items():
+            losses[task] = values["loss"]
+        return {"losses": losses}
+
+    return sampling.Scheduler(lambda: {"losses": [9.0, 8.0, 7.0]}, following, feedback)
+
+
 def run(directory, before=lambda number: None, **configuration):
     plan = loop.Plan(
         steps=STEPS,
@@ -51,7 +68,7 @@ def run(directory, before=lambda number: None, **configuration):
         narrow.weights(),
         ["a", "b", "c"],
         [CountingStream(0, before), CountingStream(1), CountingStream(2)],
-        sampling.uniform([5, 5, 5]),
+        worst_first(),
         plan,
         lambda state: {"a": 0.5},
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adapters.patches.registry import from_spec
-from adapters.training.step import Batch, Recipe, TaskIdError, trainer
+from adapters.training.step import Batch, Recipe, StatisticsMissingError, TaskIdError, trainer
 from tests import narrow
 
 RECIPE = Recipe(steps=20, patch_rate=1e-2, head_rate=1e-2, shared_rate=1e-2, head_decay=1e-3)
@@ -34,13 +34,33 @@ def steps(made, batches):
 
 @pytest.mark.parametrize("norm", ["frozen", "batch"])
 def test_two_devices_agree_with_one(norm):
-    batches = [batch(seed=seed) for seed in range(3)]
-    one, _ = steps(make(norm=norm), batches)
-    two, _ = steps(make(norm=norm, devices=2), batches)
-    assert len(two.head["w"].sharding.device_set) == 2
-    # Adam turns a rounding difference in a tiny gradient into a whole step's worth at first.
-    for a, b in zip(jax.tree.leaves(one.patches), jax.tree.leaves(two.patches), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-3)
+    """After a step from heads that are not zero: losses, and gradients as Adam's first moments."""
+    found = []
+    for devices in (1, 2):
+        made = make(norm=norm, devices=devices, warmup=0.0)
+        state = made.init(jax.random.key(0), narrow.weights())
+        state = state._replace(
+            head=jax.device_put(narrow.disturbed(state.head, 5), state.head["w"].sharding)
+        )
+        state, metrics = made.step(state, narrow.weights(), batch(), jax.random.key(1))
+        assert len(state.head["w"].sharding.device_set) == devices
+        moments = [optimiser[0].mu for optimiser in state.optimisers[:2]]
+        found.append([metrics.loss, *jax.tree.leaves(moments)])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_moving_statistics_need_a_patch_that_keeps_them():
+    made = trainer(
+        narrow.BACKBONE,
+        from_spec("scale_bias"),
+        narrow.LAYOUT,
+        dataclasses.replace(RECIPE, norm="ema"),
+        narrow.PIXELS,
+        narrow.mesh(),
+    )
+    with pytest.raises(StatisticsMissingError, match="statistics"):
+        made.init(jax.random.key(0), narrow.weights())
 
 
 def test_the_same_seed_gives_the_same_bytes():
