@@ -1,7 +1,7 @@
 """Scores a patch file on its task, through every check that a patch file must pass."""
 
 from adapters.device.inference import inference, parity_check
-from adapters.errors import ModelPatchError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
@@ -11,6 +11,10 @@ from tasks import registry
 from tasks.task import Task
 
 EXAMPLES = 64  # images in a compiled batch
+
+
+class TaskNeededError(ModelPatchError):
+    """The task that a patch names is not known here."""
 
 
 class LabelsDifferError(ModelPatchError):
@@ -32,7 +36,7 @@ def evaluate(
       PatchFileError: the file fails a check.
     """
     card = read_patch(path)
-    task = registry.resolve_one(task_name or card.task)
+    task = _task_of(card, task_name)
     check_labels(path, card, task)
     if split == "test" and task.hidden_test_labels:
         raise HiddenLabelsError(
@@ -62,6 +66,14 @@ def evaluate(
         f"{path}: {split} {contents.metric} {100 * score:.4f} % of {len(answers.labels)} "
         f"({verdict})"
     )
+
+
+def _task_of(card: PatchContents, name: str | None) -> Task:
+    try:
+        return registry.resolve_one(name or card.task)
+    except UnknownNameError as error:
+        hint = f" If it is a task of your own: --task={card.task}.py, or --task=folder:PATH."
+        raise TaskNeededError(f"{error}{hint if name is None else ''}") from error
 
 
 def check_labels(path: str, card: PatchContents, task: Task) -> None:

@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from absl import logging
+
 from adapters import files
 from adapters.errors import ModelPatchError
-from adapters.training.checkpoint import ConfigurationMismatchError
+from adapters.training.checkpoint import check_configuration
 from adapters.training.lock import lock
 
 RUN = "run.json"
@@ -52,6 +54,8 @@ def claimed(
             )
         if content and resume:
             _check_same(record, configuration)
+        elif resume:
+            logging.info("%s holds no run: starting a new one.", directory)
         if content and overwrite:
             for path in sorted(content, key=lambda path: path.name == RUN):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -64,11 +68,4 @@ def _check_same(record: pathlib.Path, configuration: Mapping[str, Any]) -> None:
         earlier = json.loads(record.read_bytes())
     except ValueError as error:
         raise OutputFolderError(f"{record} is damaged: {error}. Give --overwrite.") from error
-    both = {**earlier, **configuration}
-    differences = {
-        name: (earlier.get(name), configuration.get(name))
-        for name in both
-        if earlier.get(name) != configuration.get(name)
-    }
-    if differences:
-        raise ConfigurationMismatchError(record, differences)
+    check_configuration(record, earlier, configuration)

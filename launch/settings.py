@@ -1,6 +1,7 @@
 """What defines a run."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Sequence
 
@@ -36,13 +37,23 @@ class Settings:
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        for name in ("size", "groups", "examples"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"--{name} must be 1 or more, not {getattr(self, name)}.")
-        if self.seed < 0:
-            raise SettingError(f"--seed must be 0 or more, not {self.seed}.")
-        if self.recipe.steps < 1:
-            raise SettingError(f"--steps must be 1 or more, not {self.recipe.steps}.")
+        recipe = self.recipe
+        _check("size", self.size, self.size >= 1, "1 or more")
+        _check("groups", self.groups, self.groups >= 1, "1 or more")
+        _check("examples", self.examples, self.examples >= 1, "1 or more")
+        _check("seed", self.seed, self.seed >= 0, "0 or more")
+        _check("workers", self.workers, self.workers >= 0, "0 or more")
+        _check("temperature", self.temperature, 0 < self.temperature < math.inf, "above 0")
+        _check("steps", recipe.steps, recipe.steps >= 1, "1 or more")
+        _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
+        _check("label_smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
+        for name, rate in (
+            ("patch_learning_rate", recipe.patch_rate),
+            ("head_learning_rate", recipe.head_rate),
+            ("shared_learning_rate", recipe.shared_rate),
+            ("weight_decay", recipe.head_decay),
+        ):
+            _check(name, rate, 0 <= rate < math.inf, "0 or more")
         devices = jax.device_count()
         if self.groups % devices:
             raise SettingError(
@@ -50,6 +61,11 @@ class Settings:
             )
         if self.sampling not in SAMPLING:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
+
+
+def _check(flag: str, value: float, holds: bool, allowed: str) -> None:
+    if not holds:  # NaN holds nowhere
+        raise SettingError(f"--{flag} must be {allowed}, not {value}.")
 
 
 def scheduler(settings: Settings, sizes: Sequence[int]) -> sampling.Scheduler:

@@ -7,6 +7,7 @@ not needed.
 
 import dataclasses
 import hashlib
+import inspect
 import io
 import pathlib
 import re
@@ -55,8 +56,17 @@ class Carried:
 
 
 def cached_directory(task: Task) -> pathlib.Path:
-    """Returns the folder a carried task's images have, or will have."""
-    return files.cache_directory() / "data" / task.name / task.version
+    """Returns the folder a carried task's images have, or will have.
+
+    A file outside this package is still being written, perhaps: its content is part of the folder's
+    name, so that an edit makes the images anew.
+    """
+    generate = getattr(task.source, "generate", None)
+    name = task.name
+    if generate is not None and not generate.__module__.startswith("tasks."):
+        source = pathlib.Path(inspect.getsourcefile(generate) or "").read_bytes()
+        name += f"-{hashlib.sha256(source).hexdigest()[:8]}"
+    return files.cache_directory() / "data" / name / task.version
 
 
 def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> str:

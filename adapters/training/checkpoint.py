@@ -135,7 +135,7 @@ def restore(
         raise CheckpointError(
             f"the checkpoint {folder} has format {state['format']}; this version reads {FORMAT}."
         )
-    _check_configuration(folder, state["configuration"], host_state.plain(configuration))
+    check_configuration(folder, state["configuration"], host_state.plain(configuration))
     leaves = _leaves(template)
     _check_leaves(folder, state["leaves"], _description(leaves))
     read = array_files.read(folder / "arrays", leaves)
@@ -183,9 +183,10 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tu
     return {key: (before, after) for key, (before, after) in pairs.items() if before != after}
 
 
-def _check_configuration(
+def check_configuration(
     folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
+    """Raises ConfigurationMismatchError, naming each field that differs, unless both are one."""
     if differences := _differences(_flat(old), _flat(new)):
         raise ConfigurationMismatchError(folder, differences)
 

@@ -59,8 +59,9 @@ def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path):
 
     out = tmp_path / "killed"
     checkpoints = out / "checkpoints"
-    for count, how in ((1, signal.SIGKILL), (2, signal.SIGTERM)):
+    for count, how in ((0, signal.SIGKILL), (1, signal.SIGKILL), (2, signal.SIGTERM)):
         process = start(arguments, out)
+        wait_for(lambda: (out / "metrics.jsonl").exists())
         wait_for(lambda n=count: len(set(checkpoints.glob("step_*"))) >= n)
         process.send_signal(how)
         text, _ = process.communicate(timeout=SECONDS)

@@ -134,7 +134,15 @@ def test_a_run_records_what_defines_it(finished, weights):
     [
         ({"groups": 3}, SettingError, "2 devices"),
         ({"size": 0}, SettingError, "--size"),
+        ({"seed": -1}, SettingError, "--seed"),
+        ({"workers": -1}, SettingError, "--workers"),
+        ({"temperature": 0.0}, SettingError, "--temperature"),
         ({"recipe": {"steps": 0}}, SettingError, "--steps"),
+        ({"recipe": {"warmup": 1.0}}, SettingError, "--warmup"),
+        ({"recipe": {"smoothing": 2.0}}, SettingError, "--label_smoothing"),
+        ({"recipe": {"patch_rate": -1.0}}, SettingError, "--patch_learning_rate"),
+        ({"recipe": {"head_rate": float("nan")}}, SettingError, "--head_learning_rate"),
+        ({"recipe": {"head_decay": -1.0}}, SettingError, "--weight_decay"),
     ],
 )
 def test_settings_out_of_range_are_refused(weights, changes, error, said):

@@ -29,3 +29,17 @@ def test_the_tutorial_gives_a_task(tmp_path):
     batch = next(pipeline.training_iterator(task, settings, 16, seed=0))
     assert batch["image"].shape == (16, 32, 32, 3)
     assert set(np.unique(batch["label"])) == {0, 1}
+
+
+@pytest.mark.usefixtures("cache", "fresh_registry")
+def test_an_edited_file_makes_its_images_anew(tmp_path, monkeypatch):
+    (printed,) = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
+    corners = []
+    for number, colour in enumerate(("white", "red")):
+        monkeypatch.setattr(registry, "_TASKS", {})
+        path = tmp_path / str(number) / "shapes.py"
+        path.parent.mkdir()
+        path.write_text(printed.replace('"white"', f'"{colour}"'))
+        (task,) = registry.resolve([str(path)])
+        corners.append(loading.open_split(task, "test")[0]["image"][-1, -1].tolist())
+    assert corners == [[255, 255, 255], [255, 0, 0]]

@@ -128,3 +128,29 @@ def test_a_task_id_outside_the_tables_is_refused(tasks):
     state = made.init(jax.random.key(0), narrow.weights())
     with pytest.raises(TaskIdError, match=r"0\.\.2"):
         made.step(state, narrow.weights(), batch(tasks), jax.random.key(1))
+
+
+def test_other_tasks_and_other_patches_compile_nothing():
+    traces = []
+    patch = from_spec("scale_bias")
+
+    def counted(weights, params, context):
+        traces.append(context)
+        return patch.apply(weights, params, context)
+
+    made = trainer(
+        narrow.BACKBONE,
+        patch._replace(apply=counted),
+        narrow.LAYOUT,
+        RECIPE,
+        narrow.PIXELS,
+        narrow.mesh(),
+    )
+    state = made.init(jax.random.key(0), narrow.weights())
+    state, _ = made.step(state, narrow.weights(), batch((0, 2, 1, 0)), jax.random.key(1))
+    traced = len(traces)
+    assert traced > 0
+    others = jax.device_put(narrow.disturbed(state.patches, 3), state.head["w"].sharding)
+    state = state._replace(patches=others)
+    made.step(state, narrow.weights(), batch((1, 1, 2, 2)), jax.random.key(1))
+    assert len(traces) == traced

@@ -1,0 +1,10 @@
+"""`python -m tests.launch.small_evaluate FLAGS` is `launch/evaluate` with the narrow backbone."""
+
+from adapters.backbones import registry
+from launch import command, evaluate
+from tests import narrow
+
+registry.TABLES["narrow"] = lambda: narrow.TABLE
+
+if __name__ == "__main__":
+    command.run(evaluate.main)
