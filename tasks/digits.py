@@ -4,8 +4,8 @@ Licence: BSD-3-Clause (scikit-learn's package; the data come from UCI's Optical 
   Handwritten Digits).
 Sizes: 1,797 grey images of 10 classes: 1,259 to train, 269 to validate, 269 to test; no two alike.
   The package does not say who wrote which digit, so one writer's digits are in every split.
-Command: launch/train --tasks=digits
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket
+Expected: 98.5 to 100 % on test.
 """
 
 import gzip
@@ -57,7 +57,7 @@ registry.register(
         source=Carried(examples),
         labels=tuple("0123456789"),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.985, 1.0),
         background=(0, 0, 0),
     )
 )

@@ -9,8 +9,8 @@ Sizes: 62 classes; whole families are held out. Train: 33 fonts of six families 
   One, Hanken Grotesk, Intuitive, Manrope, Source Serif Pro); validation: 12 of Source Sans Pro;
   test: 14 of Caladea and Lato. Glyphs that are pixel-identical across classes are dropped, which
   leaves 2,032, 744 and 868 images.
-Command: launch/train --tasks=glyphs
-Expected: see `expected` below (test accuracy); some pairs, such as `l` and `I`, cannot be told
+Command: launch/train --tasks=pocket
+Expected: 94.5 to 97.5 % on test; some pairs, such as `l` and `I`, cannot be told
   apart in some fonts.
 """
 
@@ -140,6 +140,6 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.945, 0.975),
     )
 )

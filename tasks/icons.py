@@ -8,8 +8,8 @@ Licence: CC-BY-4.0 (icons) and OFL-1.1 (font), Font Awesome Free 6.6.0 (the pack
 Sizes: the icons that stand in exactly one category, of the 24 categories with at least twelve such
   icons; `humanitarian`, which cuts across the others, is not counted as a category. 372 images to
   train, 98 to validate, 154 to test: whole icons are held out, with all their styles.
-Command: launch/train --tasks=icons
-Expected: see `expected` below (test accuracy); few icons a class, and categories of meaning rather
+Command: launch/train --tasks=pocket
+Expected: 58 to 70 % on test; few icons a class, and categories of meaning rather
   than of shape, make this the hard task of the suite.
 """
 
@@ -112,6 +112,6 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.58, 0.70),
     )
 )

@@ -4,8 +4,8 @@ Licence: BSD-3-Clause (the package scikit-image; the photographs are mostly CC0 
 Sizes: blocks of 48x48 pixels that do not overlap, grey, at most 100 of each of 8 classes; 359 to
   train, 120 to validate, 120 to test. A block is in one split only, but all blocks of a class come
   from one picture: the score says little about other pictures of the same material.
-Command: launch/train --tasks=textures
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket
+Expected: 98 to 100 % on test.
 """
 
 import io
@@ -67,7 +67,7 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.98, 1.0),
         augmentation=Augmentation(crop=(0.5, 1.0), flip=True),
     )
 )
