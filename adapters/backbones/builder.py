@@ -57,8 +57,12 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
       padding: "same" or "symmetric", see `layers.padding`.
       epsilon: of every norm.
 
-    >>> backbone = build(table)
-    >>> outputs = jax.vmap(backbone.apply, (None, 0))(weights, images)  # doctest: +SKIP
+    >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
+    >>> backbone = build(mobilenet_v2(0.35))
+    >>> weights = jax.eval_shape(backbone.init, jax.random.key(0))
+    >>> images = jax.ShapeDtypeStruct((8, 64, 64, 3), jnp.float32)
+    >>> jax.eval_shape(jax.vmap(backbone.apply, (None, 0)), weights, images).features.shape
+    (8, 1280)
     """
 
     def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -19,7 +19,12 @@ from adapters.patches.replacement import leaves_where, with_leaves
 def chain(*patches: Patch) -> Patch:
     """Applies `patches` in order, each to the weights that the one before it made.
 
-    >>> patch = chain(scale_bias(), depthwise())  # doctest: +SKIP
+    >>> from adapters.patches.bias import bias
+    >>> from adapters.patches.depthwise import depthwise
+    >>> weights = {"block_01/depthwise": {"w": jax.numpy.ones((3, 3, 1, 8))}}
+    >>> patch = chain(bias(), depthwise())
+    >>> patch.cost(patch.init(jax.random.key(0), weights))
+    {'block_01/depthwise/w': 2304}
     """
 
     def each(params: PatchParams) -> list[tuple[Patch, PatchParams]]:
@@ -71,7 +76,11 @@ def chain(*patches: Patch) -> Patch:
 def select(predicate: Predicate, patch: Patch) -> Patch:
     """Lets `patch` see and change only the leaves for which `predicate(path, name, leaf)` holds.
 
-    >>> late = select(lambda path, name, leaf: path >= "block_10", scale_bias())  # doctest: +SKIP
+    >>> from adapters.patches.scale_bias import scale_bias
+    >>> weights = {f"block_{i:02d}/norm": {"scale": jax.numpy.ones(4)} for i in (9, 10)}
+    >>> late = select(lambda path, name, leaf: path >= "block_10", scale_bias())
+    >>> late.cost(late.init(jax.random.key(0), weights))
+    {'block_10/norm/scale': 128}
     """
 
     def visible(weights: Weights) -> Weights:
