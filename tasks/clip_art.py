@@ -4,8 +4,8 @@ Licence: public domain (Debian's package openclipart-png).
 Sizes: shrunk to a short side of 72 pixels, on white; 12 subjects, at most 400 drawings each.
   Drawings whose names differ only in a number are in one split: 1,650 to train, 365 to validate,
   422 to test.
-Command: launch/train --tasks=clip_art
-Expected: see `expected` below (test accuracy); the folders were filled by many hands.
+Command: launch/train --tasks=pocket_decathlon
+Expected: 48 to 57 % on test, by one run measured; the folders were filled by many hands.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.48, 0.57),
         fit="pad",
         augmentation=Augmentation(flip=True),
     )

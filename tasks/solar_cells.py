@@ -4,8 +4,8 @@ Licence: CC BY-NC-SA 4.0: NOT for commercial use (the package elpv-dataset).
 Sizes: of 2,624 grey images of 300x300 pixels, shrunk to 72, the 2,223 whose label is certain, in 4
   classes; 1,557 to train, 333 to validate, 333 to test. The package does not say which cells belong
   to one module.
-Command: launch/train --tasks=solar_cells
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 78 to 86 % on test, by one run measured.
 Reference: Deitsch et al., "Automatic classification of defective photovoltaic module cells in
   electroluminescence images", 2019, doi:10.1016/j.solener.2019.02.067.
 """
@@ -60,7 +60,7 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.78, 0.86),
         background=(0, 0, 0),
         augmentation=Augmentation(flip=True),
     )

@@ -3,8 +3,8 @@
 Licence: GPL-2 (Debian's package tuxpaint-stamps-default).
 Sizes: 374 images of 12 classes, shrunk to a short side of 72 pixels; 260 to train, 57 to validate,
   57 to test. Mirrored versions are left out.
-Command: launch/train --tasks=stamps
-Expected: see `expected` below (test accuracy).
+Command: launch/train --tasks=pocket_decathlon
+Expected: 70 to 88 % on test, by one run measured.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ registry.register(
         source=Carried(examples),
         labels=tuple(LABELS),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.70, 0.88),
         fit="pad",
         augmentation=Augmentation(flip=True),
     )
