@@ -110,14 +110,10 @@ def compare(plan: Plan, directory: pathlib.Path, results: pathlib.Path) -> str:
     holds `results.csv`; more seeds, patches or rates may be asked for later.
 
     Raises:
-      SettingError: a task has no validation split.
       ConfigurationMismatchError: `directory` holds a comparison with other settings.
       StoppedError: a signal stopped it; the same call goes on from there.
     """
     tasks = registry.resolve(plan.names)
-    for task in tasks:
-        if "validation" not in task.splits:
-            raise SettingError(f"{task.name} has no validation split to choose rates by.")
     with output.claimed(directory, _configuration(plan, tasks), resume=True, overwrite=False):
         comparison = Comparison(plan, tasks, directory)
         rows, chosen = [], []

@@ -1,9 +1,7 @@
 """Comparisons on folders of images, in this process."""
 
 import csv
-import dataclasses
 import itertools
-import os
 import shlex
 
 import pytest
@@ -17,7 +15,7 @@ from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import compare, comparison, experiment, run_flags, train
 from launch.comparison import Rates
 from launch.settings import SettingError, train_command
-from tasks import folder, registry
+from tasks import folder
 from tests.launch import small
 
 PATCHES = ("head_only", "scale_bias")
@@ -205,15 +203,6 @@ def test_plans_out_of_range_are_refused(names, base, changes, error, said):
     values = {**values, "head_rates": (1e-2,), **changes}
     with pytest.raises(error, match=said):
         comparison.Plan(names=names, base=base, **values)
-
-
-def test_a_task_without_validation_is_refused(plan, tmp_path, monkeypatch):
-    (task,) = registry.resolve(plan.names[:1])
-    incomplete = dataclasses.replace(task, splits=("train", "test"))
-    monkeypatch.setattr(registry, "resolve", lambda names: (incomplete,))
-    with pytest.raises(SettingError, match="a has no validation split"):
-        comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
-    assert os.listdir(tmp_path) == []
 
 
 def test_the_command_column_repeats_the_run(names, base):
