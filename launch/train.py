@@ -26,7 +26,7 @@ _PATCH = flags.DEFINE_string(
     "patch", "scale_bias", f"What each task trains: {', '.join(sorted(PATCHES))}; join with '+'."
 )
 _PATCH_RATE = flags.DEFINE_float(
-    "patch_learning_rate", None, "Peak rate of the patches; by default 1e-2, for `full` 1e-3."
+    "patch_learning_rate", None, "Peak rate of the patches; by default 1e-2, for `full` 1e-4."
 )
 _HEAD_RATE = flags.DEFINE_float("head_learning_rate", 3e-3, "Peak rate of the heads.")
 _SHARED_RATE = flags.DEFINE_float(
