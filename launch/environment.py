@@ -85,6 +85,7 @@ def is_whole(stamp: dict[str, Any]) -> bool:
 
 
 def read_stamp() -> dict[str, Any]:
+    """What `.venv` was made from; empty when it is absent or was not finished."""
     try:
         return json.loads(STAMP.read_text())
     except (FileNotFoundError, ValueError):  # absent, or a writer was killed: not trusted
@@ -97,6 +98,7 @@ def interpreter() -> str | None:
 
 
 def digest(lock: str) -> str:
+    """The SHA-256 of the lock files that `lock` installs from."""
     files = [ROOT / "requirements" / f"{name}.lock" for name in ("build", lock)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
@@ -120,6 +122,7 @@ def exclusive_stamp() -> Iterator[IO[str]]:
 
 
 def install(lock: str, stamp: IO[str]) -> None:
+    """Makes or updates `.venv`, and writes `stamp` last; the caller holds its file lock."""
     before = read_stamp()
     stamp.truncate(0)
     progress = Progress()
@@ -144,10 +147,12 @@ def install(lock: str, stamp: IO[str]) -> None:
 
 
 def locked(lock: str) -> list[str]:
+    """Arguments that make pip install a lock's packages, each checked against its hash."""
     return ["--require-hashes", "--requirement", str(ROOT / "requirements" / f"{lock}.lock")]
 
 
 def make_empty_environment(stamp: IO[str], progress: "Progress") -> None:
+    """Puts an empty virtual environment in place. Raises SetupError without `ensurepip`."""
     if importlib.util.find_spec("ensurepip") is None:
         raise SetupError(
             f"the Python at {sys.executable} comes without `ensurepip`, so it cannot make "
@@ -162,6 +167,7 @@ def make_empty_environment(stamp: IO[str], progress: "Progress") -> None:
 
 
 def pip(arguments: list[str], stamp: IO[str], progress: "Progress") -> None:
+    """Runs `pip install` of `.venv`, showing progress. Raises SetupError when it fails."""
     run([str(PYTHON), "-I", "-m", "pip", "install", "--no-input", *arguments], stamp, progress)
 
 

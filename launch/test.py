@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(command: tuple[str, ...]) -> int:
+    """Runs a module of this environment in the checkout; returns its exit status."""
     print("$", *command, flush=True)
     return subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode
 

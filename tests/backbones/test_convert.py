@@ -17,6 +17,7 @@ from adapters.backbones.convert import (
     convert,
     load_checkpoint,
 )
+from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
 from tests.backbones import published
 from tests.golden import closed_formula
@@ -154,8 +155,11 @@ def test_unknown_names_are_refused():
 
 def test_step_counts_are_no_tensors():
     tensors = published.tensors("torchvision", "mobilenet_v2_0.35")
-    tensors["features.0.1.num_batches_tracked"] = np.array(7)
-    convert(tensors, table("mobilenet_v2_0.35"), None, "", "")
+    counted = {**tensors, "features.0.1.num_batches_tracked": np.array(7)}
+    plain, other = (
+        convert(t, table("mobilenet_v2_0.35"), None, "", "") for t in (tensors, counted)
+    )
+    assert fingerprint(plain.weights) == fingerprint(other.weights)
 
 
 def test_half_precision_safetensors_are_read_by_content(tmp_path):
