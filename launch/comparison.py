@@ -4,9 +4,7 @@ import dataclasses
 import itertools
 import math
 import pathlib
-import shutil
 import statistics
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,10 +13,9 @@ from absl import logging
 from adapters import files
 from adapters.patches.registry import from_spec
 from adapters.training import loop, plots, tidy
-from adapters.training.progress import duration
-from launch import backbones, comparison_report, experiment, output
-from launch.results import RESULTS
-from launch.settings import SettingError, Settings, train_command
+from launch import backbones, comparison_report, output
+from launch.runs import Runs
+from launch.settings import SettingError, Settings
 from tasks import registry
 from tasks.task import Task
 
@@ -159,12 +156,11 @@ class Comparison:
     """The runs of a plan, each done once: those whose folder is finished are only read."""
 
     def __init__(self, plan: Plan, tasks: Sequence[Task], directory: pathlib.Path):
-        self._plan, self._tasks, self._directory = plan, tasks, directory
+        self._plan, self._directory = plan, directory
         sweeps = sum(len(plan.candidates(patch)) for patch in plan.patches)
         final = len(plan.patches) * plan.seeds
-        self._runs_done, self._runs = 0, sweeps + final
-        self._steps_left = sweeps * plan.sweep_steps + final * plan.base.recipe.steps
-        self._steps_timed, self._seconds = 0, 0.0
+        steps = [plan.sweep_steps] * sweeps + [plan.base.recipe.steps] * final
+        self._runs = Runs(plan.names, tasks, directory, steps)
 
     def choose(self, patch: str) -> Choice:
         """The rates of the highest mean validation accuracy; no test split is opened."""
@@ -174,7 +170,7 @@ class Comparison:
             settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)
             folder = self._directory / "sweep" / patch / str(rates)
             try:
-                rows = [row for row in self._run(settings, folder, test=False) if row.split]
+                rows = [row for row in self._runs.one(settings, folder, test=False) if row.split]
             except loop.DivergedError as error:
                 logging.warning("%s at %s: %s", patch, rates, error)
                 accuracies[rates] = -math.inf
@@ -191,45 +187,7 @@ class Comparison:
         """A run at chosen rates: the only one that looks at test."""
         settings = self._plan.settings(patch, seed, rates, self._plan.base.recipe.steps)
         folder = self._directory / "runs" / patch / str(rates) / f"seed_{seed}"
-        return self._run(settings, folder, test=True)
-
-    def _run(self, settings: Settings, folder: pathlib.Path, test: bool) -> list[tidy.Measurement]:
-        steps = settings.recipe.steps
-        if not (folder / RESULTS).exists():
-            logging.info(
-                "run %d of %d (%s left): %s",
-                *(self._runs_done + 1, self._runs, self._left()),
-                folder.relative_to(self._directory),
-            )
-            started = time.monotonic()
-            try:
-                command = train_command(self._plan.names, settings)
-                experiment.run(self._tasks, settings, folder, command, resume=True, test=test)
-            except loop.StoppedError as error:
-                raise loop.StoppedError(
-                    f"stopped after {self._runs_done} of {self._runs} runs; the same command goes "
-                    f"on from here. ({error})"
-                ) from error
-            self._seconds += time.monotonic() - started
-            self._steps_timed += steps
-        self._runs_done += 1
-        self._steps_left -= steps
-        _drop_what_is_large(folder, test)
-        return tidy.read(folder / RESULTS)
-
-    def _left(self) -> str:
-        if not self._steps_timed:
-            return "time unknown"
-        return f"about {duration(self._steps_left * self._seconds / self._steps_timed)}"
-
-
-def _drop_what_is_large(folder: pathlib.Path, test: bool) -> None:
-    """Deletes a finished run's checkpoints, and the patches of a run that only chose rates."""
-    if (folder / loop.CHECKPOINTS).exists():
-        shutil.rmtree(folder / loop.CHECKPOINTS)
-    if not test:
-        for path in folder.glob("*.patch"):
-            path.unlink()
+        return self._runs.one(settings, folder, test=True)
 
 
 def _configuration(plan: Plan, tasks: Sequence[Task]) -> dict[str, object]:

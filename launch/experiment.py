@@ -20,6 +20,7 @@ from adapters.patches.replacement import STATISTICS, with_leaves
 from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
 from adapters.training import loop, packing
+from adapters.training.calibration import calibrated
 from adapters.training.report import Row
 from adapters.training.step import State, trainer
 from launch import backbones, evaluation, output, results, scoring
@@ -101,33 +102,44 @@ class _Run:
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
             validate_every=max(recipe.steps // VALIDATIONS_A_RUN, 1),
         )
+        network, pixels = self._backbone.network, (checkpoint.mean, checkpoint.std)
+        compiled = trainer(
+            network,
+            self._patch,
+            self._layout,
+            recipe,
+            pixels,
+            Mesh(np.asarray(jax.devices()), ("data",)),
+            shared=_shared if settings.train_shared else _nothing,
+        )
+        if recipe.norm == "calibrated":
+            compiled = calibrated(
+                compiled, network, self._patch, self._layout, pixels, self._streams("calibration")
+            )
         return loop.train(
-            trainer(
-                self._backbone.network,
-                self._patch,
-                self._layout,
-                recipe,
-                (checkpoint.mean, checkpoint.std),
-                Mesh(np.asarray(jax.devices()), ("data",)),
-                shared=_shared if settings.train_shared else _nothing,
-            ),
+            compiled,
             self._weights,
             [task.name for task in self._tasks],
-            [
-                pipeline.training_iterator(
-                    task,
-                    preprocessing,
-                    settings.examples,
-                    _seed(settings.seed, task.name),
-                    workers=settings.workers,
-                    data_dir=settings.data_dir,
-                )
-                for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
-            ],
+            self._streams(),
             scheduler(settings, sizes),
             plan,
             self._validate,
         )
+
+    def _streams(self, *purpose: str) -> list[pipeline.TrainingIterator]:
+        settings = self._settings
+        return [
+            pipeline.training_iterator(
+                task,
+                preprocessing,
+                settings.examples,
+                _seed(settings.seed, task.name, *purpose),
+                workers=settings.workers,
+                augmentation=settings.augmentation,
+                data_dir=settings.data_dir,
+            )
+            for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
+        ]
 
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)
@@ -186,9 +198,10 @@ def _configuration(
     }
 
 
-def _seed(seed: int, task: str) -> int:
+def _seed(seed: int, *parts: str) -> int:
     """A task's own 32-bit seed, whatever tasks it trains beside."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {task}".encode()).digest()[:4], "big")
+    text = " ".join([str(seed), *parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def _shared(path: str, name: str, leaf: object) -> bool:

@@ -5,6 +5,7 @@ from absl import flags
 from adapters.layers.norm import MODES
 from adapters.training.step import Recipe
 from launch.settings import SAMPLING, Settings
+from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(
     "tasks", [], "Tasks and suites to train: names, folder:PATH, or a task's Python file."
@@ -23,10 +24,17 @@ _NORM = flags.DEFINE_enum(
     "norm",
     "frozen",
     MODES,
-    "Norm statistics in training: the backbone's (frozen), each task's batch moments (batch), or "
-    "each task's running average (ema). Other than frozen, they ship with the patch.",
+    "Norm statistics in training: the backbone's (frozen), each task's own, measured before the "
+    "first step (calibrated), its batch moments (batch), or its running average (ema). Other than "
+    "frozen, they ship with the patch.",
 )
 _SIZE = flags.DEFINE_integer("size", 64, "Side of the input images, in pixels.")
+_AUGMENTATION = flags.DEFINE_enum(
+    "augmentation",
+    "task",
+    list(POLICIES),
+    "Each task's own; none; wide crops, down to 35 % of the area; or changes of colour too.",
+)
 _STEPS = flags.DEFINE_integer("steps", 1500, "Training steps.")
 _GROUPS = flags.DEFINE_integer(
     "groups", 4, "Groups in a step, each of one task; shared out over devices."
@@ -65,6 +73,7 @@ def settings(
         temperature=_TEMPERATURE.value,
         seed=seed,
         data_dir=_DATA_DIR.value,
+        augmentation=_AUGMENTATION.value,
         workers=_WORKERS.value,
         train_shared=train_shared,
         recipe=Recipe(

@@ -10,6 +10,7 @@ import jax
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.scheduling import sampling
 from adapters.training.step import Recipe
+from tasks.augmentation import POLICIES
 
 SAMPLING = ("uniform", "proportional", "temperature")
 
@@ -32,6 +33,7 @@ class Settings:
     temperature: float
     seed: int
     data_dir: str | None
+    augmentation: str
     workers: int
     train_shared: bool
     recipe: Recipe
@@ -61,6 +63,8 @@ class Settings:
             )
         if self.sampling not in SAMPLING:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
+        if self.augmentation not in POLICIES:
+            raise UnknownNameError("augmentation", self.augmentation, POLICIES)
 
 
 def default_rate(patch: str) -> float:
@@ -98,6 +102,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         "patch": settings.patch,
         "norm": recipe.norm,
         "size": settings.size,
+        "augmentation": settings.augmentation,
         "steps": recipe.steps,
         "groups": settings.groups,
         "examples": settings.examples,

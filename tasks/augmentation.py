@@ -1,9 +1,11 @@
-"""How training images vary: a random part of the image, sometimes mirrored."""
+"""How training images vary: a random part, sometimes mirrored, sometimes in other colours."""
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
+from PIL import Image, ImageEnhance
 
 from adapters import errors, preprocessing
 
@@ -14,26 +16,38 @@ class AugmentationError(errors.ModelPatchError):
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Settings of `random_view`. `Augmentation(crop=(1, 1), aspect=(1, 1))` leaves images alone.
+    """Settings of what is drawn; `Augmentation(crop=(1, 1), aspect=(1, 1))` leaves images alone.
 
     crop: smallest and largest part of the image's area that is kept.
     aspect: smallest and largest factor by which the part's width to height ratio differs from the
       image's.
     flip: mirror left and right, half of the time; never for characters and signs.
+    colour: brightness, contrast and saturation change by factors from 1 - colour to 1 + colour.
     """
 
     crop: tuple[float, float] = (0.7, 1.0)
     aspect: tuple[float, float] = (0.85, 1.18)
     flip: bool = False
+    colour: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.crop[0] <= self.crop[1] <= 1:
             raise AugmentationError(f"crop is {self.crop}; it must be 0 < least <= most <= 1.")
         if not 0 < self.aspect[0] <= self.aspect[1]:
             raise AugmentationError(f"aspect is {self.aspect}; it must be 0 < least <= most.")
+        if not 0 <= self.colour < 1:
+            raise AugmentationError(f"colour is {self.colour}; it must be from 0 to below 1.")
 
 
 DEFAULT = Augmentation()
+
+# What a run may make of its tasks' own augmentation.
+POLICIES: dict[str, Callable[[Augmentation], Augmentation]] = {
+    "task": lambda own: own,
+    "none": lambda own: Augmentation(crop=(1.0, 1.0), aspect=(1.0, 1.0)),
+    "wide": lambda own: dataclasses.replace(own, crop=(0.35, 1.0), aspect=(0.75, 1.33)),
+    "colour": lambda own: dataclasses.replace(own, colour=0.3),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,3 +74,15 @@ def random_view(
     left, top = rng.uniform(0, width - wide), rng.uniform(0, height - high)
     mirrored = bool(rng.random() < 0.5) and augmentation.flip
     return View((left, top, left + wide, top + high), mirrored)
+
+
+def recoloured(
+    pixels: np.ndarray, augmentation: Augmentation, rng: np.random.Generator
+) -> np.ndarray:
+    """Changes brightness, then contrast, then saturation of uint8 pixels `[H, W, 3]`."""
+    if not augmentation.colour:
+        return pixels
+    image = Image.fromarray(pixels)
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = change(image).enhance(rng.uniform(1 - augmentation.colour, 1 + augmentation.colour))
+    return np.asarray(image)

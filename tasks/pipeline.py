@@ -13,7 +13,7 @@ from PIL import Image
 
 from adapters.preprocessing import Preprocessing, prepare
 from tasks import loading
-from tasks.augmentation import Augmentation, random_view
+from tasks.augmentation import POLICIES, Augmentation, random_view, recoloured
 from tasks.task import Task
 
 READ_THREADS = 2
@@ -41,6 +41,7 @@ def training_iterator(
     workers: int = 0,
     split: str = "train",
     data_dir: str | None = None,
+    augmentation: str = "task",
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> TrainingIterator:
@@ -51,7 +52,8 @@ def training_iterator(
     threads). Batches run on over the end of an epoch, so that a split smaller than a batch works
     too. Of several hosts, number `shard_index` of `shard_count` sees its own part of every epoch.
 
-    The state of an iterator belongs to one number of workers.
+    `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
+    number of workers.
     """
     # Grain takes a second to import, and not every command needs it.
     import grain
@@ -61,7 +63,7 @@ def training_iterator(
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
         .repeat(None)
-        .random_map(_Prepare(task.augmentation, preprocessing), seed=seed)
+        .random_map(_Prepare(POLICIES[augmentation](task.augmentation), preprocessing), seed=seed)
         .batch(examples, drop_remainder=True)
         .to_iter_dataset(grain.ReadOptions(READ_THREADS, READ_AHEAD))
     )
@@ -110,7 +112,7 @@ def training_pixels(
     """Returns one random view of pixels `[H, W, 3]`, as uint8 `[size, size, 3]`."""
     whole = Image.fromarray(image)
     view = random_view(whole.width, whole.height, augmentation, rng)
-    pixels = prepare(whole, preprocessing, view.box)
+    pixels = recoloured(prepare(whole, preprocessing, view.box), augmentation, rng)
     return pixels[:, ::-1] if view.mirrored else pixels
 
 

@@ -4,6 +4,7 @@ Ioffe and Szegedy, arXiv 1502.03167: y = scale * (x - mean) / sqrt(var + epsilon
 Modes, while training (inference is always `frozen`: the statistics among the weights):
 
   frozen  the statistics among the weights, as they are.
+  calibrated  the same here; the trainer measured them on the task's images before its first step.
   batch   the moments of all pixels of this task's images in the batch; gradients flow through them.
   ema     the statistics among the weights, which the trainer moves towards those moments; no
           gradient flows through them.
@@ -23,9 +24,10 @@ from jax import lax
 from adapters.errors import UnknownNameError
 from adapters.layers.affine import affine
 
-Mode = Literal["frozen", "batch", "ema"]
+Mode = Literal["frozen", "calibrated", "batch", "ema"]
 
-MODES: tuple[Mode, ...] = ("frozen", "batch", "ema")
+MODES: tuple[Mode, ...] = ("frozen", "calibrated", "batch", "ema")
+MEASURING: tuple[Mode, ...] = ("batch", "ema")  # modes in which a norm leaves its moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Norm(hk.Module):
         offset = hk.get_parameter("offset", shape, x.dtype, jnp.zeros)
         mean = hk.get_parameter("mean", shape, x.dtype, jnp.zeros)
         var = hk.get_parameter("var", shape, x.dtype, jnp.ones)
-        if how.mode != "frozen":
+        if how.mode in MEASURING:
             moments = task_moments(x, how)
             hk.set_state("mean", moments[0])
             hk.set_state("var", moments[1])
@@ -83,7 +85,7 @@ def task_moments(x: jax.Array, how: Normalise) -> tuple[jax.Array, jax.Array]:
     A task absent from the batch has zeros; two passes, so that a large mean costs no precision.
     """
     membership = how.membership
-    assert membership is not None, "modes other than frozen need the task of each image"
+    assert membership is not None, f"mode {how.mode} needs the task of each image"
     pixels = jnp.asarray(x.shape[0] * x.shape[1], x.dtype)
     count = lax.psum(membership, how.axis_names) * pixels
     count = jnp.maximum(count, jnp.ones_like(count))[:, None]

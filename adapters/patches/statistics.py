@@ -1,7 +1,7 @@
 """A task's own norm statistics, measured rather than trained.
 
 Sharing running means and variances over tasks silently destroys accuracy (arXiv 1810.10703 keeps
-them per task); chain this to a patch whenever the norm mode is `batch` or `ema`.
+them per task); chain this to a patch whenever the norm mode is not `frozen`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def statistics() -> Patch:
     return Patch(init=init, apply=apply, cost=cost, pack=pack)
 
 
-def measure(measured: Any, moments: Weights, decay: float) -> Any:
+def measure(measured: Any, moments: Weights, decay: float | jax.Array) -> Any:
     """Moves `measured` towards `moments` of the same task: decay * old + (1 - decay) * new.
 
     Args:

@@ -13,7 +13,7 @@ from adapters.store import canonical_json
 from adapters.store.edits import Array, Edits, Shape, check_kinds
 from adapters.store.errors import LabelsError, NotFiniteError, SchemaError
 
-NORM_MODES = ("frozen", "batch", "ema")
+NORM_MODES = ("frozen", "calibrated", "batch", "ema")
 _PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -59,7 +59,8 @@ class PatchCard:
       patch: the patch's spec, such as `scale_bias+depthwise`.
       backbone: the name of the backbone the patch was trained on.
       fingerprint: sha256 of that backbone's weights, in hexadecimal.
-      norm: where the norms take their statistics from: `frozen`, `batch` or `ema`.
+      norm: where the norms take their statistics from: `frozen`, `calibrated`, `batch`
+        or `ema`; other than `frozen`, the patch replaces them.
       labels: one for each column of the head, in order.
       metric: what `scores` measure, such as `top1`.
       scores: the metric by split, such as `{"validation": 0.91}`.

@@ -57,13 +57,14 @@ def table(rows: Sequence[Row]) -> str:
 def grid(lines: Sequence[Sequence[str]], below: int) -> str:
     """Lines of cells as text in columns, the first to the left and the others to the right.
 
-    A rule stands under the first line and over the last `below` ones.
+    A rule stands under the first line, and over the last `below` ones if there are any.
     """
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     head, *body = (_aligned(line, widths) for line in lines)
-    middle = len(body) - below
-    return "\n".join([head, rule, *body[:middle], rule, *body[middle:]])
+    if below:
+        body.insert(len(body) - below, rule)
+    return "\n".join([head, rule, *body])
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

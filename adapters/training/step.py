@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import classification
-from adapters.layers.norm import Mode
+from adapters.layers.norm import MEASURING, Mode
 from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
@@ -31,7 +31,7 @@ class Recipe:
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
       norm: mode of the norms while training.
-      statistics_decay: how much of the old norm statistics a step keeps, outside `frozen` mode.
+      statistics_decay: how much of the old norm statistics a step keeps, in modes that measure.
     """
 
     steps: int
@@ -155,7 +155,7 @@ def trainer(
     def init(key: jax.Array, weights: Weights) -> State:
         keys = jax.random.split(key, tasks_total)
         patches = jax.vmap(patch.init, in_axes=(0, None))(keys, weights)
-        if recipe.norm != "frozen" and not jax.tree.leaves(patches.measured):
+        if recipe.norm in MEASURING and not jax.tree.leaves(patches.measured):
             raise StatisticsMissingError(
                 f"norm mode {recipe.norm!r} trains on each task's own statistics, but the patch "
                 "keeps none: chain `statistics()` to it, or use frozen norms."
@@ -244,7 +244,7 @@ def trainer(
             jnp.asarray(now.shared_rate),
         )
         measured = state.patches.measured
-        if recipe.norm != "frozen":
+        if recipe.norm in MEASURING:
             measured = _measure(measured, moments, present, recipe.statistics_decay)
         new = State(
             state.step + 1,

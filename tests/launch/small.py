@@ -64,6 +64,7 @@ def settings(weights: pathlib.Path, **changes: object) -> Settings:
         "temperature": 3.0,
         "seed": 0,
         "data_dir": None,
+        "augmentation": "task",
         "workers": 0,
         "train_shared": False,
     }

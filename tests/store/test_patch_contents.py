@@ -20,7 +20,7 @@ from adapters.store.contents import Parity
         ("task_version", 1, errors.SchemaError, "'task_version' is 1, not a text"),
         ("patch", " ", errors.SchemaError, "'patch' is ' '"),
         ("fingerprint", "AB" * 32, errors.SchemaError, "64 hexadecimal digits"),
-        ("norm", "train", errors.SchemaError, "none of frozen, batch, ema"),
+        ("norm", "train", errors.SchemaError, "none of frozen, calibrated, batch, ema"),
         ("labels", (), errors.LabelsError, "one text or more"),
         ("labels", "ab", errors.LabelsError, "not a tuple"),
         ("labels", ("a", "a"), errors.LabelsError, "'a' stands for two classes"),

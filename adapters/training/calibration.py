@@ -1,0 +1,76 @@
+"""Norm statistics measured on each task's own images before the first step, then left as they are.
+
+Batch normalisation adapted to another domain without training (Li et al., "Revisiting Batch
+Normalization for Practical Domain Adaptation", arXiv 1603.04779), for all tasks at once.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adapters.backbones.builder import Backbone
+from adapters.heads import classification
+from adapters.patches.contract import Patch, PatchParams, Weights
+from adapters.patches.statistics import measure
+from adapters.training.forward import mixed_forward
+from adapters.training.loop import Stream
+from adapters.training.step import State, Trainer
+
+BATCHES = 16  # of each task; on the pocket tasks
+
+
+def calibrated(
+    trainer: Trainer,
+    backbone: Backbone,
+    patch: Patch,
+    layout: classification.HeadLayout,
+    pixels: tuple[tuple[float, ...], tuple[float, ...]],
+    streams: Sequence[Stream],
+) -> Trainer:
+    """`trainer`, but its first state holds each task's own statistics in `measured`.
+
+    They are averages over `BATCHES` batches of the moments that every norm sees while the norms
+    before it use the batch's moments themselves: the network's own statistics on the new domain.
+
+    Args:
+      trainer: whose patch keeps statistics.
+      backbone, patch, layout, pixels: as for `step.trainer`.
+      streams: one a task, drawn from only here.
+    """
+    forward = mixed_forward(backbone, patch, layout, "batch")
+    mean, std = (np.asarray(values, np.float32) for values in pixels)
+
+    @jax.jit
+    def moved(
+        state: State, weights: Weights, task: jax.Array, images: jax.Array, kept: jax.Array
+    ) -> PatchParams:
+        normal = (images.astype(jnp.float32) - mean) / std
+        moments = forward(
+            weights,
+            state.patches,
+            state.head,
+            task[None],
+            normal[None],
+            jax.random.key(0),
+            jnp.zeros(()),
+        ).moments
+        own = jax.tree.map(lambda rows: rows[task], state.patches.measured)
+        new = measure(own, jax.tree.map(lambda rows: rows[task], moments), kept)
+        measured = jax.tree.map(
+            lambda rows, row: rows.at[task].set(row), state.patches.measured, new
+        )
+        return state.patches._replace(measured=measured)
+
+    def init(key: jax.Array, weights: Weights) -> State:
+        state = trainer.init(key, weights)
+        for task, stream in enumerate(streams):
+            for number in range(BATCHES):
+                images = next(stream)["image"]
+                kept = np.float32(number / (number + 1))
+                patches = moved(state, weights, np.int32(task), images, kept)
+                state = state._replace(patches=patches)
+        return state
+
+    return trainer._replace(init=init)
