@@ -5,7 +5,6 @@ its transpose slower still; so both directions are written out here and `platfor
 """
 
 import functools
-from typing import NamedTuple
 
 import haiku as hk
 import jax
@@ -14,6 +13,7 @@ from jax import lax
 
 from adapters.layers import padding as padding_lib
 from adapters.layers.norm import Normalise, normalise
+from adapters.layers.windows import Geometry, taps
 
 
 class Depthwise(hk.Module):
@@ -42,14 +42,6 @@ def depthwise(
     """
     pads = padding_lib.explicit(padding, x.shape[:2], w.shape[0], stride, dilation)
     return _depthwise(x, w, Geometry(stride, dilation, pads))
-
-
-class Geometry(NamedTuple):
-    """Where the kernel meets the image: stride, dilation and explicit padding, in pixels."""
-
-    stride: int
-    dilation: int
-    pads: padding_lib.Padding
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -108,13 +100,9 @@ def native(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
 def shifted(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """The same as a sum over kernel taps of shifted images times one weight a channel."""
-    padded = jnp.pad(x, (*geometry.pads, (0, 0)))
-    kernel = w.shape[0]
-    span = (kernel - 1) * geometry.dilation + 1
-    rows, columns = ((side - span) // geometry.stride + 1 for side in padded.shape[:2])
+    weights = w.reshape(-1, 1, 1, w.shape[-1])
     terms = [
-        _window(padded, i, j, rows, columns, geometry) * w[i, j, 0][None, None]
-        for i, j in _taps(kernel)
+        seen * weight for seen, weight in zip(taps(x, w.shape[0], geometry), weights, strict=True)
     ]
     return functools.reduce(jnp.add, terms)
 
@@ -122,13 +110,8 @@ def shifted(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 def _shifted_kernel_gradient(
     x: jax.Array, w: jax.Array, dy: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    padded = jnp.pad(x, (*geometry.pads, (0, 0)))
-    rows, columns, _ = dy.shape
-    taps = [
-        jnp.sum(_window(padded, i, j, rows, columns, geometry) * dy, axis=(0, 1))
-        for i, j in _taps(w.shape[0])
-    ]
-    return jnp.stack(taps).reshape(w.shape)
+    gradients = [jnp.sum(seen * dy, axis=(0, 1)) for seen in taps(x, w.shape[0], geometry)]
+    return jnp.stack(gradients).reshape(w.shape)
 
 
 def _shifted_input_gradient(
@@ -150,21 +133,3 @@ def _shifted_input_gradient(
         ((before[0], after[0], stride - 1), (before[1], after[1], stride - 1), (0, 0, 0)),
     )
     return shifted(spread, w[::-1, ::-1], Geometry(1, dilation, ((0, 0), (0, 0))))
-
-
-def _taps(kernel: int) -> list[tuple[int, int]]:
-    return [(i, j) for i in range(kernel) for j in range(kernel)]
-
-
-def _window(
-    padded: jax.Array, i: int, j: int, rows: int, columns: int, geometry: Geometry
-) -> jax.Array:
-    """Every pixel of the padded image that tap (i, j) meets: [rows, columns, C]."""
-    stride = geometry.stride
-    top, left = i * geometry.dilation, j * geometry.dilation
-    return lax.slice(
-        padded,
-        (top, left, 0),
-        (top + (rows - 1) * stride + 1, left + (columns - 1) * stride + 1, padded.shape[-1]),
-        (stride, stride, 1),
-    )

@@ -10,6 +10,7 @@ import pytest
 from jax import lax
 
 from adapters.layers import depthwise, padding
+from adapters.layers.windows import Geometry
 
 SETTINGS = [
     (kernel, stride, dilation, convention, size)
@@ -66,7 +67,7 @@ def test_native_path_equals_the_shifted_one():
     generator = np.random.default_rng(0)
     x = jnp.asarray(generator.normal(size=(9, 8, 4)), jnp.float32)
     w = jnp.asarray(generator.normal(size=(5, 5, 1, 4)), jnp.float32)
-    geometry = depthwise.Geometry(2, 1, padding.explicit("same", (9, 8), 5, 2, 1))
+    geometry = Geometry(2, 1, padding.explicit("same", (9, 8), 5, 2, 1))
 
     def value_and_gradients(f):
         y, transpose = jax.vjp(f, x, w)

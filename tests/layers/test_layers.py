@@ -8,11 +8,14 @@ import pytest
 from jax import lax
 
 from adapters.errors import UnknownNameError
+from adapters.layers import convolution as convolution_lib
+from adapters.layers import padding as padding_lib
 from adapters.layers.activations import activate
 from adapters.layers.convolution import convolution
 from adapters.layers.dense import Dense
 from adapters.layers.pointwise import pointwise
 from adapters.layers.squeeze_excite import SqueezeExcite
+from adapters.layers.windows import Geometry
 
 
 def test_pointwise_value_and_gradients():
@@ -43,6 +46,32 @@ def test_convolution_by_loops(padding):
         for j in range(got.shape[1]):
             window = padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
             np.testing.assert_allclose(got[i, j], np.einsum("ijc,ijcd->d", window, w), atol=1e-4)
+
+
+@pytest.mark.parametrize(("stride", "dilation", "kernel"), [(2, 1, 3), (1, 2, 3), (4, 1, 4)])
+def test_convolution_as_a_product_equals_the_native_one(stride, dilation, kernel):
+    x = jax.random.normal(jax.random.key(0), (11, 8, 3))
+    w = jax.random.normal(jax.random.key(1), (kernel, kernel, 3, 5))
+    pads = padding_lib.explicit("same", (11, 8), kernel, stride, dilation)
+    geometry = Geometry(stride, dilation, pads)
+
+    def value_and_gradients(f):
+        y, transpose = jax.vjp(lambda x, w: f(x, w, geometry), x, w)
+        return y, *transpose(jnp.cos(y))
+
+    native = value_and_gradients(convolution_lib.native)
+    product = value_and_gradients(convolution_lib.as_product)
+    for one, other in zip(native, product, strict=True):
+        np.testing.assert_allclose(one, other, atol=3e-5)
+
+
+def test_the_native_convolution_is_what_a_gpu_runs():
+    traced = jax.jit(lambda x, w: convolution(x, w, 2)).trace(
+        jnp.ones((8, 8, 3)), jnp.ones((3, 3, 3, 4))
+    )
+    for platform, count in {"cuda": 1, "cpu": 0}.items():
+        lowered = traced.lower(lowering_platforms=(platform,)).as_text()
+        assert lowered.count("stablehlo.convolution") == count
 
 
 def test_squeeze_excite_by_numpy():
