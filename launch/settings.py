@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import jax
 
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.layers.norm import MODES
 from adapters.scheduling import sampling
 from adapters.training.step import Recipe
 from tasks.augmentation import POLICIES
@@ -61,6 +62,8 @@ class Settings:
             raise SettingError(
                 f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
             )
+        if recipe.norm not in MODES:
+            raise UnknownNameError("norm mode", recipe.norm, MODES)
         if self.sampling not in SAMPLING:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
         if self.augmentation not in POLICIES:

@@ -40,7 +40,7 @@ def calibrated(
       streams: one a task, drawn from only here.
     """
     forward = mixed_forward(backbone, patch, layout, "batch")
-    mean, std = (np.asarray(values, np.float32) for values in pixels)
+    mean, std = (np.asarray(values, np.float32).reshape(1, 1, 1, -1) for values in pixels)
 
     @jax.jit
     def moved(

@@ -8,6 +8,7 @@ import pytest
 
 from adapters import carriers
 from adapters.backbones.pretrained import PRETRAINED
+from adapters.errors import UnknownNameError
 from adapters.patches.registry import PatchSpecError
 from adapters.store.errors import FingerprintError
 from adapters.store.read import read_patch
@@ -146,6 +147,8 @@ def test_a_run_records_what_defines_it(finished, weights):
         ({"recipe": {"patch_rate": -1.0}}, SettingError, "--patch_learning_rate"),
         ({"recipe": {"head_rate": float("nan")}}, SettingError, "--head_learning_rate"),
         ({"recipe": {"head_decay": -1.0}}, SettingError, "--weight_decay"),
+        ({"recipe": {"norm": "calibrate"}}, UnknownNameError, "Did you mean 'calibrated'"),
+        ({"augmentation": "colours"}, UnknownNameError, "Did you mean 'colour'"),
     ],
 )
 def test_settings_out_of_range_are_refused(weights, changes, error, said):

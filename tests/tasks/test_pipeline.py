@@ -9,7 +9,7 @@ from PIL import Image
 
 from adapters.preprocessing import Preprocessing
 from tasks import loading, pipeline
-from tasks.augmentation import Augmentation, AugmentationError, random_view
+from tasks.augmentation import POLICIES, Augmentation, AugmentationError, random_view, recoloured
 from tests.tasks.stand_in import tiny_task
 
 SETTINGS = Preprocessing(size=5, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -151,7 +151,92 @@ def test_images_are_left_alone_when_nothing_is_to_vary():
     assert not view.mirrored
 
 
-@pytest.mark.parametrize("wrong", [{"crop": (0.0, 1.0)}, {"crop": (0.9, 0.8)}, {"aspect": (2, 1)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"crop": (0.0, 1.0)},
+        {"crop": (0.9, 0.8)},
+        {"aspect": (2, 1)},
+        {"colour": -0.1},
+        {"colour": 1.0},
+        {"colour": float("nan")},
+    ],
+)
 def test_impossible_augmentation_is_refused(wrong):
     with pytest.raises(AugmentationError, match="it must be"):
         Augmentation(**wrong)
+
+
+def views(augmentation, count=1000):
+    rng = np.random.default_rng(0)
+    return [random_view(40, 20, augmentation, rng) for _ in range(count)]
+
+
+def test_without_augmentation_training_sees_whole_images_in_their_own_colours():
+    own = Augmentation(crop=(0.3, 0.9), flip=True, colour=0.5)
+    none = POLICIES["none"](own)
+    assert {(view.box, view.mirrored) for view in views(none)} == {((0, 0, 40, 20), False)}
+    task = gradient_task()
+    batch = next(pipeline.training_iterator(task, SETTINGS, 10, seed=0, augmentation="none"))
+    (whole,) = pipeline.evaluation_batches(task, "validation", SETTINGS, 3)
+    np.testing.assert_array_equal(batch["image"], np.repeat(whole["image"][:1], 10, axis=0))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_wide_crops_are_smaller_and_mirrored_only_where_the_task_allows(flip: bool):
+    own = Augmentation(crop=(0.9, 1.0), flip=flip)
+    found = views(POLICIES["wide"](own))
+    boxes = np.array([view.box for view in found])
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 800
+    assert 0.3 < areas.min() < 0.4
+    assert 0.95 < areas.max() <= 1
+    assert (0.4 < np.mean([view.mirrored for view in found]) < 0.6) == flip
+    assert any(view.mirrored for view in found) == flip
+
+
+def test_changes_of_colour_keep_the_task_s_own_views():
+    own = Augmentation(crop=(0.3, 0.9), aspect=(0.5, 2.0), flip=True)
+    assert views(POLICIES["colour"](own)) == views(POLICIES["task"](own)) == views(own)
+
+
+def test_the_pipeline_changes_colours_when_asked():
+    """Of flat grey images, contrast and saturation have nothing to change: brightness is left."""
+    own, changed = (
+        next(pipeline.training_iterator(tiny_task(), SETTINGS, 10, 0, augmentation=policy))
+        for policy in ("task", "colour")
+    )
+    np.testing.assert_array_equal(own["label"], changed["label"])
+    assert (changed["image"] == changed["image"][:, :1, :1, :1]).all()
+    greys, new = (batch["image"][:, 0, 0, 0].astype(float) for batch in (own, changed))
+    assert (new >= 0.7 * greys - 2).all()
+    assert (new <= 1.3 * greys + 2).all()
+    assert len(np.unique((new / greys).round(1))) > 2
+
+
+def test_colours_stay_when_no_change_is_asked_for():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
+    np.testing.assert_array_equal(
+        recoloured(pixels, Augmentation(colour=0), np.random.default_rng(1)), pixels
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_brightness_then_contrast_then_saturation_change(seed: int):
+    """Each blends with what lacks it: black, the mean grey, the image in grey (ITU-R 601-2)."""
+    pixels = np.random.default_rng(100 + seed).integers(0, 256, (3, 4, 3), np.uint8)
+    augmentation = Augmentation(colour=0.5)
+    found = recoloured(pixels, augmentation, np.random.default_rng(seed))
+    again = recoloured(pixels, augmentation, np.random.default_rng(seed))
+    np.testing.assert_array_equal(found, again)
+
+    def blended(lacking, present, factor):
+        return np.floor(np.clip(lacking + factor * (present - lacking), 0, 255))
+
+    luma = np.array([0.299, 0.587, 0.114])
+    brightness, contrast, saturation = np.random.default_rng(seed).uniform(0.5, 1.5, 3)
+    expected = blended(0.0, pixels.astype(float), brightness)
+    expected = blended((expected @ luma).mean(), expected, contrast)
+    expected = blended((expected @ luma)[..., None], expected, saturation)
+    assert found.dtype == np.uint8
+    np.testing.assert_allclose(found, expected, atol=2)
+    assert (found != pixels).any()

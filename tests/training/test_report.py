@@ -30,3 +30,11 @@ def test_columns_nobody_measured_are_left_out():
     table = report.table([DTD, dataclasses.replace(SVHN, head_only_accuracy=0.125)])
     assert "head only %" in table
     assert table.count("12.50") == 2
+
+
+def test_a_rule_stands_over_the_last_lines_only_where_asked_for():
+    lines = [["setting", "mean"], ["a", "1"], ["b", "20"]]
+    cells = ["setting  mean", "-" * 13, "a           1", "b          20"]
+    assert report.grid(lines, below=0).splitlines() == cells
+    cells.insert(3, "-" * 13)
+    assert report.grid(lines, below=1).splitlines() == cells

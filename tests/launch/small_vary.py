@@ -1,0 +1,13 @@
+"""`python -m tests.launch.small_vary FLAGS` is `launch/vary` with the narrow backbone.
+
+A process of its own: `launch.train` and `launch.compare` define flags of the same names.
+"""
+
+from adapters.backbones import registry
+from launch import command, vary
+from tests import narrow
+
+registry.TABLES["narrow"] = lambda: narrow.TABLE
+
+if __name__ == "__main__":
+    command.run(vary.main)
