@@ -5,12 +5,11 @@ XLA's CPU backend takes ten times as long for three input channels as the produc
 
 import haiku as hk
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from adapters.layers import padding as padding_lib
 from adapters.layers.norm import Normalise, normalise
-from adapters.layers.windows import Geometry, taps
+from adapters.layers.windows import Geometry, windows
 
 
 class Convolution(hk.Module):
@@ -58,5 +57,5 @@ def native(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 
 def as_product(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
     """The same as one matrix product of every pixel's window, [H', W', k * k * in], with w."""
-    windows = jnp.concatenate(taps(x, w.shape[0], geometry), axis=-1)
-    return lax.dot_general(windows, w.reshape(-1, w.shape[-1]), (((2,), (0,)), ((), ())))
+    seen = windows(x, w.shape[0], geometry)
+    return lax.dot_general(seen, w.reshape(-1, w.shape[-1]), (((2,), (0,)), ((), ())))

@@ -48,7 +48,10 @@ def test_convolution_by_loops(padding):
             np.testing.assert_allclose(got[i, j], np.einsum("ijc,ijcd->d", window, w), atol=1e-4)
 
 
-@pytest.mark.parametrize(("stride", "dilation", "kernel"), [(2, 1, 3), (1, 2, 3), (4, 1, 4)])
+@pytest.mark.parametrize(
+    ("stride", "dilation", "kernel"),
+    [(2, 1, 3), (1, 2, 3), (4, 1, 4), (1, 1, 3), (2, 1, 5), (3, 1, 2)],
+)
 def test_convolution_as_a_product_equals_the_native_one(stride, dilation, kernel):
     x = jax.random.normal(jax.random.key(0), (11, 8, 3))
     w = jax.random.normal(jax.random.key(1), (kernel, kernel, 3, 5))
