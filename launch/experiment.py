@@ -28,7 +28,7 @@ from launch.settings import Settings, scheduler
 from tasks import loading, pipeline
 from tasks.task import Task
 
-CHECKPOINTS_A_RUN, VALIDATIONS_A_RUN, LOGS_A_RUN = 15, 5, 150
+CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
 EXTENSION = 2  # of the run's key, for what patches add to the shared weights; the loop uses 0, 1
 
 
@@ -40,6 +40,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     test: bool = True,
+    validations: int = 5,
 ) -> list[Row]:
     """Trains the patches of `tasks` jointly, writes one patch file each, and scores them.
 
@@ -51,6 +52,8 @@ def run(
       resume, overwrite: what to do with a run that `directory` holds.
       test: whether to score the test splits too; otherwise they are never opened, so that settings
         can be chosen by the result.
+      validations: how often the validation splits are scored while training; the last weights'
+        score is among the results even with 0.
 
     Returns:
       A row of figures per task.
@@ -63,7 +66,7 @@ def run(
         for task, size in zip(tasks, sizes, strict=True):
             logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
         run = _Run(tasks, settings, patch, backbone)
-        state = run.train(directory, configuration, sizes)
+        state = run.train(directory, configuration, sizes, validations)
         return run.finish(state, directory, command, test)
 
 
@@ -88,7 +91,11 @@ class _Run:
         ]
 
     def train(
-        self, directory: pathlib.Path, configuration: Mapping[str, object], sizes: Sequence[int]
+        self,
+        directory: pathlib.Path,
+        configuration: Mapping[str, object],
+        sizes: Sequence[int],
+        validations: int,
     ) -> State:
         settings, recipe = self._settings, self._settings.recipe
         checkpoint = self._backbone.checkpoint
@@ -100,7 +107,7 @@ class _Run:
             configuration=configuration,
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
-            validate_every=max(recipe.steps // VALIDATIONS_A_RUN, 1),
+            validate_every=max(recipe.steps // validations, 1) if validations else None,
         )
         network, pixels = self._backbone.network, (checkpoint.mean, checkpoint.std)
         compiled = trainer(

@@ -46,7 +46,12 @@ class Runs:
             started = time.monotonic()
             try:
                 command = train_command(self._names, settings)
-                experiment.run(self._tasks, settings, folder, command, resume=True, test=test)
+                experiment.run(
+                    *(self._tasks, settings, folder, command),
+                    resume=True,
+                    test=test,
+                    validations=0,  # it may cost more than the steps
+                )
             except loop.StoppedError as error:
                 raise loop.StoppedError(
                     f"stopped after {self._done} of {self._total} runs; the same command goes on "

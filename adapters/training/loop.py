@@ -50,7 +50,8 @@ class Plan:
       seed: of the task choice and of every key.
       directory: for checkpoints and metrics.
       configuration: JSON settings that define the run; a resumed one must have the same.
-      checkpoint_every, log_every, validate_every: in steps.
+      checkpoint_every, log_every: in steps.
+      validate_every: in steps, and after the last one; None: never.
     """
 
     steps: int
@@ -60,7 +61,7 @@ class Plan:
     configuration: Mapping[str, Any]
     checkpoint_every: int
     log_every: int
-    validate_every: int
+    validate_every: int | None
 
 
 def train(
@@ -121,7 +122,7 @@ def train(
             progress.update(done, batch.labels.size, losses)
             if done % plan.log_every == 0:
                 writer.write(done, _tagged("train", tasks, figures))
-            if done % plan.validate_every == 0 or done == plan.steps:
+            if plan.validate_every and (done % plan.validate_every == 0 or done == plan.steps):
                 scores = validate(state)
                 writer.write(done, {f"validation/accuracy/{t}": s for t, s in scores.items()})
                 progress.message(_summary(done, scores))

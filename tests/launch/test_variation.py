@@ -72,7 +72,7 @@ def pretended(monkeypatch):
     """Settings of each run asked for; a run only writes the accuracies that `measure` gives."""
     asked = []
 
-    def run(tasks, settings, directory, command, resume, test):
+    def run(tasks, settings, directory, command, resume, test, validations):
         asked.append(settings)
         rows = [
             tidy.Measurement(task.name, "narrow", "", "", settings.seed, *figure, command)
