@@ -8,7 +8,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from adapters.backbones.builder import build
-from adapters.backbones.table import LayerTable, Row
+from adapters.backbones.rows import Convolution, InvertedResidual
+from adapters.backbones.table import LayerTable
 from adapters.heads import classification
 
 EPSILON = 1e-3
@@ -19,11 +20,13 @@ PIXELS = ((127.5,) * 3, (127.5,) * 3)
 TABLE = LayerTable(
     "narrow",
     (
-        Row("convolution", 3, 3, 0, 8, "relu6", 2),
-        Row("separable", 8, 3, 8, 8, "relu6", 1),
-        Row("inverted_residual", 8, 5, 16, 12, "relu", 2, squeezed=4),
-        Row("inverted_residual", 12, 3, 24, 12, "relu6", 1),
-        Row("convolution", 12, 1, 0, 16, "relu6", 1),
+        Convolution(inputs=3, outputs=8, kernel=3, stride=2, activation="relu6"),
+        InvertedResidual(inputs=8, outputs=8, kernel=3, expanded=8, activation="relu6"),
+        InvertedResidual(
+            inputs=8, outputs=12, kernel=5, expanded=16, stride=2, activation="relu", squeezed=4
+        ),
+        InvertedResidual(inputs=12, outputs=12, kernel=3, expanded=24, activation="relu6"),
+        Convolution(inputs=12, outputs=16, activation="relu6"),
     ),
 )
 BACKBONE = build(TABLE, "same", EPSILON)

@@ -17,6 +17,7 @@ ROOMS: dict[str, set[str]] = {
     "adapters.backbones": {"adapters.layers"},
     "adapters.heads": {"adapters.layers"},
     "adapters.patches": {"adapters.layers"},
+    "adapters.analysis": {"adapters.backbones"},
     "adapters.scheduling": set(),
     "adapters.training": {
         "adapters.layers",

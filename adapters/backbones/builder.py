@@ -9,12 +9,10 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from adapters.backbones.table import LayerTable, Row
-from adapters.layers.convolution import Convolution
-from adapters.layers.depthwise import Depthwise
+from adapters.backbones.blocks.block import block
+from adapters.backbones.rows import Pooled
+from adapters.backbones.table import LayerTable
 from adapters.layers.norm import Mode, Normalise
-from adapters.layers.pointwise import Pointwise
-from adapters.layers.squeeze_excite import SqueezeExcite
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -24,8 +22,8 @@ class Outputs(NamedTuple):
     """What a backbone makes of one image.
 
     Attributes:
-      features: [C], the tail averaged over the image.
-      endpoints: block name to its output [H', W', C'].
+      features: [C], the last row averaged over the image.
+      endpoints: block name to its output [H', W', C'], up to pooling.
       moments: norm path to {"mean", "var"}, each [T, C]; empty in `frozen` mode.
     """
 
@@ -54,7 +52,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
 
     Args:
       table: rows from the image to the pooled features.
-      padding: "same" or "symmetric", see `layers.padding`.
+      padding: a convention of `layers.padding`.
       epsilon: of every norm.
 
     >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
@@ -68,7 +66,9 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:
         endpoints, x = {}, image
         for name, row in table.named_rows():
-            x = endpoints[name] = _block(name, row, padding, x, norm)
+            x = block(row, padding, name, x, norm)
+            if not isinstance(row, Pooled):
+                endpoints[name] = x
         return jnp.mean(x, axis=(0, 1)), endpoints
 
     transformed = hk.transform_with_state(network)
@@ -114,32 +114,3 @@ def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = Fal
         if statistics or name not in ("mean", "var")
     )
     return sum(leaves) + (table.features + 1) * classes
-
-
-def _block(name: str, row: Row, padding: str, x: jax.Array, norm: Normalise) -> jax.Array:
-    if row.operation == "convolution":
-        if row.kernel == 1 and row.stride == 1:
-            return Pointwise(row.outputs, name=name)(x, norm, row.activation)
-        layer = Convolution(row.outputs, row.kernel, row.stride, padding, name=name)
-        return layer(x, norm, row.activation)
-    return InvertedResidual(row, padding, name=name)(x, norm)
-
-
-class InvertedResidual(hk.Module):
-    """Expand, depthwise, squeeze-excite, project: arXiv 1801.04381, Figure 3; leaves in parts."""
-
-    def __init__(self, row: Row, padding: str, *, name: str):
-        super().__init__(name=name)
-        self._row, self._padding = row, padding
-
-    def __call__(self, x: jax.Array, norm: Normalise) -> jax.Array:
-        """Maps [H, W, inputs] to [H', W', outputs]."""
-        row, y = self._row, x
-        if row.operation == "inverted_residual":
-            y = Pointwise(row.expanded, name="expand")(y, norm, row.activation)
-        depthwise = Depthwise(row.kernel, row.stride, self._padding, name="depthwise")
-        y = depthwise(y, norm, row.activation)
-        if row.squeezed:
-            y = SqueezeExcite(row.squeezed, jax.nn.hard_sigmoid)(y)
-        y = Pointwise(row.outputs, name="project")(y, norm)
-        return x + y if row.residual else y

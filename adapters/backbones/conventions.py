@@ -7,7 +7,7 @@ class Conventions(NamedTuple):
     """How a checkpoint's network was trained to be run.
 
     Attributes:
-      padding: "same" (TensorFlow) or "symmetric" (PyTorch), see `layers.padding`.
+      padding: "same" (TensorFlow), "symmetric" (PyTorch) or "trailing", see `layers.padding`.
       epsilon: of every norm.
       mean, std: of RGB pixels in 0..255; the network's input is (pixel - mean) / std.
     """
@@ -19,10 +19,19 @@ class Conventions(NamedTuple):
 
 
 KERAS = Conventions("same", 1e-3, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
-"""Keras's MobileNetV2, and timm's `tf_` networks: pixels from -1 to 1."""
+"""Keras's MobileNetV2 and V3, and timm's `tf_` networks: pixels from -1 to 1.
+
+Keras's V3 scales pixels itself, in a layer without weights: the means are the same here.
+"""
+
+KERAS_V1 = KERAS._replace(padding="trailing")
+"""Keras's MobileNetV1: as V2, but for images of odd sides."""
 
 TORCH = Conventions("symmetric", 1e-5, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-"""torchvision, and timm's networks trained in PyTorch: ImageNet's mean and deviation."""
+"""torchvision (V3: epsilon 1e-3), and timm's networks trained in PyTorch.
+
+Pixels have ImageNet's mean and deviation.
+"""
 
 TENSORFLOW_LITE = Conventions("same", 1e-3, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
 """EfficientNet-Lite as released in tensorflow/tpu."""

@@ -14,7 +14,8 @@ from adapters.backbones.builder import expected_shapes
 from adapters.backbones.checkpoint import Checkpoint, read_checkpoint, stored_description
 from adapters.backbones.conventions import Conventions
 from adapters.backbones.keras_file import read_keras_file
-from adapters.backbones.naming import NAMINGS, Naming
+from adapters.backbones.naming.known import NAMINGS
+from adapters.backbones.naming.naming import Naming
 from adapters.backbones.table import LayerTable
 from adapters.backbones.torch_file import read_torch_file
 
@@ -45,14 +46,14 @@ def load_checkpoint(
     """Reads a checkpoint file of any known format and naming.
 
     Formats, told apart by content: our own, safetensors, PyTorch state dicts, Keras `.h5`,
-    `.weights.h5` and `.keras`. Namings: Keras and torchvision (MobileNetV2), timm and
-    efficientnet-pytorch (MobileNetV2 and EfficientNet-Lite).
+    `.weights.h5` and `.keras`. Namings: Keras, torchvision, timm and efficientnet-pytorch, for the
+    families that each has (`naming/`).
 
     Args:
       path: the file; nothing in it is ever run.
       table: the backbone it must be, width included.
-      conventions: needed where the naming does not imply them (timm's Lite0 exists with `TORCH`
-        and, as `tf_efficientnet_lite0`, with `KERAS` conventions).
+      conventions: needed where the naming does not imply them (timm's Lite0 and V3 exist with
+        `TORCH` and, as `tf_...`, with `KERAS` conventions; its V4 with two pixel scalings).
       licence: kept with the weights.
 
     Raises ConversionError, ConventionsNeededError, CheckpointError, TorchFileError, PickleError,
@@ -81,19 +82,26 @@ def convert(
     shape or not finite; ConventionsNeededError.
     """
     naming = _naming(tensors, table)
-    conventions = conventions or _implied(naming, table)
+    conventions = conventions or naming.conventions
+    if conventions is None:
+        raise ConventionsNeededError(
+            f"{naming.name}'s names for {table.name} do not tell how it was trained: pass "
+            "conventions= (padding, epsilon, mean and std; see backbones/conventions.py)."
+        )
     shapes = expected_shapes(table)
     places = naming.places(table)
     head = _head(naming, table, tensors)
-    theirs = {name: naming.shape(path, shapes[path][leaf]) for name, (path, leaf) in places.items()}
+    theirs = {
+        name: naming.shape(place, shapes[place.path][place.leaf]) for name, place in places.items()
+    }
     _check(tensors, theirs | head, naming, table)
     weights: dict[str, dict[str, np.ndarray]] = {path: {} for path in shapes}
-    for name, (path, leaf) in places.items():
+    for name, (path, leaf, _) in places.items():
         weights[path][leaf] = naming.array(tensors[name], shapes[path][leaf])
     return Checkpoint(
         table=table.name,
         weights=weights,
-        head=_converted_head(naming, tensors) if head else None,
+        head=_converted_head(naming, table, tensors) if head else None,
         padding=conventions.padding,
         epsilon=conventions.epsilon,
         mean=conventions.mean,
@@ -133,22 +141,14 @@ def _is_keras_zip(data: bytes) -> bool:
 
 def _naming(tensors: Mapping[str, np.ndarray], table: LayerTable) -> Naming:
     """The naming that has the stem's kernel."""
-    for naming in NAMINGS:
+    possible = [naming for naming in NAMINGS if table.name.startswith(naming.tables)]
+    for naming in possible:
         if next(iter(naming.places(table))) in tensors:
             return naming
     raise ConversionError(
-        f"the tensors are named like none of {', '.join(naming.name for naming in NAMINGS)}; "
+        f"the tensors are named like none of the code bases known to have {table.name} "
+        f"({', '.join(naming.name for naming in possible) or 'none is'}); "
         f"they begin with {', '.join(list(tensors)[:3]) or 'nothing'}."
-    )
-
-
-def _implied(naming: Naming, table: LayerTable) -> Conventions:
-    for prefix, conventions in naming.conventions.items():
-        if table.name.startswith(prefix):
-            return conventions
-    raise ConventionsNeededError(
-        f"{naming.name}'s names for {table.name} do not tell how it was trained: pass conventions= "
-        "(padding, epsilon, mean and std; see backbones/conventions.py)."
     )
 
 
@@ -156,17 +156,20 @@ def _head(
     naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[int, ...]]:
     """Expected shapes of the head's tensors; empty when the file has none of them."""
-    kernel, bias = naming.head
+    places = naming.head_places()
+    kernel, bias = places
     if kernel not in tensors and bias not in tensors:
         return {}
     classes = tensors[bias].size if bias in tensors else 0
-    shape = (classes, table.features) if naming.torch else (table.features, classes)
-    return {kernel: shape, bias: (classes,)}
+    return {kernel: naming.shape(places[kernel], (table.features, classes)), bias: (classes,)}
 
 
-def _converted_head(naming: Naming, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    kernel, bias = (np.asarray(tensors[name], np.float32) for name in naming.head)
-    return {"w": np.ascontiguousarray(kernel.T if naming.torch else kernel), "b": bias}
+def _converted_head(
+    naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    kernel, bias = (tensors[name] for name in naming.head_places())
+    shape = (table.features, bias.size)
+    return {"w": naming.array(kernel, shape), "b": np.asarray(bias, np.float32)}
 
 
 def _check(

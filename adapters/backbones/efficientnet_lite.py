@@ -3,7 +3,7 @@
 MobileNetV2's family: inverted residuals with ReLU6 and no squeeze-excite.
 """
 
-from adapters.backbones.table import LayerTable, Row, Stage, inverted_residuals
+from adapters.backbones.table import LayerTable, Stage, tailed
 
 STAGES = (
     Stage(expansion=1, outputs=16, repeats=1, stride=1),
@@ -22,11 +22,4 @@ def efficientnet_lite0() -> LayerTable:
     >>> len(efficientnet_lite0().rows)
     18
     """
-    return LayerTable(
-        "efficientnet_lite0",
-        (
-            Row("convolution", 3, 3, 0, 32, "relu6", 2),
-            *inverted_residuals(32, STAGES, "relu6"),
-            Row("convolution", 320, 1, 0, 1280, "relu6", 1),
-        ),
-    )
+    return tailed("efficientnet_lite0", 32, STAGES, 1280, "relu6")

@@ -1,6 +1,6 @@
 """MobileNetV2: Sandler, Howard, Zhu, Zhmoginov, Chen; CVPR 2018; arXiv 1801.04381, Table 2."""
 
-from adapters.backbones.table import LayerTable, Row, Stage, inverted_residuals, make_divisible
+from adapters.backbones.table import LayerTable, Stage, make_divisible, tailed
 
 WIDTHS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 
@@ -26,13 +26,5 @@ def mobilenet_v2(width: float = 1.0) -> LayerTable:
     """
     stem = make_divisible(32 * width)
     scaled = tuple(s._replace(outputs=make_divisible(s.outputs * width)) for s in STAGES)
-    blocks = inverted_residuals(stem, scaled, "relu6")
     tail = make_divisible(1280 * max(width, 1.0))
-    return LayerTable(
-        f"mobilenet_v2_{width}",
-        (
-            Row("convolution", 3, 3, 0, stem, "relu6", 2),
-            *blocks,
-            Row("convolution", blocks[-1].outputs, 1, 0, tail, "relu6", 1),
-        ),
-    )
+    return tailed(f"mobilenet_v2_{width}", stem, scaled, tail, "relu6")

@@ -3,15 +3,46 @@
 import functools
 from collections.abc import Callable
 
+from adapters.backbones import mobilenet_v1, mobilenet_v2, mobilenet_v3
 from adapters.backbones.efficientnet_lite import efficientnet_lite0
-from adapters.backbones.mobilenet_v2 import WIDTHS, mobilenet_v2
+from adapters.backbones.isometric import isometric
+from adapters.backbones.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
+from adapters.backbones.mobilenet_multi import multi_avg, multi_avg_seg, multi_max, multi_max_seg
+from adapters.backbones.mobilenet_v4 import (
+    mobilenet_v4_conv_large,
+    mobilenet_v4_conv_medium,
+    mobilenet_v4_conv_small,
+    mobilenet_v4_hybrid_large,
+    mobilenet_v4_hybrid_medium,
+)
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 
-TABLES: dict[str, Callable[[], LayerTable]] = {
-    **{f"mobilenet_v2_{width}": functools.partial(mobilenet_v2, width) for width in WIDTHS},
-    "efficientnet_lite0": efficientnet_lite0,
-}
+_MAKERS: tuple[Callable[[], LayerTable], ...] = (
+    *(functools.partial(mobilenet_v1.mobilenet_v1, width) for width in mobilenet_v1.WIDTHS),
+    *(functools.partial(mobilenet_v2.mobilenet_v2, width) for width in mobilenet_v2.WIDTHS),
+    *(functools.partial(mobilenet_v3.mobilenet_v3_large, width) for width in mobilenet_v3.WIDTHS),
+    *(functools.partial(mobilenet_v3.mobilenet_v3_small, width) for width in mobilenet_v3.WIDTHS),
+    functools.partial(mobilenet_v3.mobilenet_v3_large, minimalistic=True),
+    functools.partial(mobilenet_v3.mobilenet_v3_small, minimalistic=True),
+    mobilenet_v4_conv_small,
+    mobilenet_v4_conv_medium,
+    mobilenet_v4_conv_large,
+    mobilenet_v4_hybrid_medium,
+    mobilenet_v4_hybrid_large,
+    mnasnet_a1,
+    mnasnet_b1,
+    mnasnet_small,
+    efficientnet_lite0,
+    multi_avg,
+    multi_max,
+    multi_avg_seg,
+    multi_max_seg,
+    isometric,
+    functools.partial(isometric, resolution=14),
+)
+
+TABLES: dict[str, Callable[[], LayerTable]] = {make().name: make for make in _MAKERS}
 
 
 def table(name: str) -> LayerTable:

@@ -1,34 +1,10 @@
 """Layer tables: a backbone as data, one row a block, in the columns of the published tables."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-Operation = Literal["convolution", "separable", "inverted_residual"]
-
-
-class Row(NamedTuple):
-    """One block. Every convolution in it is followed by a norm; projections are linear.
-
-    Operations:
-      convolution: kernel x kernel convolution, norm, activation.
-      separable: depthwise, norm, activation, [squeeze-excite], 1x1 projection, norm.
-      inverted_residual: 1x1 expansion, norm, activation, then as `separable`.
-    """
-
-    operation: Operation
-    inputs: int
-    kernel: int
-    expanded: int
-    outputs: int
-    activation: str
-    stride: int
-    squeezed: int = 0  # inner channels of squeeze-excite; 0: none
-
-    @property
-    def residual(self) -> bool:
-        """Whether the input is added to the output (stride 1, equal channels)."""
-        blocks = ("separable", "inverted_residual")
-        return self.operation in blocks and self.stride == 1 and self.inputs == self.outputs
+from adapters.backbones.rows import Convolution, InvertedResidual, Pooled, Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +13,14 @@ class LayerTable:
 
     Attributes:
       name: what the registry, a checkpoint and a patch file call it.
-      rows: the blocks in order; the first is the stem, the last the tail before pooling.
+      rows: the blocks in order; the first is the stem.
+      stages: how many rows each published stage has, from the row after the stem on. Only code
+        bases that number stages need it.
     """
 
     name: str
     rows: tuple[Row, ...]
+    stages: tuple[int, ...] = ()
 
     @property
     def features(self) -> int:
@@ -49,9 +28,18 @@ class LayerTable:
         return self.rows[-1].outputs
 
     def named_rows(self) -> tuple[tuple[str, Row], ...]:
-        """Module names beside rows: `stem`, `block_01`, ..., `tail`."""
+        """Module names beside rows: `stem`, `block_01`, ..., `tail`, `pooled`.
+
+        The tail is the convolution before pooling (MobileNetV1 has none), `pooled` what comes after
+        it (V3 and V4 have one).
+        """
+        names = ["stem", *(f"block_{i:02d}" for i in range(1, len(self.rows)))]
         last = len(self.rows) - 1
-        names = ("stem", *(f"block_{i:02d}" for i in range(1, last)), "tail")
+        if isinstance(self.rows[last], Pooled):
+            names[last] = "pooled"
+            last -= 1
+        if isinstance(self.rows[last], Convolution):
+            names[last] = "tail"
         return tuple(zip(names, self.rows, strict=True))
 
 
@@ -65,30 +53,59 @@ def make_divisible(value: float, divisor: int = 8) -> int:
 
 
 class Stage(NamedTuple):
-    """A run of inverted residuals: the first takes the stride and the change of channels."""
+    """A run of inverted residuals: the first takes the stride and the change of channels.
+
+    Attributes:
+      squeeze: inner channels of squeeze-excite by the block's input channels; 0: none. Its gate is
+        a sigmoid (MnasNet; MobileNetV3 counts and gates otherwise).
+    """
 
     expansion: int
     outputs: int
     repeats: int
     stride: int
     kernel: int = 3
+    squeeze: float = 0.0
 
 
-def inverted_residuals(inputs: int, stages: tuple[Stage, ...], activation: str) -> tuple[Row, ...]:
+def inverted_residuals(
+    inputs: int, stages: Sequence[Stage], activation: str
+) -> tuple[InvertedResidual, ...]:
     """One row a block for `stages` that start from `inputs` channels."""
     rows = []
     for stage in stages:
         for repeat in range(stage.repeats):
             rows.append(
-                Row(
-                    operation="inverted_residual" if stage.expansion > 1 else "separable",
+                InvertedResidual(
                     inputs=inputs,
+                    outputs=stage.outputs,
                     kernel=stage.kernel,
                     expanded=inputs * stage.expansion,
-                    outputs=stage.outputs,
-                    activation=activation,
                     stride=stage.stride if repeat == 0 else 1,
+                    activation=activation,
+                    squeezed=max(1, int(inputs * stage.squeeze)) if stage.squeeze else 0,
+                    gate="sigmoid",
                 )
             )
             inputs = stage.outputs
     return tuple(rows)
+
+
+def tailed(
+    name: str,
+    stem: int,
+    stages: Sequence[Stage],
+    tail: int,
+    activation: str,
+) -> LayerTable:
+    """A 3x3 stem of stride 2, `stages` of inverted residuals, and a 1x1 tail of `tail` channels."""
+    blocks = inverted_residuals(stem, stages, activation)
+    return LayerTable(
+        name,
+        (
+            Convolution(inputs=3, outputs=stem, kernel=3, stride=2, activation=activation),
+            *blocks,
+            Convolution(inputs=blocks[-1].outputs, outputs=tail, activation=activation),
+        ),
+        stages=tuple(stage.repeats for stage in stages),
+    )

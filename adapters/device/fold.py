@@ -22,7 +22,8 @@ def fold_norms(
     For a convolution whose output channels are its kernel's last axis, and the norm under it,
     w * g and an offset of b compute norm(x @ w), with g = scale / sqrt(var + epsilon) and
     b = offset - mean * g. What is left of the norm is the identity: scale 1, mean 0, and var
-    1 - epsilon. Works in float64, so that only the result is rounded.
+    1 - epsilon. A norm under no convolution (attention's) stays as it is. Works in float64, so that
+    only the result is rounded.
 
     Args:
       weights: {module path: {leaf: array}}; a norm stands under its convolution.
@@ -33,7 +34,7 @@ def fold_norms(
     """
     folded = {path: dict(leaves) for path, leaves in weights.items()}
     for path, leaves in weights.items():
-        if not path.endswith("/norm"):
+        if not path.endswith("/norm") or path.removesuffix("/norm") not in weights:
             continue
         added = sorted(weights[path.removesuffix("/norm")].keys() - {"w"})
         if added:

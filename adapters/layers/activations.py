@@ -1,5 +1,6 @@
 """Activations by the names that layer tables use."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -10,19 +11,18 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "linear": lambda x: x,
     "relu": jax.nn.relu,
     "relu6": jax.nn.relu6,
+    "hard_swish": jax.nn.hard_swish,
+    "hard_sigmoid": jax.nn.hard_sigmoid,
+    "sigmoid": jax.nn.sigmoid,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
 }
 
 
-# Where an activation of slope 0 or 1 lets its input through.
+# Where an activation of slope 0 or 1 lets its input through; others are not here.
 PASSES: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": lambda x: x > 0,
     "relu6": lambda x: (x > 0) & (x < 6),
 }
-
-
-def passes(name: str, x: jax.Array) -> jax.Array:
-    """Where the activation's slope at `x` is 1, bool, for activations whose slope is 0 or 1."""
-    return PASSES[name](x)
 
 
 def activate(name: str, x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Full convolution, for stems: a matrix product on CPU, the native convolution elsewhere.
+"""Full convolution: a matrix product on CPU, the native convolution elsewhere.
 
 XLA's CPU backend takes ten times as long for three input channels as the product does.
 """
@@ -15,17 +15,20 @@ from adapters.layers.windows import Geometry, windows
 class Convolution(hk.Module):
     """k x k convolution with its norm and activation; leaf `w` [k, k, in, out]."""
 
-    def __init__(self, outputs: int, kernel: int, stride: int, padding: str, *, name: str):
+    def __init__(
+        self, outputs: int, kernel: int, stride: int, padding: str, dilation: int = 1, *, name: str
+    ):
         super().__init__(name=name)
         self._outputs, self._kernel = outputs, kernel
-        self._stride, self._padding = stride, padding
+        self._stride, self._padding, self._dilation = stride, padding, dilation
 
     def __call__(self, x: jax.Array, norm: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, in] to [H', W', out]."""
         shape = (self._kernel, self._kernel, x.shape[-1], self._outputs)
         init = hk.initializers.RandomNormal((2 / (self._kernel**2 * self._outputs)) ** 0.5)
         w = hk.get_parameter("w", shape, x.dtype, init)
-        return normalise(convolution(x, w, self._stride, self._padding), norm, activation)
+        y = convolution(x, w, self._stride, self._padding, self._dilation)
+        return normalise(y, norm, activation)
 
 
 def convolution(

@@ -1,19 +1,20 @@
 """How much a convolution pads: a property of the checkpoint, not of the network.
 
 TensorFlow's "same" puts the odd pixel of a strided layer after the image; PyTorch's "symmetric"
-pads both sides alike. The wrong choice shifts features by half a pixel at every stride and no
-shape tells.
+pads both sides alike. Keras's MobileNetV1 pads an odd side as TensorFlow pads an even one,
+"trailing", in its strided depthwise layers. The wrong choice shifts features by half a pixel at
+every stride and no shape tells.
 """
 
 from adapters.errors import ModelPatchError
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-PADDINGS = ("same", "symmetric")
+PADDINGS = ("same", "symmetric", "trailing")
 
 
 class UnknownPaddingError(ModelPatchError):
-    """A padding convention that is neither `same` nor `symmetric`."""
+    """A padding convention that is none of `PADDINGS`."""
 
 
 def explicit(
@@ -29,7 +30,9 @@ def explicit(
     span = (kernel - 1) * dilation + 1
     if padding == "symmetric":
         return ((span // 2, span // 2), (span // 2, span // 2))
-    if padding != "same":
+    if padding == "trailing" and stride > 1:
+        return ((span // 2 - 1, span // 2), (span // 2 - 1, span // 2))
+    if padding not in PADDINGS:
         raise UnknownPaddingError(f"padding {padding!r} is unknown; choose one of {PADDINGS}.")
 
     def same(length: int) -> tuple[int, int]:

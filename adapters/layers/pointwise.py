@@ -22,6 +22,20 @@ class Pointwise(hk.Module):
         return normalise(pointwise(x, w), norm, activation)
 
 
+class Projection(hk.Module):
+    """1x1 convolution alone; leaf `w` [in, out]."""
+
+    def __init__(self, outputs: int, *, name: str):
+        super().__init__(name=name)
+        self._outputs = outputs
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps [H, W, in] to [H, W, out]."""
+        inputs = x.shape[-1]
+        init = hk.initializers.RandomNormal(inputs**-0.5)
+        return pointwise(x, hk.get_parameter("w", (inputs, self._outputs), x.dtype, init))
+
+
 def pointwise(x: jax.Array, w: jax.Array) -> jax.Array:
     """Multiplies each pixel of x [H, W, in] by w [in, out]."""
     return lax.dot_general(x, w, (((2,), (0,)), ((), ())))

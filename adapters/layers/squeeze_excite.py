@@ -14,7 +14,8 @@ Gate = Callable[[jax.Array], jax.Array]
 class SqueezeExcite(hk.Module):
     """Scales each channel by a gate computed from the image's mean.
 
-    Leaves: `reduce` w [C, squeezed], b; `expand` w [squeezed, C], b. MobileNetV3 gates with
+    Leaves: `reduce` w [C, squeezed], b; `expand` w [squeezed, C], b. No norm stands here: patches
+    of scales and offsets own none of these, `full` owns all. MobileNetV3 gates with
     `jax.nn.hard_sigmoid`, MnasNet with `jax.nn.sigmoid`.
     """
 

@@ -11,9 +11,9 @@ from adapters.patches.replacement import replacement
 
 
 def depthwise() -> Patch:
-    """Each task owns every depthwise kernel `w` [k, k, 1, C]."""
+    """Each task owns every depthwise kernel `w` [k, k, 1, C]: modules named `..depthwise`."""
 
     def owned(path: str, name: str, leaf: Any) -> bool:
-        return name == "w" and path.rsplit("/", 1)[-1] == "depthwise" and leaf.ndim == 4
+        return name == "w" and path.endswith("depthwise") and leaf.ndim == 4
 
     return replacement(owned)

@@ -14,7 +14,7 @@ from adapters.backbones.table import LayerTable
 Array = npt.NDArray[Any]
 
 IMAGES_A_CLASS, IMAGE_SIDE = 100, 256  # pixels
-_CONSTANTS = {"scale": 1.0, "offset": 0.0, "mean": 0.0, "var": 1.0, "b": 0.0}
+_CONSTANTS = {"scale": 1.0, "offset": 0.0, "mean": 0.0, "var": 1.0, "b": 0.0, "gain": 1.0}
 
 
 def weights(table: LayerTable) -> dict[str, dict[str, Array]]:

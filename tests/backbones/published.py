@@ -1,34 +1,36 @@
 """Checkpoints as other code bases would publish them: their names and layouts, our formula."""
 
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 
-from adapters.backbones.builder import Shapes, expected_shapes
-from adapters.backbones.naming import NAMINGS, Naming
+from adapters.backbones.builder import expected_shapes
+from adapters.backbones.naming.known import NAMINGS
+from adapters.backbones.naming.naming import Naming
 from adapters.backbones.registry import table
 from tests.golden import closed_formula
 
 
-def naming(name: str) -> Naming:
-    return next(naming for naming in NAMINGS if naming.name == name)
+def naming(name: str, table_name: str) -> Naming:
+    return next(n for n in NAMINGS if n.name == name and table_name.startswith(n.tables))
 
 
 def shapes(naming_name: str, table_name: str, classes: int = 1000) -> dict[str, tuple[int, ...]]:
     """Every tensor's name and shape on their side, their head last."""
-    theirs, rows, ours = naming(naming_name), table(table_name), _our_shapes(table_name)
-    found = {
-        name: theirs.shape(path, ours[path][leaf])
-        for name, (path, leaf) in theirs.places(rows).items()
+    theirs, rows = naming(naming_name, table_name), table(table_name)
+    ours = _our_shapes(table_name) | {
+        "head": {"w": (rows.features, classes), "b": (classes,)},
     }
-    kernel, bias = theirs.head
-    kernel_shape = (rows.features, classes)
-    return found | {kernel: kernel_shape[::-1] if theirs.torch else kernel_shape, bias: (classes,)}
+    places = theirs.places(rows) | theirs.head_places()
+    return {
+        name: theirs.shape(place, ours[place.path][place.leaf]) for name, place in places.items()
+    }
 
 
 @functools.cache
-def _our_shapes(table_name: str) -> Shapes:
-    return expected_shapes(table(table_name))
+def _our_shapes(table_name: str) -> dict[str, Mapping[str, tuple[int, ...]]]:
+    return dict(expected_shapes(table(table_name)))
 
 
 def tensors(naming_name: str, table_name: str, classes: int = 1000) -> dict[str, np.ndarray]:

@@ -11,6 +11,8 @@ PLAIN = {
     "linear": lambda z: z,
     "relu": lambda z: jnp.maximum(z, 0),
     "relu6": lambda z: jnp.clip(z, 0, 6),
+    "hard_swish": lambda z: z * jnp.clip(z + 3, 0, 6) / 6,
+    "gelu": lambda z: z * 0.5 * (1 + jax.lax.erf(z / np.float32(np.sqrt(2)))),
 }
 
 

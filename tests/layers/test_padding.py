@@ -23,6 +23,12 @@ def test_symmetric_is_pytorchs():
     assert padding.explicit("symmetric", (8, 9), 5, 2, 2) == ((4, 4), (4, 4))
 
 
+def test_trailing_is_what_same_is_for_even_sides():
+    # Keras's MobileNetV1: ZeroPadding2D(((0, 1), (0, 1))) before each strided depthwise layer.
+    assert padding.explicit("trailing", (8, 9), 3, 2, 1) == ((0, 1), (0, 1))
+    assert padding.explicit("trailing", (8, 9), 3, 1, 1) == ((1, 1), (1, 1))
+
+
 def test_an_unknown_convention_is_refused():
     with pytest.raises(padding.UnknownPaddingError, match="valid"):
         padding.explicit("valid", (8, 8), 3, 1, 1)

@@ -1,0 +1,1 @@
+"""How other code bases name the tensors of a layer table: one file a code base."""
