@@ -1,16 +1,20 @@
 """Patch files, backbones and tasks in words and figures."""
 
+import functools
 import inspect
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from adapters.analysis.cost import HEAD, LayerCost, NetworkCost, network_cost
+from adapters.analysis.roofline import Machine
 from adapters.backbones import registry as tables
-from adapters.backbones.builder import count_parameters, expected_shapes
-from adapters.backbones.pretrained import PRETRAINED
+from adapters.backbones.builder import build, count_parameters
+from adapters.backbones.pretrained import PRETRAINED, Pretrained
+from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 from adapters.store.contents import PatchContents
 from adapters.store.write import patch_size
+from adapters.training.report import grid
 from tasks import loading
 from tasks.task import Task
 
@@ -44,18 +48,29 @@ def describe_patch(contents: PatchContents) -> str:
     )
 
 
-def describe_backbone(name: str) -> str:
-    """The layer table, row by row, with its parameters; and the weights' provenance."""
-    if name not in PRETRAINED and name not in tables.TABLES:
-        raise UnknownNameError("backbone", name, [*PRETRAINED, *tables.TABLES])
-    origin = PRETRAINED.get(name)
-    table = tables.table(origin.table if origin else name)
-    shapes = expected_shapes(table)
+def describe_backbone(
+    name: str, machine: Machine, size: int = 224, bytes_per_value: int = 4, layers: bool = False
+) -> str:
+    """The layer table, row by row, with what each row costs; and the weights' provenance.
+
+    Args:
+      name: of a pretrained backbone or of a table.
+      machine, size, bytes_per_value: see `analysis.cost.network_cost`.
+      layers: whether a second table shows every layer.
+    """
+    origin, table = _origin_and_table(name)
+    cost = cost_of_backbone(name, size, bytes_per_value)
+    extractor = NetworkCost(tuple(layer for layer in cost.layers if layer.path != HEAD))
     facts = [
         ("features", f"{table.features}"),
         ("parameters", f"{count_parameters(table):,} in the extractor"),
         ("", f"{count_parameters(table, 1000):,} with a 1000-way head"),
         ("", f"{count_parameters(table, 1000, statistics=True):,} with norm statistics too"),
+        ("multiply-adds", f"{extractor.multiply_adds:,} in the extractor, at {size} px"),
+        ("", f"{cost.multiply_adds:,} with a 1000-way head"),
+        ("weight bytes", f"{extractor.weight_bytes:,} of {bytes_per_value} a value, norms folded"),
+        ("peak memory", f"{cost.peak.live_bytes:,} bytes of activations, in {cost.peak.path}"),
+        ("roofline", f"{1e3 * extractor.seconds(machine):.3g} ms on {_described(machine)}"),
     ]
     if origin:
         facts += [
@@ -63,20 +78,71 @@ def describe_backbone(name: str) -> str:
             ("carrier", f"{origin.carrier.package} {origin.carrier.version}"),
             ("licence", origin.carrier.licence),
         ]
-    rows: list[tuple[str, ...]] = [
-        ("row", "operation", "in", "k", "expanded", "out", "activation", "s", "parameters")
+    parts = [_lines(f"backbone {table.name}", facts), _rows(table, extractor, machine)]
+    return "\n\n".join([*parts, *([_layers(cost, machine)] if layers else [])])
+
+
+@functools.cache
+def cost_of_backbone(name: str, size: int, bytes_per_value: int) -> NetworkCost:
+    """The cost of a pretrained backbone or of a table with a 1000-way head."""
+    _, table = _origin_and_table(name)
+    return network_cost(build(table), size, 1000, bytes_per_value)
+
+
+def _origin_and_table(name: str) -> tuple[Pretrained | None, LayerTable]:
+    if name not in PRETRAINED and name not in tables.TABLES:
+        raise UnknownNameError("backbone", name, [*PRETRAINED, *tables.TABLES])
+    origin = PRETRAINED.get(name)
+    return origin, tables.table(origin.table if origin else name)
+
+
+def _described(machine: Machine) -> str:
+    return (
+        f"{machine.name}: {machine.multiply_adds_per_second / 1e9:,.4g} thousand million "
+        f"multiply-adds and {machine.bytes_per_second / 1e9:,.4g} GB a second, declared"
+    )
+
+
+_COSTS = ("parameters", "multiply-adds", "weights, kB", "memory, kB", "ms")
+
+
+def _rows(table: LayerTable, cost: NetworkCost, machine: Machine) -> str:
+    lines: list[Sequence[str]] = [
+        ("row", "operation", "in", "k", "expanded", "out", "activation", "s", *_COSTS)
     ]
+    below = set[str]()
     for path, row in table.named_rows():
-        owned = sum(
-            math.prod(shape)
-            for module, leaves in shapes.items()
-            if module == path or module.startswith(f"{path}/")
-            for leaf, shape in leaves.items()
-            if leaf not in ("mean", "var")
+        own = cost.below(path)
+        below |= {layer.path for layer in own}
+        cells = (row.inputs, row.kernel or "-", row.expanded or "-", row.outputs)
+        numbers = (*map(str, cells), row.activation, str(row.stride))
+        lines.append((path, row.operation, *numbers, *_figures(own, machine)))
+    rest = [layer for layer in cost.layers if layer.path not in below]
+    lines.append(("pooling", *[""] * 7, *_figures(rest, machine)))
+    lines.append(("total", *[""] * 7, *_figures(cost.layers, machine)))
+    return grid(lines, below=1)
+
+
+def _layers(cost: NetworkCost, machine: Machine) -> str:
+    lines: list[Sequence[str]] = [("layer", "kind", "output", *_COSTS, "limit")]
+    for layer in cost.layers:
+        output = " x ".join(map(str, layer.output))
+        lines.append(
+            (layer.path, layer.kind, output, *_figures([layer], machine), layer.limit(machine))
         )
-        cells = (row.operation, row.inputs, row.kernel, row.expanded or "-", row.outputs)
-        rows.append((path, *map(str, cells), row.activation, str(row.stride), f"{owned:,}"))
-    return "\n".join([_lines(f"backbone {table.name}", facts), "", *_columns(rows)])
+    lines.append(("total", "", "", *_figures(cost.layers, machine), ""))
+    return grid(lines, below=1)
+
+
+def _figures(layers: Sequence[LayerCost], machine: Machine) -> tuple[str, ...]:
+    """The cells of `_COSTS`; of memory the most, of all else the sum."""
+    return (
+        f"{sum(layer.parameters for layer in layers):,}",
+        f"{sum(layer.multiply_adds for layer in layers):,}",
+        f"{sum(layer.weight_bytes for layer in layers) / 1e3:,.1f}",
+        f"{max((layer.live_bytes for layer in layers), default=0) / 1e3:,.1f}",
+        f"{1e3 * sum(layer.seconds(machine) for layer in layers):.3f}",
+    )
 
 
 def describe_task(task: Task, data_dir: str | None) -> str:
@@ -108,11 +174,3 @@ def _shortened(labels: Sequence[str], most: int = 12) -> str:
 
 def _lines(title: str, facts: Iterable[tuple[str, str]]) -> str:
     return "\n".join([title, *(f"  {name:<14} {value}" for name, value in facts)])
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

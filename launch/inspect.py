@@ -1,38 +1,79 @@
 """Shows what a patch file, a backbone or a task is, without running it.
 
 launch/inspect out/digits.patch
-launch/inspect --backbone=mobilenet_v2
+launch/inspect --backbone=mobilenet_v2 --size=128 --plot
 launch/inspect --task=digits
 
-A task's training images are shown in a picture: digits.png, or --out=FILE.png.
+Of a backbone it tells parameters, multiply-adds, bytes, peak memory and the latency that a roofline
+predicts, by row of its table (--layers: by layer), for one image. --plot draws them.
+A task's training images are shown in a picture. Pictures are NAME.png, or --out=FILE.png.
 """
 
 from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.analysis import plot, roofline
+from adapters.analysis.cost import BYTES_PER_VALUE
 from adapters.store.read import read_patch
 from launch import command
 from launch.contact_sheet import write_contact_sheet
-from launch.descriptions import describe_backbone, describe_patch, describe_task
+from launch.descriptions import (
+    cost_of_backbone,
+    describe_backbone,
+    describe_patch,
+    describe_task,
+)
 from tasks import registry
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Pretrained backbone or layer table to show.")
 _TASK = flags.DEFINE_string("task", None, "Task to show.")
-_OUT = flags.DEFINE_string("out", None, "Picture of the task's images (default: TASK.png, here).")
+_OUT = flags.DEFINE_string("out", None, "The picture's file (default: NAME.png, here).")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_SIZE = flags.DEFINE_integer("size", 224, "Side of the backbone's image in pixels.")
+_BYTES_PER_VALUE = flags.DEFINE_enum(
+    "bytes_per_value",
+    "4",
+    [str(count) for count in BYTES_PER_VALUE],
+    "Bytes of a weight and of an activation of the backbone: 1 for an 8-bit network.",
+)
+_MACHINE = flags.DEFINE_string(
+    "machine",
+    "cpu",
+    f"Machine whose roofline the backbone meets: {', '.join(roofline.MACHINES)}, or two speeds, "
+    "multiply-adds and bytes a second (310e9,10e9).",
+)
+_LAYERS = flags.DEFINE_bool("layers", False, "Show the backbone's costs layer by layer too.")
+_PLOT = flags.DEFINE_bool("plot", False, "Draw the backbone's costs.")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a description of everything named."""
     if not (arguments[1:] or _BACKBONE.value or _TASK.value):
         raise app.UsageError("name a patch file, or give --backbone or --task.")
+    if _PLOT.value and not _BACKBONE.value:
+        raise app.UsageError("--plot draws a backbone: give --backbone too.")
+    if _PLOT.value and _TASK.value and _OUT.value:
+        raise app.UsageError("--out names one picture, but --plot and --task give one each.")
     for path in arguments[1:]:
         print(describe_patch(read_patch(path)), end="\n\n")
     if _BACKBONE.value:
-        print(describe_backbone(_BACKBONE.value), end="\n\n")
+        show_backbone(_BACKBONE.value)
     if _TASK.value:
         show_task(_TASK.value, _OUT.value, _DATA_DIR.value)
+
+
+def show_backbone(name: str) -> None:
+    """Prints what the backbone `name` is and costs, and draws that if asked."""
+    machine, size = roofline.machine(_MACHINE.value), _SIZE.value
+    width = int(_BYTES_PER_VALUE.value)
+    print(describe_backbone(name, machine, size, width, _LAYERS.value), end="\n\n")
+    if _PLOT.value:
+        path = _OUT.value or f"{name}.png"
+        unit = "byte" if width == 1 else "bytes"
+        title = f"{name}: one image of {size} px, {width} {unit} a value"
+        plot.draw(path, title, cost_of_backbone(name, size, width), machine)
+        print(f"{path} shows what its layers cost.")
 
 
 def show_task(name: str, out: str | None, data_dir: str | None) -> None:

