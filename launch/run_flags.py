@@ -3,7 +3,7 @@
 from absl import flags
 
 from adapters.layers.norm import MODES
-from adapters.training.step import Recipe
+from adapters.training.recipe import Recipe
 from launch.settings import SAMPLING, Settings
 from tasks.augmentation import POLICIES
 
@@ -47,6 +47,12 @@ _SAMPLING = flags.DEFINE_enum("sampling", "uniform", SAMPLING, "How tasks are dr
 _TEMPERATURE = flags.DEFINE_float(
     "temperature", 3.0, "With --sampling=temperature: 1 is proportional, large is uniform."
 )
+_REMATERIALISE = flags.DEFINE_bool(
+    "rematerialise",
+    False,
+    "Compute each block again in the backward pass instead of keeping what is inside: less memory, "
+    "more time.",
+)
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
 
 
@@ -85,5 +91,6 @@ def settings(
             head_decay=_DECAY.value,
             smoothing=_SMOOTHING.value,
             norm=_NORM.value,  # type: ignore[arg-type]
+            rematerialise=_REMATERIALISE.value,
         ),
     )

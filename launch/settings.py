@@ -10,7 +10,7 @@ import jax
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.layers.norm import MODES
 from adapters.scheduling import sampling
-from adapters.training.step import Recipe
+from adapters.training.recipe import Recipe
 from tasks.augmentation import POLICIES
 
 SAMPLING = ("uniform", "proportional", "temperature")
@@ -116,6 +116,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         "warmup": recipe.warmup,
         "weight_decay": recipe.head_decay,
         "label_smoothing": recipe.smoothing,
+        "rematerialise": str(recipe.rematerialise).lower(),
         "sampling": settings.sampling,
         "temperature": settings.temperature,
         "seed": settings.seed,

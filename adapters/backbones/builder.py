@@ -1,5 +1,6 @@
 """The one builder: a layer table becomes a pure function of (weights, image)."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from adapters.backbones.blocks.block import block
-from adapters.backbones.rows import Pooled
+from adapters.backbones.rematerialise import rematerialised
+from adapters.backbones.rows import Pooled, Row
 from adapters.backbones.table import LayerTable
 from adapters.layers.norm import Mode, Normalise
 
@@ -38,8 +40,9 @@ class Backbone(NamedTuple):
     Attributes:
       table: the rows it was built from.
       init: (key) -> random weights.
-      apply: (weights, image [H, W, 3], mode, membership, axis_names) -> Outputs; the last three
-        default to frozen norms. Written for one image: map it over examples with `jax.vmap`.
+      apply: (weights, image [H, W, 3], mode, membership, axis_names, rematerialise) -> Outputs; the
+        middle three default to frozen norms, and with the last one every block keeps its input
+        alone for the backward pass. Written for one image: map it over examples with `jax.vmap`.
     """
 
     table: LayerTable
@@ -83,12 +86,40 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
         mode: Mode = "frozen",
         membership: jax.Array | None = None,
         axis_names: tuple[str, ...] = (),
+        rematerialise: bool = False,
     ) -> Outputs:
         norm = Normalise(epsilon, mode, membership, axis_names)
+        if rematerialise:
+            return _apply_blocks(table, padding, weights, image, norm)
         (features, endpoints), moments = transformed.apply(weights, {}, None, image, norm)
         return Outputs(features, endpoints, moments)
 
     return Backbone(table, init, apply)
+
+
+def _apply_blocks(
+    table: LayerTable, padding: str, weights: Weights, image: jax.Array, norm: Normalise
+) -> Outputs:
+    """The network as a chain of functions of (own weights, input), each rematerialised."""
+
+    def outputs(
+        name: str, row: Row, own: Weights, x: jax.Array, membership: jax.Array | None
+    ) -> tuple[jax.Array, Weights]:
+        how = dataclasses.replace(norm, membership=membership)
+        part = hk.transform_with_state(lambda x: block(row, padding, name, x, how))
+        return part.apply(own, {}, None, x)
+
+    endpoints: dict[str, jax.Array] = {}
+    moments: dict[str, Mapping[str, jax.Array]] = {}
+    x = image
+    for name, row in table.named_rows():
+        own = {path: leaves for path, leaves in weights.items() if path.split("/")[0] == name}
+        part = rematerialised(functools.partial(outputs, name, row))
+        x, seen = part(own, x, norm.membership)
+        moments |= seen
+        if not isinstance(row, Pooled):
+            endpoints[name] = x
+    return Outputs(jnp.mean(x, axis=(0, 1)), endpoints, moments)
 
 
 @functools.cache

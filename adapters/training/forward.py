@@ -29,7 +29,11 @@ class Predictions(NamedTuple):
 
 
 def mixed_forward(
-    backbone: Backbone, patch: Patch, layout: classification.HeadLayout, mode: Mode
+    backbone: Backbone,
+    patch: Patch,
+    layout: classification.HeadLayout,
+    mode: Mode,
+    rematerialise: bool = False,
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, head, tasks, images, key, progress).
 
@@ -38,6 +42,8 @@ def mixed_forward(
       patch: what each task owns of it; `patches` holds its params with leaves [T, ...].
       layout: which rows of the wide `head` are whose.
       mode: of the norms: `frozen` for inference.
+      rematerialise: whether blocks are computed again in the backward pass, to save memory;
+        only with norms that do not measure.
 
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), images
     [G, E, H, W, 3] normalised, a key, and progress in [0, 1].
@@ -64,7 +70,9 @@ def mixed_forward(
                 context: dict[str, Any] = {"key": key, "progress": progress}
                 seen = patch.prepare(weights, params, image, context)
                 patched = patch.apply(weights, params, seen)
-                outputs = backbone.apply(patched, image, mode, membership, (GROUPS, EXAMPLES))
+                outputs = backbone.apply(
+                    patched, image, mode, membership, (GROUPS, EXAMPLES), rematerialise
+                )
                 return classification.logits(head, outputs.features, own), outputs.moments
 
             logits, moments = jax.vmap(one_example, out_axes=(0, None), axis_name=EXAMPLES)(

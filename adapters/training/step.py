@@ -1,6 +1,5 @@
 """The one compiled training step, for all tasks and every patch."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,37 +11,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import classification
-from adapters.layers.norm import MEASURING, Mode
+from adapters.layers.norm import MEASURING
 from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.training.forward import mixed_forward
-from adapters.training.optimiser import adam, warm_cosine
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """Everything about a run's optimisation that is not data.
-
-    Attributes:
-      steps: of the whole run; learning rates follow step / steps.
-      patch_rate, head_rate, shared_rate: peak learning rates.
-      warmup: share of the run over which rates rise.
-      head_decay: decoupled weight decay of the head.
-      smoothing: label smoothing.
-      norm: mode of the norms while training.
-      statistics_decay: how much of the old norm statistics a step keeps, in modes that measure.
-    """
-
-    steps: int
-    patch_rate: float
-    head_rate: float
-    shared_rate: float = 0.0
-    warmup: float = 0.05
-    head_decay: float = 0.0
-    smoothing: float = 0.1
-    norm: Mode = "frozen"
-    statistics_decay: float = 0.95
+from adapters.training.optimiser import adam
+from adapters.training.recipe import Recipe, Schedule, schedule
 
 
 class Batch(NamedTuple):
@@ -77,28 +52,6 @@ class State(NamedTuple):
     head: dict[str, jax.Array]
     shared: Weights
     optimisers: tuple[Any, Any, Any]
-
-
-class Schedule(NamedTuple):
-    """Where a step stands in its run, float32 scalars: an argument, so that no rate is compiled in.
-
-    Attributes:
-      progress: share of the run that is done, in [0, 1).
-      patch_rate, head_rate, shared_rate: this step's learning rates.
-    """
-
-    progress: jax.Array | np.float32
-    patch_rate: jax.Array | np.float32
-    head_rate: jax.Array | np.float32
-    shared_rate: jax.Array | np.float32
-
-
-def schedule(recipe: Recipe, step: int) -> Schedule:
-    """The schedule of the step after `step` steps."""
-    progress = step / recipe.steps
-    peaks = (recipe.patch_rate, recipe.head_rate, recipe.shared_rate)
-    rates = (warm_cosine(progress, peak, recipe.warmup) for peak in peaks)
-    return Schedule(np.float32(progress), *map(np.float32, rates))
 
 
 class Metrics(NamedTuple):
@@ -147,7 +100,7 @@ def trainer(
       shared: which shared leaves train too.
     """
     tasks_total = len(layout.classes)
-    forward = mixed_forward(backbone, patch, layout, recipe.norm)
+    forward = mixed_forward(backbone, patch, layout, recipe.norm, recipe.rematerialise)
     row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
     owners, starts = jnp.asarray(layout.owners), jnp.asarray(layout.starts)
     mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)

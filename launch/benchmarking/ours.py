@@ -11,7 +11,8 @@ from adapters.device.inference import inference, logits
 from adapters.heads import classification
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
-from adapters.training.step import Batch, Recipe, trainer
+from adapters.training.recipe import Recipe
+from adapters.training.step import Batch, trainer
 from launch import command
 from launch.benchmarking import cases, compilations, ours_files, stand_ins, worker
 from launch.benchmarking.cases import Case

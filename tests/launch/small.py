@@ -11,7 +11,7 @@ from PIL import Image
 
 from adapters.backbones import registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
-from adapters.training.step import Recipe
+from adapters.training.recipe import Recipe
 from launch import command, train
 from launch.settings import Settings
 from tests import narrow

@@ -17,7 +17,8 @@ from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
 from adapters.training import packing
 from adapters.training.forward import mixed_forward
-from adapters.training.step import Batch, Recipe, trainer
+from adapters.training.recipe import Recipe
+from adapters.training.step import Batch, trainer
 from tests import narrow
 from tests.patches.table import ENTRIES
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from adapters.patches.registry import from_spec
-from adapters.training.step import Batch, Recipe, StatisticsMissingError, TaskIdError, trainer
+from adapters.training.recipe import Recipe
+from adapters.training.step import Batch, StatisticsMissingError, TaskIdError, trainer
 from tests import narrow
 
 RECIPE = Recipe(steps=20, patch_rate=1e-2, head_rate=1e-2, shared_rate=1e-2, head_decay=1e-3)
