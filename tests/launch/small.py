@@ -16,8 +16,6 @@ from launch import command, train
 from launch.settings import Settings
 from tests import narrow
 
-registry.TABLES["narrow"] = lambda: narrow.TABLE
-
 
 def write_backbone(path: pathlib.Path) -> pathlib.Path:
     """The narrow backbone as a checkpoint file."""
@@ -72,4 +70,5 @@ def settings(weights: pathlib.Path, **changes: object) -> Settings:
 
 
 if __name__ == "__main__":
+    registry.TABLES["narrow"] = lambda: narrow.TABLE
     command.run(train.main)

@@ -4,7 +4,6 @@ from adapters.backbones import registry
 from launch import command, evaluate
 from tests import narrow
 
-registry.TABLES["narrow"] = lambda: narrow.TABLE
-
 if __name__ == "__main__":
+    registry.TABLES["narrow"] = lambda: narrow.TABLE
     command.run(evaluate.main)

@@ -7,7 +7,6 @@ from adapters.backbones import registry
 from launch import command, vary
 from tests import narrow
 
-registry.TABLES["narrow"] = lambda: narrow.TABLE
-
 if __name__ == "__main__":
+    registry.TABLES["narrow"] = lambda: narrow.TABLE
     command.run(vary.main)
