@@ -3,17 +3,21 @@
 `python -m tests.launch.small FLAGS` is `launch/train` with the narrow backbone known.
 """
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import jax
 import numpy as np
+import pytest
 from PIL import Image
 
 from adapters.backbones import registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.training.recipe import Recipe
-from launch import command, train
+from launch import command, experiment, train
 from launch.settings import Settings
+from tasks import folder
 from tests import narrow
 
 
@@ -67,6 +71,29 @@ def settings(weights: pathlib.Path, **changes: object) -> Settings:
         "train_shared": False,
     }
     return Settings(**{**values, **changes}, recipe=Recipe(**recipe))
+
+
+@contextlib.contextmanager
+def splits_opened(out: pathlib.Path) -> Iterator[dict[str, set[str]]]:
+    """Notes the splits that each run opens, by the run's folder below `out`."""
+    opened: list[str] = []
+    runs: dict[str, set[str]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        open_split, run = folder.Folder.open, experiment.run
+
+        def noting_open(self, task, split, data_dir):
+            opened.append(split)
+            return open_split(self, task, split, data_dir)
+
+        def noting_run(tasks, settings, directory, *arguments, **options):
+            opened.clear()
+            rows = run(tasks, settings, directory, *arguments, **options)
+            runs[directory.relative_to(out).as_posix()] = set(opened)
+            return rows
+
+        patch.setattr(folder.Folder, "open", noting_open)
+        patch.setattr(experiment, "run", noting_run)
+        yield runs
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import compare, comparison, experiment, run_flags, train
 from launch.comparison import Rates
 from launch.settings import SettingError, train_command
-from tasks import folder
 from tests.launch import small
 
 PATCHES = ("head_only", "scale_bias")
@@ -45,22 +44,7 @@ def plan(names, base):
 def finished(tmp_path_factory, plan):
     """(folder of a finished comparison, its results, its text, the splits each run opened)."""
     out = tmp_path_factory.mktemp("comparisons") / "out"
-    opened, runs = [], {}
-    with pytest.MonkeyPatch.context() as patch:
-        open_split, run = folder.Folder.open, experiment.run
-
-        def noting_open(self, task, split, data_dir):
-            opened.append(split)
-            return open_split(self, task, split, data_dir)
-
-        def noting_run(tasks, settings, directory, *arguments, **options):
-            opened.clear()
-            rows = run(tasks, settings, directory, *arguments, **options)
-            runs[directory.relative_to(out).as_posix()] = set(opened)
-            return rows
-
-        patch.setattr(folder.Folder, "open", noting_open)
-        patch.setattr(experiment, "run", noting_run)
+    with small.splits_opened(out) as runs:
         text = comparison.compare(plan, out, out / "all.csv")
     return out, out / "all.csv", text, runs
 

@@ -16,7 +16,6 @@ from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import experiment, variation
 from launch.results import RESULTS
 from launch.settings import SettingError, train_command
-from tasks import folder
 from tests.launch import small
 
 NAMES = ("as given", "norm=calibrated")
@@ -47,22 +46,7 @@ def chosen(base):
 def finished(tmp_path_factory, names, base, chosen):
     """(folder of finished runs, their results, the table, the splits each run opened)."""
     out = tmp_path_factory.mktemp("variations") / "out"
-    opened, runs = [], {}
-    with pytest.MonkeyPatch.context() as patch:
-        open_split, run = folder.Folder.open, experiment.run
-
-        def noting_open(self, task, split, data_dir):
-            opened.append(split)
-            return open_split(self, task, split, data_dir)
-
-        def noting_run(tasks, settings, directory, *arguments, **options):
-            opened.clear()
-            rows = run(tasks, settings, directory, *arguments, **options)
-            runs[directory.relative_to(out).as_posix()] = set(opened)
-            return rows
-
-        patch.setattr(folder.Folder, "open", noting_open)
-        patch.setattr(experiment, "run", noting_run)
+    with small.splits_opened(out) as runs:
         text = variation.vary(names, base, chosen, 1, out, out / "all.csv")
     return out, out / "all.csv", text, runs
 
