@@ -77,6 +77,6 @@ def load(name: str, weights: str | None = None) -> Loaded:
         except ModelPatchError as error:
             raise WeightsFileError(f"--weights={weights} does not serve: {error}") from error
     else:
-        raise UnknownNameError("backbone", name, [*PRETRAINED, *registry.TABLES])
+        raise UnknownNameError("backbone", name, sorted({*PRETRAINED, *registry.TABLES}))
     network = build(registry.table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)
     return Loaded(name, checkpoint, network, fingerprint(checkpoint.weights))

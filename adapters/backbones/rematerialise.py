@@ -23,8 +23,8 @@ def rematerialised(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments), arguments
 
     def backward(arguments: Any, cotangents: Any) -> Any:
-        floats = [leaf for leaf in jax.tree.leaves(cotangents) if leaf.size]
-        held = jax.tree.map(lambda leaf: _once_there(leaf, floats[0]), arguments)
+        first, *_ = jax.tree.leaves(cotangents)
+        held = jax.tree.map(lambda leaf: _once_there(leaf, first), arguments)
         return jax.vjp(function, *held)[1](cotangents)
 
     again = jax.custom_vjp(function)
