@@ -91,7 +91,7 @@ def cost_of_backbone(name: str, size: int, bytes_per_value: int) -> NetworkCost:
 
 def _origin_and_table(name: str) -> tuple[Pretrained | None, LayerTable]:
     if name not in PRETRAINED and name not in tables.TABLES:
-        raise UnknownNameError("backbone", name, [*PRETRAINED, *tables.TABLES])
+        raise UnknownNameError("backbone", name, sorted({*PRETRAINED, *tables.TABLES}))
     origin = PRETRAINED.get(name)
     return origin, tables.table(origin.table if origin else name)
 
