@@ -9,7 +9,7 @@ import numpy.typing as npt
 from adapters.backbones import registry
 from adapters.backbones.builder import Backbone, Shapes, build
 from adapters.backbones.checkpoint import Checkpoint
-from adapters.backbones.convert import load_checkpoint
+from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.pretrained import PRETRAINED, pretrained
 from adapters.errors import ModelPatchError, UnknownNameError
@@ -74,6 +74,12 @@ def load(name: str, weights: str | None = None) -> Loaded:
             )
         try:
             checkpoint = load_checkpoint(weights, table)
+        except ConventionsNeededError as error:
+            raise WeightsFileError(
+                f"--weights={weights}: its names do not tell padding, epsilon and pixel scaling. "
+                f"Convert it once: launch/convert {weights} --backbone={table.name} "
+                "--conventions=... --out=..., and give the file that it writes."
+            ) from error
         except ModelPatchError as error:
             raise WeightsFileError(f"--weights={weights} does not serve: {error}") from error
     else:

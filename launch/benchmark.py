@@ -3,7 +3,7 @@
     launch/benchmark --peer_python=/path/to/python
 
 Each side has a process of its own; they take turns, so that they never run at once, and a row of
-the results is a median over rounds. The peer is torchvision's MobileNetV2 in PyTorch, eager and
+the results is a median over rounds. The peer is timm's network in PyTorch, eager and
 compiled, channels last, norms in evaluation mode, training the same values. Where PyTorch is
 missing, our own side is measured alone. Run it on a machine that does nothing else.
 """
@@ -15,27 +15,30 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.backbones import registry
+from adapters.errors import UnknownNameError
 from adapters.patches.registry import from_spec
 from launch import command
 from launch.benchmarking import run
 from launch.benchmarking.measure import Settings
-from launch.benchmarking.plan import comparisons
+from launch.benchmarking.plan import WORKS, comparisons
 
 _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are replaced by key.")
 _PICTURE = flags.DEFINE_string("picture", "docs/images/performance.png", "Picture of that file.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")
-_BACKBONE = flags.DEFINE_string("backbone", "mobilenet_v2_1.0", "Layer table to measure.")
+_BACKBONES = flags.DEFINE_list("backbones", ["mobilenet_v2_1.0"], "Layer tables to measure.")
+_WORKS = flags.DEFINE_list("works", list(WORKS), f"What to measure, of {', '.join(WORKS)}.")
 _SIZES = flags.DEFINE_list("sizes", ["64", "128", "224"], "Sides of the images, in pixels.")
 _PATCHES = flags.DEFINE_list(
     "patches",
     ["head_only", "bias", "scale_bias", "scale_bias+depthwise", "full"],
     "Patches whose training step is timed.",
 )
-_EXAMPLES = flags.DEFINE_integer("examples", 32, "Images in a batch.", lower_bound=1)
+_BATCHES = flags.DEFINE_list("batches", ["32"], "Images in a batch.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 15, "Timed runs of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "CPU cores that a side may use.", lower_bound=1)
 _PEER_PYTHON = flags.DEFINE_string(
-    "peer_python", sys.executable, "Python that has the extra [bench]: torch and torchvision."
+    "peer_python", sys.executable, "Python that has the extra [bench]: torch and timm."
 )
 
 
@@ -43,8 +46,12 @@ def main(arguments: Sequence[str]) -> None:
     """Parses flags, measures, says where the results are."""
     if len(arguments) > 1:
         raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
-    if not all(size.isdigit() and int(size) for size in _SIZES.value):
-        raise app.UsageError(f"--sizes={','.join(_SIZES.value)} must be pixels, such as 64,128.")
+    sizes, batches = _counts(_SIZES), _counts(_BATCHES)
+    for backbone in _BACKBONES.value:
+        registry.table(backbone)
+    for work in _WORKS.value:
+        if work not in WORKS:
+            raise UnknownNameError("work to measure", work, WORKS)
     for patch in _PATCHES.value:
         from_spec(patch)
     settings = Settings(
@@ -52,12 +59,17 @@ def main(arguments: Sequence[str]) -> None:
         repetitions=_REPETITIONS.value,
         command=shlex.join(["launch/benchmark", *sys.argv[1:]]),
     )
-    plan = comparisons(
-        _BACKBONE.value, [int(size) for size in _SIZES.value], _PATCHES.value, _EXAMPLES.value
-    )
+    plan = comparisons(_BACKBONES.value, sizes, batches, _PATCHES.value, _WORKS.value)
     out, picture = pathlib.Path(_OUT.value), pathlib.Path(_PICTURE.value)
     run.run(plan, settings, _PEER_PYTHON.value, out, picture, resume=_RESUME.value)
     print(f"\nThe figures are in {out}, the picture is {picture}.")
+
+
+def _counts(flag: flags.FlagHolder[list[str]]) -> list[int]:
+    texts = flag.value
+    if not texts or not all(text.isdigit() and int(text) for text in texts):
+        raise app.UsageError(f"--{flag.name}={','.join(texts)} must be numbers such as 64,128.")
+    return [int(text) for text in texts]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ class OutputFolderError(ModelPatchError):
     """The output folder holds something that this run must not touch."""
 
 
+class OutputFileError(ModelPatchError):
+    """A file that a command should write is there already."""
+
+
 @contextlib.contextmanager
 def claimed(
     directory: pathlib.Path, configuration: Mapping[str, Any], resume: bool, overwrite: bool

@@ -33,5 +33,20 @@ TORCH = Conventions("symmetric", 1e-5, (123.675, 116.28, 103.53), (58.395, 57.12
 Pixels have ImageNet's mean and deviation.
 """
 
+TORCH_CENTRED = TORCH._replace(mean=KERAS.mean, std=KERAS.std)
+"""As `TORCH`, but pixels from -1 to 1: some of timm's V4 and of its later V3.
+
+A model's card, or timm's `pretrained_cfg`, shows it as mean 0.5.
+"""
+
 TENSORFLOW_LITE = Conventions("same", 1e-3, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
 """EfficientNet-Lite as released in tensorflow/tpu."""
+
+CONVENTIONS = {
+    "keras": KERAS,
+    "keras_v1": KERAS_V1,
+    "torch": TORCH,
+    "torch_centred": TORCH_CENTRED,
+    "tensorflow_lite": TENSORFLOW_LITE,
+}
+"""Conventions by the name that `launch/convert` knows them by."""

@@ -65,10 +65,10 @@ class Settings:
     command: str
 
 
-def keys(comparison: Comparison, sides: Sides, settings: Settings) -> set[tuple[str, str]]:
-    """The (patch, setting) that the contenders' rows will bear."""
+def keys(comparison: Comparison, sides: Sides, settings: Settings) -> set[tuple[str, str, str]]:
+    """The (backbone, patch, setting) that the contenders' rows will bear."""
     return {
-        (one.case.patch, _setting(comparison, sides.name(one), settings))
+        (one.case.backbone, one.case.patch, _setting(comparison, sides.name(one), settings))
         for one in sides.present(comparison)
     }
 

@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73")  # Okabe and Ito's, told apart by colour-blind readers
-RATIO = re.compile(r"(?P<work>inference|training step), peer (?P<name>.+), (?P<size>\d+) px, ")
-STEP = re.compile(r"training step, ours, (?P<size>\d+) px, ")
+SHAPE = r"(?P<size>\d+) px, batch (?P<examples>\d+), "
+RATIO = re.compile(rf"(?P<work>inference|training step), peer (?P<name>.+), {SHAPE}")
+STEP = re.compile(rf"training step, ours, {SHAPE}")
 MEGABYTE = 1e6
 
 Bars = Mapping[str, Mapping[str, float]]  # {series: {bar: value}}
 
 
 def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
-    """Writes a PNG: for each size the ratios to each peer, then each patch's temp memory."""
+    """Writes a PNG: for each shape the ratios to each peer, then each patch's temp memory."""
     from matplotlib.figure import Figure  # Here, as it adds half a second to every command.
 
-    panels = {f"{size} px: times the peer's speed": bars for size, bars in ratios(rows).items()}
+    panels = {
+        f"{size} px, batch {examples}: times the peer's speed": bars
+        for (size, examples), bars in ratios(rows).items()
+    }
     panels["temp memory of a step, MB"] = memory(rows)
     figure = Figure(figsize=(4.0 * len(panels), 4.0), layout="constrained")
     for axes, (title, bars) in zip(
@@ -39,14 +43,15 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def ratios(rows: Sequence[Measurement]) -> dict[int, Bars]:
-    """`{size in pixels: {peer: {patch, or "inference": ours over theirs}}}`."""
-    found: dict[int, dict[str, dict[str, float]]] = {}
+def ratios(rows: Sequence[Measurement]) -> dict[tuple[int, int], Bars]:
+    """`{(pixels, examples): {peer: {patch, or backbone at inference: ours over theirs}}}`."""
+    found: dict[tuple[int, int], dict[str, dict[str, float]]] = {}
     for row in rows:
         match = RATIO.match(row.setting)
         if row.metric == "ratio" and match:
-            peers = found.setdefault(int(match["size"]), {})
-            peers.setdefault(match["name"], {})[row.patch or match["work"]] = row.value
+            peers = found.setdefault((int(match["size"]), int(match["examples"])), {})
+            bar = row.patch or f"{row.backbone}, {match['work']}"
+            peers.setdefault(match["name"], {})[bar] = row.value
     return dict(sorted(found.items()))
 
 

@@ -1,7 +1,8 @@
 """What `launch/benchmark` measures: each comparison, and what it is compared with."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from launch.benchmarking.cases import Case, Work
@@ -49,38 +50,80 @@ class Comparison:
 
 
 def comparisons(
-    backbone: str, sizes: Sequence[int], patches: Sequence[str], examples: int
+    backbones: Iterable[str],
+    sizes: Iterable[int],
+    batches: Iterable[int],
+    patches: Sequence[str],
+    works: Iterable[str],
 ) -> Iterator[Comparison]:
-    """All comparisons at each of `sizes` in pixels, `examples` images a batch."""
-    for size in sizes:
-        network = Case("inference", backbone, size, examples)
-        yield Comparison("inference", _beside_peers(network))
-        for patch in patches:
-            step = dataclasses.replace(network, work="training", patch=patch)
-            yield Comparison("training step", _beside_peers(step))
-        mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
-        for work, name in mixes.items():
-            one = dataclasses.replace(network, work=work, patch="scale_bias")
-            mixed = dataclasses.replace(one, groups=MIXED_TASKS, tasks=MIXED_TASKS)
-            flat = dataclasses.replace(one, groups=examples, tasks=MIXED_TASKS)
-            for order, case in (("in groups", mixed), ("in any order", flat)):
-                tasks = Contender(f"{MIXED_TASKS} tasks", "ours", case)
-                yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
-        start = dataclasses.replace(network, work="training", patch="scale_bias")
-        yield Comparison(
-            "start",
-            (
-                Contender("empty cache", "first start", start),
-                Contender("kept cache", "second start", start),
-            ),
-            timed=False,
-        )
-        swap = dataclasses.replace(network, work="swap", patch="scale_bias", examples=1)
-        yield Comparison("patch swap", (Contender("ours", "ours", swap),))
-        images = dataclasses.replace(
-            network, work="input", examples=examples * INPUT_BATCHES, groups=INPUT_BATCHES
-        )
-        yield Comparison("input pipeline", (Contender("ours", "ours", images),))
+    """Every comparison of `works` (keys of `WORKS`) with each backbone at each shape, once.
+
+    Args:
+      backbones: names of layer tables.
+      sizes: of images, in pixels.
+      batches: images in a batch.
+      patches: whose training steps are timed.
+      works: in this order.
+    """
+    shapes = itertools.product(backbones, sizes, batches)
+    networks = (Case("inference", *shape) for shape in shapes)
+    planned = (WORKS[work](network, patches) for network in networks for work in works)
+    yield from dict.fromkeys(itertools.chain.from_iterable(planned))
+
+
+def _inference(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    yield Comparison("inference", _beside_peers(network))
+
+
+def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        step = dataclasses.replace(network, work="training", patch=patch)
+        yield Comparison("training step", _beside_peers(step))
+
+
+def _mixed(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
+    for work, name in mixes.items():
+        one = dataclasses.replace(network, work=work, patch="scale_bias")
+        mixed = dataclasses.replace(one, groups=MIXED_TASKS, tasks=MIXED_TASKS)
+        flat = dataclasses.replace(one, groups=network.examples, tasks=MIXED_TASKS)
+        for order, case in (("in groups", mixed), ("in any order", flat)):
+            tasks = Contender(f"{MIXED_TASKS} tasks", "ours", case)
+            yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
+
+
+def _start(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    start = dataclasses.replace(network, work="training", patch="scale_bias")
+    yield Comparison(
+        "start",
+        (
+            Contender("empty cache", "first start", start),
+            Contender("kept cache", "second start", start),
+        ),
+        timed=False,
+    )
+
+
+def _swap(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    swap = dataclasses.replace(network, work="swap", patch="scale_bias", examples=1)
+    yield Comparison("patch swap", (Contender("ours", "ours", swap),))
+
+
+def _input(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    images = dataclasses.replace(
+        network, work="input", examples=network.examples * INPUT_BATCHES, groups=INPUT_BATCHES
+    )
+    yield Comparison("input pipeline", (Contender("ours", "ours", images),))
+
+
+WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
+    "inference": _inference,
+    "training": _training,
+    "mixed": _mixed,
+    "start": _start,
+    "swap": _swap,
+    "input": _input,
+}
 
 
 def _beside_peers(case: Case) -> tuple[Contender, ...]:

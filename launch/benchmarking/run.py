@@ -51,7 +51,8 @@ def run(
     limit_cores(settings.threads)
     with _sides(settings, peer_python, ours) as sides:
         for comparison in plan:
-            known = {(row.patch, row.setting) for row in tidy.read(out)} if out.exists() else set()
+            rows = tidy.read(out) if out.exists() else []
+            known = {(row.backbone, row.patch, row.setting) for row in rows}
             if resume and measure.keys(comparison, sides, settings) <= known:
                 continue
             rows = measure.measure(comparison, sides, settings)

@@ -1,7 +1,7 @@
-"""The peer: torchvision's MobileNetV2 in PyTorch, channels last, training the same values.
+"""The peer: timm's networks in PyTorch, channels last, training the same values.
 
-Norms stand in evaluation mode: frozen statistics, as ours. Runs in any Python that has both
-packages; it need not have this project installed.
+Norms stand in evaluation mode: frozen statistics, as ours. Runs in any Python that has torch and
+timm; it need not have this project installed.
 """
 
 import re
@@ -16,29 +16,34 @@ from launch.benchmarking.cases import Case
 from launch.benchmarking.worker import Prepared
 
 
-def _torchvision_models() -> Any:
-    """Torchvision's models, which need none of its own operators.
+def _import_timm() -> Any:
+    """timm, which imports torchvision and needs none of its operators.
 
-    A wheel built for another PyTorch lacks those operators and refuses to be imported without them:
-    so they are declared, and nothing calls them.
+    A torchvision built for another PyTorch lacks those operators and refuses to be imported without
+    them: so they are declared, and nothing calls them.
     """
     library = torch.library.Library("torchvision", "FRAGMENT")
     while True:
         try:
-            from torchvision import models
+            import timm
         except RuntimeError as error:
             missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
             if missing is None:
                 raise
             library.define(f"{missing[1]}() -> ()")
         else:
-            return models
+            return timm
 
 
-models = _torchvision_models()
+timm = _import_timm()
 
 NAME = f"PyTorch {torch.__version__.partition('+')[0]}"
-NETWORKS = {"mobilenet_v2_1.0": "mobilenet_v2"}  # layer table: torchvision's name
+NETWORKS = {  # layer table: timm's name
+    "mobilenet_v2_1.0": "mobilenetv2_100",
+    "mobilenet_v3_large_1.0": "mobilenetv3_large_100",
+    "mobilenet_v4_conv_small": "mobilenetv4_conv_small",
+    "mobilenet_v4_conv_medium": "mobilenetv4_conv_medium",
+}
 
 
 def prepare(case: Case) -> Prepared:
@@ -90,12 +95,10 @@ def _training(case: Case) -> Prepared:
 def trained(network: nn.Module, spec: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Freezes all but what the patch `spec` and the head train; returns those two sets."""
     network.requires_grad_(requires_grad=False)
-    chosen = {
-        id(value): value
-        for name in spec.split("+")
-        for value in PATCHES[name](network.features.modules())
-    }
-    patch, head = list(chosen.values()), list(network.classifier.parameters())
+    head = list(network.classifier.parameters())
+    others = [module for module in network.modules() if module is not network.classifier]
+    chosen = {id(value): value for name in spec.split("+") for value in PATCHES[name](others)}
+    patch = list(chosen.values())
     for value in [*patch, *head]:
         value.requires_grad_(requires_grad=True)
     return patch, head
@@ -131,8 +134,8 @@ PATCHES: dict[str, Callable[[Iterable[nn.Module]], Iterator[nn.Parameter]]] = {
 def _network(case: Case) -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]:
     """The module, and what calls it: itself, or its compiled form."""
     torch.manual_seed(0)
-    builder = getattr(models, NETWORKS[case.backbone])
-    network = builder(num_classes=cases.CLASSES).to(memory_format=torch.channels_last).eval()
+    network = timm.create_model(NETWORKS[case.backbone], num_classes=cases.CLASSES)
+    network = network.to(memory_format=torch.channels_last).eval()
     return network, torch.compile(network) if case.compiled else network
 
 

@@ -1,5 +1,6 @@
 """From timings to rows, a file and a picture."""
 
+import itertools
 import os
 import pathlib
 import subprocess
@@ -13,7 +14,7 @@ from launch.benchmarking.interleave import WorkerError
 from launch.benchmarking.measure import DifferentWorkError, Settings, Sides
 
 SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
-COMPARISONS = list(plan.comparisons("narrow", [32], ["bias"], 8))
+COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], plan.WORKS))
 STEP = COMPARISONS[1]
 
 
@@ -76,7 +77,7 @@ def test_rows_hold_medians_ratios_and_facts():
     assert {(row.backbone, row.patch) for row in rows} == {("narrow", "bias")}
     assert not both[0].held
     assert not both[1].held
-    found = {(row.patch, row.setting) for row in rows}
+    found = {(row.backbone, row.patch, row.setting) for row in rows}
     assert measure.keys(STEP, sides(ours(), peer()), SETTINGS) <= found
 
 
@@ -105,11 +106,14 @@ def test_input_is_a_rate():
 
 
 def test_the_plan_has_every_patch_at_every_size_and_no_row_twice():
-    planned = list(plan.comparisons("narrow", [32, 64], ["bias", "full"], 8))
-    steps = [(c.case.size, c.case.patch) for c in planned if c.work == "training step"]
-    assert steps == [(32, "bias"), (32, "full"), (64, "bias"), (64, "full")]
-    known = [key for c in planned for key in measure.keys(c, sides(ours(), peer()), SETTINGS)]
-    assert len(known) == len(set(known))
+    planned = list(
+        plan.comparisons(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"], plan.WORKS)
+    )
+    steps = [c.case for c in planned if c.work == "training step"]
+    shapes = [(case.backbone, case.size, case.examples, case.patch) for case in steps]
+    assert shapes == list(itertools.product(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"]))
+    keys = [measure.keys(c, sides(ours(), peer()), SETTINGS) for c in planned]
+    assert len(set().union(*keys)) == sum(len(each) for each in keys)
 
 
 def run_with_fakes(folder: pathlib.Path, resume: bool) -> bytes:
@@ -144,7 +148,7 @@ def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
     memory = {"metric": "temp memory", "value": 3_000_000, "unit": "bytes"}
     rows.append(tidy.Measurement(**{**vars(rows[0]), **memory}))
     assert picture.ratios(rows) == {
-        32: {"Peer 2.0 eager": {"bias": 2.0}, "Peer 2.0 compiled": {"bias": 1.0}}
+        (32, 8): {"Peer 2.0 eager": {"bias": 2.0}, "Peer 2.0 compiled": {"bias": 1.0}}
     }
     assert picture.memory(rows) == {"32 px": {"bias": 3.0}}
     for name in ("a.png", "b.png"):
@@ -152,14 +156,23 @@ def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_the_command_refuses_a_patch_nobody_knows_before_measuring(tmp_path):
-    arguments = ["--patches=scale_bais", f"--out={tmp_path / 'x.csv'}"]
+@pytest.mark.parametrize(
+    ("flag", "complaint"),
+    [
+        ("--patches=scale_bais", "Did you mean 'scale_bias'"),
+        ("--works=trainnig", "Did you mean 'training'"),
+        ("--backbones=mobilenet_v2", "Did you mean"),
+        ("--batches=8,none", "--batches=8,none must be numbers"),
+    ],
+)
+def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, complaint):
+    arguments = [flag, f"--out={tmp_path / 'x.csv'}"]
     result = subprocess.run(
         [sys.executable, "-P", "-m", "launch.benchmark", *arguments],
         capture_output=True,
         text=True,
         cwd=pathlib.Path(__file__).parents[2],
     )
-    assert result.returncode == 2
-    assert "Did you mean 'scale_bias'" in result.stderr
+    assert result.returncode in (1, 2)
+    assert complaint in result.stderr
     assert not (tmp_path / "x.csv").exists()

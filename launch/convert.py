@@ -1,0 +1,72 @@
+"""Converts a published checkpoint to one file that every command takes as `--weights`.
+
+    launch/convert model.safetensors --backbone=mobilenet_v4_conv_small --conventions=torch \\
+      --out=mobilenet_v4.safetensors
+
+What most checkpoints are called tells how they were trained to be run. Where it does not (timm's
+V3, V4 and Lite0), `--conventions` says it, and the written file keeps it.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
+from adapters.backbones.conventions import CONVENTIONS
+from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
+from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.registry import table
+from launch import command
+from launch.output import OutputFileError
+
+_BACKBONE = flags.DEFINE_string("backbone", None, "Layer table that the checkpoint is of.")
+_CONVENTIONS = flags.DEFINE_enum(
+    "conventions",
+    None,
+    tuple(CONVENTIONS),
+    "Padding, epsilon and pixel scaling, where the checkpoint's names do not tell them.",
+)
+_LICENCE = flags.DEFINE_string("licence", "not stated", "Kept with the weights.")
+_OUT = flags.DEFINE_string("out", None, "The safetensors file to write.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Converts, writes, and says what was written."""
+    backbone, named = _BACKBONE.value, _OUT.value
+    if len(arguments) != 2 or backbone is None or named is None:
+        raise app.UsageError(
+            "give a file, its layer table and where to write: FILE --backbone --out"
+        )
+    out = pathlib.Path(named)
+    if out.exists():
+        raise OutputFileError(f"{out} exists already: move it, or choose another --out.")
+    checkpoint = _converted(arguments[1], backbone)
+    write_checkpoint(out, checkpoint)
+    values = sum(leaf.size for leaves in checkpoint.weights.values() for leaf in leaves.values())
+    classes = "no head" if checkpoint.head is None else f"a head of {checkpoint.head['b'].size}"
+    print(
+        f"{out}: {checkpoint.table}, {values:,} values and {classes}; "
+        f"{checkpoint.padding} padding, epsilon {checkpoint.epsilon:g}, "
+        f"pixels (x - {_listed(checkpoint.mean)}) / {_listed(checkpoint.std)}; "
+        f"fingerprint {fingerprint(checkpoint.weights)}"
+    )
+
+
+def _converted(path: str, backbone: str) -> Checkpoint:
+    conventions = None if _CONVENTIONS.value is None else CONVENTIONS[_CONVENTIONS.value]
+    try:
+        return load_checkpoint(path, table(backbone), conventions, _LICENCE.value)
+    except ConventionsNeededError as error:
+        raise ConventionsNeededError(
+            f"{path}: its names do not tell padding, epsilon and pixel scaling. Give "
+            f"--conventions, one of {', '.join(CONVENTIONS)}; the model's card says which."
+        ) from error
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return "/".join(f"{number:g}" for number in dict.fromkeys(numbers))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,79 @@
+"""`launch/convert`: one file, with what a checkpoint's names do not tell."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import safetensors.numpy
+
+from adapters.backbones.checkpoint import read_checkpoint
+from adapters.backbones.conventions import TORCH_CENTRED
+from adapters.backbones.registry import table
+from launch import backbones
+from tests.backbones import published
+
+TABLE = "mobilenet_v3_small_minimalistic_1.0"
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    path = tmp_path_factory.mktemp("theirs") / "model.safetensors"
+    safetensors.numpy.save_file(published.tensors("timm", TABLE, classes=3), path)
+    return path
+
+
+def converted(*arguments):
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "launch.convert", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_the_written_file_keeps_the_conventions_and_is_never_overwritten(theirs, tmp_path):
+    out = tmp_path / "ours.safetensors"
+    flags = [f"--backbone={TABLE}", "--conventions=torch_centred", f"--out={out}"]
+    ended = converted(theirs, *flags, "--licence=Apache-2.0")
+    assert ended.returncode == 0, ended.stderr
+    checkpoint = read_checkpoint(out)
+    found = checkpoint.padding, checkpoint.epsilon, checkpoint.mean, checkpoint.std
+    assert found == TORCH_CENTRED
+    assert checkpoint.licence == "Apache-2.0"
+    assert checkpoint.head["b"].shape == (3,)
+    assert "pixels (x - 127.5) / 127.5" in ended.stdout
+    loaded = backbones.load(TABLE, str(out))
+    assert loaded.fingerprint in ended.stdout
+    assert loaded.network.table == table(TABLE)
+
+    before = out.read_bytes()
+    again = converted(theirs, *flags)
+    assert again.returncode == 2
+    assert f"{out} exists already" in again.stderr
+    assert out.read_bytes() == before
+
+
+def test_conventions_that_names_do_not_tell_are_asked_for(theirs, tmp_path):
+    out = tmp_path / "ours.safetensors"
+    ended = converted(theirs, f"--backbone={TABLE}", f"--out={out}")
+    assert ended.returncode == 2
+    assert "Give --conventions, one of keras, keras_v1, torch," in ended.stderr
+    assert not out.exists()
+    with pytest.raises(backbones.WeightsFileError, match=r"launch/convert .*--conventions"):
+        backbones.load(TABLE, str(theirs))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.pth", "--backbone=mobilenet_v2_1.0", "--out=x"], "missing.pth: No such file"),
+        (["x.pth", "--backbone=mobilenet_v2", "--out=x"], "mobilenet_v2_1.0"),
+        (["x.pth", "--out=x"], "give a file, its layer table and where to write"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path, arguments, said):
+    ended = converted(*arguments)
+    assert ended.returncode in (1, 2)
+    assert said in ended.stderr
