@@ -7,7 +7,6 @@ What most checkpoints are called tells how they were trained to be run. Where it
 V3, V4 and Lite0), `--conventions` says it, and the written file keeps it.
 """
 
-import pathlib
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -17,8 +16,7 @@ from adapters.backbones.conventions import CONVENTIONS
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
-from launch import command
-from launch.output import OutputFileError
+from launch import command, output
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Layer table that the checkpoint is of.")
 _CONVENTIONS = flags.DEFINE_enum(
@@ -38,9 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(
             "give a file, its layer table and where to write: FILE --backbone --out"
         )
-    out = pathlib.Path(named)
-    if out.exists():
-        raise OutputFileError(f"{out} exists already: move it, or choose another --out.")
+    out = output.new_file(named)
     checkpoint = _converted(arguments[1], backbone)
     write_checkpoint(out, checkpoint)
     values = sum(leaf.size for leaves in checkpoint.weights.values() for leaf in leaves.values())

@@ -25,6 +25,17 @@ class OutputFileError(ModelPatchError):
     """A file that a command should write is there already."""
 
 
+def new_file(path: str) -> pathlib.Path:
+    """A path that nothing lies at yet.
+
+    Raises OutputFileError.
+    """
+    found = pathlib.Path(path)
+    if found.exists():
+        raise OutputFileError(f"{found} exists already: move it, or choose another --out.")
+    return found
+
+
 @contextlib.contextmanager
 def claimed(
     directory: pathlib.Path, configuration: Mapping[str, Any], resume: bool, overwrite: bool

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from adapters.backbones import mobilenet_v1, mobilenet_v2, mobilenet_v3
 from adapters.backbones.efficientnet_lite import efficientnet_lite0
-from adapters.backbones.isometric import isometric
+from adapters.backbones.isometric import SMALL, isometric, isometric_small
 from adapters.backbones.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
 from adapters.backbones.mobilenet_multi import multi_avg, multi_avg_seg, multi_max, multi_max_seg
 from adapters.backbones.mobilenet_v4 import (
@@ -40,6 +40,7 @@ _MAKERS: tuple[Callable[[], LayerTable], ...] = (
     multi_max_seg,
     isometric,
     functools.partial(isometric, resolution=14),
+    *(functools.partial(isometric_small, resolution) for resolution in SMALL),
 )
 
 TABLES: dict[str, Callable[[], LayerTable]] = {make().name: make for make in _MAKERS}

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from adapters.analysis.cost import network_cost
 from adapters.backbones import registry
 from adapters.backbones.builder import build, count_parameters, expected_shapes
 from adapters.backbones.mobilenet_multi import multi_avg, multi_max
@@ -106,6 +107,7 @@ ENDPOINTS = {
     "multi_max_seg": {1: (4, 32), 4: (8, 64), 10: (16, 128), 14: (32, 96)},
     "isometric": {1: (16, 96), 16: (16, 96)},
 }
+ISOMETRIC_SMALL = {4: 12_140_544, 8: 12_246_528, 16: 12_546_048}
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -126,6 +128,17 @@ def test_endpoints_have_the_published_strides(name):
             side = 64 // min(stride, output_stride)
             assert outputs.endpoints[f"block_{row:02d}"].shape == (side, side, channels)
         assert outputs.features.shape == (table.features,)
+
+
+@pytest.mark.parametrize(("side", "multiply_adds"), ISOMETRIC_SMALL.items())
+def test_small_isometric_networks_cost_alike_whatever_their_images(side, multiply_adds):
+    backbone = build(registry.table(f"isometric_small_{side}"))
+    weights = jax.eval_shape(backbone.init, jax.random.key(0))
+    for size in (32, 128):
+        assert network_cost(backbone, size).multiply_adds == multiply_adds
+        image = jax.ShapeDtypeStruct((size, size, 3), jnp.float32)
+        maps = jax.eval_shape(backbone.apply, weights, image).endpoints
+        assert {shape.shape[:2] for shape in maps.values()} == {(side, side)}
 
 
 def test_the_resolution_inside_an_isometric_network_is_its_own():

@@ -1,4 +1,4 @@
-"""`launch/convert`: one file, with what a checkpoint's names do not tell."""
+"""`launch/convert` and `launch/initialise`: one file with weights and their conventions."""
 
 import os
 import subprocess
@@ -24,8 +24,12 @@ def theirs(tmp_path_factory):
 
 
 def converted(*arguments):
+    return ran("launch.convert", *arguments)
+
+
+def ran(module, *arguments):
     return subprocess.run(
-        [sys.executable, "-P", "-m", "launch.convert", *map(str, arguments)],
+        [sys.executable, "-P", "-m", module, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True,
         text=True,
@@ -77,3 +81,19 @@ def test_what_is_missing_is_said(tmp_path, arguments, said):
     ended = converted(*arguments)
     assert ended.returncode in (1, 2)
     assert said in ended.stderr
+
+
+def test_random_weights_are_drawn_from_the_seed(tmp_path):
+    def drawn(seed, name):
+        path = tmp_path / name
+        flags = ["--backbone=isometric_small_8", f"--seed={seed}", f"--out={path}"]
+        ended = ran("launch.initialise", *flags)
+        assert ended.returncode == 0, ended.stderr
+        return path
+
+    first, again, other = drawn(0, "first"), drawn(0, "again"), drawn(1, "other")
+    assert first.read_bytes() == again.read_bytes()
+    assert first.read_bytes() != other.read_bytes()
+    loaded = backbones.load("isometric_small_8", str(first))
+    assert loaded.checkpoint.head is None
+    assert loaded.network.table == table("isometric_small_8")
