@@ -15,6 +15,7 @@ PACKAGES = ("adapters", "tasks", "launch", "tests")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "absl": "absl-py",
+    "google": "protobuf",
     "haiku": "dm-haiku",
     "orbax": "orbax-checkpoint",
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import safetensors
 import safetensors.numpy
+from absl import logging
 
 from adapters import archives, errors
 from adapters.backbones.builder import expected_shapes
@@ -17,6 +18,12 @@ from adapters.backbones.keras_file import read_keras_file
 from adapters.backbones.naming.known import NAMINGS
 from adapters.backbones.naming.naming import Naming
 from adapters.backbones.table import LayerTable
+from adapters.backbones.tensorflow.bundle import read_bundle
+from adapters.backbones.tensorflow.read import (
+    checkpoint_prefix,
+    is_tensorflow_file,
+    read_tensorflow_file,
+)
 from adapters.backbones.torch_file import read_torch_file
 
 
@@ -46,20 +53,25 @@ def load_checkpoint(
     """Reads a checkpoint file of any known format and naming.
 
     Formats, told apart by content: our own, safetensors, PyTorch state dicts, Keras `.h5`,
-    `.weights.h5` and `.keras`. Namings: Keras, torchvision, timm and efficientnet-pytorch, for the
+    `.weights.h5` and `.keras`, TensorFlow's frozen graphs; and TensorFlow's checkpoints, which are
+    several files. Namings: Keras, torchvision, timm, efficientnet-pytorch and TF-slim, for the
     families that each has (`naming/`).
 
     Args:
-      path: the file; nothing in it is ever run.
+      path: the file, or what the names of a TensorFlow checkpoint's files have in common; nothing
+        in it is ever run.
       table: the backbone it must be, width included.
       conventions: needed where the naming does not imply them (timm's Lite0 and V3 exist with
         `TORCH` and, as `tf_...`, with `KERAS` conventions; its V4 with two pixel scalings).
       licence: kept with the weights.
 
     Raises ConversionError, ConventionsNeededError, CheckpointError, TorchFileError, PickleError,
-    KerasFileError, ArchiveError; OSError when the file cannot be opened.
+    KerasFileError, TensorFlowFileError, ArchiveError; OSError when the file cannot be opened.
     """
     source = pathlib.Path(path)
+    prefix = checkpoint_prefix(source)
+    if prefix is not None:
+        return convert(read_bundle(prefix), table, conventions, prefix.name, licence)
     data = source.read_bytes()
     if not _is_safetensors(data) or stored_description(data) is None:
         return convert(read_tensors(data), table, conventions, source.name, licence)
@@ -78,10 +90,14 @@ def convert(
 ) -> Checkpoint:
     """Renames and lays out `tensors`; every one must be used and every leaf be filled.
 
+    Tensors outside the network's scope, where the naming has one, are left aside with a line in the
+    log. The column of a "background" class is removed from the head, and told in `label_offset`.
+
     Raises ConversionError, whose `faults` are all that is missing, not expected, of a wrong
     shape or not finite; ConventionsNeededError.
     """
     naming = _naming(tensors, table)
+    tensors = _own(tensors, naming)
     conventions = conventions or naming.conventions
     if conventions is None:
         raise ConventionsNeededError(
@@ -98,15 +114,16 @@ def convert(
     weights: dict[str, dict[str, np.ndarray]] = {path: {} for path in shapes}
     for name, (path, leaf, _) in places.items():
         weights[path][leaf] = naming.array(tensors[name], shapes[path][leaf])
+    label_offset = int(bool(head) and naming.background and _classes(naming, tensors) == 1001)
     return Checkpoint(
         table=table.name,
         weights=weights,
-        head=_converted_head(naming, table, tensors) if head else None,
+        head=_converted_head(naming, table, tensors, label_offset) if head else None,
         padding=conventions.padding,
         epsilon=conventions.epsilon,
         mean=conventions.mean,
         std=conventions.std,
-        label_offset=0,
+        label_offset=label_offset,
         source=source,
         licence=licence,
     )
@@ -125,6 +142,8 @@ def read_tensors(data: bytes) -> Mapping[str, np.ndarray]:
             raise ConversionError(f"the safetensors file is damaged: {error}.") from error
     if data.startswith(b"\x89HDF\r\n\x1a\n") or _is_keras_zip(data):
         return read_keras_file(data)
+    if is_tensorflow_file(data):
+        return read_tensorflow_file(data)
     return read_torch_file(data)
 
 
@@ -152,6 +171,14 @@ def _naming(tensors: Mapping[str, np.ndarray], table: LayerTable) -> Naming:
     )
 
 
+def _own(tensors: Mapping[str, np.ndarray], naming: Naming) -> dict[str, np.ndarray]:
+    own = {name: array for name, array in tensors.items() if name.startswith(naming.scope)}
+    aside = [name for name in tensors if name not in own]
+    if aside:
+        logging.info("reading %s; left aside: %s.", naming.scope, ", ".join(aside))
+    return own
+
+
 def _head(
     naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray]
 ) -> dict[str, tuple[int, ...]]:
@@ -160,16 +187,24 @@ def _head(
     kernel, bias = places
     if kernel not in tensors and bias not in tensors:
         return {}
-    classes = tensors[bias].size if bias in tensors else 0
+    classes = _classes(naming, tensors)
     return {kernel: naming.shape(places[kernel], (table.features, classes)), bias: (classes,)}
 
 
+def _classes(naming: Naming, tensors: Mapping[str, np.ndarray]) -> int:
+    _, bias = naming.head_places()
+    return tensors[bias].size if bias in tensors else 0
+
+
 def _converted_head(
-    naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray]
+    naming: Naming, table: LayerTable, tensors: Mapping[str, np.ndarray], label_offset: int
 ) -> dict[str, np.ndarray]:
     kernel, bias = (tensors[name] for name in naming.head_places())
-    shape = (table.features, bias.size)
-    return {"w": naming.array(kernel, shape), "b": np.asarray(bias, np.float32)}
+    weights = naming.array(kernel, (table.features, bias.size))
+    return {
+        "w": np.ascontiguousarray(weights[:, label_offset:]),
+        "b": np.ascontiguousarray(bias[label_offset:], np.float32),
+    }
 
 
 def _check(

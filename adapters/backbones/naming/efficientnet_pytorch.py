@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from adapters.backbones.conventions import TENSORFLOW_LITE
+from adapters.backbones.naming import style
 from adapters.backbones.naming.naming import Module, Naming, convolution
 from adapters.backbones.rows import InvertedResidual
 from adapters.backbones.table import LayerTable
@@ -28,7 +29,7 @@ NAMINGS = (
         tables="efficientnet_lite",
         modules=_modules,
         head=Module("head", "_fc", "matrix"),
-        torch=True,
+        style=style.TORCH,
         conventions=TENSORFLOW_LITE,
     ),
 )

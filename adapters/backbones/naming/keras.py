@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from adapters.backbones.conventions import KERAS, KERAS_V1
+from adapters.backbones.naming import style
 from adapters.backbones.naming.naming import Module, Naming, convolution, squeeze_excite
 from adapters.backbones.rows import InvertedResidual
 from adapters.backbones.table import LayerTable
@@ -57,7 +58,7 @@ NAMINGS = (
         tables="mobilenet_v1",
         modules=_mobilenet_v1,
         head=Module("head", "conv_preds", "biased"),
-        torch=False,
+        style=style.KERAS,
         conventions=KERAS_V1,
     ),
     Naming(
@@ -65,7 +66,7 @@ NAMINGS = (
         tables="mobilenet_v2",
         modules=_mobilenet_v2,
         head=Module("head", "predictions", "matrix"),
-        torch=False,
+        style=style.KERAS,
         conventions=KERAS,
     ),
     Naming(
@@ -73,7 +74,7 @@ NAMINGS = (
         tables="mobilenet_v3",
         modules=_mobilenet_v3,
         head=Module("head", "logits", "biased"),
-        torch=False,
+        style=style.KERAS,
         conventions=KERAS,
     ),
 )

@@ -1,17 +1,15 @@
 """What a naming is: from our modules to another code base's names, shapes and layouts."""
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from adapters.backbones.conventions import Conventions
+from adapters.backbones.naming.style import Kind, Style
 from adapters.backbones.table import LayerTable
 
 Shape = tuple[int, ...]
-
-Kind = Literal["kernel", "biased", "matrix", "norm", "gain"]
-"""A convolution without or with a bias, a fully connected layer, a norm, a layer scale."""
 
 
 class Module(NamedTuple):
@@ -38,16 +36,20 @@ class Naming(NamedTuple):
       tables: what the names of the family's layer tables begin with.
       modules: every module of a table, in order.
       head: their name of the classifier, and how it is kept.
-      torch: whether kernels are laid out as PyTorch does, else as Keras does.
+      style: the framework's way to name and lay out what a module holds.
       conventions: how such checkpoints are run, or None where names do not tell.
+      scope: what the names of the network's tensors begin with; others in a file are not its own.
+      background: whether class 0 of a head of 1001 classes is "background".
     """
 
     name: str
     tables: str
     modules: Callable[[LayerTable], Iterator[Module]]
     head: Module
-    torch: bool
+    style: Style
     conventions: Conventions | None
+    scope: str = ""
+    background: bool = False
 
     def places(self, table: LayerTable) -> dict[str, Place]:
         """Their name of every tensor of the table, the head aside, to ours."""
@@ -64,55 +66,28 @@ class Naming(NamedTuple):
         if len(shape) == 1:
             return shape
         if place.kind == "matrix":
-            return shape[::-1] if self.torch else shape
+            return shape[::-1] if self.style.outputs_first else shape
         height, width, inputs, outputs = (1, 1, *shape) if len(shape) == 2 else shape
-        if self.torch:
+        if self.style.outputs_first:
             return outputs, inputs, height, width
-        if place.path.endswith("depthwise"):
+        if place.kind == "depthwise":
             return height, width, outputs, inputs
         return height, width, inputs, outputs
 
     def array(self, theirs: np.ndarray, shape: Shape) -> np.ndarray:
         """Their tensor, whose shape was checked, as a float32 leaf of `shape`."""
-        if self.torch and theirs.ndim == 4:
-            theirs = theirs.transpose(2, 3, 1, 0)
-        elif self.torch:
-            theirs = theirs.T
+        if self.style.outputs_first:
+            theirs = theirs.transpose(2, 3, 1, 0) if theirs.ndim == 4 else theirs.T
         return np.ascontiguousarray(theirs.reshape(shape), np.float32)
 
     def _leaves(self, module: Module) -> Iterator[tuple[str, Place]]:
-        for suffix, leaf in (_TORCH if self.torch else _KERAS)[module.kind].items():
+        for suffix, leaf in self.style.leaves[module.kind].items():
             yield module.theirs + suffix, Place(module.path, leaf, module.kind)
-
-
-_TORCH: dict[Kind, dict[str, str]] = {
-    "kernel": {".weight": "w"},
-    "biased": {".weight": "w", ".bias": "b"},
-    "matrix": {".weight": "w", ".bias": "b"},
-    "norm": {
-        ".weight": "scale",
-        ".bias": "offset",
-        ".running_mean": "mean",
-        ".running_var": "var",
-    },
-    "gain": {".gamma": "gain"},
-}
-_KERAS: dict[Kind, dict[str, str]] = {
-    "kernel": {"/kernel": "w"},
-    "biased": {"/kernel": "w", "/bias": "b"},
-    "matrix": {"/kernel": "w", "/bias": "b"},
-    "norm": {
-        "/gamma": "scale",
-        "/beta": "offset",
-        "/moving_mean": "mean",
-        "/moving_variance": "var",
-    },
-}
 
 
 def convolution(path: str, kernel: str, norm: str) -> Iterator[Module]:
     """A convolution of ours and the norm under it."""
-    yield Module(path, kernel, "kernel")
+    yield Module(path, kernel, "depthwise" if path.endswith("depthwise") else "kernel")
     yield Module(f"{path}/norm", norm, "norm")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from adapters.backbones import rows
 from adapters.backbones.conventions import TORCH, Conventions
+from adapters.backbones.naming import style
 from adapters.backbones.naming.naming import Module, Naming, convolution, squeeze_excite
 from adapters.backbones.table import LayerTable
 
@@ -87,7 +88,7 @@ def _attention(path: str, row: rows.Attention, prefix: str) -> Iterator[Module]:
 
 def _naming(tables: str, conventions: Conventions | None) -> Naming:
     head = Module("head", "classifier", "matrix")
-    return Naming("timm", tables, _modules, head, torch=True, conventions=conventions)
+    return Naming("timm", tables, _modules, head, style=style.TORCH, conventions=conventions)
 
 
 NAMINGS = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from adapters.backbones.conventions import TORCH
+from adapters.backbones.naming import style
 from adapters.backbones.naming.naming import Module, Naming, convolution, squeeze_excite
 from adapters.backbones.rows import InvertedResidual, Row
 from adapters.backbones.table import LayerTable
@@ -72,7 +73,7 @@ NAMINGS = (
         tables="mobilenet_v2",
         modules=_mobilenet_v2,
         head=Module("head", "classifier.1", "matrix"),
-        torch=True,
+        style=style.TORCH,
         conventions=TORCH,
     ),
     Naming(
@@ -80,7 +81,7 @@ NAMINGS = (
         tables="mobilenet_v3",
         modules=_mobilenet_v3,
         head=Module("head", "classifier.3", "matrix"),
-        torch=True,
+        style=style.TORCH,
         conventions=TORCH._replace(epsilon=1e-3),
     ),
     Naming(
@@ -88,7 +89,7 @@ NAMINGS = (
         tables="mnasnet_b1",
         modules=_mnasnet,
         head=Module("head", "classifier.1", "matrix"),
-        torch=True,
+        style=style.TORCH,
         conventions=TORCH,
     ),
 )

@@ -1,0 +1,78 @@
+"""TF-slim (tensorflow/models, research/slim): variables by scope, blocks counted from 0.
+
+Names and norms follow its `nets/mobilenet_v1.py`, `nets/mobilenet/{mobilenet,mobilenet_v3}.py` and
+`nets/mobilenet/conv_blocks.py`; norms have slim's epsilon of 1e-3, and its Inception preprocessing
+gives pixels from -1 to 1. A checkpoint says neither: one trained by another script may differ, and
+then `conventions=` has to be passed.
+"""
+
+from collections.abc import Callable, Iterator
+
+from adapters.backbones.conventions import KERAS
+from adapters.backbones.naming import style
+from adapters.backbones.naming.naming import Module, Naming, convolution, squeeze_excite
+from adapters.backbones.rows import InvertedResidual, Row
+from adapters.backbones.table import LayerTable
+
+
+def _mobilenet_v1(table: LayerTable) -> Iterator[Module]:
+    """`MobilenetV1/Conv2d_0`, `Conv2d_1_depthwise`, `Conv2d_1_pointwise`."""
+    (stem, _), *blocks = table.named_rows()
+    yield from _normed(stem, "MobilenetV1/Conv2d_0")
+    for number, (name, _) in enumerate(blocks, start=1):
+        for part, theirs in (("depthwise", "depthwise"), ("project", "pointwise")):
+            yield from _normed(f"{name}/{part}", f"MobilenetV1/Conv2d_{number}_{theirs}")
+
+
+def _mobilenet_v2(table: LayerTable) -> Iterator[Module]:
+    """`MobilenetV2/Conv`, `expanded_conv/depthwise`, `expanded_conv_1/expand`, `Conv_1`."""
+    (stem, _), *blocks, (tail, _) = table.named_rows()
+    yield from _normed(stem, "MobilenetV2/Conv")
+    yield from _blocks(blocks, "MobilenetV2")
+    yield from _normed(tail, "MobilenetV2/Conv_1")
+
+
+def _mobilenet_v3(table: LayerTable) -> Iterator[Module]:
+    """As V2, with `expanded_conv_3/squeeze_excite/Conv_1`, and `Conv_2` without a norm."""
+    (stem, _), *blocks, (tail, _), (pooled, _) = table.named_rows()
+    yield from _normed(stem, "MobilenetV3/Conv")
+    yield from _blocks(blocks, "MobilenetV3")
+    yield from _normed(tail, "MobilenetV3/Conv_1")
+    yield Module(pooled, "MobilenetV3/Conv_2", "biased")
+
+
+def _blocks(blocks: list[tuple[str, Row]], scope: str) -> Iterator[Module]:
+    for number, (name, row) in enumerate(blocks):
+        assert isinstance(row, InvertedResidual)
+        prefix = f"{scope}/expanded_conv_{number}" if number else f"{scope}/expanded_conv"
+        for part in ("expand", "depthwise", "project"):
+            if part != "expand" or row.expands:
+                yield from _normed(f"{name}/{part}", f"{prefix}/{part}")
+        if row.squeezed:
+            squeezed = f"{prefix}/squeeze_excite/Conv"
+            yield from squeeze_excite(name, squeezed, f"{squeezed}_1")
+
+
+def _normed(path: str, theirs: str) -> Iterator[Module]:
+    return convolution(path, theirs, f"{theirs}/BatchNorm")
+
+
+def _naming(version: int, modules: Callable[[LayerTable], Iterator[Module]]) -> Naming:
+    scope = f"MobilenetV{version}/"
+    return Naming(
+        name="TF-slim",
+        tables=f"mobilenet_v{version}",
+        modules=modules,
+        head=Module("head", f"{scope}Logits/Conv2d_1c_1x1", "biased"),
+        style=style.SLIM,
+        conventions=KERAS,
+        scope=scope,
+        background=True,
+    )
+
+
+NAMINGS = (
+    _naming(1, _mobilenet_v1),
+    _naming(2, _mobilenet_v2),
+    _naming(3, _mobilenet_v3),
+)

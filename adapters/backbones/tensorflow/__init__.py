@@ -1,0 +1,1 @@
+"""Reading what TensorFlow saves, without TensorFlow; `read.py` says which files."""

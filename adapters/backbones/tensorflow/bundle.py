@@ -1,0 +1,110 @@
+"""TensorFlow's checkpoints: `NAME.index` and `NAME.data-00000-of-00001`, the tensor bundle.
+
+The index says for each tensor in which data file it lies and where, with its checksum
+(tensorflow/core/util/tensor_bundle). Tested against files that TensorFlow wrote.
+"""
+
+import math
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from adapters import archives
+from adapters.backbones.tensorflow import checksum
+from adapters.backbones.tensorflow.elements import element, widened
+from adapters.backbones.tensorflow.error import TensorFlowFileError
+from adapters.backbones.tensorflow.messages import parse, shape
+from adapters.backbones.tensorflow.table import read_table
+from adapters.backbones.tensorflow.variables import variables
+
+INDEX_LIMIT = 1 << 24  # bytes; that of MobileNetV3 with all its training variables has 50,000
+_OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def read_bundle(prefix: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Gives a network's tensors by name, in the index's order; `variables` says which those are.
+
+    Args:
+      prefix: the path up to `.index`. Every data file must lie beside it, whole.
+
+    Raises TensorFlowFileError; OSError when the index cannot be opened.
+    """
+    index = pathlib.Path(f"{prefix}.index")
+    if index.stat().st_size > INDEX_LIMIT:
+        raise TensorFlowFileError(f"{index} has more than {INDEX_LIMIT} bytes: refused.")
+    entries = read_table(index.read_bytes())
+    header = parse("BundleHeader", entries.pop(b"", b""), f"{index}'s header")
+    if header.endianness:
+        raise TensorFlowFileError(f"{index} was written on a big-endian machine: not read here.")
+    shards = _shards(prefix, header.num_shards)
+    described = _described(entries, [shard.stat().st_size for shard in shards])
+    return {
+        name: _values(key, described[key], shards[described[key].shard_id])
+        for name, key in variables(described).items()
+    }
+
+
+def _shards(prefix: str | os.PathLike[str], count: int) -> list[pathlib.Path]:
+    found: list[pathlib.Path] = []
+    for number in range(count):
+        found.append(pathlib.Path(f"{prefix}.data-{number:05d}-of-{count:05d}"))
+        if not found[-1].is_file():
+            raise TensorFlowFileError(
+                f"{found[-1]} is missing: a checkpoint is its .index and every .data file, side "
+                "by side."
+            )
+    return found
+
+
+def _described(entries: Mapping[bytes, bytes], sizes: list[int]) -> dict[str, Any]:
+    """Every entry by name, once all of them are known to lie within their files, and apart."""
+    described: dict[str, Any] = {}
+    for key, value in entries.items():
+        if key.startswith(b"\0"):  # a slice of a tensor, whose own entry says that it has slices
+            continue
+        name = key.decode("utf-8", "backslashreplace")
+        if name == _OBJECTS:
+            raise TensorFlowFileError(
+                "the checkpoint was written by tf.train.Checkpoint, which names tensors after "
+                "Python objects: save the variables with tf.compat.v1.train.Saver."
+            )
+        entry = parse("BundleEntry", value, f"the entry of {name}")
+        if entry.slices:
+            raise TensorFlowFileError(
+                f"{name} was saved in slices, by a partitioner: load it with TensorFlow and save "
+                "it whole."
+            )
+        if not 0 <= entry.shard_id < len(sizes):
+            raise TensorFlowFileError(
+                f"{name} lies in data file {entry.shard_id}, but there are {len(sizes)}: the index "
+                "is damaged."
+            )
+        if entry.offset < 0 or not 0 <= entry.size <= sizes[entry.shard_id] - entry.offset:
+            raise TensorFlowFileError(
+                f"{name} reaches past the end of data file {entry.shard_id}, which is cut short: "
+                "fetch the checkpoint anew."
+            )
+        described[name] = entry
+    if sum(entry.size for entry in described.values()) > sum(sizes):
+        raise TensorFlowFileError("tensors lie on top of each other: the index is damaged.")
+    return described
+
+
+def _values(name: str, entry: Any, path: pathlib.Path) -> np.ndarray:
+    stored = element(entry.dtype, name)
+    sizes = shape(entry.shape, name)
+    if math.prod(sizes) * stored.itemsize != entry.size or entry.size > archives.MEMBER_LIMIT:
+        raise TensorFlowFileError(
+            f"{name} has shape {list(sizes)} but {entry.size} bytes: the index is damaged."
+        )
+    with open(path, "rb") as file:
+        file.seek(entry.offset)
+        data = file.read(entry.size)
+    if len(data) != entry.size or checksum.masked(data) != entry.crc32c:
+        raise TensorFlowFileError(
+            f"{name} has not its checksum: {path} is damaged. Fetch the checkpoint anew."
+        )
+    return widened(np.frombuffer(data, stored), entry.dtype).reshape(sizes)

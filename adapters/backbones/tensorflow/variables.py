@@ -1,0 +1,37 @@
+"""Which of a training run's variables are the network's, and which values are its best."""
+
+import re
+from collections.abc import Iterable
+
+from absl import logging
+
+_AVERAGE = "/ExponentialMovingAverage"
+# What tf.train's optimisers keep beside a variable: `RMSProp` its squares, `RMSProp_1` momentum.
+_SLOT = re.compile(r"/(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?$")
+_COUNTERS = ("global_step", "beta1_power", "beta2_power")
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """From each variable of the network to the name under which the values to be used are kept.
+
+    Where a moving average of a variable was kept, it is what TF-slim's evaluation restores, and its
+    published accuracies are those of the averages. Optimisers' slots and counters of steps are left
+    aside; both are logged.
+    """
+    every = dict.fromkeys(names)
+    averages = {
+        name.removesuffix(_AVERAGE): name
+        for name in every
+        if name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in every
+    }
+    aside = {
+        name
+        for name in every
+        if name in _COUNTERS or ((slot := _SLOT.search(name)) and name[: slot.start()] in every)
+    }
+    if averages:
+        logging.info("using the moving averages of %d variables.", len(averages))
+    if aside:
+        logging.info("left aside: %d counters and optimiser's slots.", len(aside))
+    taken = set(averages.values()) | aside
+    return {name: averages.get(name, name) for name in every if name not in taken}
