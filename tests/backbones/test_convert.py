@@ -32,6 +32,7 @@ from tests.backbones import published
         ("timm", "mobilenet_v2_0.35", TORCH),
         ("timm", "mnasnet_small", TORCH),
         ("efficientnet-pytorch", "efficientnet_lite0", TENSORFLOW_LITE),
+        ("TF-slim", "mobilenet_v1_0.25", KERAS),
     ],
 )
 def test_conventions_that_names_imply(naming, table_name, conventions):
@@ -64,7 +65,7 @@ def test_every_table_is_filled_under_every_naming(naming, table_name):
     assert found == expected_shapes(rows)
     assert all(a.dtype == np.float32 for m in checkpoint.weights.values() for a in m.values())
     kernel, bias = (tensors[name] for name in published.naming(naming, table_name).head_places())
-    expected = kernel.squeeze() if naming == "Keras" else np.swapaxes(kernel, 0, 1)
+    expected = kernel.squeeze() if naming in ("Keras", "TF-slim") else np.swapaxes(kernel, 0, 1)
     np.testing.assert_array_equal(checkpoint.head["w"], expected)
     np.testing.assert_array_equal(checkpoint.head["b"], bias)
     assert (checkpoint.source, checkpoint.licence) == ("a source", "a licence")

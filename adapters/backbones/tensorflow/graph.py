@@ -63,9 +63,11 @@ def _values(name: str, tensor: Any) -> np.ndarray:
     stored, sizes = element(tensor.dtype, name), shape(tensor.shape, name)
     count = math.prod(sizes)
     if tensor.content:
+        if len(tensor.content) != count * stored.itemsize:
+            raise TensorFlowFileError(
+                f"{name} has shape {list(sizes)}, but {len(tensor.content)} bytes: damaged?"
+            )
         values = np.frombuffer(tensor.content, stored)
-        if values.size != count:
-            raise TensorFlowFileError(f"{name} has shape {list(sizes)}, but {values.size} values.")
     else:
         values = _listed(name, getattr(tensor, _FIELDS[tensor.dtype]), stored, count)
     return widened(values, tensor.dtype).reshape(sizes)
