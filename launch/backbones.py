@@ -69,7 +69,8 @@ def load(name: str, weights: str | None = None) -> Loaded:
         if weights is None:
             raise WeightsNeededError(
                 f"{name!r} is a layer table without weights: give --weights=FILE (Keras .h5 or "
-                ".keras, PyTorch .pth, safetensors), or a backbone that brings its own: "
+                ".keras, PyTorch .pth, TensorFlow .index or .pb, safetensors), or a backbone that "
+                "brings its own: "
                 f"{', '.join(sorted(PRETRAINED))}."
             )
         try:

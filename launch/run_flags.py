@@ -18,7 +18,9 @@ _BACKBONE = flags.DEFINE_string(
     "backbone", "mobilenet_v2", "Pretrained backbone, or a layer table with --weights."
 )
 _WEIGHTS = flags.DEFINE_string(
-    "weights", None, "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, or safetensors."
+    "weights",
+    None,
+    "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, safetensors.",
 )
 _NORM = flags.DEFINE_enum(
     "norm",

@@ -58,11 +58,13 @@ def test_what_is_left_aside_is_told(caplog):
     assert "left aside: 7 counters and optimiser's slots" in caplog.text
 
 
-def test_a_layer_called_like_a_slot_or_an_average_is_a_layer():
-    assert variables(["a/Adam", "b/ExponentialMovingAverage"]) == {
-        "a/Adam": "a/Adam",
-        "b/ExponentialMovingAverage": "b/ExponentialMovingAverage",
-    }
+def test_a_layer_called_like_a_slot_is_a_layer():
+    assert variables(["a/Adam", "b", "b/Adam"]) == {"a/Adam": "a/Adam", "b": "b"}
+
+
+def test_averages_may_be_kept_alone():
+    average = "a/ExponentialMovingAverage"
+    assert variables([average]) == variables([average, "a"]) == {"a": average}
 
 
 @pytest.mark.parametrize("ending", ["", ".index", ".meta", ".data-00000-of-00001"])

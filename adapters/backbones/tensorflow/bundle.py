@@ -20,7 +20,7 @@ from adapters.backbones.tensorflow.messages import parse, shape
 from adapters.backbones.tensorflow.table import read_table
 from adapters.backbones.tensorflow.variables import variables
 
-INDEX_LIMIT = 1 << 24  # bytes; that of MobileNetV3 with all its training variables has 50,000
+INDEX_LIMIT = 1 << 24  # bytes; MobileNetV3's, with all variables of its training, has 100,000
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
@@ -65,7 +65,9 @@ def _described(entries: Mapping[bytes, bytes], sizes: list[int]) -> dict[str, An
     for key, value in entries.items():
         if key.startswith(b"\0"):  # a slice of a tensor, whose own entry says that it has slices
             continue
-        name = key.decode("utf-8", "backslashreplace")
+        name = key.decode(
+            "latin-1"
+        )  # TensorFlow's names are ASCII; damaged ones must stay distinct
         if name == _OBJECTS:
             raise TensorFlowFileError(
                 "the checkpoint was written by tf.train.Checkpoint, which names tensors after "

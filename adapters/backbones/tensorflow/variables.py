@@ -14,16 +14,11 @@ _COUNTERS = ("global_step", "beta1_power", "beta2_power")
 def variables(names: Iterable[str]) -> dict[str, str]:
     """From each variable of the network to the name under which the values to be used are kept.
 
-    Where a moving average of a variable was kept, it is what TF-slim's evaluation restores, and its
-    published accuracies are those of the averages. Optimisers' slots and counters of steps are left
-    aside; both are logged.
+    A variable's moving average goes before the variable, as in TF-slim's own example of how to load
+    its MobileNets. Optimisers' slots and counters of steps are left aside; both are logged.
     """
     every = dict.fromkeys(names)
-    averages = {
-        name.removesuffix(_AVERAGE): name
-        for name in every
-        if name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in every
-    }
+    averages = {name.removesuffix(_AVERAGE): name for name in every if name.endswith(_AVERAGE)}
     aside = {
         name
         for name in every
@@ -33,5 +28,5 @@ def variables(names: Iterable[str]) -> dict[str, str]:
         logging.info("using the moving averages of %d variables.", len(averages))
     if aside:
         logging.info("left aside: %d counters and optimiser's slots.", len(aside))
-    taken = set(averages.values()) | aside
-    return {name: averages.get(name, name) for name in every if name not in taken}
+    network = dict.fromkeys(name.removesuffix(_AVERAGE) for name in every if name not in aside)
+    return {name: averages.get(name, name) for name in network}
