@@ -38,6 +38,7 @@ class ConversionError(errors.ModelPatchError):
 
 
 _SHOWN = 20
+_AND_BACKGROUND = 1001  # ImageNet's classes and one more
 
 
 class ConventionsNeededError(errors.ModelPatchError):
@@ -114,7 +115,9 @@ def convert(
     weights: dict[str, dict[str, np.ndarray]] = {path: {} for path in shapes}
     for name, (path, leaf, _) in places.items():
         weights[path][leaf] = naming.array(tensors[name], shapes[path][leaf])
-    label_offset = int(bool(head) and naming.background and _classes(naming, tensors) == 1001)
+    label_offset = int(
+        bool(head) and naming.background and _classes(naming, tensors) == _AND_BACKGROUND
+    )
     return Checkpoint(
         table=table.name,
         weights=weights,

@@ -192,12 +192,17 @@ def test_memory_is_bounded_by_the_files(tmp_path, monkeypatch):
         read_bundle(prefix)
 
 
-def test_no_definite_shape(tmp_path):
-    made = tensorflow_table.entry(VALUES)
-    made.shape.unknown_rank = True
-    entries = {b"": tensorflow_table.header(), b"w": made.SerializeToString()}
-    with pytest.raises(TensorFlowFileError, match="no definite shape"):
-        read_bundle(bundle_of(tmp_path, entries))
+def test_shapes_that_no_array_has(tmp_path):
+    unknown, long, large = (tensorflow_table.entry(VALUES) for _ in range(3))
+    unknown.shape.unknown_rank = True
+    for _ in range(65):
+        long.shape.dim.add(size=1)
+    for size in (0, 1 << 62):
+        large.shape.dim.add(size=size)
+    for made in (unknown, long, large):
+        entries = {b"": tensorflow_table.header(), b"w": made.SerializeToString()}
+        with pytest.raises(TensorFlowFileError, match=r"no definite shape|too large"):
+            read_bundle(bundle_of(tmp_path, entries))
 
 
 def test_messages_that_are_none(tmp_path):

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from adapters import archives
 from adapters.backbones.convert import load_checkpoint, read_tensors
 from adapters.backbones.registry import table
 from adapters.backbones.tensorflow.error import TensorFlowFileError
@@ -62,13 +63,23 @@ def test_values_that_are_listed_or_repeated(tensor, expected):
         ([("w", constant([3], content=bytes(8)))], r"w has shape \[3\], but 8 bytes"),
         ([("w", constant([1], float_val=[1, 2]))], "has 2 values, but should have 1"),
         ([("w", constant([-1], float_val=[1]))], "no definite shape"),
-        ([("w", constant([1 << 20, 1 << 20], float_val=[1]))], "more memory than allowed, at w"),
+        ([("w", constant([1 << 20, 1 << 20], float_val=[1]))], "refused: too large"),
+        ([("w", constant([0, 1 << 62, 1 << 62]))], "refused: too large"),
+        ([("w", constant([1] * 65, float_val=[1]))], "no definite shape"),
         ([("w", constant([1], float_val=[1]))] * 2, "the constant w is there twice"),
         ([("w", constant([1], dtype=7))], "no constants that were variables"),
     ],
 )
 def test_constants_that_make_no_sense(constants, expected):
     with pytest.raises(TensorFlowFileError, match=expected):
+        read_graph(graph(*constants))
+
+
+def test_memory_is_bounded_over_all_constants(monkeypatch):
+    monkeypatch.setattr(archives, "MEMBER_LIMIT", 1 << 12)
+    constants = [(name, constant([1 << 8], float_val=[1])) for name in "abc"]
+    assert len(read_graph(graph(*constants[:2]))) == 2
+    with pytest.raises(TensorFlowFileError, match="more memory than allowed, at c"):
         read_graph(graph(*constants))
 
 

@@ -5,13 +5,16 @@ Numbers and types are those of tensorflow/core: `protobuf/tensor_bundle.proto`,
 integers, maps as what they are on the wire, repeated pairs; fields not listed are passed over.
 """
 
+import math
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
 
+from adapters import archives
 from adapters.backbones.tensorflow.error import TensorFlowFileError
 
 _PACKAGE = "modelpatch"
+_RANK_LIMIT = 8  # a MobileNet's tensors have up to four axes
 # Field name, number and type; `*`: repeated. A type with a capital is another message.
 _MESSAGES = {
     "BundleHeader": (("num_shards", 1, "int32"), ("endianness", 2, "int32")),
@@ -58,10 +61,12 @@ def parse(name: str, data: bytes, title: str) -> Any:
 
 
 def shape(of: Any, title: str) -> tuple[int, ...]:
-    """A `Shape` as numbers. Raises TensorFlowFileError."""
-    sizes = tuple(dimension.size for dimension in of.dim)
-    if of.unknown_rank or any(size < 0 for size in sizes):
+    """A `Shape` as numbers. Raises TensorFlowFileError where no array can have it, or it is huge."""
+    sizes = tuple(dimension.size for dimension in of.dim[:_RANK_LIMIT])
+    if of.unknown_rank or len(of.dim) > _RANK_LIMIT or any(size < 0 for size in sizes):
         raise TensorFlowFileError(f"{title} has no definite shape ({list(sizes)}): is it damaged?")
+    if math.prod(size or 1 for size in sizes) > archives.MEMBER_LIMIT:
+        raise TensorFlowFileError(f"{title} has shape {list(sizes)}, which is refused: too large.")
     return sizes
 
 
