@@ -61,7 +61,7 @@ def parse(name: str, data: bytes, title: str) -> Any:
 
 
 def shape(of: Any, title: str) -> tuple[int, ...]:
-    """A `Shape` as numbers. Raises TensorFlowFileError where no array can have it, or it is huge."""
+    """A `Shape` as numbers. Raises TensorFlowFileError for one that no array has, or a huge one."""
     sizes = tuple(dimension.size for dimension in of.dim[:_RANK_LIMIT])
     if of.unknown_rank or len(of.dim) > _RANK_LIMIT or any(size < 0 for size in sizes):
         raise TensorFlowFileError(f"{title} has no definite shape ({list(sizes)}): is it damaged?")
