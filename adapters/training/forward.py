@@ -10,6 +10,7 @@ from adapters.backbones.builder import Backbone
 from adapters.heads import classification
 from adapters.layers.norm import Mode
 from adapters.patches.contract import Patch, PatchParams, Weights
+from adapters.training.tables import rows_of
 
 GROUPS, EXAMPLES = "groups", "examples"
 
@@ -81,7 +82,10 @@ def mixed_forward(
             penalty = patch.penalty(params, {"key": keys[0], "progress": progress})
             return logits, jnp.asarray(penalty, jnp.float32), moments
 
-        rows = jax.tree.map(lambda table: table[tasks], patches)
+        rows = PatchParams(
+            rows_of(patches.trained, tasks, tasks_total),
+            rows_of(patches.measured, tasks, tasks_total),
+        )
         keys = jax.random.split(key, images.shape[:2])
         return Predictions(
             *jax.vmap(one_group, out_axes=(0, 0, None), axis_name=GROUPS)(tasks, rows, images, keys)

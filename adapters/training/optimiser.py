@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
+
+from adapters.training.tables import flattened
 
 
 class RowOptimiser(NamedTuple):
@@ -31,19 +34,22 @@ def by_row(transformation: optax.GradientTransformation) -> RowOptimiser:
     """Maps an elementwise transformation over rows; its updates are scaled by minus the rate."""
 
     def init(params: Any, rows: int) -> Any:
-        return jax.vmap(lambda _, row: transformation.init(row))(jnp.arange(rows), params)
+        return jax.vmap(lambda _, row: transformation.init(flattened(row)))(
+            jnp.arange(rows), params
+        )
 
     def update(
         gradients: Any, state: Any, params: Any, present: jax.Array, rate: jax.Array
     ) -> tuple[Any, Any]:
         def one(here: jax.Array, gradient: Any, old_state: Any, old: Any) -> tuple[Any, Any]:
-            direction, new_state = transformation.update(gradient, old_state, old)
-            new = jax.tree.map(lambda p, d: p - rate * d, old, direction)
+            flat, restored = ravel_pytree(old)
+            direction, new_state = transformation.update(flattened(gradient), old_state, flat)
 
             def keep(fresh: jax.Array, stale: jax.Array) -> jax.Array:
                 return jnp.where(here, fresh, stale)
 
-            return jax.tree.map(keep, (new, new_state), (old, old_state))
+            kept = keep(flat - rate * direction, flat)
+            return restored(kept), jax.tree.map(keep, new_state, old_state)
 
         # Optax's own arithmetic mixes dtypes; ours does not.
         with jax.numpy_dtype_promotion("standard"):
