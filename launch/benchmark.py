@@ -57,12 +57,18 @@ def main(arguments: Sequence[str]) -> None:
     settings = Settings(
         threads=_THREADS.value,
         repetitions=_REPETITIONS.value,
-        command=shlex.join(["launch/benchmark", *sys.argv[1:]]),
+        command=shlex.join(["launch/benchmark", *_portable(sys.argv[1:])]),
     )
     plan = comparisons(_BACKBONES.value, sizes, batches, _PATCHES.value, _WORKS.value)
     out, picture = pathlib.Path(_OUT.value), pathlib.Path(_PICTURE.value)
     run.run(plan, settings, _PEER_PYTHON.value, out, picture, resume=_RESUME.value)
     print(f"\nThe figures are in {out}, the picture is {picture}.")
+
+
+def _portable(arguments: Sequence[str]) -> list[str]:
+    """What to say again elsewhere: not where this machine keeps things, nor what it had already."""
+    own = ("--peer_python", "--out", "--picture", "--resume")
+    return [text for text in arguments if not text.startswith(own)]
 
 
 def _counts(flag: flags.FlagHolder[list[str]]) -> list[int]:

@@ -1,6 +1,7 @@
 """Draws `results/performance.csv`: speed beside the peers, and what a step costs in memory."""
 
 import io
+import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ SHAPE = r"(?P<size>\d+) px, batch (?P<examples>\d+), "
 RATIO = re.compile(rf"(?P<work>inference|training step), peer (?P<name>.+), {SHAPE}")
 STEP = re.compile(rf"training step, ours, {SHAPE}")
 MEGABYTE = 1e6
+COLUMNS = 3
 
 Bars = Mapping[str, Mapping[str, float]]  # {series: {bar: value}}
 
@@ -26,18 +28,21 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
     from matplotlib.figure import Figure  # Here, as it adds half a second to every command.
 
     panels = {
-        f"{size} px, batch {examples}: times the peer's speed": bars
+        f"{size} px, batch {examples}: speed over a peer's": bars
         for (size, examples), bars in ratios(rows).items()
     }
     panels["temp memory of a step, MB"] = memory(rows)
-    figure = Figure(figsize=(4.0 * len(panels), 4.0), layout="constrained")
-    for axes, (title, bars) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
+    columns = min(len(panels), COLUMNS)
+    lines = math.ceil(len(panels) / columns)
+    figure = Figure(figsize=(5.5 * columns, 4.0 * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).flatten()
+    for axes, (title, bars) in zip(grid, panels.items(), strict=False):
         _bars(axes, bars)
         axes.set_title(title, loc="left", fontsize=11)
         if "speed" in title:
             axes.axvline(1.0, color="#333333", linewidth=1.0)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     files.write_bytes(path, buffer.getvalue())
@@ -74,10 +79,12 @@ def _bars(axes: "Axes", bars: Bars) -> None:
         drawn = axes.barh(
             places, list(series.values()), thickness, color=COLOURS[number % 3], label=label
         )
-        axes.bar_label(drawn, fmt="%.3g", padding=2, fontsize=8)
+        axes.bar_label(drawn, fmt="%.4g", padding=2, fontsize=8)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     if bars:
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(
+            fontsize=8, frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0.0, -0.08)
+        )
