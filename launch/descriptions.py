@@ -13,6 +13,7 @@ from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 from adapters.store.contents import PatchContents
+from adapters.store.kinds import leaf_and_part
 from adapters.store.write import patch_size
 from adapters.training.report import grid
 from tasks import loading
@@ -26,8 +27,8 @@ def describe_patch(contents: PatchContents) -> str:
     layers = Counter(
         f"{kind} {leaf}"
         for kind, modules in contents.edits.items()
-        for leaves in modules.values()
-        for leaf in leaves
+        for named in modules.values()
+        for leaf in {leaf_and_part(kind, name)[0] for name in named}
     )
     edited = ", ".join(f"{leaf} in {count} modules" for leaf, count in sorted(layers.items()))
     return _lines(
@@ -38,6 +39,7 @@ def describe_patch(contents: PatchContents) -> str:
             (contents.metric, scores),
             ("classes", _shortened(contents.labels)),
             ("preprocessing", ", ".join(f"{k} {v}" for k, v in contents.preprocessing.items())),
+            ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
             ("bytes", f"{size.total:,}"),
             *(

@@ -19,6 +19,8 @@ from adapters.patches.registry import from_spec
 from adapters.patches.replacement import STATISTICS, with_leaves
 from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
+from adapters.store.encoding import rounded
+from adapters.store.kinds import Array, Edits
 from adapters.training import loop, packing
 from adapters.training.calibration import calibrated
 from adapters.training.report import Row
@@ -151,7 +153,9 @@ class _Run:
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)
         return {
-            task.name: scoring.score(task, self._answers(state, shared, index, "validation"))
+            task.name: scoring.score(
+                task, self._answers(shared, *self._packed(state, index), index, "validation")
+            )
             for index, task in enumerate(self._tasks)
             if "validation" in task.splits
         }
@@ -163,26 +167,37 @@ class _Run:
         splits = ("validation", "test") if test else ("validation",)
         rows = []
         for index, task in enumerate(self._tasks):
+            exact = self._packed(state, index)
+            edits, head = rounded(*exact, self._settings.encoding)
             answers: dict[str, Answers] = {
-                split: self._answers(state, shared, index, split)
+                split: self._answers(shared, edits, head, index, split)
                 for split in splits
                 if split in task.splits
             }
-            edits = packing.task_edits(self._patch, packing.task_params(state, index))
-            head = packing.task_head(state, self._layout, index)
-            trained = results.Trained(task, edits, head, self._preprocessing[index], answers)
+            unrounded = None
+            if self._settings.encoding != "float32":
+                unrounded = self._answers(shared, *exact, index, "validation")
+            trained = results.Trained(
+                task, edits, head, self._preprocessing[index], answers, unrounded
+            )
             rows.append(
                 results.write_task(trained, owner, self._network, self._settings, directory)
             )
         results.write_summary(rows, directory, self._settings, command)
         return rows
 
-    def _answers(self, state: State, shared: Weights, index: int, split: str) -> Answers:
+    def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
+        """A task's edits and head, as trained."""
         edits = packing.task_edits(self._patch, packing.task_params(state, index))
+        return edits, packing.task_head(state, self._layout, index)
+
+    def _answers(
+        self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
+    ) -> Answers:
         return scoring.predict(
             self._network,
             apply_edits(shared, edits),
-            packing.task_head(state, self._layout, index),
+            head,
             self._tasks[index],
             split,
             self._preprocessing[index],

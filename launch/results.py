@@ -33,13 +33,18 @@ SHARED_BACKBONE = "backbone.safetensors"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """One task after training: its leaf edits, its head, and its answers to each split."""
+    """One task after training: its leaf edits, its head, and its answers to each split.
+
+    All are of the numbers that the file stores; `unrounded` are the answers to validation before
+    they were rounded to an encoding, if they were.
+    """
 
     task: Task
     edits: Mapping[str, Any]
     head: Mapping[str, npt.NDArray[Any]]
     preprocessing: Preprocessing
     answers: Mapping[str, Answers]
+    unrounded: Answers | None = None
 
 
 def shared_backbone(
@@ -96,6 +101,7 @@ def write_task(
         parity=parity_vector(network, apply_edits(backbone.weights, edits), head),
         edits=edits,
         head=head,
+        encoding=settings.encoding,
     )
     path = directory / f"{task.name}.patch"
     write_patch(path, contents)
@@ -113,6 +119,7 @@ def write_task(
     return report.Row(
         task=task.name,
         validation_accuracy=scores["validation"],
+        unrounded_accuracy=trained.unrounded and scoring.score(task, trained.unrounded),
         test_accuracy=scores.get("test"),
         patch_bytes=size.total,
         edit_bytes=size.edits,
@@ -138,6 +145,7 @@ def write_summary(
             ("test", "accuracy", row.test_accuracy, "fraction"),
             ("", "patch", row.patch_bytes, "bytes"),
             ("", "share of extractor", row.share, "percent"),
+            ("", "validation accuracy lost to encoding", row.lost_to_encoding, "fraction"),
         ]
         measurements += [
             tidy.Measurement(
@@ -145,7 +153,8 @@ def write_summary(
                 backbone=settings.backbone,
                 patch=settings.patch,
                 setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
-                f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}",
+                f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
+                + ("" if settings.encoding == "float32" else f", {settings.encoding}"),
                 seed=settings.seed,
                 split=split,
                 metric=metric,

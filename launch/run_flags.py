@@ -3,6 +3,7 @@
 from absl import flags
 
 from adapters.layers.norm import MODES
+from adapters.store.encoding import ENCODINGS
 from adapters.training.recipe import Recipe
 from launch.settings import SAMPLING, Settings
 from tasks.augmentation import POLICIES
@@ -55,6 +56,13 @@ _REMATERIALISE = flags.DEFINE_bool(
     "Compute each block again in the backward pass instead of keeping what is inside: less memory, "
     "more time.",
 )
+_ENCODING = flags.DEFINE_enum(
+    "encoding",
+    "float32",
+    ENCODINGS,
+    "How patch files store numbers. Scores are those of the stored numbers; other than float32, the "
+    "accuracy that this costs on validation is reported.",
+)
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
 
 
@@ -83,6 +91,7 @@ def settings(
         data_dir=_DATA_DIR.value,
         augmentation=_AUGMENTATION.value,
         workers=_WORKERS.value,
+        encoding=_ENCODING.value,
         train_shared=train_shared,
         recipe=Recipe(
             steps=_STEPS.value,

@@ -10,6 +10,7 @@ import jax
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.layers.norm import MODES
 from adapters.scheduling import sampling
+from adapters.store.encoding import ENCODINGS
 from adapters.training.recipe import Recipe
 from tasks.augmentation import POLICIES
 
@@ -36,6 +37,7 @@ class Settings:
     data_dir: str | None
     augmentation: str
     workers: int
+    encoding: str
     train_shared: bool
     recipe: Recipe
 
@@ -68,6 +70,8 @@ class Settings:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
         if self.augmentation not in POLICIES:
             raise UnknownNameError("augmentation", self.augmentation, POLICIES)
+        if self.encoding not in ENCODINGS:
+            raise UnknownNameError("encoding", self.encoding, ENCODINGS)
 
 
 def default_rate(patch: str) -> float:
@@ -121,6 +125,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         "temperature": settings.temperature,
         "seed": settings.seed,
         "workers": settings.workers,
+        "encoding": settings.encoding,
     }
     given = [f"--{name}={value}" for name, value in values.items() if value is not None]
     return shlex.join(["launch/train", *given])

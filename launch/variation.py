@@ -21,7 +21,7 @@ from tasks import registry
 TABLE = "table.txt"
 BASE = "as given"
 # The flags of `launch/train` that may vary, and the fields behind those of the recipe.
-OWN = ("size", "groups", "examples", "sampling", "temperature", "augmentation")
+OWN = ("size", "groups", "examples", "sampling", "temperature", "augmentation", "encoding")
 OF_RECIPE = {
     "norm": "norm",
     "steps": "steps",

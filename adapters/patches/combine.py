@@ -13,11 +13,14 @@ from adapters.patches.contract import (
     Predicate,
     Weights,
 )
+from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
 
 
 def chain(*patches: Patch) -> Patch:
     """Applies `patches` in order, each to the weights that the one before it made.
+
+    `pack` raises UnmergeableEditsError where a file cannot express that order.
 
     >>> from adapters.patches.bias import bias
     >>> from adapters.patches.depthwise import depthwise
@@ -93,13 +96,3 @@ def select(predicate: Predicate, patch: Patch) -> Patch:
         return with_leaves(weights, patch.apply(visible(weights), params, context))
 
     return patch._replace(init=init, apply=apply)
-
-
-def merge_edits(edits: list[LeafEdits]) -> LeafEdits:
-    """One set of edits with the effect of applying `edits` in order; all kinds replace a leaf."""
-    merged: dict[str, dict[str, dict[str, Any]]] = {}
-    for packed in edits:
-        for kind, modules in packed.items():
-            for path, leaves in modules.items():
-                merged.setdefault(kind, {}).setdefault(path, {}).update(leaves)
-    return merged

@@ -67,7 +67,8 @@ class Patch(NamedTuple):
         image.
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {leaf: stored bits}; traceable.
-      pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores.
+      pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
+        and the spelling of their parts are those of `adapters.store.kinds`.
     """
 
     init: Callable[[jax.Array, Weights], PatchParams]

@@ -2,21 +2,20 @@
 
     8 bytes             length of the header, little-endian
     header              canonical JSON, then spaces up to a multiple of 8 bytes
-    tensors             float32, little-endian, in the order of their names, without gaps
+    tensors             little-endian, in the order of their names, without gaps
 
 The header maps `__metadata__` to `{"modelpatch": CARD}`, CARD being canonical JSON in a string
-(one key, because the order of several is not defined), and each tensor's name to its place. Names
-and shapes decide every offset, so card and shapes decide every byte of the header. Schema 1
-stores float32 alone.
+(one key, because the order of several is not defined), and each tensor's name to its dtype, shape
+and place. Names, dtypes and shapes decide every offset, so with the card they decide every byte of
+the header.
 """
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from adapters.store import canonical_json
-from adapters.store.edits import Shape
+from adapters.store.encoding import DTYPES, Storage
 from adapters.store.errors import HeaderError, TooLargeError, TruncatedError
 
 FILE_LIMIT = 64 * 2**20
@@ -27,20 +26,18 @@ NO_DIGEST = "0" * 64
 _ALIGNMENT = 8
 _METADATA = "__metadata__"
 _KEY = "modelpatch"
-_DTYPE = "F32"
-_ITEM_SIZE = 4
 
 
-def encode_header(card: Mapping[str, Any], shapes: Mapping[str, Shape]) -> bytes:
-    """All bytes before the tensors `{name: shape}`, the length included.
+def encode_header(card: Mapping[str, Any], layout: Mapping[str, Storage]) -> bytes:
+    """All bytes before the tensors `{name: storage}`, the length included.
 
     Raises TooLargeError when they are more than any reader accepts.
     """
     header: dict[str, Any] = {_METADATA: {_KEY: canonical_json.encode(card).decode("ascii")}}
     end = 0
-    for name, shape in sorted(shapes.items()):
-        header[name] = _entry(shape, end)
-        end += tensor_size(shape)
+    for name, storage in sorted(layout.items()):
+        header[name] = _entry(storage, end)
+        end += storage.size
     text = canonical_json.encode(header)
     text += b" " * (-len(text) % _ALIGNMENT)
     _check_size("header", len(text), HEADER_LIMIT)
@@ -88,42 +85,41 @@ def decode_header(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     return card, entries
 
 
-def tensor_shapes(entries: Mapping[str, Any]) -> dict[str, Shape]:
-    """The shape of each tensor, by name in the file's order.
+def tensor_layout(entries: Mapping[str, Any]) -> dict[str, Storage]:
+    """How each tensor is stored, by name in the file's order.
 
-    Raises HeaderError for any other dtype than float32, and any place but the one that follows
+    Raises HeaderError for a dtype that no encoding uses, and any place but the one that follows
     from the tensors before.
     """
-    shapes: dict[str, Shape] = {}
+    layout: dict[str, Storage] = {}
     end = 0
     for name, entry in sorted(entries.items()):
         place = entry if isinstance(entry, dict) else {}
         shape, offsets = place.get("shape"), place.get("data_offsets")
         if not _are_integers(shape) or not _are_integers(offsets) or min(shape, default=1) < 1:
             raise HeaderError(f"the tensor {name!r} has no shape and place of whole numbers")
-        shapes[name] = tuple(shape)
-        begin, end = end, end + tensor_size(shapes[name])
-        if entry != _entry(shape, begin):
+        dtype = place.get("dtype")
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise HeaderError(f"the tensor {name!r} is {dtype!r}, none of {', '.join(DTYPES)}")
+        layout[name] = Storage(dtype, tuple(shape))
+        begin, end = end, end + layout[name].size
+        if entry != _entry(layout[name], begin):
             raise HeaderError(
-                f"the tensor {name!r} is not {_DTYPE} at bytes {begin} to {end} after the header"
+                f"the tensor {name!r} is not {dtype} at bytes {begin} to {end} after the header"
             )
-    return shapes
+    return layout
 
 
-def tensor_size(shape: Sequence[int]) -> int:
-    """The bytes of one tensor."""
-    return _ITEM_SIZE * math.prod(shape)
-
-
-def digest(card: Mapping[str, Any], shapes: Mapping[str, Shape], data: bytes) -> str:
+def digest(card: Mapping[str, Any], layout: Mapping[str, Storage], data: bytes) -> str:
     """sha256 over the whole file, the digest's own field in `card` read as 64 zeros."""
-    hashed = hashlib.sha256(encode_header({**card, DIGEST_FIELD: NO_DIGEST}, shapes))
+    hashed = hashlib.sha256(encode_header({**card, DIGEST_FIELD: NO_DIGEST}, layout))
     hashed.update(data)
     return hashed.hexdigest()
 
 
-def _entry(shape: Sequence[int], begin: int) -> dict[str, Any]:
-    return {"data_offsets": [begin, begin + tensor_size(shape)], "dtype": _DTYPE, "shape": shape}
+def _entry(storage: Storage, begin: int) -> dict[str, Any]:
+    offsets = [begin, begin + storage.size]
+    return {"data_offsets": offsets, "dtype": storage.dtype, "shape": list(storage.shape)}
 
 
 def _are_integers(value: Any) -> TypeGuard[list[int]]:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from adapters import names
 from adapters.store import canonical_json
-from adapters.store.edits import Array, Edits, Shape, check_kinds
+from adapters.store.edit_shapes import check_kinds, check_parts
+from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import LabelsError, NotFiniteError, SchemaError
+from adapters.store.kinds import Array, Edits, Shape, dtype
+from adapters.store.tensors import check_path
 
 NORM_MODES = ("frozen", "calibrated", "batch", "ema")
-_PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,6 +69,8 @@ class PatchCard:
       scores: the metric by split, such as `{"validation": 0.91}`.
       preprocessing: how an image becomes the network's input, as plain JSON.
       parity: an input and the logits it must give.
+      encoding: how the file stores numbers: `float32`, `float16` or `int8`; see
+        `adapters.store.encoding`.
 
     Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
     """
@@ -81,6 +86,7 @@ class PatchCard:
     scores: Mapping[str, float]
     preprocessing: Mapping[str, Any]
     parity: Parity
+    encoding: str = dataclasses.field(default="float32", kw_only=True)
 
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
@@ -91,6 +97,8 @@ class PatchCard:
             raise SchemaError(f"the fingerprint {self.fingerprint!r} is not 64 hexadecimal digits")
         if self.norm not in NORM_MODES:
             raise SchemaError(f"the norm mode {self.norm!r} is none of {', '.join(NORM_MODES)}")
+        if self.encoding not in ENCODINGS:
+            raise SchemaError(f"the encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
         _check_labels(self.labels)
         if not self.scores:
             raise SchemaError(f"no split has a score of the metric {self.metric!r}")
@@ -107,7 +115,8 @@ class PatchContents(PatchCard):
     """All that a patch file holds.
 
     Attributes:
-      edits: `{kind: {module: {leaf: array}}}`, float32, finite; see `adapters.store.edits`.
+      edits: `{kind: {module: {name: array}}}`, float32, finite, or bits; see
+        `adapters.store.kinds`. Numbers are those that a reader sees: see `encoding.rounded`.
       head: `{"w": [features, classes], "b": [classes]}`, float32, finite.
 
     Raises what `PatchCard` raises, and UnsupportedFeatureError for an unknown kind of edit,
@@ -120,13 +129,22 @@ class PatchContents(PatchCard):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self.edits)
-        for modules in self.edits.values():
+        for kind, modules in self.edits.items():
             for module, leaves in modules.items():
                 for leaf, array in leaves.items():
                     check_path(module, leaf)
-                    _check_array(f"{module}/{leaf}", array)
+                    _check_array(f"{module}/{leaf}", array, dtype(kind, leaf))
         for leaf, array in self.head.items():
-            _check_array(f"head/{leaf}", array)
+            _check_array(f"head/{leaf}", array, np.float32)
+        check_parts(
+            {
+                kind: {
+                    module: {leaf: array.shape for leaf, array in leaves.items()}
+                    for module, leaves in modules.items()
+                }
+                for kind, modules in self.edits.items()
+            }
+        )
         check_head(self, {leaf: array.shape for leaf, array in self.head.items()})
 
 
@@ -145,16 +163,10 @@ def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
         raise LabelsError(f"the head and its labels disagree: {counts}")
 
 
-def check_path(module: str, leaf: str) -> None:
-    """Raises SchemaError unless a module path and a leaf can be read back out of `module/leaf`."""
-    if not all(_PATH_PART.fullmatch(part) for part in (*module.split("/"), leaf)):
-        raise SchemaError(f"{module + '/' + leaf!r} is not a module path and a leaf")
-
-
-def _check_array(name: str, array: Array) -> None:
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+def _check_array(name: str, array: Array, expected: npt.DTypeLike) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype != expected:
         kind = getattr(array, "dtype", type(array).__name__)
-        raise SchemaError(f"{name} is {kind}, not a numpy array of float32")
+        raise SchemaError(f"{name} is {kind}, not a numpy array of {np.dtype(expected)}")
     if not array.size:
         raise SchemaError(f"{name} is empty: its shape is {list(array.shape)}")
     if not np.isfinite(array).all():

@@ -1,21 +1,13 @@
-"""What a patch does to a backbone's weights, as plain data: `{kind: {module: {leaf: array}}}`.
+"""Does what a patch says to a backbone's weights; see `adapters.store.kinds` for the kinds."""
 
-Schema 1 knows one kind: `replace` puts its array in the place of the backbone's leaf.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
-from adapters.store.errors import ShapeMismatchError, UnsupportedFeatureError
+from adapters.store.edit_shapes import check_kinds, check_padding, check_parts, check_shapes
+from adapters.store.kinds import COEFFICIENTS, DOWN, KINDS, MASK, UP, Array, Edits, leaf_and_part
 
-KINDS = ("replace",)
-
-Array = npt.NDArray[np.float32]
-Shape = tuple[int, ...]
-Edits = Mapping[str, Mapping[str, Mapping[str, Array]]]
-EditShapes = Mapping[str, Mapping[str, Mapping[str, Shape]]]
+Parts = Mapping[str, Array]
 
 
 def apply_edits(
@@ -23,44 +15,73 @@ def apply_edits(
 ) -> dict[str, dict[str, Array]]:
     """The weights `{module: {leaf: array}}` with every edit done; `weights` stays as it was.
 
-    Leaves without an edit are shared with `weights`, not copied. Raises UnsupportedFeatureError
-    for an unknown kind, ShapeMismatchError for an edit that does not fit its leaf.
+    Where several kinds meet in one leaf, they are done in the order of `KINDS`. Leaves without an
+    edit are shared with `weights`, not copied. Raises UnsupportedFeatureError for an unknown kind,
+    SchemaError for parts or bits that make no edit, ShapeMismatchError for an edit that does not
+    fit its leaf.
     """
     check_kinds(edits)
-    check_shapes({kind: _shapes(edits[kind]) for kind in edits}, _shapes(weights))
+    edit_shapes = {kind: _shapes(edits[kind]) for kind in edits}
+    shapes = _shapes(weights)
+    check_parts(edit_shapes)
+    check_shapes(edit_shapes, shapes)
+    check_padding(edits, shapes)
     patched = {module: dict(leaves) for module, leaves in weights.items()}
-    for module, leaves in edits.get("replace", {}).items():
-        patched[module].update(leaves)
+    for kind in KINDS:
+        for module, arrays in edits.get(kind, {}).items():
+            for leaf, parts in _by_leaf(kind, arrays).items():
+                if kind in _GIVEN:
+                    patched[module][leaf] = parts[""]
+                else:
+                    patched[module][leaf] = _CHANGED[kind](patched[module][leaf], parts)
     return patched
 
 
-def check_kinds(kinds: Iterable[str]) -> None:
-    """Raises UnsupportedFeatureError unless every kind is one of `KINDS`."""
-    unknown = sorted(set(kinds) - set(KINDS))
-    if unknown:
-        raise UnsupportedFeatureError(
-            f"the patch holds edits of the kind {unknown[0]!r}, known are {', '.join(KINDS)}"
-        )
+def mask(leaf: Array, parts: Parts) -> Array:
+    """W * M."""
+    return leaf * unpacked(parts[""], leaf.shape)
 
 
-def check_shapes(edits: EditShapes, shapes: Mapping[str, Mapping[str, Shape]]) -> None:
-    """Raises ShapeMismatchError unless each edit's leaf is among `shapes` and shaped alike."""
-    for kind, modules in edits.items():
-        for module, leaves in modules.items():
-            for leaf, shape in leaves.items():
-                if leaf not in shapes.get(module, {}):
-                    raise ShapeMismatchError(
-                        f"the patch edits {module}/{leaf}, which the backbone does not have"
-                    )
-                expected = tuple(shapes[module][leaf])
-                if shape != expected:
-                    raise ShapeMismatchError(
-                        f"{kind} {module}/{leaf} is {list(shape)}, the backbone's is "
-                        f"{list(expected)}"
-                    )
+def affine_mask(leaf: Array, parts: Parts) -> Array:
+    """k0 W + k1 + k2 M + k3 W M."""
+    k0, k1, k2, k3 = parts[COEFFICIENTS]
+    bits = unpacked(parts[MASK], leaf.shape)
+    return k0 * leaf + k1 + k2 * bits + k3 * leaf * bits
 
 
-def _shapes(weights: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, Shape]]:
+def low_rank(leaf: Array, parts: Parts) -> Array:
+    """W + down @ up."""
+    return leaf + parts[DOWN] @ parts[UP]
+
+
+def add(leaf: Array, parts: Parts) -> Array:
+    """W + the array."""
+    return leaf + parts[""]
+
+
+def unpacked(bits: Array, shape: tuple[int, ...]) -> Array:
+    """Packed bits as 0.0 and 1.0, float32 of `shape`."""
+    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(np.float32)
+
+
+_GIVEN = ("insert", "replace")
+_CHANGED: Mapping[str, Callable[[Array, Parts], Array]] = {
+    "mask": mask,
+    "affine_mask": affine_mask,
+    "low_rank": low_rank,
+    "add": add,
+}
+
+
+def _by_leaf(kind: str, arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    leaves: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        leaf, part = leaf_and_part(kind, name)
+        leaves.setdefault(leaf, {})[part] = array
+    return leaves
+
+
+def _shapes(weights: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, tuple[int, ...]]]:
     return {
         module: {leaf: tuple(array.shape) for leaf, array in leaves.items()}
         for module, leaves in weights.items()

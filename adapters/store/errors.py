@@ -131,6 +131,12 @@ class ShapeMismatchError(PatchFileError):
     advice = "Use the backbone this patch was trained on."
 
 
+class EncodingError(PatchFileError):
+    """The patch holds a number that its encoding cannot store."""
+
+    advice = "Store the patch in another encoding, such as float32."
+
+
 class DigestError(PatchFileError):
     """The file's bytes do not give the sha256 it holds."""
 

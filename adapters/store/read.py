@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +9,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from adapters.store import container, schema, tensors
+from adapters.store import container, encoding, schema, tensors
 from adapters.store.contents import PatchContents, check_head
-from adapters.store.edits import Array, EditShapes, Shape, check_shapes
+from adapters.store.edit_shapes import check_padding, check_parts, check_shapes
+from adapters.store.encoding import Storage
 from adapters.store.errors import (
     DigestError,
     FingerprintError,
@@ -24,6 +24,7 @@ from adapters.store.errors import (
     UnreadableFileError,
     naming,
 )
+from adapters.store.kinds import Array, EditShapes, Shape
 
 
 def read_patch(
@@ -50,7 +51,7 @@ def read_patch(
       size_cap: the largest file accepted, in bytes.
 
     Raises a PatchFileError (`adapters.store.errors` has one class for each reason), in this order:
-    the file itself, its size, header, JSON, schema, shapes, digest, finite values, fingerprint,
+    the file itself, its size, header, JSON, schema, shapes, digest, finite values, their spelling, masks, fingerprint,
     parity. Until the digest's turn only the header has been read, and at most 1 MiB of it.
     """
     with naming(path):
@@ -60,18 +61,25 @@ def read_patch(
             header = file.read(length)
             value, entries = container.decode_header(header)
             schema.check_version(value)
-            tensor_shapes = container.tensor_shapes(entries)
-            data_size = _data_size(tensor_shapes, size - container.LENGTH_SIZE - length)
-            edit_shapes, head_shapes = tensors.unflatten(tensor_shapes)
+            layout = container.tensor_layout(entries)
+            data_size = _data_size(layout, size - container.LENGTH_SIZE - length)
+            edit_shapes, head_shapes = tensors.unflatten(_shapes(layout))
             card = schema.decode_card(value)
             check_head(card, head_shapes)
             schema.check_agreement(value, edit_shapes, head_shapes)
+            check_parts(edit_shapes)
+            encoding.check_layout(layout, card.encoding)
             _check_fit(edit_shapes, head_shapes, shapes, features)
             data = file.read(data_size)
-        _check_digest(value, tensor_shapes, data)
-        edits, head = tensors.unflatten(_arrays(tensor_shapes, data))
+        _check_digest(value, layout, data)
+        stored = _arrays(layout, data)
+        named = encoding.decode(stored)
+        edits, head = tensors.unflatten(named)
         fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
         contents = PatchContents(**fields, edits=edits, head=head)
+        encoding.check_canonical(stored, named, card.encoding)
+        if shapes is not None:
+            check_padding(edits, shapes)
         if fingerprint is not None and fingerprint != contents.fingerprint:
             raise FingerprintError(
                 f"the patch is for {contents.backbone} {contents.fingerprint[:12]}, the backbone "
@@ -105,8 +113,13 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, int]]:
         os.close(descriptor)
 
 
-def _data_size(shapes: Mapping[str, Shape], found: int) -> int:
-    needed = sum(map(container.tensor_size, shapes.values()))
+def _shapes(layout: Mapping[str, Storage]) -> dict[str, Shape]:
+    """The shapes of edits and head; not of their scales, which follow from these."""
+    return {n: s.shape for n, s in layout.items() if not n.startswith(tensors.SCALE)}
+
+
+def _data_size(layout: Mapping[str, Storage], found: int) -> int:
+    needed = sum(storage.size for storage in layout.values())
     if found < needed:
         raise TruncatedError(f"the tensors need {needed} bytes, the file has {found}")
     if found > needed:
@@ -128,18 +141,21 @@ def _check_fit(
         )
 
 
-def _check_digest(card: Mapping[str, Any], shapes: Mapping[str, Shape], data: bytes) -> None:
-    found = container.digest(card, shapes, data)
+def _check_digest(card: Mapping[str, Any], layout: Mapping[str, Storage], data: bytes) -> None:
+    found = container.digest(card, layout, data)
     stored = schema.stored_digest(card)
     if found != stored:
         raise DigestError(f"the file's sha256 is {found[:12]}..., it says {stored[:12]!r}...")
 
 
-def _arrays(shapes: Mapping[str, Shape], data: bytes) -> dict[str, Array]:
+def _arrays(layout: Mapping[str, Storage], data: bytes) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     offset = 0
-    for name, shape in shapes.items():
-        flat = np.frombuffer(data, "<f4", math.prod(shape), offset)
-        arrays[name] = flat.astype(np.float32, copy=False).reshape(shape)
-        offset += flat.nbytes
+    for name, storage in layout.items():
+        # A slice of its own, since a tensor of bytes may put the next one at an odd place.
+        part = data[offset : offset + storage.size]
+        dtype = np.dtype(encoding.DTYPES[storage.dtype])
+        flat = np.frombuffer(part, dtype).astype(dtype.newbyteorder("="), copy=False)
+        arrays[name] = flat.reshape(storage.shape)
+        offset += storage.size
     return arrays

@@ -1,7 +1,7 @@
 """The card as JSON, schema 1.
 
 `must_understand` lists what a reader has to know to use the patch, here `edit/KIND` for every kind
-of edit. A reader that meets an entry it does not know refuses the file. A field of the card that it
+of edit, and `encoding/NAME` for any encoding but float32. A reader that meets an entry it does not know refuses the file. A field of the card that it
 does not know and that is not listed there, it may ignore: so a later version can say more without
 making its patches unreadable.
 """
@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from adapters.store import canonical_json
 from adapters.store.container import DIGEST_FIELD
 from adapters.store.contents import Parity, PatchCard
-from adapters.store.edits import KINDS, Shape, check_kinds
+from adapters.store.edit_shapes import check_kinds
+from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError
+from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
 
@@ -24,7 +26,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
     """The card of a patch with edits of `kinds` and a head of these shapes; no digest yet."""
     return {
         "schema": VERSION,
-        "must_understand": _features(kinds),
+        "must_understand": _features(kinds, card.encoding),
         "patch": card.patch,
         "backbone": {"name": card.backbone, "fingerprint": card.fingerprint},
         "task": {"name": card.task, "version": card.task_version},
@@ -33,6 +35,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "scores": {split: float(score) for split, score in card.scores.items()},
         "preprocessing": dict(card.preprocessing),
         "norm": card.norm,
+        "encoding": card.encoding,
         "head": _head(head),
         "parity": {
             "seed": card.parity.seed,
@@ -49,7 +52,8 @@ def check_version(value: Mapping[str, Any]) -> None:
     if version != VERSION:
         raise SchemaVersionError(f"the file follows schema {version}, this reader knows {VERSION}")
     needed = _strings(value, "must_understand")
-    unknown = sorted(set(needed) - set(_features(KINDS)))
+    known = {*_features(KINDS, "float32"), *(f"encoding/{name}" for name in ENCODINGS)}
+    unknown = sorted(set(needed) - known)
     if unknown:
         raise UnsupportedFeatureError(f"the patch needs {unknown[0]!r}, which is not known here")
 
@@ -81,6 +85,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
             logits=tuple(_floats(parity, "logits")),
             tolerance=_field(parity, "tolerance", float),
         ),
+        encoding=_field(value, "encoding", str),
     )
 
 
@@ -94,8 +99,9 @@ def check_agreement(
     """
     kinds = sorted(kinds)
     check_kinds(kinds)
-    if list(_strings(value, "must_understand")) != _features(kinds):
-        raise SchemaError(f"must_understand does not list the edits, which are {kinds}")
+    needed = _features(kinds, _field(value, "encoding", str))
+    if list(_strings(value, "must_understand")) != needed:
+        raise SchemaError(f"must_understand does not list what the patch needs: {needed}")
     described = _field(value, "head", dict)
     if canonical_json.encode(described) != canonical_json.encode(_head(head)):
         raise SchemaError("the card describes another head than the file holds")
@@ -106,8 +112,9 @@ def stored_digest(value: Mapping[str, Any]) -> str:
     return _field(value, DIGEST_FIELD, str)
 
 
-def _features(kinds: Iterable[str]) -> list[str]:
-    return sorted(f"edit/{kind}" for kind in kinds)
+def _features(kinds: Iterable[str], encoding: str) -> list[str]:
+    encodings = [] if encoding == "float32" else [f"encoding/{encoding}"]
+    return sorted([*encodings, *(f"edit/{kind}" for kind in kinds)])
 
 
 def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:

@@ -1,12 +1,17 @@
-"""The tensors' names in a file: `edit/KIND/MODULE PATH/LEAF`, `head/w` and `head/b`."""
+"""The tensors' names in a file: `edit/KIND/MODULE PATH/LEAF`, `head/w` and `head/b`.
 
+`scale/NAME` holds what the whole numbers of the tensor NAME are multiplied by.
+"""
+
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from adapters.store.contents import check_path
 from adapters.store.errors import SchemaError
 
+SCALE = "scale/"
 _EDIT, _HEAD = "edit", "head"
+_PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
 
 Item = TypeVar("Item")
 Nested = dict[str, dict[str, dict[str, Item]]]
@@ -33,10 +38,27 @@ def unflatten(named: Mapping[str, Item]) -> tuple[Nested[Item], dict[str, Item]]
         if section == _HEAD:
             head[rest] = item
         elif section == _EDIT and rest.count("/") >= 2:
-            kind, _, place = rest.partition("/")
-            module, _, leaf = place.rpartition("/")
+            kind, module, leaf = place(name)
             check_path(module, leaf)
             edits.setdefault(kind, {}).setdefault(module, {})[leaf] = item
         else:
             raise SchemaError(f"the tensor {name!r} is neither an edit nor the head's")
     return edits, head
+
+
+def place(name: str) -> tuple[str, str, str]:
+    """Kind, module and leaf of an edit's tensor."""
+    _, kind, rest = name.split("/", 2)
+    module, _, leaf = rest.rpartition("/")
+    return kind, module, leaf
+
+
+def is_edit(name: str) -> bool:
+    """Whether a tensor is an edit's."""
+    return name.startswith(f"{_EDIT}/")
+
+
+def check_path(module: str, leaf: str) -> None:
+    """Raises SchemaError unless a module path and a leaf can be read back out of `module/leaf`."""
+    if not all(_PATH_PART.fullmatch(part) for part in (*module.split("/"), leaf)):
+        raise SchemaError(f"{module + '/' + leaf!r} is not a module path and a leaf")

@@ -17,21 +17,21 @@
 >>> read_patch(path, shapes={"stem/norm": {"scale": (32,)}}, features=1280).labels
 ('rose', 'tulip')
 >>> patch_size(contents)
-PatchSize(header=904, head=10248, statistics=0, edits=128)
+PatchSize(header=928, head=10248, statistics=0, edits=128)
 """
 
 import dataclasses
 import os
 import pathlib
 
-from adapters import files
-from adapters.store import container, schema
-from adapters.store.contents import PatchContents
-from adapters.store.edits import Shape
-from adapters.store.errors import FileNameError, naming
-from adapters.store.tensors import flatten, unflatten
+import numpy as np
 
-_STATISTICS = ("mean", "var")
+from adapters import files
+from adapters.store import container, encoding, schema
+from adapters.store.contents import PatchContents
+from adapters.store.errors import FileNameError, SchemaError, naming
+from adapters.store.kinds import STATISTICS, Array, Shape
+from adapters.store.tensors import SCALE, flatten, unflatten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +40,9 @@ class PatchSize:
 
     Attributes:
       header: the description of the patch and of its tensors.
-      head: the classifier.
+      head: the classifier, with its scales in `int8`.
       statistics: the norms' means and variances.
-      edits: all other edits.
+      edits: all other edits, with their scales.
     """
 
     header: int
@@ -71,13 +71,24 @@ def write_patch(path: str | os.PathLike[str], contents: PatchContents) -> None:
 
 
 def encode_patch(contents: PatchContents) -> bytes:
-    """The bytes of the patch file; TooLargeError when no reader would accept so many."""
+    """The bytes of the patch file.
+
+    Raises TooLargeError when no reader would accept so many, EncodingError for a number that the
+    encoding cannot hold, and SchemaError for one that it would round: scores and parity logits of
+    other numbers than the file's would not be the file's.
+    """
     arrays = flatten(contents.edits, contents.head)
     shapes = {name: array.shape for name, array in arrays.items()}
-    data = b"".join(array.astype("<f4").tobytes() for array in arrays.values())
+    layout = encoding.layout(shapes, contents.encoding)
+    stored = encoding.encode(arrays, contents.encoding)
+    _check_rounded(arrays, encoding.decode(stored), contents.encoding)
+    data = b"".join(
+        array.astype(encoding.DTYPES[layout[name].dtype]).tobytes()
+        for name, array in stored.items()
+    )
     card = _card(contents, shapes)
-    card[container.DIGEST_FIELD] = container.digest(card, shapes, data)
-    encoded = container.encode_header(card, shapes) + data
+    card[container.DIGEST_FIELD] = container.digest(card, layout, data)
+    encoded = container.encode_header(card, layout) + data
     container.check_file_size(len(encoded), container.FILE_LIMIT)
     return encoded
 
@@ -86,14 +97,25 @@ def patch_size(contents: PatchContents) -> PatchSize:
     """The exact size of the file that `write_patch` writes, by part, in bytes."""
     shapes = {name: a.shape for name, a in flatten(contents.edits, contents.head).items()}
     sizes = {"head": 0, "statistics": 0, "edits": 0}
-    for name, shape in shapes.items():
-        if name.startswith("head/"):
+    layout = encoding.layout(shapes, contents.encoding)
+    for name, storage in layout.items():
+        of = name.removeprefix(SCALE)
+        if of.startswith("head/"):
             part = "head"
         else:
-            part = "statistics" if name.rpartition("/")[2] in _STATISTICS else "edits"
-        sizes[part] += container.tensor_size(shape)
+            part = "statistics" if of.rpartition("/")[2] in STATISTICS else "edits"
+        sizes[part] += storage.size
     card = _card(contents, shapes) | {container.DIGEST_FIELD: container.NO_DIGEST}
-    return PatchSize(header=len(container.encode_header(card, shapes)), **sizes)
+    return PatchSize(header=len(container.encode_header(card, layout)), **sizes)
+
+
+def _check_rounded(given: dict[str, Array], kept: dict[str, Array], encoding_name: str) -> None:
+    for name, array in given.items():
+        if not np.array_equal(array, kept[name]):
+            raise SchemaError(
+                f"{name} holds numbers that {encoding_name} rounds; pass what `encoding.rounded` "
+                "gives, so that scores and parity are the file's"
+            )
 
 
 def _card(contents: PatchContents, shapes: dict[str, Shape]) -> dict[str, object]:

@@ -11,7 +11,8 @@ class Row:
 
     `patch_bytes` is the whole file; `edit_bytes`, `statistics_bytes` and `head_bytes` are what its
     trained leaves, its normalisation statistics and its head take of it. The shares are the patch's
-    numbers over the extractor's: the edits alone, with the head, with the statistics as well.
+    bytes over the extractor's: the edits alone, with the head, with the statistics as well.
+    `unrounded_accuracy` is that on validation before the numbers were rounded for the file.
     """
 
     task: str
@@ -25,11 +26,20 @@ class Row:
     share_with_statistics: float
     test_accuracy: float | None = None
     head_only_accuracy: float | None = None
+    unrounded_accuracy: float | None = None
+
+    @property
+    def lost_to_encoding(self) -> float | None:
+        """The accuracy on validation that rounding cost, if the numbers were rounded."""
+        if self.unrounded_accuracy is None:
+            return None
+        return self.unrounded_accuracy - self.validation_accuracy
 
 
 _Column = tuple[str, Callable[[Row], float | None], str]
 _COLUMNS: tuple[_Column, ...] = (
     ("validation %", lambda row: _percent(row.validation_accuracy), ".2f"),
+    ("unrounded %", lambda row: _percent(row.unrounded_accuracy), ".2f"),
     ("test %", lambda row: _percent(row.test_accuracy), ".2f"),
     ("head only %", lambda row: _percent(row.head_only_accuracy), ".2f"),
     ("patch bytes", lambda row: row.patch_bytes, ",.0f"),

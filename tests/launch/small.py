@@ -68,6 +68,7 @@ def settings(weights: pathlib.Path, **changes: object) -> Settings:
         "data_dir": None,
         "augmentation": "task",
         "workers": 0,
+        "encoding": "float32",
         "train_shared": False,
     }
     return Settings(**{**values, **changes}, recipe=Recipe(**recipe))

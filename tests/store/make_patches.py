@@ -26,6 +26,7 @@ CARD: dict[str, Any] = {
     "scores": {"test": 0.5, "validation": 0.625},
     "preprocessing": {"fit": "crop", "mean": [127.5, 127.5, 127.5], "size": 8},
     "norm": "frozen",
+    "encoding": "float32",
     "head": {"kind": "classification", "features": 3, "classes": 2},
     "parity": {"seed": 7, "shape": [8, 8, 3], "logits": [0.25, -1.5], "tolerance": 0.001},
 }
@@ -119,7 +120,7 @@ def patches() -> dict[str, tuple[bytes, str | None]]:
         ),
         "later_schema.patch": (assemble(card_with(schema=2), TENSORS), "SchemaVersionError"),
         "unknown_edit.patch": (
-            assemble(card_with(must_understand=["edit/low_rank", "edit/replace"]), TENSORS),
+            assemble(card_with(must_understand=["edit/mix", "edit/replace"]), TENSORS),
             "UnsupportedFeatureError",
         ),
         "unknown_norm.patch": (assemble(card_with(norm="group"), TENSORS), "SchemaError"),

@@ -34,7 +34,7 @@ from adapters.store.contents import Parity
         ("preprocessing", {"mean": np.zeros(3)}, errors.JSONError, "no ndarray"),
         ("head", {}, errors.SchemaError, "the head is not w"),
         ("head", {"w": np.zeros((3, 2))}, errors.SchemaError, "head/w is float64"),
-        ("edits", {"mask": {}}, errors.UnsupportedFeatureError, "kind 'mask'"),
+        ("edits", {"mix": {}}, errors.UnsupportedFeatureError, "kind 'mix'"),
         ("edits", {"replace": {"a/": {"w": np.float32([1])}}}, errors.SchemaError, "'a//w'"),
         ("edits", {"replace": {"a": {"b/w": np.float32([1])}}}, errors.SchemaError, "'a/b/w'"),
         ("edits", {"replace": {"a": {"w": [1.0]}}}, errors.SchemaError, "a/w is list"),

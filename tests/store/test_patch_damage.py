@@ -5,7 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.store import errors
+from adapters.store.encoding import ENCODINGS
 from adapters.store.read import read_patch
+from adapters.store.write import encode_patch
+from tests.store import every_kind
 
 # Each example rewrites the one file, and a shared machine may stall for longer than any deadline.
 _MANY = settings(
@@ -64,3 +67,25 @@ def test_noise_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(errors.PatchFileError):
         read_patch(path)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_kind_and_encoding_survives_no_damage(contents, path, encoding):
+    """Each truncation, each flipped bit of the tensors, and one of each byte before them."""
+    good = encode_patch(every_kind.encoded(contents, encoding))
+    path.write_bytes(good)
+    begin = 8 + int.from_bytes(good[:8], "little")
+    with open(path, "r+b", buffering=0) as file:
+        for position in range(len(good)):
+            for bit in range(8) if position >= begin else [position % 8]:
+                file.seek(position)
+                file.write(bytes([good[position] ^ 1 << bit]))
+                with pytest.raises(errors.PatchFileError):
+                    read_patch(path)
+            file.seek(position)
+            file.write(good[position : position + 1])
+        assert read_patch(path).encoding == encoding
+        for size in reversed(range(len(good))):
+            file.truncate(size)
+            with pytest.raises(errors.PatchFileError):
+                read_patch(path)

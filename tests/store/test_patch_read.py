@@ -172,7 +172,7 @@ def test_unknown_field_may_be_ignored(path):
 @pytest.mark.parametrize(
     ("tensor", "error", "match"),
     [
-        ("edit/low_rank/stem/w", errors.UnsupportedFeatureError, "kind 'low_rank'"),
+        ("edit/mix/stem/w", errors.UnsupportedFeatureError, "kind 'mix'"),
         ("edit/replace/w", errors.SchemaError, "neither an edit nor the head's"),
         ("edit/replace/stem//w", errors.SchemaError, "not a module path"),
         ("edit/replace/st em/w", errors.SchemaError, "not a module path"),

@@ -1,0 +1,167 @@
+"""How a patch's numbers are stored: one encoding a file, for its edits and its head.
+
+| encoding | stores |
+|---|---|
+| `float32` | every number as it is |
+| `float16` | numbers rounded to half precision, to even |
+| `int8` | whole numbers from -127 to 127, times a float32 scale for each entry of the last axis; one scale for a vector |
+
+Masks are bits in every encoding; statistics and the coefficients of affine masks stay float32. In
+memory all numbers are float32 (bits: uint8), and what was read is stored as the same bytes again:
+an int8 scale is the largest magnitude over 127, rounded up to 16 significant bits, so that 127
+times it is exact and gives it again.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from adapters.store import kinds, tensors
+from adapters.store.errors import EncodingError, SchemaError
+from adapters.store.kinds import Array, Edits, Shape
+
+ENCODINGS = ("float32", "float16", "int8")
+DTYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U8": "u1"}  # as safetensors spells them
+_STORED = {"float32": "F32", "float16": "F16", "int8": "I8"}
+_MOST = 127
+_SCALE_BITS = 16
+_LEAST_SCALE = 2.0**-126  # below it float32 has fewer bits
+
+
+class Storage(NamedTuple):
+    """A stored tensor's `dtype`, one of `DTYPES`, and `shape`."""
+
+    dtype: str
+    shape: Shape
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return np.dtype(DTYPES[self.dtype]).itemsize * math.prod(self.shape)
+
+
+def rounded(
+    edits: Edits, head: Mapping[str, Array], encoding: str
+) -> tuple[dict[str, dict[str, dict[str, Array]]], dict[str, Array]]:
+    """The edits and the head that a reader of the file will see.
+
+    Raises EncodingError for a number that the encoding cannot hold.
+    """
+    return tensors.unflatten(decode(encode(tensors.flatten(edits, head), encoding)))
+
+
+def encode(named: Mapping[str, Array], encoding: str) -> dict[str, Array]:
+    """The arrays to store for the tensors `{name: array}`, scales included, in the file's order.
+
+    Raises EncodingError for a number that the encoding cannot hold.
+    """
+    stored: dict[str, Array] = {}
+    for name, array in named.items():
+        dtype = _dtype(name, encoding)
+        if dtype == "I8":
+            stored[name], stored[tensors.SCALE + name] = _quantised(name, array)
+        else:
+            stored[name] = _half(name, array) if dtype == "F16" else array
+    return dict(sorted(stored.items()))
+
+
+def decode(stored: Mapping[str, Array]) -> dict[str, Array]:
+    """The tensors `{name: array}` that `stored` holds, float32 or bits, each read-only.
+
+    Raises SchemaError for a scale that is not a finite number above zero.
+    """
+    named = {}
+    for name, array in stored.items():
+        if name.startswith(tensors.SCALE):
+            continue
+        if array.dtype == np.int8:
+            scale = stored[tensors.SCALE + name]
+            if not (np.isfinite(scale) & (scale > 0)).all():
+                raise SchemaError(f"{tensors.SCALE + name} holds a scale that is not above zero")
+            with np.errstate(over="ignore"):  # an infinity is refused with the other values
+                array = (array.astype(np.float32) * scale).reshape(array.shape)
+        elif array.dtype == np.float16:
+            array = array.astype(np.float32)
+        named[name] = array.view()
+        named[name].flags.writeable = False
+    return named
+
+
+def check_canonical(stored: Mapping[str, Array], named: Mapping[str, Array], encoding: str) -> None:
+    """Raises SchemaError unless `stored` is how the encoding spells the finite values `named`."""
+    again = encode(named, encoding)
+    for name, array in stored.items():
+        if array.tobytes() != again[name].tobytes():
+            raise SchemaError(f"{name} holds numbers that {encoding} spells otherwise")
+
+
+def layout(shapes: Mapping[str, Shape], encoding: str) -> dict[str, Storage]:
+    """How tensors of these shapes are stored, scales included, in the file's order."""
+    stored: dict[str, Storage] = {}
+    for name, shape in shapes.items():
+        stored[name] = Storage(_dtype(name, encoding), shape)
+        if stored[name].dtype == "I8":
+            stored[tensors.SCALE + name] = Storage("F32", _scale_shape(shape))
+    return dict(sorted(stored.items()))
+
+
+def check_layout(found: Mapping[str, Storage], encoding: str) -> None:
+    """Raises SchemaError unless tensors and scales are stored as the encoding stores them."""
+    values = {n: s.shape for n, s in found.items() if not n.startswith(tensors.SCALE)}
+    expected = layout(values, encoding)
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in expected:
+            raise SchemaError(f"{name} is the scale of no tensor that {encoding} scales")
+        if name not in found:
+            raise SchemaError(f"{name} is missing, the scale of a tensor of int8")
+        if found[name] != expected[name]:
+            raise SchemaError(
+                f"{name} is {_spelled(found[name])}, in {encoding} it is {_spelled(expected[name])}"
+            )
+
+
+def _dtype(name: str, encoding: str) -> str:
+    if tensors.is_edit(name):
+        kind, _, leaf = tensors.place(name)
+        if kinds.is_bits(kind, leaf):
+            return "U8"
+        if kinds.stays_float32(kind, leaf):
+            return "F32"
+    return _STORED[encoding]
+
+
+def _half(name: str, array: Array) -> Array:
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise EncodingError(f"{name} holds {_largest(array):.6g}, float16 ends at 65504")
+    return half
+
+
+def _quantised(name: str, array: Array) -> tuple[Array, Array]:
+    """int8 of the array's shape, and the scales."""
+    wide = array.astype(np.float64)
+    most = np.abs(wide).max(axis=tuple(range(max(array.ndim - 1, 0))) if array.ndim > 1 else None)
+    fraction, exponent = np.frexp(most.reshape(_scale_shape(array.shape)) / _MOST)
+    scale = np.ldexp(np.ceil(np.ldexp(fraction, _SCALE_BITS)), exponent - _SCALE_BITS)
+    scale = np.maximum(scale, _LEAST_SCALE)
+    if _MOST * scale.max() > np.finfo(np.float32).max:
+        raise EncodingError(f"{name} holds {_largest(array):.6g}, which int8's scale cannot reach")
+    # A channel of zeros alone has no magnitude to take a scale from.
+    scale = np.where(np.rint(most.reshape(scale.shape) / scale) == 0, 1.0, scale)
+    whole = np.rint(wide / scale).astype(np.int8)
+    return whole.reshape(array.shape), scale.astype(np.float32)
+
+
+def _scale_shape(shape: Shape) -> Shape:
+    return shape[-1:] if len(shape) > 1 else (1,)
+
+
+def _largest(array: Array) -> Any:
+    return array.flat[np.abs(array).argmax()]
+
+
+def _spelled(storage: Storage) -> str:
+    return f"{storage.dtype} {list(storage.shape)}"
