@@ -60,8 +60,8 @@ _ENCODING = flags.DEFINE_enum(
     "encoding",
     "float32",
     ENCODINGS,
-    "How patch files store numbers. Scores are those of the stored numbers; other than float32, the "
-    "accuracy that this costs on validation is reported.",
+    "How patch files store numbers. Scores are of the numbers as stored; other than with float32, "
+    "the accuracy that this costs on validation is reported too.",
 )
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
 

@@ -38,8 +38,8 @@ def merge_edits(edits: Sequence[LeafEdits]) -> LeafEdits:
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for (path, leaf), kinds in merged.items():
         for kind, parts in kinds.items():
-            named = result.setdefault(kind, {}).setdefault(path, {})
-            named.update({f"{leaf}.{p}" if p else leaf: array for p, array in parts.items()})
+            arrays = result.setdefault(kind, {}).setdefault(path, {})
+            arrays.update({f"{leaf}.{p}" if p else leaf: array for p, array in parts.items()})
     return result
 
 

@@ -94,6 +94,32 @@ def test_another_backbone_is_refused(weights, folders, tmp_path):
         evaluation.evaluate(patch, "test", folders[0], str(weights), data_dir=None)
 
 
+def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders, tmp_path):
+    plain, plain_rows = finished
+    out = tmp_path / "int8"
+    settings = small.settings(weights, encoding="int8")
+    rows = experiment.run(registry.resolve(folders), settings, out, "a test")
+    for row, exact, task in zip(rows, plain_rows, folders, strict=True):
+        path = out / f"{row.task}.patch"
+        line = evaluation.evaluate(str(path), "test", task, str(weights), data_dir=None)
+        assert "identical to the saved score" in line
+        assert row.unrounded_accuracy == exact.validation_accuracy
+        # Vectors alone: a byte a number and four for a scale, of which each norm has two.
+        vectors = sum(map(len, read_patch(path).edits["replace"].values()))
+        assert row.edit_bytes == exact.edit_bytes // 4 + 4 * vectors
+    assert "encoding       int8" in descriptions.describe_patch(read_patch(path))
+    with open(out / "results.csv") as file:
+        (lost,) = (
+            float(record["value"])
+            for record in csv.DictReader(file)
+            if (record["task"], record["metric"])
+            == ("greys", "validation accuracy lost to encoding")
+        )
+    assert lost == rows[0].unrounded_accuracy - rows[0].validation_accuracy
+    assert "unrounded %" in (out / "table.txt").read_text()
+    assert "unrounded %" not in (plain / "table.txt").read_text()
+
+
 def test_other_labels_are_refused(finished, weights, folders):
     out, _ = finished
     with pytest.raises(evaluation.LabelsDifferError, match="class_2"):
@@ -148,6 +174,7 @@ def test_a_run_records_what_defines_it(finished, weights):
         ({"recipe": {"head_rate": float("nan")}}, SettingError, "--head_learning_rate"),
         ({"recipe": {"head_decay": -1.0}}, SettingError, "--weight_decay"),
         ({"recipe": {"norm": "calibrate"}}, UnknownNameError, "Did you mean 'calibrated'"),
+        ({"encoding": "float8"}, UnknownNameError, "encoding"),
         ({"augmentation": "colours"}, UnknownNameError, "Did you mean 'colour'"),
     ],
 )
