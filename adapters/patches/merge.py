@@ -37,9 +37,9 @@ def merge_edits(edits: Sequence[LeafEdits]) -> LeafEdits:
                     _follow(merged.setdefault((path, leaf), {}), kind, parts, f"{path}/{leaf}")
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for (path, leaf), kinds in merged.items():
-        for kind, parts in kinds.items():
+        for kind, whole in kinds.items():
             arrays = result.setdefault(kind, {}).setdefault(path, {})
-            arrays.update({f"{leaf}.{p}" if p else leaf: array for p, array in parts.items()})
+            arrays.update({f"{leaf}.{p}" if p else leaf: array for p, array in whole.items()})
     return result
 
 

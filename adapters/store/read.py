@@ -51,8 +51,9 @@ def read_patch(
       size_cap: the largest file accepted, in bytes.
 
     Raises a PatchFileError (`adapters.store.errors` has one class for each reason), in this order:
-    the file itself, its size, header, JSON, schema, shapes, digest, finite values, their spelling, masks, fingerprint,
-    parity. Until the digest's turn only the header has been read, and at most 1 MiB of it.
+    the file itself, its size, header, JSON, schema, encoding, shapes, digest, scales, finite
+    values, their one spelling, masks' last bits, fingerprint, parity. Until the digest's turn only
+    the header has been read, and at most 1 MiB of it.
     """
     with naming(path):
         with _opened(path) as (file, size):

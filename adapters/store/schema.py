@@ -1,9 +1,9 @@
 """The card as JSON, schema 1.
 
 `must_understand` lists what a reader has to know to use the patch: `edit/KIND` for every kind of
-edit, and `encoding/NAME` for any encoding but float32. A reader that meets an entry it does not know
-refuses the file. A field of the card that it does not know and that is not listed there, it may
-ignore: so a later version can say more without making its patches unreadable.
+edit, and `encoding/NAME` for any encoding but float32. A reader that meets an entry it does not
+know refuses the file. A field of the card that it does not know and that is not listed there, it
+may ignore: so a later version can say more without making its patches unreadable.
 """
 
 from collections.abc import Iterable, Mapping
