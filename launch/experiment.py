@@ -79,6 +79,8 @@ class _Run:
         self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
+        # What no file could hold is refused now, not when it has been trained.
+        packing.task_edits(patch, patch.init(key, self._weights))
         self._layout = classification.layout([len(task.labels) for task in tasks])
         self._network = inference(backbone.network, evaluation.EXAMPLES, settings.size)
         self._preprocessing = [

@@ -27,7 +27,7 @@ def chain(*patches: Patch) -> Patch:
     >>> weights = {"block_01/depthwise": {"w": jax.numpy.ones((3, 3, 1, 8))}}
     >>> patch = chain(bias(), depthwise())
     >>> patch.cost(patch.init(jax.random.key(0), weights))
-    {'block_01/depthwise/w': 2304}
+    {'replace/block_01/depthwise/w': 2304}
     """
 
     def each(params: PatchParams) -> list[tuple[Patch, PatchParams]]:
@@ -73,7 +73,10 @@ def chain(*patches: Patch) -> Patch:
     def pack(params: PatchParams) -> LeafEdits:
         return merge_edits([patch.pack(own) for patch, own in each(params)])
 
-    return Patch(init, apply, extend, prepare, penalty, cost, pack)
+    def rates(params: PatchParams, context: Context) -> Any:
+        return tuple(patch.rates(own, context) for patch, own in each(params))
+
+    return Patch(init, apply, extend, prepare, penalty, cost, pack, rates)
 
 
 def select(predicate: Predicate, patch: Patch) -> Patch:
@@ -83,7 +86,7 @@ def select(predicate: Predicate, patch: Patch) -> Patch:
     >>> weights = {f"block_{i:02d}/norm": {"scale": jax.numpy.ones(4)} for i in (9, 10)}
     >>> late = select(lambda path, name, leaf: path >= "block_10", scale_bias())
     >>> late.cost(late.init(jax.random.key(0), weights))
-    {'block_10/norm/scale': 128}
+    {'replace/block_10/norm/scale': 128}
     """
 
     def visible(weights: Weights) -> Weights:

@@ -55,6 +55,11 @@ def _no_edits(params: PatchParams) -> LeafEdits:
     return {}
 
 
+def _same_rates(params: PatchParams, context: Context) -> Any:
+    del params, context
+    return 1.0
+
+
 class Patch(NamedTuple):
     """One family of patches, with its settings closed over.
 
@@ -66,9 +71,11 @@ class Patch(NamedTuple):
       prepare: (weights, params, image [H, W, 3], context) -> context, after a first look at the
         image.
       penalty: (params, context) -> scalar added to the task's loss.
-      cost: (params) -> {leaf: stored bits}; traceable.
+      cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
         and the spelling of their parts are those of `adapters.store.kinds`.
+      rates: (params, context) -> a tree prefix of `params.trained`, scalars by which the learning
+        rate is multiplied; leaves below a 0 stay as they are.
     """
 
     init: Callable[[jax.Array, Weights], PatchParams]
@@ -78,3 +85,4 @@ class Patch(NamedTuple):
     penalty: Callable[[PatchParams, Context], Any] = _no_penalty
     cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
     pack: Callable[[PatchParams], LeafEdits] = _no_edits
+    rates: Callable[[PatchParams, Context], Any] = _same_rates

@@ -37,7 +37,7 @@ def replacement(owned: Predicate) -> Patch:
         return with_leaves(weights, params.trained)
 
     def cost(params: PatchParams) -> Mapping[str, Any]:
-        return stored_bits(params.trained)
+        return stored_bits("replace", params.trained)
 
     def pack(params: PatchParams) -> LeafEdits:
         return {"replace": params.trained} if params.trained else {}
@@ -70,10 +70,10 @@ def with_leaves(weights: Weights, leaves: Weights) -> Weights:
     return {path: {**named, **leaves.get(path, {})} for path, named in weights.items()}
 
 
-def stored_bits(leaves: Weights) -> dict[str, int]:
-    """Bits a file spends on each leaf's values."""
+def stored_bits(kind: str, leaves: Weights) -> dict[str, int]:
+    """Bits a file spends on each leaf's values in edits of `kind`: {"KIND/PATH/LEAF": bits}."""
     return {
-        f"{path}/{name}": leaf.size * leaf.dtype.itemsize * 8
+        f"{kind}/{path}/{name}": leaf.size * leaf.dtype.itemsize * 8
         for path, named in leaves.items()
         for name, leaf in named.items()
     }

@@ -27,7 +27,7 @@ def statistics() -> Patch:
         return with_leaves(weights, params.measured)
 
     def cost(params: PatchParams) -> Mapping[str, Any]:
-        return stored_bits(params.measured)
+        return stored_bits("replace", params.measured)
 
     def pack(params: PatchParams) -> LeafEdits:
         return {"replace": params.measured}

@@ -23,15 +23,16 @@ class RowOptimiser(NamedTuple):
 
     Attributes:
       init: (params, each leaf [R, ...]; R) -> state, each leaf [R, ...].
-      update: (gradients, state, params, present [R] bool, rate scalar) -> (params, state).
+      update: (gradients, state, params, present [R] bool, rates) -> (params, state). `rates` is a
+        tree prefix of `params`, of learning rates [R].
     """
 
     init: Callable[[Any, int], Any]
-    update: Callable[[Any, Any, Any, jax.Array, jax.Array], tuple[Any, Any]]
+    update: Callable[[Any, Any, Any, jax.Array, Any], tuple[Any, Any]]
 
 
 def by_row(transformation: optax.GradientTransformation) -> RowOptimiser:
-    """Maps an elementwise transformation over rows; its updates are scaled by minus the rate."""
+    """Maps an elementwise transformation over rows; its updates are scaled by minus the rates."""
 
     def init(params: Any, rows: int) -> Any:
         return jax.vmap(lambda _, row: transformation.init(flattened(row)))(
@@ -39,23 +40,37 @@ def by_row(transformation: optax.GradientTransformation) -> RowOptimiser:
         )
 
     def update(
-        gradients: Any, state: Any, params: Any, present: jax.Array, rate: jax.Array
+        gradients: Any, state: Any, params: Any, present: jax.Array, rates: Any
     ) -> tuple[Any, Any]:
-        def one(here: jax.Array, gradient: Any, old_state: Any, old: Any) -> tuple[Any, Any]:
+        def one(
+            here: jax.Array, gradient: Any, old_state: Any, old: Any, rates: Any
+        ) -> tuple[Any, Any]:
             flat, restored = ravel_pytree(old)
             direction, new_state = transformation.update(flattened(gradient), old_state, flat)
 
             def keep(fresh: jax.Array, stale: jax.Array) -> jax.Array:
                 return jnp.where(here, fresh, stale)
 
-            kept = keep(flat - rate * direction, flat)
+            kept = keep(flat - spread(rates, old) * direction, flat)
             return restored(kept), jax.tree.map(keep, new_state, old_state)
 
         # Optax's own arithmetic mixes dtypes; ours does not.
         with jax.numpy_dtype_promotion("standard"):
-            return jax.vmap(one)(present, gradients, state, params)
+            return jax.vmap(one)(present, gradients, state, params, rates)
 
     return RowOptimiser(init, update)
+
+
+def spread(rates: Any, row: Any) -> jax.Array:
+    """What `flattened(row)` is multiplied by, for a tree prefix of scalars: one, or a vector."""
+    if jax.tree.structure(rates) == jax.tree.structure(0):
+        return rates
+    full = jax.tree.map(
+        lambda rate, part: jax.tree.map(lambda leaf: jnp.broadcast_to(rate, leaf.shape), part),
+        rates,
+        row,
+    )
+    return flattened(full)
 
 
 def adam(weight_decay: float = 0.0) -> RowOptimiser:

@@ -180,13 +180,20 @@ def trainer(
         )
         present = jnp.any(jnp.arange(tasks_total)[:, None] == batch.tasks[None], axis=1)
 
+        def rates(task: jax.Array, patches: PatchParams) -> Any:
+            del task  # so that there are rows to map over where nothing is trained
+            factors = patch.rates(patches, {"progress": jnp.asarray(now.progress)})
+            return jax.tree.map(lambda factor: jnp.asarray(factor * now.patch_rate), factors)
+
         patches, patch_state = row_optimiser.update(
-            gradients[0], state.optimisers[0], trained[0], present, jnp.asarray(now.patch_rate)
+            *(gradients[0], state.optimisers[0], trained[0], present),
+            jax.vmap(rates)(jnp.arange(tasks_total), state.patches),
         )
         # Row -1, nobody's, reads the False appended behind the tasks.
         own_present = jnp.append(present, False)[owners]
         head, head_state = head_optimiser.update(
-            gradients[1], state.optimisers[1], trained[1], own_present, jnp.asarray(now.head_rate)
+            *(gradients[1], state.optimisers[1], trained[1], own_present),
+            jnp.broadcast_to(jnp.asarray(now.head_rate), (layout.capacity,)),
         )
         as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
         moved, shared_state = row_optimiser.update(
@@ -194,7 +201,7 @@ def trainer(
             state.optimisers[2],
             as_row[1],
             jnp.ones((1,), bool),
-            jnp.asarray(now.shared_rate),
+            jnp.broadcast_to(jnp.asarray(now.shared_rate), (1,)),
         )
         measured = state.patches.measured
         if recipe.norm in MEASURING:

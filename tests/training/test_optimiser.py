@@ -19,7 +19,7 @@ def test_a_row_moves_as_if_its_task_trained_alone():
         expected = [({"w": start[t]}, alone.init({"w": start[t]})) for t in range(3)]
     for present in ([1, 0, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]):
         gradient = jnp.asarray(generator.normal(size=(3, 4)), jnp.float32)
-        mask, rate = jnp.asarray(present, bool), jnp.asarray(0.01)
+        mask, rate = jnp.asarray(present, bool), jnp.full(3, 0.01)
         params, state = optimiser.update({"w": gradient}, state, params, mask, rate)
         for task in np.flatnonzero(present):
             own, own_state = expected[task]
@@ -36,7 +36,7 @@ def test_an_empty_tree_has_rows_too():
     optimiser = adam()
     state = optimiser.init((), 2)
     present = jnp.ones(2, bool)
-    assert optimiser.update((), state, (), present, jnp.asarray(0.1))[0] == ()
+    assert optimiser.update((), state, (), present, jnp.full(2, 0.1))[0] == ()
 
 
 def test_learning_rate_rises_then_falls_to_zero():
