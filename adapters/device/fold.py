@@ -30,27 +30,29 @@ def fold_norms(
       epsilon: of the norms.
 
     Raises:
-      CannotFoldError: a layer has leaves beside its kernel.
+      CannotFoldError: a layer has leaves beside its kernel, `scale` and `offset`.
     """
     folded = {path: dict(leaves) for path, leaves in weights.items()}
     for path, leaves in weights.items():
         if not path.endswith("/norm") or path.removesuffix("/norm") not in weights:
             continue
-        added = sorted(weights[path.removesuffix("/norm")].keys() - {"w"})
+        convolution = path.removesuffix("/norm")
+        added = sorted(weights[convolution].keys() - {"w", "scale", "offset"})
         if added:
             raise CannotFoldError(
-                f"{path.removesuffix('/norm')} has the leaves {added} beside its kernel; only a "
-                "plain convolution folds. Run this patch unfolded."
+                f"{convolution} has the leaves {added} beside its kernel; only a plain convolution "
+                "folds. Run this patch unfolded."
             )
         norm = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
         gain = norm["scale"] / np.sqrt(norm["var"] + epsilon)
-        convolution = path.removesuffix("/norm")
-        kernel = np.asarray(weights[convolution]["w"], np.float64) * gain
-        folded[convolution]["w"] = kernel.astype(np.float32)
+        own = {name: np.asarray(leaf, np.float64) for name, leaf in weights[convolution].items()}
+        kernel = own["w"] * own.get("scale", 1.0) * gain
+        folded[convolution] = {"w": kernel.astype(np.float32)}
+        centre = norm["mean"] - own.get("offset", 0.0)
         one = np.ones_like(leaves["scale"])
         folded[path] = {
             "scale": one,
-            "offset": (norm["offset"] - norm["mean"] * gain).astype(np.float32),
+            "offset": (norm["offset"] - centre * gain).astype(np.float32),
             "mean": np.zeros_like(one),
             "var": (one - np.float32(epsilon)).astype(np.float32),
         }

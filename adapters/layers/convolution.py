@@ -9,6 +9,7 @@ from jax import lax
 
 from adapters.layers import padding as padding_lib
 from adapters.layers.norm import Normalise, normalise
+from adapters.layers.optional import modulated
 from adapters.layers.windows import Geometry, windows
 
 
@@ -28,7 +29,7 @@ class Convolution(hk.Module):
         init = hk.initializers.RandomNormal((2 / (self._kernel**2 * self._outputs)) ** 0.5)
         w = hk.get_parameter("w", shape, x.dtype, init)
         y = convolution(x, w, self._stride, self._padding, self._dilation)
-        return normalise(y, norm, activation)
+        return normalise(modulated(self, y), norm, activation)
 
 
 def convolution(

@@ -13,6 +13,7 @@ from jax import lax
 
 from adapters.layers import padding as padding_lib
 from adapters.layers.norm import Normalise, normalise
+from adapters.layers.optional import modulated
 from adapters.layers.windows import Geometry, taps
 
 
@@ -30,7 +31,7 @@ class Depthwise(hk.Module):
         fan_in = self._kernel * self._kernel
         w = hk.get_parameter("w", shape, x.dtype, hk.initializers.RandomNormal(fan_in**-0.5))
         y = depthwise(x, w, self._stride, self._padding, self._dilation)
-        return normalise(y, norm, activation)
+        return normalise(modulated(self, y), norm, activation)
 
 
 def depthwise(

@@ -5,10 +5,14 @@ import jax
 from jax import lax
 
 from adapters.layers.norm import Normalise, normalise
+from adapters.layers.optional import modulated, optional
 
 
 class Pointwise(hk.Module):
-    """1x1 convolution with its norm and activation; leaf `w` [in, out]."""
+    """1x1 convolution with its norm and activation; leaf `w` [in, out], and a side path.
+
+    The optional leaves `side_down` [in, r] and `side_up` [r, out] add (x @ side_down) @ side_up.
+    """
 
     def __init__(self, outputs: int, *, name: str):
         super().__init__(name=name)
@@ -19,7 +23,11 @@ class Pointwise(hk.Module):
         inputs = x.shape[-1]
         init = hk.initializers.RandomNormal((2 / self._outputs) ** 0.5)
         w = hk.get_parameter("w", (inputs, self._outputs), x.dtype, init)
-        return normalise(pointwise(x, w), norm, activation)
+        y = pointwise(x, w)
+        down, up = optional(self, "side_down"), optional(self, "side_up")
+        if down is not None and up is not None:
+            y = y + pointwise(pointwise(x, down), up)
+        return normalise(modulated(self, y), norm, activation)
 
 
 class Projection(hk.Module):
