@@ -18,6 +18,7 @@ from absl import app, flags
 from adapters.backbones import registry
 from adapters.errors import UnknownNameError
 from adapters.patches.registry import from_spec
+from adapters.patches.spec import whole
 from launch import command
 from launch.benchmarking import run
 from launch.benchmarking.measure import Settings
@@ -52,14 +53,15 @@ def main(arguments: Sequence[str]) -> None:
     for work in _WORKS.value:
         if work not in WORKS:
             raise UnknownNameError("work to measure", work, WORKS)
-    for patch in _PATCHES.value:
+    patches = whole(_PATCHES.value)
+    for patch in patches:
         from_spec(patch)
     settings = Settings(
         threads=_THREADS.value,
         repetitions=_REPETITIONS.value,
         command=shlex.join(["launch/benchmark", *_portable(sys.argv[1:])]),
     )
-    plan = comparisons(_BACKBONES.value, sizes, batches, _PATCHES.value, _WORKS.value)
+    plan = comparisons(_BACKBONES.value, sizes, batches, patches, _WORKS.value)
     out, picture = pathlib.Path(_OUT.value), pathlib.Path(_PICTURE.value)
     run.run(plan, settings, _PEER_PYTHON.value, out, picture, resume=_RESUME.value)
     print(f"\nThe figures are in {out}, the picture is {picture}.")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters import files
+from adapters.patches import spec
 from launch import command, comparison, run_flags
 from launch.results import RESULTS
 from launch.settings import SettingError
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     directory = pathlib.Path(run_flags.OUT.value)
     plan = comparison.Plan(
         names=run_flags.TASKS.value,
-        patches=_PATCHES.value,
+        patches=spec.whole(_PATCHES.value),
         seeds=_SEEDS.value,
         sweep_steps=_SWEEP_STEPS.value,
         rates=_numbers(_RATES),

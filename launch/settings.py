@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -81,7 +82,7 @@ def default_rate(patch: str) -> float:
     3e-3 89.5 %; 2e-2 and above give less. For `full`, after 60 steps only: 1e-4 gives 73.8 %,
     3e-4 64.6 %, 1e-3 25.7 %.
     """
-    return 1e-4 if "full" in patch.split("+") else 1e-2
+    return 1e-4 if re.search(r"\bfull\b", patch) else 1e-2
 
 
 def _check(flag: str, value: float, holds: bool, allowed: str) -> None:

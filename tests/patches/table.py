@@ -10,24 +10,28 @@ from adapters.patches.scale_bias import scale_bias
 
 
 class Entry(NamedTuple):
-    """A patch, the norm mode it trains in, and the values a MobileNetV2 1.0 file holds of it."""
+    """A patch, the norm mode it trains in, and the bits a MobileNetV2 1.0 file spends on it."""
 
     name: str
     patch: Patch
     norm: Mode
-    values: int
+    bits: int
 
 
-def _named(spec: str, values: int, norm: Mode = "frozen") -> Entry:
-    return Entry(f"{spec}, {norm}", from_spec(spec, norm), norm, values)
+def _named(spec: str, values: int, norm: Mode = "frozen", bits: int = 0) -> Entry:
+    """`values` are floats; `bits` come on top."""
+    return Entry(f"{spec}, {norm}", from_spec(spec, norm), norm, 32 * values + bits)
 
 
 def _late(path: str, name: str, leaf: object) -> bool:
     return path.startswith(("block_03", "block_17"))
 
 
+KERNELS = 2_189_760  # values of all 52 convolutions' kernels
+
 # The values of bias to full are published or derived in arXiv 1810.10703 and 2007.11622;
-# statistics add two values for each of the 17,056 norm channels.
+# statistics add two values for each of the 17,056 norm channels. A low rank r of a 1x1 convolution
+# is r (inputs + outputs), 18,528 r in all.
 ENTRIES = (
     _named("head_only", 0),
     _named("bias", 17_056),
@@ -38,6 +42,15 @@ ENTRIES = (
     _named("scale_bias+depthwise", 98_336),
     _named("full", 2_223_872),
     # Norm channels of block_03 (144, 144, 24) and block_17 (960, 960, 320), twice.
-    Entry("late scale_bias", select(_late, scale_bias()), "frozen", 2 * (312 + 2_240)),
-    Entry("chain of one", chain(scale_bias()), "frozen", 34_112),
+    Entry("late scale_bias", select(_late, scale_bias()), "frozen", 32 * 2 * (312 + 2_240)),
+    Entry("chain of one", chain(scale_bias()), "frozen", 32 * 34_112),
+    _named("lora(rank=2)", 37_056),
+    _named("lora(rank=4, alpha=2)+depthwise", 74_112 + 64_224),
+    _named("film", 34_112),
+    _named("delta", KERNELS),
+    _named("mask", 0, bits=KERNELS),
+    _named("mask(affine=true)+scale_bias", 34_112 + 4 * 52, bits=KERNELS),
+    _named("spotpatch(scale_bias)", 34_112),
+    _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
+    _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
 )
