@@ -34,9 +34,9 @@ _NORM = flags.DEFINE_enum(
 _SIZE = flags.DEFINE_integer("size", 64, "Side of the input images, in pixels.")
 _AUGMENTATION = flags.DEFINE_enum(
     "augmentation",
-    "task",
+    "none",
     list(POLICIES),
-    "Each task's own; none; wide crops, down to 35 % of the area; or changes of colour too.",
+    "none; each task's own; wide crops, down to 35 % of the area; or changes of colour too.",
 )
 _STEPS = flags.DEFINE_integer("steps", 1500, "Training steps.")
 _GROUPS = flags.DEFINE_integer(

@@ -63,7 +63,7 @@ def by_row(transformation: optax.GradientTransformation) -> RowOptimiser:
 
 def spread(rates: Any, row: Any) -> jax.Array:
     """What `flattened(row)` is multiplied by, for a tree prefix of scalars: one, or a vector."""
-    if jax.tree.structure(rates) == jax.tree.structure(0):
+    if jax.tree_util.all_leaves([rates]):
         return rates
     full = jax.tree.map(
         lambda rate, part: jax.tree.map(lambda leaf: jnp.broadcast_to(rate, leaf.shape), part),
