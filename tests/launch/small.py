@@ -66,7 +66,7 @@ def settings(weights: pathlib.Path, **changes: object) -> Settings:
         "temperature": 3.0,
         "seed": 0,
         "data_dir": None,
-        "augmentation": "task",
+        "augmentation": "none",
         "workers": 0,
         "encoding": "float32",
         "train_shared": False,

@@ -217,7 +217,7 @@ def test_values_follow_the_base_in_order_without_repeats(base):
         ("examples=2", "--examples=2"),
         ("sampling=proportional", "--sampling=proportional"),
         ("temperature=2", "--temperature=2.0"),
-        ("augmentation=none", "--augmentation=none"),
+        ("augmentation=wide", "--augmentation=wide"),
         ("norm=ema", "--norm=ema"),
         ("steps=7", "--steps=7"),
         ("patch_learning_rate=1", "--patch_learning_rate=1.0"),
