@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     settings = Settings(
         threads=_THREADS.value,
         repetitions=_REPETITIONS.value,
-        command=shlex.join(["launch/benchmark", *_portable(sys.argv[1:])]),
+        command=_command(),
     )
     plan = comparisons(_BACKBONES.value, sizes, batches, patches, _WORKS.value)
     out, picture = pathlib.Path(_OUT.value), pathlib.Path(_PICTURE.value)
@@ -67,10 +67,11 @@ def main(arguments: Sequence[str]) -> None:
     print(f"\nThe figures are in {out}, the picture is {picture}.")
 
 
-def _portable(arguments: Sequence[str]) -> list[str]:
+def _command() -> str:
     """What to say again elsewhere: not where this machine keeps things, nor what it had already."""
-    own = ("--peer_python", "--out", "--picture", "--resume")
-    return [text for text in arguments if not text.startswith(own)]
+    holders = (_BACKBONES, _WORKS, _SIZES, _BATCHES, _PATCHES, _REPETITIONS, _THREADS)
+    given = [flags.FLAGS[holder.name] for holder in holders]
+    return shlex.join(["launch/benchmark", *(flag.serialize() for flag in given if flag.present)])
 
 
 def _counts(flag: flags.FlagHolder[list[str]]) -> list[int]:

@@ -156,7 +156,7 @@ def spotpatch(
 
 def _shared(base: Mapping[str, jax.Array], name: str, leaf: jax.Array) -> jax.Array:
     """What stands in the place of `leaf` where a gate is closed."""
-    return base[name] if name in base else jnp.full_like(leaf, IDENTITY.get(name, 0.0))
+    return base[name] if name in base else jnp.full_like(leaf, IDENTITY[name])
 
 
 @jax.custom_vjp
