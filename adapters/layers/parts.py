@@ -1,0 +1,64 @@
+"""A batch taken in parts, where what lies between input and output would not fit a cache.
+
+Layers are written for one image, and mapping makes batches of them. Most are fastest when all
+images are computed at once; one whose intermediate is many times its input, as the windows of a
+convolution are, is not, once that of the whole batch has to go to memory and back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax import lax
+from jax.custom_batching import custom_vmap
+
+CACHE = 12 * 2**20  # bytes: what two cores keep near; of 4, 8, 12 and 16 MiB the fastest on x86
+
+
+def in_parts(function: Callable[..., jax.Array], size: int) -> Callable[..., jax.Array]:
+    """`function` of arrays, which `jax.vmap` maps over as many examples at once as `CACHE` holds.
+
+    Equal to mapping `function` itself. It cannot be differentiated: call it from rules of
+    `jax.custom_vjp`.
+
+    Args:
+      function: of one example.
+      size: bytes that it needs between input and output.
+
+    >>> double = in_parts(lambda x: 2 * x, size=CACHE)
+    >>> jax.vmap(double)(jax.numpy.arange(3))
+    Array([0, 2, 4], dtype=int32)
+    """
+    mapped = custom_vmap(function)
+
+    @mapped.def_vmap
+    def _(count: int, batched: list[bool], *arguments: Any) -> tuple[jax.Array, bool]:
+        axes = tuple(0 if along else None for along in batched)
+        together = _largest_part(count, size)
+        several = in_parts(jax.vmap(function, axes), size * together)
+        if together == count:
+            return several(*arguments), True
+        split = [
+            argument.reshape(count // together, together, *argument.shape[1:])
+            for argument, along in zip(arguments, batched, strict=True)
+            if along
+        ]
+
+        def part(own: list[jax.Array]) -> jax.Array:
+            left = iter(own)
+            merged = (
+                next(left) if along else argument
+                for argument, along in zip(arguments, batched, strict=True)
+            )
+            return several(*merged)
+
+        parts = lax.map(part, split)
+        return parts.reshape(count, *parts.shape[2:]), True
+
+    return mapped
+
+
+def _largest_part(count: int, size: int) -> int:
+    """The largest divisor of `count` so that as many times `size` fit `CACHE`; at least 1."""
+    fitting = (part for part in range(1, count + 1) if count % part == 0 and part * size <= CACHE)
+    return max(fitting, default=1)

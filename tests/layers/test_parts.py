@@ -1,0 +1,56 @@
+"""A batch in parts: equal to the whole, and as large parts as fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from adapters.layers import convolution, parts
+from adapters.layers.windows import Geometry
+
+
+def image_and_kernel(*batch):
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((*batch, 9, 8, 3), np.float32)
+    return jnp.asarray(x), jnp.asarray(generator.standard_normal((3, 3, 3, 5), np.float32))
+
+
+def loops(function, *arguments):
+    """How many loops the program of `function` has."""
+    return str(jax.make_jaxpr(function)(*arguments)).count("scan[")
+
+
+@pytest.mark.parametrize(("cache", "expected"), [(6, 0), (3, 1), (2.5, 1), (0.1, 1)])
+def test_a_batch_takes_as_many_at_once_as_fit(monkeypatch, cache, expected):
+    monkeypatch.setattr(parts, "CACHE", int(cache * 100))
+    seen = []
+
+    def function(x, y):
+        seen.append(x.shape)
+        return x * y
+
+    mapped = jax.vmap(parts.in_parts(function, 100), (0, None))
+    x, y = jnp.arange(12.0).reshape(6, 2), jnp.asarray([2.0, 3.0])
+    np.testing.assert_array_equal(mapped(x, y), x * y)
+    assert loops(mapped, x, y) == expected
+    assert set(seen) == {(2,)}
+
+
+@pytest.mark.parametrize("cache", [0, 1_000_000])
+def test_gradients_in_parts_equal_the_native_convolutions(monkeypatch, cache):
+    """Groups of examples, the kernel each group's own."""
+    monkeypatch.setattr(parts, "CACHE", cache)
+    geometry = Geometry(2, 1, ((1, 1), (0, 1)))
+    x, w = image_and_kernel(2, 4)
+    kernels = jnp.stack([w, 2 * w])
+
+    def loss(convolve, x, kernels):
+        y = jax.vmap(jax.vmap(lambda x, w: convolve(x, w, geometry), (0, None)))(x, kernels)
+        return jnp.sum(y**2)
+
+    gradients = [
+        jax.grad(loss, (1, 2))(convolve, x, kernels)
+        for convolve in (convolution.as_product, convolution.native)
+    ]
+    for found, expected in zip(*gradients, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
