@@ -28,7 +28,11 @@ _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are
 _PICTURE = flags.DEFINE_string("picture", "docs/images/performance.png", "Picture of that file.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")
 _BACKBONES = flags.DEFINE_list("backbones", ["mobilenet_v2_1.0"], "Layer tables to measure.")
-_WORKS = flags.DEFINE_list("works", list(WORKS), f"What to measure, of {', '.join(WORKS)}.")
+_WORKS = flags.DEFINE_list(
+    "works",
+    [work for work in WORKS if work != "blocks"],
+    f"What to measure, of {', '.join(WORKS)}. `blocks` finds what is slow.",
+)
 _SIZES = flags.DEFINE_list("sizes", ["64", "128", "224"], "Sides of the images, in pixels.")
 _PATCHES = flags.DEFINE_list(
     "patches",

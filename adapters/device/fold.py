@@ -10,6 +10,11 @@ from adapters.errors import ModelPatchError
 Array = npt.NDArray[np.float32]
 
 
+# Leaves of a convolution that a factor of its outputs is multiplied into, and those before them.
+_OUTWARD = frozenset({"w", "side_up", "adapter", "adapter_up"})
+_INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel"})
+
+
 class CannotFoldError(ModelPatchError):
     """A layer computes more than a convolution and a norm."""
 
@@ -21,33 +26,37 @@ def fold_norms(
 
     For a convolution whose output channels are its kernel's last axis, and the norm under it,
     w * g and an offset of b compute norm(x @ w), with g = scale / sqrt(var + epsilon) and
-    b = offset - mean * g. What is left of the norm is the identity: scale 1, mean 0, and var
-    1 - epsilon. A norm under no convolution (attention's) stays as it is. Works in float64, so that
-    only the result is rounded.
+    b = offset - mean * g; a path beside the kernel is multiplied alike. What is left of the norm is
+    the identity: scale 1, mean 0, and var 1 - epsilon. A norm under no convolution (attention's)
+    stays as it is. Works in float64, so that only the result is rounded.
 
     Args:
       weights: {module path: {leaf: array}}; a norm stands under its convolution.
       epsilon: of the norms.
 
     Raises:
-      CannotFoldError: a layer has leaves beside its kernel, `scale` and `offset`.
+      CannotFoldError: a layer has leaves of which none of this is known.
     """
     folded = {path: dict(leaves) for path, leaves in weights.items()}
     for path, leaves in weights.items():
         if not path.endswith("/norm") or path.removesuffix("/norm") not in weights:
             continue
         convolution = path.removesuffix("/norm")
-        added = sorted(weights[convolution].keys() - {"w", "scale", "offset"})
-        if added:
+        unknown = sorted(weights[convolution].keys() - {*_OUTWARD, *_INWARD, "scale", "offset"})
+        if unknown:
             raise CannotFoldError(
-                f"{convolution} has the leaves {added} beside its kernel; only a plain convolution "
-                "folds. Run this patch unfolded."
+                f"{convolution} has the leaves {unknown}, which cannot be folded. Run this patch "
+                "unfolded."
             )
         norm = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
         gain = norm["scale"] / np.sqrt(norm["var"] + epsilon)
         own = {name: np.asarray(leaf, np.float64) for name, leaf in weights[convolution].items()}
-        kernel = own["w"] * own.get("scale", 1.0) * gain
-        folded[convolution] = {"w": kernel.astype(np.float32)}
+        factor = own.get("scale", 1.0) * gain
+        folded[convolution] = {
+            name: (own[name] * factor).astype(np.float32) if name in _OUTWARD else leaf
+            for name, leaf in weights[convolution].items()
+            if name not in ("scale", "offset")
+        }
         centre = norm["mean"] - own.get("offset", 0.0)
         one = np.ones_like(leaves["scale"])
         folded[path] = {

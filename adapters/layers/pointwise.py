@@ -4,6 +4,7 @@ import haiku as hk
 import jax
 from jax import lax
 
+from adapters.layers.adapter import Across, adapted
 from adapters.layers.norm import Normalise, normalise
 from adapters.layers.optional import modulated, optional
 
@@ -12,14 +13,21 @@ class Pointwise(hk.Module):
     """1x1 convolution with its norm and activation; leaf `w` [in, out], and a side path.
 
     The optional leaves `side_down` [in, r] and `side_up` [r, out] add (x @ side_down) @ side_up.
+    The last layer of a block also has room for adapters across it.
     """
 
     def __init__(self, outputs: int, *, name: str):
         super().__init__(name=name)
         self._outputs = outputs
 
-    def __call__(self, x: jax.Array, norm: Normalise, activation: str = "linear") -> jax.Array:
-        """Maps [H, W, in] to [H, W, out]."""
+    def __call__(
+        self,
+        x: jax.Array,
+        norm: Normalise,
+        activation: str = "linear",
+        across: Across | None = None,
+    ) -> jax.Array:
+        """Maps [H, W, in] to [H, W, out]; `across` is the block that this layer ends."""
         inputs = x.shape[-1]
         init = hk.initializers.RandomNormal((2 / self._outputs) ** 0.5)
         w = hk.get_parameter("w", (inputs, self._outputs), x.dtype, init)
@@ -27,6 +35,8 @@ class Pointwise(hk.Module):
         down, up = optional(self, "side_down"), optional(self, "side_up")
         if down is not None and up is not None:
             y = y + pointwise(pointwise(x, down), up)
+        if across is not None:
+            y = adapted(self, y, across)
         return normalise(modulated(self, y), norm, activation)
 
 

@@ -31,7 +31,7 @@ def chain(*patches: Patch) -> Patch:
     """
 
     def each(params: PatchParams) -> list[tuple[Patch, PatchParams]]:
-        own = map(PatchParams, params.trained, params.measured)
+        own = map(PatchParams, params.trained, params.measured, params.fixed)
         return list(zip(patches, own, strict=True))
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
@@ -41,7 +41,7 @@ def chain(*patches: Patch) -> Patch:
         for patch, own_key in zip(patches, keys, strict=False):
             parts.append(patch.init(own_key, weights))
             weights = patch.apply(weights, parts[-1], {})
-        return PatchParams(tuple(p.trained for p in parts), tuple(p.measured for p in parts))
+        return PatchParams(*(tuple(fields) for fields in zip(*parts, strict=True)))
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         for patch, own in each(params):

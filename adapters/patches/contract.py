@@ -22,10 +22,12 @@ class PatchParams(NamedTuple):
       trained: pytree that gradients flow to.
       measured: pytree of the task's own norm statistics, written from the moments a network
         returns; the last two keys of a leaf's tree path are its module path and its name.
+      fixed: pytree of what `init` chose and nothing moves afterwards.
     """
 
     trained: Any = ()
     measured: Any = ()
+    fixed: Any = ()
 
 
 def _same_weights(key: jax.Array, weights: Weights) -> Weights:

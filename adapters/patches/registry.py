@@ -1,6 +1,7 @@
 """Patches by name: what a command line's spec becomes."""
 
 import inspect
+import typing
 from collections.abc import Callable, Sequence
 
 from adapters.errors import UnknownNameError
@@ -8,13 +9,17 @@ from adapters.layers.norm import Mode
 from adapters.patches.bias import bias
 from adapters.patches.combine import chain
 from adapters.patches.contract import Patch
+from adapters.patches.conv_adapter import conv_adapter
 from adapters.patches.delta import delta
 from adapters.patches.depthwise import depthwise
 from adapters.patches.film import film
 from adapters.patches.full import full
 from adapters.patches.head_only import head_only
+from adapters.patches.last import last
 from adapters.patches.lora import lora
 from adapters.patches.mask import mask
+from adapters.patches.parallel_adapter import parallel_adapter
+from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
 from adapters.patches.spec import PatchSpecError, Term, parse
@@ -23,13 +28,17 @@ from adapters.patches.statistics import statistics
 
 PATCHES: dict[str, Callable[..., Patch]] = {
     "bias": bias,
+    "conv_adapter": conv_adapter,
     "delta": delta,
     "depthwise": depthwise,
     "film": film,
     "full": full,
     "head_only": head_only,
+    "last": last,
     "lora": lora,
     "mask": mask,
+    "parallel_adapter": parallel_adapter,
+    "random_gates": random_gates,
     "scale_bias": scale_bias,
     "spotpatch": spotpatch,
 }
@@ -74,17 +83,20 @@ def _made(term: Term, norm: Mode) -> Patch:
             raise PatchSettingError(
                 f"the patch {term.name!r} has no setting {name!r}; it has: {settings}."
             )
-        _check_kind(term.name, name, value, known[name].default)
+        _check_kind(term.name, value, known[name])
+    for name, parameter in known.items():
+        if parameter.default is parameter.empty and name not in (_INNER, *term.settings):
+            raise PatchSettingError(f"the patch {term.name!r} needs the setting {name}=...")
     inner = (_chained(term.inner, norm),) if term.inner else ()
     return constructor(*inner, **term.settings)
 
 
-def _check_kind(patch: str, name: str, value: object, default: object) -> None:
-    """A number for a number, a word for a word; a setting that may be absent is a number."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = number if default is None or isinstance(default, float) else type(value) is type(default)
-    if not fits and value is not default:
+def _check_kind(patch: str, value: object, setting: inspect.Parameter) -> None:
+    """Compares with the annotation; a whole number will do for any number."""
+    allowed = typing.get_args(setting.annotation) or (setting.annotation,)
+    kinds = {kind if isinstance(kind, type) else type(kind) for kind in allowed}
+    if type(value) not in kinds and not (type(value) is int and float in kinds):
+        names = " or ".join(sorted(kind.__name__ for kind in kinds - {type(None)}))
         raise PatchSettingError(
-            f"the patch {patch!r} has {name}={value}; like {default!r}, its default, it must be "
-            f"a {'number' if default is None else type(default).__name__}."
+            f"the patch {patch!r} has {setting.name}={value}; it must be of the kind {names}."
         )

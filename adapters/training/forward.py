@@ -82,10 +82,7 @@ def mixed_forward(
             penalty = patch.penalty(params, {"key": keys[0], "progress": progress})
             return logits, jnp.asarray(penalty, jnp.float32), moments
 
-        rows = PatchParams(
-            rows_of(patches.trained, tasks, tasks_total),
-            rows_of(patches.measured, tasks, tasks_total),
-        )
+        rows = PatchParams(*(rows_of(tables, tasks, tasks_total) for tables in patches))
         keys = jax.random.split(key, images.shape[:2])
         return Predictions(
             *jax.vmap(one_group, out_axes=(0, 0, None), axis_name=GROUPS)(tasks, rows, images, keys)

@@ -129,7 +129,7 @@ def trainer(
 
     def losses(
         trained: tuple[Any, dict[str, jax.Array], Weights],
-        measured: Any,
+        tables: PatchParams,
         weights: Weights,
         batch: Batch,
         key: jax.Array,
@@ -139,7 +139,7 @@ def trainer(
         images = (batch.images.astype(jnp.float32) - _last(mean)) / _last(std)
         predictions = forward(
             with_leaves(weights, shared_leaves),
-            PatchParams(patches, measured),
+            tables._replace(trained=patches),
             head,
             batch.tasks,
             images,
@@ -172,7 +172,7 @@ def trainer(
         trained = (state.patches.trained, state.head, state.shared)
         gradients, (metrics, moments) = jax.grad(losses, has_aux=True)(
             trained,
-            state.patches.measured,
+            state.patches,
             weights,
             batch,
             jax.random.fold_in(key, state.step),
@@ -208,7 +208,7 @@ def trainer(
             measured = _measure(measured, moments, present, recipe.statistics_decay)
         new = State(
             state.step + 1,
-            PatchParams(patches, measured),
+            state.patches._replace(trained=patches, measured=measured),
             head,
             jax.tree.map(lambda x: x[0], moved),
             (patch_state, head_state, shared_state),

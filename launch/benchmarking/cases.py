@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-Work = Literal["inference", "training", "forward", "swap", "input"]
+Work = Literal["inference", "block", "training", "forward", "swap", "input"]
 
 CLASSES = 10  # of every task
 SMOOTHING = 0.1  # of labels
@@ -17,9 +17,10 @@ class Case:
     """One piece of work at one shape.
 
     Attributes:
-      work: `inference` is the network with one task's head; `training` one whole step from uint8
-        pixels to moved parameters; `forward` a mixed-task batch without gradients; `swap` reading
-        and applying a patch file; `input` batches of training images, from files to pixels.
+      work: `inference` is the network with one task's head; `block` one block of it; `training` one
+        whole step from uint8 pixels to moved parameters; `forward` a mixed-task batch without
+        gradients; `swap` reading and applying a patch file; `input` batches of training images,
+        from files to pixels.
       backbone: name of a layer table.
       size: side of the images, in pixels.
       examples: images in one run of the work.
@@ -28,6 +29,7 @@ class Case:
         batches.
       tasks: how many tasks have tables; group g belongs to task g % tasks.
       compiled: whether a peer compiles its network first.
+      block: which one, `block_03`, say.
     """
 
     work: Work
@@ -38,3 +40,4 @@ class Case:
     groups: int = 1
     tasks: int = 1
     compiled: bool = False
+    block: str = ""

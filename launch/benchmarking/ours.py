@@ -14,7 +14,7 @@ from adapters.training.forward import mixed_forward
 from adapters.training.recipe import Recipe
 from adapters.training.step import Batch, trainer
 from launch import command
-from launch.benchmarking import cases, compilations, ours_files, stand_ins, worker
+from launch.benchmarking import cases, compilations, ours_blocks, ours_files, stand_ins, worker
 from launch.benchmarking.cases import Case
 from launch.benchmarking.worker import Prepared
 
@@ -32,6 +32,7 @@ def prepare(case: Case) -> Prepared:
     """Builds a case; one of its facts is how many programs XLA compiled for the first run."""
     works = {
         "inference": _inference,
+        "block": ours_blocks.block_alone,
         "training": _training,
         "forward": _forward,
         "swap": ours_files.swap,

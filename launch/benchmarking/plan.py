@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
+from adapters.backbones import registry
 from launch.benchmarking.cases import Case, Work
 
 Side = Literal["ours", "peer", "first start", "second start"]
@@ -75,6 +76,14 @@ def _inference(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
     yield Comparison("inference", _beside_peers(network))
 
 
+def _blocks(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    for name, _row in registry.table(network.backbone).named_rows():
+        if name.startswith("block_"):  # the others are not modules of the peer's
+            case = dataclasses.replace(network, work="block", block=name)
+            sides = (Contender("ours", "ours", case), Contender("eager", "peer", case))
+            yield Comparison(f"inference of {name}", sides)
+
+
 def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     for patch in patches:
         step = dataclasses.replace(network, work="training", patch=patch)
@@ -118,6 +127,7 @@ def _input(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
 
 WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "inference": _inference,
+    "blocks": _blocks,
     "training": _training,
     "mixed": _mixed,
     "start": _start,

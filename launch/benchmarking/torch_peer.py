@@ -51,7 +51,7 @@ def prepare(case: Case) -> Prepared:
 
     Raises ValueError for work or a backbone that this peer does not know.
     """
-    works = {"inference": _inference, "training": _training}
+    works = {"inference": _inference, "block": _block, "training": _training}
     if case.work not in works or case.backbone not in NETWORKS or case.tasks != 1:
         raise ValueError(f"this peer has nothing like {case}")
     return works[case.work](case)
@@ -65,6 +65,25 @@ def _inference(case: Case) -> Prepared:
     def run() -> None:
         with torch.inference_mode():
             forward(images).numpy()
+
+    return Prepared(run)
+
+
+def _block(case: Case) -> Prepared:
+    """One block, on what the network gives it of the images."""
+    network, forward = _network(case)
+    network.requires_grad_(requires_grad=False)
+    blocks = [block for stage in network.blocks for block in stage]
+    block = blocks[int(case.block.removeprefix("block_")) - 1]
+    inputs: list[torch.Tensor] = []
+    hook = block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    with torch.inference_mode():
+        forward(_normalised(_pixels(case)))
+    hook.remove()
+
+    def run() -> None:
+        with torch.inference_mode():
+            block(inputs[0])
 
     return Prepared(run)
 

@@ -12,7 +12,7 @@ from adapters.analysis.counting import UncountableError
 from adapters.backbones import registry
 from adapters.backbones.builder import build, count_parameters
 from adapters.layers import convolution as convolution_lib
-from adapters.layers import depthwise as depthwise_lib
+from adapters.layers import depthwise_convolution as depthwise_lib
 from adapters.layers.convolution import Convolution
 from adapters.layers.dense import Dense
 from adapters.layers.depthwise import Depthwise

@@ -38,6 +38,11 @@ def test_inference_costs_at_least_its_multiply_adds():
     assert four["temp memory"] > 0
 
 
+def test_a_block_alone_gives_what_it_gives_in_the_network():
+    case = dataclasses.replace(CASE, work="block", block="block_02")
+    assert ours.prepare(case).run().shape == (4, 8, 8, 12)
+
+
 @pytest.mark.parametrize(("spec", "own"), [("bias", 1), ("scale_bias", 2)])
 def test_a_training_step_says_how_many_values_it_trains(spec, own):
     facts = run(dataclasses.replace(CASE, work="training", patch=spec))

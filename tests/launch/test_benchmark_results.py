@@ -14,7 +14,8 @@ from launch.benchmarking.interleave import WorkerError
 from launch.benchmarking.measure import DifferentWorkError, Settings, Sides
 
 SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
-COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], plan.WORKS))
+WORKS = [work for work in plan.WORKS if work != "blocks"]  # which reads the table
+COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], WORKS))
 STEP = COMPARISONS[1]
 
 
@@ -106,14 +107,19 @@ def test_input_is_a_rate():
 
 
 def test_the_plan_has_every_patch_at_every_size_and_no_row_twice():
-    planned = list(
-        plan.comparisons(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"], plan.WORKS)
-    )
+    planned = list(plan.comparisons(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"], WORKS))
     steps = [c.case for c in planned if c.work == "training step"]
     shapes = [(case.backbone, case.size, case.examples, case.patch) for case in steps]
     assert shapes == list(itertools.product(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"]))
     keys = [measure.keys(c, sides(ours(), peer()), SETTINGS) for c in planned]
     assert len(set().union(*keys)) == sum(len(each) for each in keys)
+
+
+def test_blocks_are_compared_one_by_one_with_the_eager_peer():
+    planned = list(plan.comparisons(["mobilenet_v4_conv_small"], [224], [8], [], ["blocks"]))
+    assert [one.case.block for one in planned] == [f"block_{i:02d}" for i in range(1, 17)]
+    assert planned[4].work == "inference of block_05"
+    assert [side.label for side in planned[4].contenders] == ["ours", "eager"]
 
 
 def run_with_fakes(folder: pathlib.Path, resume: bool) -> bytes:

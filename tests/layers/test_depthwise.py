@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from adapters.layers import depthwise, padding
+from adapters.layers import depthwise_convolution as depthwise
+from adapters.layers import padding
 from adapters.layers.windows import Geometry
 
 SETTINGS = [

@@ -1,5 +1,6 @@
 """The table that every patch family enters: one row a setting worth testing."""
 
+import itertools
 from typing import NamedTuple
 
 from adapters.layers.norm import Mode
@@ -27,6 +28,12 @@ def _late(path: str, name: str, leaf: object) -> bool:
     return path.startswith(("block_03", "block_17"))
 
 
+# Channels into and out of MobileNetV2's blocks, and of the last nine norms.
+BLOCKS = list(
+    itertools.pairwise([32, 16, *[24] * 2, *[32] * 3, *[64] * 4, *[96] * 3, *[160] * 3, 320])
+)
+CONV_ADAPTER = sum((i // 4) * (i + 9 + o) for i, o in BLOCKS)
+LAST_NINE = 1280 + 320 + 2 * 160 + 5 * 960
 KERNELS = 2_189_760  # values of all 52 convolutions' kernels
 
 # The values of bias to full are published or derived in arXiv 1810.10703 and 2007.11622;
@@ -50,6 +57,15 @@ ENTRIES = (
     _named("delta", KERNELS),
     _named("mask", 0, bits=KERNELS),
     _named("mask(affine=true)+scale_bias", 34_112 + 4 * 52, bits=KERNELS),
+    # Blocks' inputs times outputs: 32 x 16 + 16 x 24 + ... + 160 x 320. Low ranks: 2 (C + C) for
+    # each of the 7,136 depthwise channels.
+    _named("parallel_adapter", 160_960),
+    _named("parallel_adapter(across=depthwise, rank=2)+scale_bias", 28_544 + 34_112),
+    # For each block in * r + 9 r + r * out with r = in // 4.
+    _named("conv_adapter", CONV_ADAPTER),
+    _named("last(scale_bias, layers=9)", 2 * LAST_NINE),
+    _named("last(scale_bias+depthwise, budget_bits=10000000)", 98_336),
+    _named("random_gates(scale_bias+lora(rank=2), budget_bits=10000000)", 34_112 + 37_056),
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),

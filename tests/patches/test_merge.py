@@ -94,7 +94,7 @@ def test_a_chain_packs_merged_edits():
         Patch(init=lambda *_: PatchParams(), apply=lambda w, *_: w, pack=lambda _, own=own: own)
         for own in packs
     ]
-    params = PatchParams(((), ()), ((), ()))
+    params = PatchParams(*[((), ())] * 3)
     np.testing.assert_array_equal(
         chain(*parts).pack(params)["add"][MODULE]["w"],
         packs[0]["add"][MODULE]["w"] + packs[1]["add"][MODULE]["w"],

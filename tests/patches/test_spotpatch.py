@@ -37,7 +37,7 @@ def test_a_closed_layer_is_the_bases_to_the_bit_with_its_norm_and_statistics():
             else:
                 # The way back into the layer is shut; what leads to it has no effect.
                 base = narrow.weights()[path].get(name)
-                expected = base if base is not None else jnp.zeros_like(leaf)
+                expected = {"side_down": leaf, "side_up": jnp.zeros_like(leaf)}.get(name, base)
             np.testing.assert_array_equal(gated[path][name], expected, err_msg=f"{path}/{name}")
     edits = PATCH.pack(params)
     assert {kind: CLOSED in paths for kind, paths in edits.items()} == dict.fromkeys(edits, False)
@@ -116,6 +116,30 @@ def test_a_gates_gradient_is_what_opening_it_would_change_to_first_order(score):
         for name in ("scale", "offset")
     )
     np.testing.assert_allclose(found, by_hand, rtol=1e-4)
+
+
+def test_a_closed_gate_before_a_path_of_two_products_still_learns_what_it_would_do():
+    patch = spotpatch(from_spec("lora(rank=2)"))
+    params = params_with(patch, **{CLOSED: 0.05})
+    images = narrow.normalised(narrow.images(1, 2)[0][0])
+
+    def loss(share, scores):
+        """With `share` of the closed layer's path let through."""
+        moved = params._replace(trained=params.trained | {"scores": scores})
+        weights = patch.apply(narrow.weights(), moved, {})
+        leaves = weights[CLOSED] | {
+            name: leaf * factor
+            for (name, leaf), factor in zip(
+                params.trained["inner"][CLOSED].items(), (1.0, share), strict=True
+            )
+        }
+        leaves["side_up"] = leaves["side_up"] + weights[CLOSED]["side_up"]
+        weights = {**weights, CLOSED: leaves}
+        return jnp.sum(jnp.sin(jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images)[0]))
+
+    of_share, of_scores = jax.jit(jax.grad(loss, (0, 1)))(0.0, params.trained["scores"])
+    assert abs(of_share) > 1e-3
+    np.testing.assert_allclose(of_scores[CLOSED], of_share, rtol=1e-4)
 
 
 def test_gates_stay_as_they_are_in_the_last_third():

@@ -4,6 +4,7 @@ import haiku as hk
 import jax
 
 from adapters.backbones.rows import FusedBottleneck
+from adapters.layers.adapter import Across
 from adapters.layers.convolution import Convolution
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
@@ -23,5 +24,6 @@ class FusedBottleneckBlock(hk.Module):
             row.expanded, row.kernel, row.stride, self._padding, row.dilation, name="expand"
         )
         y = expand(x, norm, row.activation)
-        y = Pointwise(row.outputs, name="project")(y, norm)
+        across = Across(x, row.kernel, row.stride, row.dilation, self._padding)
+        y = Pointwise(row.outputs, name="project")(y, norm, across=across)
         return x + y if row.residual else y

@@ -7,6 +7,7 @@ import jax
 
 from adapters.backbones.rows import InvertedResidual
 from adapters.layers.activations import activate
+from adapters.layers.adapter import Across
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
@@ -29,5 +30,6 @@ class InvertedResidualBlock(hk.Module):
         y = depthwise(y, norm, row.activation)
         if row.squeezed:
             y = SqueezeExcite(row.squeezed, functools.partial(activate, row.gate))(y)
-        y = Pointwise(row.outputs, name="project")(y, norm)
+        across = Across(x, row.kernel, row.stride, row.dilation, self._padding)
+        y = Pointwise(row.outputs, name="project")(y, norm, across=across)
         return x + y if row.residual else y

@@ -4,6 +4,7 @@ import haiku as hk
 import jax
 
 from adapters.backbones.rows import Separable
+from adapters.layers.adapter import Across
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
@@ -21,4 +22,5 @@ class SeparableBlock(hk.Module):
         row = self._row
         depthwise = Depthwise(row.kernel, row.stride, self._padding, row.dilation, name="depthwise")
         y = depthwise(x, norm, row.activation)
-        return Pointwise(row.outputs, name="project")(y, norm, row.activation)
+        across = Across(x, row.kernel, row.stride, row.dilation, self._padding)
+        return Pointwise(row.outputs, name="project")(y, norm, row.activation, across)

@@ -4,6 +4,7 @@ import haiku as hk
 import jax
 
 from adapters.backbones.rows import UniversalBottleneck
+from adapters.layers.adapter import Across
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.layer_scale import LayerScale
 from adapters.layers.norm import Normalise
@@ -31,7 +32,9 @@ class UniversalBottleneckBlock(hk.Module):
         y = Pointwise(row.expanded, name="expand")(y, norm, row.activation)
         if row.kernel:
             y = self._depthwise(row.kernel, row.stride, "depthwise")(y, norm, row.activation)
-        y = Pointwise(row.outputs, name="project")(y, norm)
+        kernel = row.kernel or row.start_kernel or 1
+        across = Across(x, kernel, row.stride, row.dilation, self._padding)
+        y = Pointwise(row.outputs, name="project")(y, norm, across=across)
         if row.layer_scale:
             y = LayerScale(name="layer_scale")(y)
         return x + y if row.residual else y
