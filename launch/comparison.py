@@ -131,14 +131,22 @@ def compare(plan: Plan, directory: pathlib.Path, results: pathlib.Path) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """The rates chosen for a patch, the validation accuracy they were chosen by, and how many."""
+    """The rates chosen for a patch, the validation accuracy they were chosen by, and how many.
+
+    Where there was one pair of rates, nothing was tried, and `accuracy` is None.
+    """
 
     patch: str
     rates: Rates
-    accuracy: float
+    accuracy: float | None
     tried: Sequence[Rates]
 
     def __str__(self) -> str:
+        if self.accuracy is None:
+            return (
+                f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} as "
+                "given"
+            )
         text = (
             f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} chosen "
             f"of {len(self.tried)} ({100 * self.accuracy:.2f} % on validation in the sweep)"
@@ -157,7 +165,8 @@ class Comparison:
 
     def __init__(self, plan: Plan, tasks: Sequence[Task], directory: pathlib.Path):
         self._plan, self._directory = plan, directory
-        sweeps = sum(len(plan.candidates(patch)) for patch in plan.patches)
+        candidates = [len(plan.candidates(patch)) for patch in plan.patches]
+        sweeps = sum(count for count in candidates if count > 1)
         final = len(plan.patches) * plan.seeds
         steps = [plan.sweep_steps] * sweeps + [plan.base.recipe.steps] * final
         self._runs = Runs(plan.names, tasks, directory, steps)
@@ -165,6 +174,8 @@ class Comparison:
     def choose(self, patch: str) -> Choice:
         """The rates of the highest mean validation accuracy; no test split is opened."""
         tried = self._plan.candidates(patch)
+        if len(tried) == 1:
+            return Choice(patch, tried[0], None, tried)
         accuracies = {}
         for rates in tried:
             settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)

@@ -12,11 +12,19 @@ LOWEST, HIGHEST = "head_only", "full"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One patch's accuracies, {task: one a seed} in [0, 1], and its mean file size in bytes."""
+    """What one patch achieved.
+
+    Attributes:
+      patch: its specification.
+      accuracies: {task: one a seed} in [0, 1].
+      bytes: mean size of its files.
+      shares: {task: its edits in % of the extractor's bytes, mean over seeds}.
+    """
 
     patch: str
     accuracies: Mapping[str, Sequence[float]]
     bytes: float
+    shares: Mapping[str, float]
 
     @property
     def by_task(self) -> dict[str, float]:
@@ -52,8 +60,18 @@ def outcomes(rows: Sequence[Measurement]) -> tuple[str, list[Outcome]]:
         for row in own:
             if row.split == split and row.metric == "accuracy":
                 accuracies.setdefault(row.task, []).append(row.value)
-        size = statistics.fmean(row.value for row in own if row.metric == "patch")
-        found.append(Outcome(patch, accuracies, size))
+        shares: dict[str, list[float]] = {}
+        for row in own:
+            if row.metric == "share of extractor":
+                shares.setdefault(row.task, []).append(row.value)
+        found.append(
+            Outcome(
+                patch,
+                accuracies,
+                statistics.fmean(row.value for row in own if row.metric == "patch"),
+                {task: statistics.fmean(values) for task, values in shares.items()},
+            )
+        )
     return split, found
 
 
@@ -68,6 +86,7 @@ def report(split: str, results: Sequence[Outcome]) -> str:
     parts = [_accuracies(split, results)]
     if LOWEST in named and HIGHEST in named:
         parts.append(_shares(named[LOWEST], results, named[HIGHEST]))
+        parts.append("\n".join(_sizes(named[LOWEST], results, named[HIGHEST])))
     if LOWEST in named:
         parts.append("\n".join(_losses(named[LOWEST], results)))
     return "\n\n".join(filter(None, parts))
@@ -81,9 +100,10 @@ def _accuracies(split: str, results: Sequence[Outcome]) -> str:
     lines.append(["mean", *(f"{100 * outcome.mean:.2f}" for outcome in results)])
     if seeds > 1:
         lines.append(["± over seeds", *(f"{100 * outcome.spread:.2f}" for outcome in results)])
+    lines.append(["worst domain", *(f"{100 * min(o.by_task.values()):.2f}" for o in results)])
     lines.append(["bytes", *(f"{outcome.bytes:,.0f}" for outcome in results)])
     runs = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    return f"Accuracy on {split} in %, {runs}\n" + grid(lines, below=3 if seeds > 1 else 2)
+    return f"Accuracy on {split} in %, {runs}\n" + grid(lines, below=4 if seeds > 1 else 3)
 
 
 def _shares(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> str:
@@ -101,6 +121,35 @@ def _shares(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> st
         f"How much of the way from {LOWEST} to {HIGHEST}, in % (-: {HIGHEST} gains nothing)\n"
         + grid(lines, below=1)
     )
+
+
+def _sizes(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> list[str]:
+    """Of patches whose size is a task's own: whether the larger ones are where most is missing."""
+    lines = []
+    for outcome in results:
+        tasks = list(outcome.shares)
+        sizes = [outcome.shares[task] for task in tasks]
+        if max(sizes) - min(sizes) < 1e-3 * max(sizes):
+            continue
+        missing = [highest.by_task[task] - lowest.by_task[task] for task in tasks]
+        smallest, *_, largest = sorted(tasks, key=outcome.shares.__getitem__)
+        related = 0.0
+        if len(set(missing)) > 1:
+            related = statistics.correlation(_ranks(sizes), _ranks(missing))
+        lines.append(
+            f"{outcome.patch} edits from {outcome.shares[smallest]:.2f} % ({smallest}) to "
+            f"{outcome.shares[largest]:.2f} % ({largest}) of the extractor; rank correlation with "
+            f"what {HIGHEST} gains over {LOWEST}: {related:.2f}."
+        )
+    return lines
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Places in ascending order; equal values share their mean place."""
+    return [
+        sum(other < value for other in values) + sum(other == value for other in values) / 2
+        for value in values
+    ]
 
 
 def _losses(lowest: Outcome, results: Sequence[Outcome]) -> list[str]:

@@ -1,6 +1,7 @@
 """Comparisons on folders of images, in this process."""
 
 import csv
+import dataclasses
 import itertools
 import shlex
 
@@ -74,6 +75,13 @@ def test_the_chosen_rates_are_the_best_on_validation(finished, plan):
         (command,) = map(shlex.split, commands)
         assert f"--patch_learning_rate={float(patch_rate)}" in command
         assert f"--head_learning_rate={float(head_rate)}" in command
+
+
+def test_one_pair_of_rates_is_taken_without_a_sweep(plan, tmp_path):
+    one = dataclasses.replace(plan, rates=(1e-2,))
+    text = comparison.compare(one, tmp_path / "out", tmp_path / "all.csv")
+    assert "scale_bias: patch rate 0.01, head rate 0.01 as given" in text
+    assert not (tmp_path / "out" / "sweep").exists()
 
 
 def test_the_results_have_every_row_once(finished):

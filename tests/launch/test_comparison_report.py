@@ -29,7 +29,8 @@ def rows(hidden=()):
             if task not in hidden:
                 found.append(row(task, patch, seed, "test", "accuracy", accuracy))
             found.append(row(task, patch, seed, "", "patch", size))
-            found.append(row(task, patch, seed, "", "share of extractor", 1.5))
+            share = size / 100 if patch == "bias" else 1.5
+            found.append(row(task, patch, seed, "", "share of extractor", share))
     return found
 
 
@@ -45,7 +46,7 @@ def test_means_and_spread_over_seeds():
 
 
 def test_one_seed_has_no_spread():
-    outcome = reporting.Outcome("bias", {"a": [0.5], "b": [0.7]}, 1.0)
+    outcome = reporting.Outcome("bias", {"a": [0.5], "b": [0.7]}, 1.0, {})
     assert (outcome.mean, outcome.spread) == (pytest.approx(0.6), 0.0)
 
 
@@ -81,6 +82,7 @@ def test_the_text_says_it_all():
         "-------------------------------------\n"
         "mean              60.00  63.75  80.00\n"
         "± over seeds       3.54   3.54   7.95\n"
+        "worst domain      45.00  62.50  75.00\n"
         "bytes               200  1,100  9,250\n"
         "\n"
         "How much of the way from head_only to full, in % (-: full gains nothing)\n"
@@ -90,6 +92,9 @@ def test_the_text_says_it_all():
         "b                -\n"
         "------------------\n"
         "of the means    19\n"
+        "\n"
+        "bias edits from 10.00 % (a) to 12.00 % (b) of the extractor; rank correlation with what "
+        "full gains over head_only: -1.00.\n"
         "\n"
         "bias loses to head_only on b (-12.50 points)."
     )
