@@ -2,15 +2,13 @@
 
 import io
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from adapters import files
-from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing
+from launch import output
 from tasks import loading, pipeline
 from tasks.task import Examples, Task
 
@@ -20,23 +18,14 @@ PAPER, MAT, INK = (232, 234, 238), (206, 210, 217), (20, 20, 20)
 MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
 
 
-class PictureExistsError(ModelPatchError):
-    """Another file lies where the picture would go."""
-
-
 def write_contact_sheet(path: str | os.PathLike[str], task: Task, data_dir: str | None) -> None:
     """Writes the contact sheet of `task` as the PNG file `path`; the same one every time.
 
-    Raises PictureExistsError when `path` holds anything else, and what `loading.open_split` raises.
+    Raises OutputFileError when `path` holds anything else, and what `loading.open_split` raises.
     """
     buffer = io.BytesIO()
     contact_sheet(task, data_dir).save(buffer, "png")
-    target = pathlib.Path(path)
-    if target.exists() and (target.is_dir() or target.read_bytes() != buffer.getvalue()):
-        raise PictureExistsError(
-            f"{target} exists and holds something else; move it away, or give --out=FILE.png."
-        )
-    files.write_bytes(target, buffer.getvalue())
+    output.write_picture(path, buffer.getvalue())
 
 
 def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:

@@ -1,12 +1,14 @@
 """Shows what a patch file, a backbone or a task is, without running it.
 
 launch/inspect out/digits.patch
+launch/inspect out/*.patch --plot
 launch/inspect --backbone=mobilenet_v2 --size=128 --plot
 launch/inspect --task=digits
 
 Of a backbone it tells parameters, multiply-adds, bytes, peak memory and the latency that a roofline
-predicts, by row of its table (--layers: by layer), for one image. --plot draws them.
-A task's training images are shown in a picture. Pictures are NAME.png, or --out=FILE.png.
+predicts, by row of its table (--layers: by layer), for one image. --plot draws them; of patch files
+it draws which layers they change, and by how many bytes. A task's training images are shown in a
+picture. Pictures are NAME.png, or --out=FILE.png.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from absl import app, flags
 from adapters.analysis import plot, roofline
 from adapters.analysis.cost import BYTES_PER_VALUE
 from adapters.store.read import read_patch
-from launch import command
+from launch import command, opened_layers, output
 from launch.contact_sheet import write_contact_sheet
 from launch.descriptions import (
     cost_of_backbone,
@@ -44,23 +46,37 @@ _MACHINE = flags.DEFINE_string(
     "multiply-adds and bytes a second (310e9,10e9).",
 )
 _LAYERS = flags.DEFINE_bool("layers", False, "Show the backbone's costs layer by layer too.")
-_PLOT = flags.DEFINE_bool("plot", False, "Draw the backbone's costs.")
+_PLOT = flags.DEFINE_bool(
+    "plot", False, "Draw the backbone's costs, or which layers the patches change."
+)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a description of everything named."""
     if not (arguments[1:] or _BACKBONE.value or _TASK.value):
         raise app.UsageError("name a patch file, or give --backbone or --task.")
-    if _PLOT.value and not _BACKBONE.value:
-        raise app.UsageError("--plot draws a backbone: give --backbone too.")
-    if _PLOT.value and _TASK.value and _OUT.value:
-        raise app.UsageError("--out names one picture, but --plot and --task give one each.")
-    for path in arguments[1:]:
-        print(describe_patch(read_patch(path)), end="\n\n")
+    if _PLOT.value and not (_BACKBONE.value or arguments[1:]):
+        raise app.UsageError("--plot draws patch files or a backbone: give --backbone too.")
+    drawn = bool(_TASK.value) + _PLOT.value * (bool(_BACKBONE.value) + bool(arguments[1:]))
+    if _OUT.value and drawn > 1:
+        raise app.UsageError(f"--out names one picture, but {drawn} are asked for.")
+    if arguments[1:]:
+        show_patches(arguments[1:])
     if _BACKBONE.value:
         show_backbone(_BACKBONE.value)
     if _TASK.value:
         show_task(_TASK.value, _OUT.value, _DATA_DIR.value)
+
+
+def show_patches(paths: Sequence[str]) -> None:
+    """Prints the card of each patch file, and draws which layers they change if asked."""
+    patches = [read_patch(path) for path in paths]
+    for patch in patches:
+        print(describe_patch(patch), end="\n\n")
+    if _PLOT.value:
+        path = _OUT.value or "layers.png"
+        output.write_picture(path, opened_layers.picture(patches))
+        print(f"{path} shows which layers they change.")
 
 
 def show_backbone(name: str) -> None:
@@ -72,7 +88,8 @@ def show_backbone(name: str) -> None:
         path = _OUT.value or f"{name}.png"
         unit = "byte" if width == 1 else "bytes"
         title = f"{name}: one image of {size} px, {width} {unit} a value"
-        plot.draw(path, title, cost_of_backbone(name, size, width), machine)
+        costs = cost_of_backbone(name, size, width)
+        output.write_picture(path, plot.picture(title, costs, machine))
         print(f"{path} shows what its layers cost.")
 
 

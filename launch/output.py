@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,19 @@ def new_file(path: str) -> pathlib.Path:
     if found.exists():
         raise OutputFileError(f"{found} exists already: move it, or choose another --out.")
     return found
+
+
+def write_picture(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a PNG to `path`, where there may be the same one and nothing else.
+
+    Raises OutputFileError.
+    """
+    target = pathlib.Path(path)
+    if target.exists() and (target.is_dir() or target.read_bytes() != content):
+        raise OutputFileError(
+            f"{target} exists and holds something else; move it away, or give --out=FILE.png."
+        )
+    files.write_bytes(target, content)
 
 
 @contextlib.contextmanager

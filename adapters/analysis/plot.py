@@ -2,11 +2,9 @@
 
 import io
 import itertools
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from adapters import files
 from adapters.analysis.cost import NetworkCost
 from adapters.analysis.roofline import Machine
 from adapters.analysis.tracing import Kind
@@ -41,13 +39,8 @@ _STYLE: dict[Any, Any] = {
 _MOST_NAMES = 65  # beside one another
 
 
-def draw(path: str | os.PathLike[str], title: str, cost: NetworkCost, machine: Machine) -> None:
-    """Writes the PNG file `path`: the same figures give the same bytes."""
-    files.write_bytes(path, picture(title, cost, machine))
-
-
 def picture(title: str, cost: NetworkCost, machine: Machine) -> bytes:
-    """The PNG that `draw` writes: a bar a layer, in the order they run.
+    """A PNG: a bar a layer, in the order they run; the same figures give the same bytes.
 
     In the last row a black line in a bar is what its multiply-adds alone would take.
     """

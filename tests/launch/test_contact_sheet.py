@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import contact_sheet
+from launch import contact_sheet, output
 from tasks import registry
 from tasks.augmentation import Augmentation
 from tasks.layout import Carried, Example
@@ -48,6 +48,6 @@ def test_the_picture_is_the_same_every_time_and_overwrites_no_other(tmp_path):
     for _ in range(2):
         contact_sheet.write_contact_sheet(path, task, None)
     path.write_bytes(b"a picture of mine")
-    with pytest.raises(contact_sheet.PictureExistsError, match=r"greys\.png.*--out"):
+    with pytest.raises(output.OutputFileError, match=r"greys\.png.*--out"):
         contact_sheet.write_contact_sheet(path, task, None)
     assert path.read_bytes() == b"a picture of mine"

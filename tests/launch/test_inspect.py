@@ -4,11 +4,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from adapters.analysis.roofline import machine
 from adapters.backbones import registry
+from adapters.store.contents import Parity, PatchContents
+from adapters.store.write import write_patch
+from launch import opened_layers
 from launch.descriptions import describe_backbone
 
 
@@ -36,6 +40,58 @@ def test_it_prints_costs_by_layer_and_draws_them(tmp_path):
         assert (image.format, min(image.size) > 1000) == ("PNG", True)
 
 
+def patch_file(path, backbone="mobilenet_v2_0.35", **edits):
+    """A patch that replaces leaves of the given sizes, by path with two underscores for a slash."""
+    modules = {
+        name.replace("__", "/"): {"offset": np.ones(size, np.float32)}
+        for name, size in edits.items()
+    }
+    contents = PatchContents(
+        task=path.stem,
+        task_version="1.0.0",
+        patch="bias",
+        backbone=backbone,
+        fingerprint="0" * 64,
+        norm="frozen",
+        labels=("a", "b"),
+        metric="accuracy",
+        scores={"validation": 0.5},
+        preprocessing={},
+        parity=Parity(0, (32, 32, 3), (0.0, 0.0), 1e-3),
+        edits={"replace": modules},
+        head={"w": np.ones((1280, 2), np.float32), "b": np.zeros(2, np.float32)},
+    )
+    write_patch(path, contents)
+    return str(path), contents
+
+
+def test_it_draws_which_layers_patches_change(tmp_path):
+    one, contents = patch_file(tmp_path / "one.patch", stem__norm=16, block_02__expand__norm=48)
+    two, _ = patch_file(tmp_path / "two.patch", tail__norm=1280)
+    picture = tmp_path / "layers.png"
+    ended = inspect(one, two, "--plot", f"--out={picture}")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{picture} shows which layers they change." in ended.stdout
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
+    assert opened_layers.layer_bytes(contents) == {"stem": 64, "block_02/expand": 192}
+    first = picture.read_bytes()
+    assert inspect(one, two, "--plot", f"--out={picture}").returncode == 0
+    assert picture.read_bytes() == first
+    refused = inspect(one, "--plot", f"--out={picture}")
+    assert refused.returncode == 2
+    assert "exists and holds something else" in refused.stderr
+
+
+def test_patches_of_two_backbones_are_not_drawn_together(tmp_path):
+    patches = [
+        patch_file(tmp_path / f"{name}.patch", f"mobilenet_v2_{name}", stem__norm=4)[1]
+        for name in ("0.35", "0.5")
+    ]
+    with pytest.raises(opened_layers.DifferentBackbonesError, match=r"0\.35, mobilenet_v2_0\.5"):
+        opened_layers.picture(patches)
+
+
 @pytest.mark.parametrize(
     ("flags", "status", "said"),
     [
@@ -45,7 +101,7 @@ def test_it_prints_costs_by_layer_and_draws_them(tmp_path):
         (["--backbone=isometric", "--machine=fast"], 2, "'fast'"),
         ([], 1, "name a patch file"),
         (["--task=digits", "--plot"], 1, "give --backbone too"),
-        (["--task=a", "--plot", "--backbone=b", "--out=c"], 1, "one picture"),
+        (["--task=a", "--plot", "--backbone=b", "--out=c"], 1, "one picture, but 2"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(flags, status, said):
