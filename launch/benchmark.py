@@ -37,7 +37,7 @@ _SIZES = flags.DEFINE_list("sizes", ["64", "128", "224"], "Sides of the images, 
 _PATCHES = flags.DEFINE_list(
     "patches",
     ["head_only", "bias", "scale_bias", "scale_bias+depthwise", "full"],
-    "Patches whose training step is timed.",
+    "Patches whose training step and mixed batches are timed.",
 )
 _BATCHES = flags.DEFINE_list("batches", ["32"], "Images in a batch.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 15, "Timed runs of each.", lower_bound=1)

@@ -63,7 +63,7 @@ def comparisons(
       backbones: names of layer tables.
       sizes: of images, in pixels.
       batches: images in a batch.
-      patches: whose training steps are timed.
+      patches: whose training steps and mixed batches are timed.
       works: in this order.
     """
     shapes = itertools.product(backbones, sizes, batches)
@@ -90,10 +90,10 @@ def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
         yield Comparison("training step", _beside_peers(step))
 
 
-def _mixed(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+def _mixed(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
-    for work, name in mixes.items():
-        one = dataclasses.replace(network, work=work, patch="scale_bias")
+    for patch, (work, name) in itertools.product(patches, mixes.items()):
+        one = dataclasses.replace(network, work=work, patch=patch)
         mixed = dataclasses.replace(one, groups=MIXED_TASKS, tasks=MIXED_TASKS)
         flat = dataclasses.replace(one, groups=network.examples, tasks=MIXED_TASKS)
         for order, case in (("in groups", mixed), ("in any order", flat)):
