@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "adapters.store": set(),
     "adapters.device": {"adapters.store", "adapters.backbones"},
+    "adapters.serving": {"adapters.store", "adapters.backbones", "adapters.device"},
     "tasks": {"adapters.heads"},
 }
 # Folders that also keep to few distributions, so that they stay light where they must be.
@@ -35,6 +36,12 @@ LIGHT = {
     "adapters.layers": {"jax", "dm-haiku", "numpy"},
     "adapters.scheduling": {"jax", "numpy"},
     "adapters.store": {"numpy", "safetensors", "cryptography"},
+}
+# What a folder may import beside the extra `train`.
+EXTRAS = {
+    "adapters.serving": ("serve",),
+    "launch": ("bench", "serve"),
+    "tests": ("test", "serve"),
 }
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 
@@ -70,7 +77,7 @@ def test_a_light_folder_keeps_to_its_distributions(folder: str, allowed: set[str
 def test_what_a_module_imports_is_declared_in_pyproject():
     wrong = {}
     for name, module in MODULES.items():
-        own = {"tests": ("test",), "launch": ("bench",)}.get(room(name), ())
+        own = EXTRAS.get(room(name), ())
         wrong[name] = module.distributions - imports.declared("train", *own)
     assert {name: undeclared for name, undeclared in wrong.items() if undeclared} == {}
 

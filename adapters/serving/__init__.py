@@ -1,0 +1,1 @@
+"""A server whose requests, of whatever tasks, share the backbone's passes."""

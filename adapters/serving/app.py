@@ -1,0 +1,256 @@
+"""The HTTP side of a server.
+
+| request | answers |
+|---|---|
+| `POST /tasks/NAME`, an image file as body | labels and their probabilities, under that task |
+| `GET /tasks` | what is installed |
+| `PUT /tasks/NAME`, a patch file as body | installs or replaces it |
+| `DELETE /tasks/NAME` | removes it |
+| `GET /health` | 200 while it answers, 503 while it shuts down |
+| `GET /metrics` | figures for Prometheus |
+
+A refusal is JSON: `{"error": the kind, "message": what was wrong and what to do}`.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import io
+import pathlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters import preprocessing as images
+from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.serving.batching import Batcher, BusyError, ClosedError
+from adapters.serving.metrics import CONTENT_TYPE, Metrics
+from adapters.serving.network import Array, Example, FullError, MixedNetwork, Task
+from adapters.store.contents import PatchContents
+from adapters.store.errors import PatchFileError
+
+Reader = Callable[[pathlib.Path], PatchContents]
+Handler = Callable[[Request], Awaitable[Response]]
+_STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
+    (UnknownNameError, 404),
+    (BusyError, 503),
+    (ClosedError, 503),
+    (FullError, 409),
+    (PatchFileError, 422),
+    (ModelPatchError, 422),
+)
+
+
+class TooMuchError(ModelPatchError):
+    """A body or an image beyond the limits."""
+
+
+class WrongTaskError(ModelPatchError):
+    """A patch sent under another task's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a server takes.
+
+    Attributes:
+      image_bytes, patch_bytes: of a body.
+      pixels: of an image, width times height.
+      queue: requests that may wait for the network.
+      answers: classes in an answer, the most likely first.
+    """
+
+    image_bytes: int = 10_000_000
+    patch_bytes: int = 20_000_000
+    pixels: int = 50_000_000
+    queue: int = 256
+    answers: int = 5
+
+
+def application(network: MixedNetwork, read: Reader, limits: Limits) -> Starlette:
+    """The server's application, for any ASGI server.
+
+    Args:
+      network: compiled; tasks may be installed already.
+      read: reads a patch file through every check but parity.
+      limits: what it takes.
+    """
+    server = _Server(network, read, limits)
+    routes = [
+        ("/tasks/{name}", server.classify, "POST"),
+        ("/tasks/{name}", server.install, "PUT"),
+        ("/tasks/{name}", server.remove, "DELETE"),
+        ("/tasks", server.list_tasks, "GET"),
+        ("/health", server.health, "GET"),
+        ("/metrics", server.figures, "GET"),
+    ]
+    return Starlette(
+        routes=[
+            Route(path, server.guarded(handler), methods=[method])
+            for path, handler, method in routes
+        ],
+        lifespan=server.lifespan,
+    )
+
+
+class _Server:
+    def __init__(self, network: MixedNetwork, read: Reader, limits: Limits):
+        self._network, self._read, self._limits = network, read, limits
+        self._metrics = Metrics()
+        self._batcher = Batcher(self._answer, max(network.batches), limits.queue)
+        self._open = True
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._batcher.start()
+        yield
+        self._open = False
+        await self._batcher.close()
+
+    def guarded(self, handler: Handler) -> Handler:
+        """`handler`, whose errors become answers, and which is counted."""
+
+        async def answer(request: Request) -> Response:
+            start = time.perf_counter()
+            try:
+                response = await handler(request)
+            except ModelPatchError as error:
+                status = next(code for kind, code in _STATUS if isinstance(error, kind))
+                if isinstance(error, TooMuchError):
+                    status = 413
+                headers = {"Retry-After": "1"} if status == 503 else None
+                body = {"error": type(error).__name__, "message": str(error)}
+                response = JSONResponse(body, status, headers)
+            except ClientDisconnect:
+                response = Response(status_code=499)
+            self._metrics.requests.labels(str(response.status_code)).inc()
+            self._metrics.seconds.observe(time.perf_counter() - start)
+            return response
+
+        return answer
+
+    async def classify(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        self._network.task(name)
+        data = await _body(request, self._limits.image_bytes)
+        logits = None
+        while logits is None:  # again, where the task was replaced meanwhile
+            task = self._network.task(name)
+            pixels = await asyncio.to_thread(self._pixels, data, task)
+            logits = await self._batcher.ask(Example(task, pixels))
+        self._metrics.answers.labels(name).inc()
+        shown = np.argsort(-logits, kind="stable")[: self._limits.answers]
+        probabilities = _softmax(logits)
+        return JSONResponse(
+            {
+                "task": name,
+                "version": task.contents.task_version,
+                "answers": [
+                    {
+                        "label": task.contents.labels[index],
+                        "probability": float(probabilities[index]),
+                        "logit": float(logits[index]),
+                    }
+                    for index in shown
+                ],
+            }
+        )
+
+    async def install(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        data = await _body(request, self._limits.patch_bytes)
+        contents = await asyncio.to_thread(self._install, name, data)
+        self._metrics.tasks.set(len(self._network.tasks))
+        return JSONResponse({"task": name, "version": contents.task_version})
+
+    async def remove(self, request: Request) -> Response:
+        self._network.remove(request.path_params["name"])
+        self._metrics.tasks.set(len(self._network.tasks))
+        return Response(status_code=204)
+
+    async def list_tasks(self, _: Request) -> Response:
+        tasks = [
+            {
+                "task": name,
+                "version": task.contents.task_version,
+                "patch": task.contents.patch,
+                "labels": list(task.contents.labels),
+                "scores": dict(task.contents.scores),
+            }
+            for name, task in sorted(self._network.tasks.items())
+        ]
+        return JSONResponse({"capacity": self._network.capacity, "tasks": tasks})
+
+    async def health(self, _: Request) -> Response:
+        return Response(status_code=200 if self._open else 503)
+
+    async def figures(self, _: Request) -> Response:
+        self._metrics.tasks.set(len(self._network.tasks))
+        self._metrics.waiting.set(self._batcher.waiting)
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+
+    def _answer(self, examples: Sequence[Example]) -> list[Array | None]:
+        self._metrics.batch.observe(len(examples))
+        self._metrics.mixed.observe(len({example.task.row for example in examples}))
+        return self._network.logits(examples)
+
+    def _pixels(self, data: bytes, task: Task) -> Array:
+        _check_pixels(data, self._limits.pixels)
+        how = task.preprocessing
+        return images.normalise(images.prepare(images.decode(data, how.background), how), how)
+
+    def _install(self, name: str, data: bytes) -> PatchContents:
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / f"{len(data)}.patch"
+            path.write_bytes(data)
+            try:
+                contents = self._read(path)
+            except PatchFileError as error:
+                error.path = "the patch"  # where it lies here is no client's business
+                raise
+        if contents.task != name:
+            raise WrongTaskError(
+                f"the patch is for the task {contents.task!r}: send it to /tasks/{contents.task}."
+            )
+        self._network.add(contents)
+        return contents
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The whole body, read no further than `limit` bytes. Raises TooMuchError."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise TooMuchError(f"the body is larger than {limit:,} bytes: send a smaller file.")
+    return bytes(body)
+
+
+def _check_pixels(data: bytes, limit: int) -> None:
+    """Looks at an image's header alone. Raises TooMuchError, or UnreadableImageError."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise TooMuchError(f"the image is too large: {limit:,} pixels are allowed.") from error
+    except UnidentifiedImageError:
+        raise images.UnreadableImageError("it is no image of a kind that can be read.") from None
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
+        raise images.UnreadableImageError(f"the image is damaged: {error}.") from error
+    if width * height > limit:
+        raise TooMuchError(
+            f"the image has {width} x {height} pixels; {limit:,} are allowed: scale it down."
+        )
+
+
+def _softmax(logits: Array) -> Any:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()

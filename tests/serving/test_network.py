@@ -1,0 +1,112 @@
+"""Mixed batches under a server's tables: equal to each task alone, whatever comes and goes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from adapters.errors import UnknownNameError
+from adapters.serving.network import Example, FullError, MixedNetwork, UnservedPatchError
+from adapters.store.contents import Parity
+from adapters.store.errors import ParityError
+from launch.benchmarking import compilations
+from tests import narrow
+from tests.serving import patches
+
+
+def made(**settings):
+    return MixedNetwork(
+        narrow.BACKBONE,
+        patches.WEIGHTS,
+        narrow.SIZE,
+        **{"capacity": 3, "batches": (1, 4)} | settings,
+    )
+
+
+def noise(count, seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.standard_normal((count, narrow.SIZE, narrow.SIZE, 3), np.float32)
+
+
+def check(network, names, own, images):
+    examples = [
+        Example(network.task(name), image) for name, image in zip(names, images, strict=True)
+    ]
+    for answer, name, image in zip(network.logits(examples), names, images, strict=True):
+        expected = patches.alone(own[name], image[None])[0]
+        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "tabled"),
+    [
+        ("scale_bias", "norms"),
+        ("scale_bias+depthwise", "depthwise"),
+        ("mask+scale_bias", "everything"),
+        ("lora(rank=2)", "everything"),
+    ],
+)
+def test_a_mixed_batch_answers_as_each_task_alone(spec, tabled):
+    network = made(tabled=tabled)
+    own = {name: patches.contents(name, seed, spec, 2 + seed) for seed, name in enumerate("abc")}
+    for contents in own.values():
+        network.add(contents)
+    check(network, "abca", own, noise(4))
+    check(network, "b", own, noise(1))
+
+
+def test_tasks_come_and_go_and_nothing_is_compiled():
+    network = made()
+    own = {name: patches.contents(name, seed) for seed, name in enumerate("abcd")}
+    for name in "abc":
+        network.add(own[name])
+    network.compile()
+    check(network, "abca", own, noise(4))
+    compiled = compilations.counter()
+    network.remove("b")
+    network.add(own["d"])
+    newer = patches.contents("a", 7, version="1.1.0")
+    network.add(newer)
+    images = noise(4)
+    examples = [
+        Example(network.task(name), image) for name, image in zip("adca", images, strict=True)
+    ]
+    answers = network.logits(examples)
+    assert compiled() == 0
+    own["a"] = newer
+    for answer, name, image in zip(answers, "adca", images, strict=True):
+        np.testing.assert_allclose(answer, patches.alone(own[name], image[None])[0], rtol=1e-4)
+
+
+def test_a_task_that_was_replaced_meanwhile_has_no_answer():
+    network = made()
+    network.add(patches.contents("a", 0))
+    network.add(patches.contents("b", 1))
+    images = noise(3)
+    old = [Example(network.task(name), image) for name, image in zip("aab", images, strict=True)]
+    network.remove("a")
+    network.add(patches.contents("c", 2))  # takes the row that was a's
+    assert network.task("c").row == old[0].task.row
+    answers = network.logits(old)
+    assert [answer is None for answer in answers] == [True, True, False]
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing():
+    network = made(capacity=1)
+    network.add(patches.contents("a", 0))
+    wrong_answers = dataclasses.replace(
+        patches.contents("a", 5), parity=Parity(0, (32, 32, 3), (9.0, 9.0, 9.0), 1e-3)
+    )
+    for contents, error, said in (
+        (patches.contents("b", 1), FullError, "all 1 rows are taken"),
+        (patches.contents("a", 1, "depthwise"), UnservedPatchError, "tables hold norms"),
+        (patches.contents("a", 1, "film"), UnservedPatchError, "adds .*which no table"),
+        (patches.contents("a", 1, size=16), UnservedPatchError, "images of 16 px"),
+        (wrong_answers, ParityError, "logits differ"),
+    ):
+        with pytest.raises(error, match=said):
+            network.add(contents)
+    with pytest.raises(UnknownNameError):
+        network.remove("b")
+    assert set(network.tasks) == {"a"}
+    check(network, "a", {"a": patches.contents("a", 0)}, noise(1))

@@ -1,0 +1,216 @@
+"""The server as a client meets it: a real one on this machine's loopback."""
+
+import concurrent.futures
+import contextlib
+import functools
+import http.client
+import io
+import json
+import threading
+import time
+import zlib
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from adapters.serving import app
+from adapters.serving.network import MixedNetwork
+from adapters.store.read import read_patch
+from adapters.store.write import encode_patch
+from tests import narrow
+from tests.serving import patches
+
+LIMITS = app.Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
+SHAPES = {
+    path: {name: leaf.shape for name, leaf in leaves.items()}
+    for path, leaves in patches.WEIGHTS.items()
+}
+READ = functools.partial(read_patch, shapes=SHAPES, features=patches.FEATURES, fingerprint="0" * 64)
+OWN = {name: patches.contents(name, seed, classes=3 + seed) for seed, name in enumerate("abc")}
+
+
+@contextlib.contextmanager
+def served(network, limits=LIMITS):
+    """(host and port, the server) of a server in a thread, which has ended after the block."""
+    config = uvicorn.Config(
+        app.application(network, READ, limits), port=0, log_level="error", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname(), server
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def address():
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 4, (1, 4))
+    for contents in OWN.values():
+        network.add(contents)
+    network.compile()
+    with served(network) as (found, _):
+        yield found
+
+
+def ask(address, method, path, body=None):
+    connection = http.client.HTTPConnection(*address[:2], timeout=20)
+    with contextlib.closing(connection):
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        data = response.read()
+    if response.headers.get("Content-Type") == "application/json":
+        data = json.loads(data)
+    return response.status, data
+
+
+def pixels_of(seed):
+    return np.random.default_rng(seed).integers(0, 256, (narrow.SIZE, narrow.SIZE, 3), np.uint8)
+
+
+def png(pixels):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def expected(contents, pixels):
+    logits = patches.alone(contents, np.asarray(narrow.normalised(pixels))[None])[0]
+    best = np.argsort(-logits)[:2]
+    shares = np.exp(logits) / np.exp(logits).sum()
+    return [(contents.labels[index], shares[index]) for index in best]
+
+
+def check(answer, contents, pixels):
+    status, body = answer
+    assert (status, body["task"]) == (200, contents.task)
+    found = [(one["label"], one["probability"]) for one in body["answers"]]
+    for (label, share), (right, right_share) in zip(found, expected(contents, pixels), strict=True):
+        assert label == right
+        assert share == pytest.approx(right_share, rel=1e-3)
+
+
+def test_many_clients_of_many_tasks_each_get_their_own_answer(address):
+    def one(number):
+        contents, pixels = OWN["abc"[number % 3]], pixels_of(number)
+        check(ask(address, "POST", f"/tasks/{contents.task}", png(pixels)), contents, pixels)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as clients:
+        list(clients.map(one, range(60)))
+    _, figures = ask(address, "GET", "/metrics")
+    lines = dict(line.rsplit(" ", 1) for line in figures.decode().splitlines() if line[0] != "#")
+    answered = sum(float(lines[f'modelpatch_answers_total{{task="{name}"}}']) for name in "abc")
+    assert answered >= 60
+    passes = float(lines["modelpatch_batch_images_count"])
+    assert passes < float(lines["modelpatch_batch_images_sum"])  # some passes were shared
+
+
+def test_tasks_come_and_go_over_http(address):
+    new, pixels = patches.contents("d", 9), pixels_of(1)
+    assert ask(address, "POST", "/tasks/d", png(pixels))[0] == 404
+    assert ask(address, "PUT", "/tasks/d", encode_patch(new)) == (
+        200,
+        {"task": "d", "version": "1.0.0"},
+    )
+    check(ask(address, "POST", "/tasks/d", png(pixels)), new, pixels)
+    newer = patches.contents("d", 10, version="2.0.0")
+    assert ask(address, "PUT", "/tasks/d", encode_patch(newer))[1]["version"] == "2.0.0"
+    check(ask(address, "POST", "/tasks/d", png(pixels)), newer, pixels)
+    listed = ask(address, "GET", "/tasks")[1]
+    assert [task["task"] for task in listed["tasks"]] == ["a", "b", "c", "d"]
+    assert listed["capacity"] == 4
+    status, body = ask(address, "PUT", "/tasks/e", encode_patch(patches.contents("e", 3)))
+    assert (status, body["error"]) == (409, "FullError")
+    assert ask(address, "DELETE", "/tasks/d")[0] == 204
+    assert ask(address, "DELETE", "/tasks/d")[0] == 404
+
+
+def large_header():
+    """A PNG of 60,000 x 60,000 pixels, by its header."""
+    header = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + (13).to_bytes(4, "big")
+        + header
+        + zlib.crc32(header).to_bytes(4, "big")
+        + b"\0\0\0\0IDAT5\xaf\x06\x1e\0\0\0\0IEND\xaeB`\x82"
+    )
+
+
+def damaged_patch():
+    data = bytearray(encode_patch(OWN["a"]))
+    data[-1] ^= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("POST", "/tasks/a", b"", 422, "UnreadableImageError"),
+        ("POST", "/tasks/a", b"no image", 422, "UnreadableImageError"),
+        ("POST", "/tasks/a", png(pixels_of(0))[:200], 422, "UnreadableImageError"),
+        ("POST", "/tasks/a", bytes(30_000), 413, "TooMuchError"),
+        ("POST", "/tasks/a", large_header(), 413, "TooMuchError"),
+        ("POST", "/tasks/zzz", png(pixels_of(0)), 404, "UnknownNameError"),
+        ("PUT", "/tasks/a", b"no patch", 422, None),
+        ("PUT", "/tasks/a", damaged_patch(), 422, "DigestError"),
+        ("PUT", "/tasks/b", encode_patch(OWN["a"]), 422, "WrongTaskError"),
+        ("PUT", "/tasks/a", bytes(70_000), 413, "TooMuchError"),
+    ],
+)
+def test_bad_input_is_refused_in_words(address, method, path, body, status, error):
+    found, answer = ask(address, method, path, body)
+    assert found == status
+    assert error in (None, answer["error"])
+    assert len(answer["message"]) > 20
+    assert "/tmp" not in answer["message"]
+    check(ask(address, "POST", "/tasks/a", png(pixels_of(3))), OWN["a"], pixels_of(3))
+
+
+def test_a_server_that_ends_answers_those_who_wait():
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network.add(OWN["a"])
+    network.compile()
+    answer, gate = network.logits, threading.Event()
+    network.logits = lambda examples: gate.wait(10) and answer(examples)
+    with (
+        concurrent.futures.ThreadPoolExecutor(3) as clients,
+        served(network) as (address, server),
+    ):
+        assert ask(address, "GET", "/health")[0] == 200
+        waiting = [
+            clients.submit(ask, address, "POST", "/tasks/a", png(pixels_of(n))) for n in range(3)
+        ]
+        time.sleep(0.3)
+        server.should_exit = True
+        time.sleep(0.3)
+        gate.set()
+        for number, future in enumerate(waiting):
+            check(future.result(20), OWN["a"], pixels_of(number))
+
+
+def test_a_full_queue_sends_clients_away_to_come_again():
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network.add(OWN["a"])
+    network.compile()
+    answer, gate = network.logits, threading.Event()
+    network.logits = lambda examples: gate.wait(10) and answer(examples)
+    limits = app.Limits(queue=1)
+    with (
+        concurrent.futures.ThreadPoolExecutor(6) as clients,
+        served(network, limits) as (address, _),
+    ):
+        body = png(pixels_of(0))
+        waiting = [clients.submit(ask, address, "POST", "/tasks/a", body) for _ in range(6)]
+        time.sleep(0.5)
+        gate.set()
+        statuses = sorted(future.result(20)[0] for future in waiting)
+    assert statuses[0] == 200
+    assert statuses[-1] == 503
