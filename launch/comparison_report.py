@@ -129,13 +129,13 @@ def _sizes(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> lis
     for outcome in results:
         tasks = list(outcome.shares)
         sizes = [outcome.shares[task] for task in tasks]
-        if max(sizes) - min(sizes) < 1e-3 * max(sizes):
-            continue
+        if max(sizes) - min(sizes) <= 1e-3 * max(sizes):
+            continue  # one size for all
         missing = [highest.by_task[task] - lowest.by_task[task] for task in tasks]
         smallest, *_, largest = sorted(tasks, key=outcome.shares.__getitem__)
-        related = 0.0
-        if len(set(missing)) > 1:
-            related = statistics.correlation(_ranks(sizes), _ranks(missing))
+        # Where the gain is the same on every task, nothing can follow it.
+        same = len(set(missing)) == 1
+        related = 0.0 if same else statistics.correlation(_ranks(sizes), _ranks(missing))
         lines.append(
             f"{outcome.patch} edits from {outcome.shares[smallest]:.2f} % ({smallest}) to "
             f"{outcome.shares[largest]:.2f} % ({largest}) of the extractor; rank correlation with "

@@ -80,7 +80,8 @@ class _Run:
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
         # What no file could hold is refused now, not when it has been trained.
-        packing.task_edits(patch, patch.init(key, self._weights))
+        edits = packing.task_edits(patch, patch.init(key, self._weights))
+        apply_edits(jax.tree.map(np.asarray, self._weights), edits)
         self._layout = classification.layout([len(task.labels) for task in tasks])
         self._network = inference(backbone.network, evaluation.EXAMPLES, settings.size)
         self._preprocessing = [

@@ -12,6 +12,7 @@ from adapters.backbones.builder import expected_shapes
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import ModelPatchError
 from adapters.patches.depth import depth
+from adapters.patches.layer import layer_of
 from adapters.store.contents import PatchContents
 
 _STYLE: dict[Any, Any] = {
@@ -52,19 +53,15 @@ def layer_bytes(patch: PatchContents) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for modules in patch.edits.values():
         for path, leaves in modules.items():
-            layer = _layer_of(path)
+            layer = layer_of(path)
             sizes[layer] = sizes.get(layer, 0) + sum(leaf.nbytes for leaf in leaves.values())
     return sizes
-
-
-def _layer_of(path: str) -> str:
-    return path.removesuffix("/norm")
 
 
 def _layers(backbone: str) -> list[str]:
     name = PRETRAINED[backbone].table if backbone in PRETRAINED else backbone
     shapes = expected_shapes(registry.table(name))
-    return sorted({_layer_of(path) for path in shapes}, key=depth)
+    return sorted({layer_of(path) for path in shapes}, key=depth)
 
 
 def _drawn(tasks: Sequence[str], layers: Sequence[str], kilobytes: np.ndarray) -> bytes:

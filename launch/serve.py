@@ -37,7 +37,10 @@ _TABLED = flags.DEFINE_enum(
 _BATCHES = flags.DEFINE_list("batches", ["1", "4", "16"], "Images in a pass; others are filled up.")
 _QUEUE = flags.DEFINE_integer("queue", 256, "Requests that may wait.", lower_bound=1)
 _IMAGE_BYTES = flags.DEFINE_integer("image_bytes", 10_000_000, "Largest image file.", lower_bound=1)
-_DRAIN = flags.DEFINE_integer("drain_seconds", 30, "Longest wait for requests at the end.")
+_PATCH_BYTES = flags.DEFINE_integer("patch_bytes", 20_000_000, "Largest patch file.", lower_bound=1)
+_DRAIN = flags.DEFINE_integer(
+    "drain_seconds", 30, "Longest wait for requests at the end.", lower_bound=0
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,9 +48,12 @@ def main(arguments: Sequence[str]) -> None:
     paths = arguments[1:]
     if not paths and not (_BACKBONE.value and _SIZE.value):
         raise app.UsageError("give patch files, or --backbone and --size to begin with no task.")
-    if not all(text.isdigit() and int(text) for text in _BATCHES.value):
+    if not _BATCHES.value or not all(text.isdigit() and int(text) for text in _BATCHES.value):
         raise app.UsageError(f"--batches={','.join(_BATCHES.value)} must be numbers such as 1,8.")
     cards = [read_patch(path) for path in paths]
+    names = [card.task for card in cards]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise app.UsageError(f"several of the files are for the task {twice[0]}: give one.")
     backbone = backbones.load(_BACKBONE.value or cards[0].backbone, _WEIGHTS.value)
     network = MixedNetwork(
         backbone.network,
@@ -67,7 +73,9 @@ def main(arguments: Sequence[str]) -> None:
         network.add(read(path))
     network.compile()
     logging.info("%d of %d tasks are installed", len(network.tasks), network.capacity)
-    limits = Limits(image_bytes=_IMAGE_BYTES.value, queue=_QUEUE.value)
+    limits = Limits(
+        image_bytes=_IMAGE_BYTES.value, patch_bytes=_PATCH_BYTES.value, queue=_QUEUE.value
+    )
     uvicorn.run(
         application(network, read, limits),
         host=_HOST.value,

@@ -10,7 +10,7 @@ from adapters.errors import ModelPatchError
 Array = npt.NDArray[np.float32]
 
 
-# Leaves of a convolution that a factor of its outputs is multiplied into, and those before them.
+# Leaves of a convolution that a factor of its outputs is multiplied into, and leaves it passes by.
 _OUTWARD = frozenset({"w", "side_up", "adapter", "adapter_up"})
 _INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel"})
 

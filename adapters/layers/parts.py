@@ -19,7 +19,8 @@ def in_parts(function: Callable[..., jax.Array], size: int) -> Callable[..., jax
     """`function` of arrays, which `jax.vmap` maps over as many examples at once as `CACHE` holds.
 
     Equal to mapping `function` itself. It cannot be differentiated: call it from rules of
-    `jax.custom_vjp`.
+    `jax.custom_vjp`. Where a batch is shared by several devices, only its innermost axis is parted:
+    the outer one may be what they share.
 
     Args:
       function: of one example.
@@ -29,36 +30,30 @@ def in_parts(function: Callable[..., jax.Array], size: int) -> Callable[..., jax
     >>> jax.vmap(double)(jax.numpy.arange(3))
     Array([0, 2, 4], dtype=int32)
     """
+    return _in_parts(function, size, innermost=True)
+
+
+def _in_parts(
+    function: Callable[..., jax.Array], size: int, innermost: bool
+) -> Callable[..., jax.Array]:
     mapped = custom_vmap(function)
 
     @mapped.def_vmap
     def _(count: int, batched: list[bool], *arguments: Any) -> tuple[jax.Array, bool]:
-        axes = tuple(0 if along else None for along in batched)
-        together = _largest_part(count, size)
-        several = in_parts(jax.vmap(function, axes), size * together)
-        if together == count:
-            return several(*arguments), True
-        split = [
-            argument.reshape(count // together, together, *argument.shape[1:])
-            for argument, along in zip(arguments, batched, strict=True)
-            if along
-        ]
+        shared_out = not innermost and jax.device_count() > 1
+        if count == 1 or count * size <= CACHE or shared_out:
+            together = jax.vmap(function, tuple(0 if along else None for along in batched))
+            return _in_parts(together, count * size, innermost=False)(*arguments), True
 
-        def part(own: list[jax.Array]) -> jax.Array:
+        def one(own: list[jax.Array]) -> jax.Array:
             left = iter(own)
             merged = (
                 next(left) if along else argument
                 for argument, along in zip(arguments, batched, strict=True)
             )
-            return several(*merged)
+            return mapped(*merged)
 
-        parts = lax.map(part, split)
-        return parts.reshape(count, *parts.shape[2:]), True
+        mapped_over = [each for each, along in zip(arguments, batched, strict=True) if along]
+        return lax.map(one, mapped_over, batch_size=max(CACHE // size, 1)), True
 
     return mapped
-
-
-def _largest_part(count: int, size: int) -> int:
-    """The largest divisor of `count` so that as many times `size` fit `CACHE`; at least 1."""
-    fitting = (part for part in range(1, count + 1) if count % part == 0 and part * size <= CACHE)
-    return max(fitting, default=1)

@@ -21,13 +21,13 @@ def conv_adapter(across: Span = "block", reduction: int = 4, kernel: int = 3) ->
     Args:
       across: what it bridges: `block` or `depthwise`.
       reduction: the path has this many times fewer channels than comes in; one at least.
-      kernel: side of its depthwise kernels, odd.
+      kernel: side of its depthwise kernels, odd, 3 or more.
 
     Raises PatchSettingError.
     """
     check_setting("across", across, across in SPANS, f"one of {', '.join(SPANS)}")
     check_setting("reduction", reduction, reduction >= 1, "1 or more")
-    check_setting("kernel", kernel, kernel >= 1 and kernel % 2 == 1, "an odd number")
+    check_setting("kernel", kernel, kernel >= 3 and kernel % 2 == 1, "an odd number from 3 on")
 
     def leaves(key: jax.Array, weights: Weights) -> Weights:
         made = {}

@@ -26,6 +26,8 @@ def _leaves(key: jax.Array, weights: Weights) -> Weights:
         if "w" in leaves and f"{path}/norm" in weights
     }
     return {
-        path: {name: jnp.full((count,), IDENTITY[name]) for name in ("scale", "offset")}
+        path: {
+            name: jnp.full((count,), IDENTITY[name], jnp.float32) for name in ("scale", "offset")
+        }
         for path, count in channels.items()
     }

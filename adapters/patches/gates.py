@@ -13,6 +13,8 @@ import jax.numpy as jnp
 
 from adapters.layers.optional import IDENTITY, INWARD
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
+from adapters.patches.layer import bits_by_layer, layer_of, path_of
+from adapters.patches.settings import PatchSettingError
 from adapters.patches.straight_through import above
 
 # Wallingford et al., arXiv 2203.16708, start and cut there too, as their released code does.
@@ -22,7 +24,7 @@ Group = Literal["layer", "block"]
 Scores = Mapping[str, jax.Array]
 
 GROUPS: Mapping[str, Callable[[str], str]] = {
-    "layer": lambda path: path.removesuffix("/norm"),
+    "layer": layer_of,
     "block": lambda path: path.split("/")[0],
 }
 
@@ -31,7 +33,7 @@ class Gates(NamedTuple):
     """What a patch does behind gates; `params` are the inner patch's, `scores` {group: scalar}.
 
     Attributes:
-      bits: (params) -> {group: stored bits with its gate open}.
+      bits: (params) -> {group: stored bits with its gate open}; raises PatchSettingError if none.
       apply: (weights, params, scores, context) -> weights.
       cost, pack: (params, scores) -> as the contract's, of what open gates let through.
     """
@@ -46,14 +48,10 @@ def gates(inner: Patch, per: Group) -> Gates:
     """Gates round `inner`, one for each layer, a convolution with its norm, or for each block."""
     group_of = GROUPS[per]
 
-    def group_of_edit(key: str) -> str:
-        return group_of(key.split("/", 1)[1].rpartition("/")[0])
-
     def bits(params: PatchParams) -> dict[str, float]:
-        total: dict[str, float] = {}
-        for key, count in inner.cost(params).items():
-            group = group_of_edit(key)
-            total[group] = total.get(group, 0) + count
+        total = bits_by_layer(inner.cost(params), group_of)
+        if not total:
+            raise PatchSettingError("the patch inside gates changes no layer: nothing to gate.")
         return total
 
     def apply(weights: Weights, params: PatchParams, scores: Scores, context: Context) -> Weights:
@@ -70,7 +68,7 @@ def gates(inner: Patch, per: Group) -> Gates:
 
     def cost(params: PatchParams, scores: Scores) -> Mapping[str, Any]:
         return {
-            key: count * above(scores[group_of_edit(key)], THRESHOLD)
+            key: count * above(scores[group_of(path_of(key))], THRESHOLD)
             for key, count in inner.cost(params).items()
         }
 

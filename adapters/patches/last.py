@@ -1,20 +1,18 @@
 """A patch of the last layers alone: the same ones for every task."""
 
 from collections.abc import Set
+from typing import Any
 
 import jax
 
-from adapters.patches.combine import select
-from adapters.patches.contract import Context, Patch, PatchParams, Weights
+from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.depth import depth
-from adapters.patches.gates import GROUPS
+from adapters.patches.layer import bits_by_layer, layer_of
 from adapters.patches.settings import PatchSettingError, check_setting
-
-layer_of = GROUPS["layer"]
 
 
 def last(inner: Patch, layers: int | None = None, budget_bits: int | None = None) -> Patch:
-    """Lets `inner` see the last layers only, a layer being a convolution with its norm.
+    """Keeps of `inner` what it does to the last layers, a layer being a convolution with its norm.
 
     Args:
       inner: what to do there.
@@ -31,18 +29,17 @@ def last(inner: Patch, layers: int | None = None, budget_bits: int | None = None
     ['block_01/expand/norm', 'tail/norm']
     """
     if (layers is None) == (budget_bits is None):
-        raise PatchSettingError(
-            "the patch last(...) takes layers=... or budget_bits=..., not both."
-        )
+        raise PatchSettingError("the patch last(...) takes one of layers=... and budget_bits=...")
     check_setting("layers", layers, layers is None or layers >= 1, "1 or more")
     check_setting("budget_bits", budget_bits, budget_bits is None or budget_bits >= 0, "0 or more")
 
-    def chosen(weights: Weights) -> Set[str]:
-        bits: dict[str, int] = {}
-        made = jax.eval_shape(inner.init, jax.random.key(0), weights)
-        for key, count in inner.cost(made).items():
-            layer = layer_of(key.split("/", 1)[1].rpartition("/")[0])
-            bits[layer] = bits.get(layer, 0) + count
+    def chosen(made: PatchParams) -> Set[str]:
+        try:
+            bits = bits_by_layer(inner.cost(made))
+        except TypeError as error:
+            raise PatchSettingError(
+                "last(...) goes inside gates, not round them: spotpatch(last(...)), say."
+            ) from error
         kept: set[str] = set()
         left = budget_bits
         for layer in sorted(bits, key=depth, reverse=True):
@@ -53,14 +50,16 @@ def last(inner: Patch, layers: int | None = None, budget_bits: int | None = None
             kept.add(layer)
         return kept
 
-    def visible(weights: Weights) -> Patch:
-        kept = chosen(weights)
-        return select(lambda path, name, leaf: layer_of(path) in kept, inner)
-
     def init(key: jax.Array, weights: Weights) -> PatchParams:
-        return visible(weights).init(key, weights)
+        kept = chosen(jax.eval_shape(inner.init, key, weights))
+        made = inner.init(key, weights)
+        return PatchParams(*(_of_layers(kept, tree) for tree in made))
 
-    def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
-        return visible(weights).apply(weights, params, context)
+    return inner._replace(init=init)
 
-    return inner._replace(init=init, apply=apply)
+
+def _of_layers(kept: Set[str], tree: Any) -> Any:
+    """The part of a patch's params, {module path: leaves} or tuples of these, for some layers."""
+    if isinstance(tree, tuple):
+        return tuple(_of_layers(kept, part) for part in tree)
+    return {path: leaves for path, leaves in tree.items() if layer_of(path) in kept}

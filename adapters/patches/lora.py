@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
+from adapters.patches.merge import UnmergeableEditsError
 from adapters.patches.replacement import stored_bits, with_leaves
 from adapters.patches.settings import check_setting
 
@@ -26,7 +27,7 @@ def lora(rank: int = 2, alpha: float | None = None) -> Patch:
       rank: inner width of a path, 1 or more.
       alpha: the path is scaled by alpha / rank; `rank` by default, for a scale of 1.
 
-    Raises PatchSettingError.
+    Raises PatchSettingError; `init` raises UnmergeableEditsError after another lora in a chain.
     """
     check_setting("rank", rank, rank >= 1, "1 or more")
     scale = 1.0 if alpha is None else alpha / rank
@@ -38,6 +39,11 @@ def lora(rank: int = 2, alpha: float | None = None) -> Patch:
             kernel = leaves.get("w")
             if kernel is None or kernel.ndim != 2 or f"{path}/norm" not in weights:
                 continue
+            if "side_down" in leaves:
+                raise UnmergeableEditsError(
+                    f"{path} has a path of low rank already, by an earlier patch: chain one lora, "
+                    "of the sum of the ranks."
+                )
             inputs, outputs = kernel.shape
             draw = jax.random.normal(jax.random.fold_in(key, index), (inputs, rank), kernel.dtype)
             up = jnp.zeros((rank, outputs), kernel.dtype)

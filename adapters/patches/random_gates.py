@@ -38,14 +38,17 @@ def random_gates(inner: Patch, budget_bits: int, per: Group = "layer") -> Patch:
         made = inner.init(own_key, weights)
         bits = gated.bits(made)
         sizes = jnp.asarray(list(bits.values()), jnp.int32)
+        budget = min(budget_bits, int(sum(bits.values())))
         order = jax.random.permutation(order_key, len(bits))
 
         def draw(left: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
             fits = sizes[index] <= left
             return left - jnp.where(fits, sizes[index], 0), fits
 
-        _, fitting = lax.scan(draw, jnp.asarray(budget_bits, jnp.int32), order)
-        chosen = jnp.full(len(bits), CLOSED).at[order].set(jnp.where(fitting, OPEN, CLOSED))
+        _, fitting = lax.scan(draw, jnp.asarray(budget, jnp.int32), order)
+        chosen = (
+            jnp.full(len(bits), CLOSED, jnp.float32).at[order].set(jnp.where(fitting, OPEN, CLOSED))
+        )
         scores = dict(zip(bits, chosen, strict=True))
         return made._replace(fixed={"inner": made.fixed, "scores": scores})
 

@@ -54,7 +54,8 @@ def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
     Raises:
       UnknownNameError: a name is not registered; near names are offered.
       PatchSpecError: `spec` cannot be read, or an inner patch is missing or not taken.
-      PatchSettingError: a setting that the patch does not have, or out of its range.
+      PatchSettingError: a setting that the patch does not have, or out of its range; or a patch of
+        some layers alone, in the norm mode `batch`.
 
     >>> patch = from_spec("scale_bias+depthwise")
     >>> patch = from_spec("spotpatch(lora(rank=4), weight=0.5)")
@@ -63,6 +64,12 @@ def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
 
 
 def _chained(terms: Sequence[Term], norm: Mode) -> Patch:
+    around = next((term.name for term in terms if term.inner), None)
+    if norm == "batch" and around is not None:
+        raise PatchSettingError(
+            f"{around}(...) leaves layers as the backbone has them, and norms in the mode 'batch' "
+            "normalise every layer by its batch: train it with --norm=frozen, calibrated or ema."
+        )
     parts = [_made(term, norm) for term in terms]
     if norm != "frozen" and not any(term.inner for term in terms):
         parts.append(statistics())

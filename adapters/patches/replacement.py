@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from adapters.errors import ModelPatchError
+from adapters.layers.optional import IDENTITY, INWARD
 from adapters.patches.contract import (
     Context,
     LeafEdits,
@@ -25,12 +26,18 @@ class ForeignLeavesError(ModelPatchError):
 def replacement(owned: Predicate) -> Patch:
     """A patch that trains its own value of every leaf for which `owned(path, name, leaf)` holds.
 
-    Starts from the shared values, so that the network begins unchanged to the bit.
+    Starts from the shared values, so that the network begins unchanged to the bit. Leaves that
+    another patch of a chain added to a layer stay that one's.
     """
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         del key
-        return PatchParams(trained=leaves_where(owned, weights))
+        return PatchParams(
+            leaves_where(
+                lambda path, name, leaf: owned(path, name, leaf) and not _is_added(path, name),
+                weights,
+            )
+        )
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         del context
@@ -43,6 +50,11 @@ def replacement(owned: Predicate) -> Patch:
         return {"replace": params.trained} if params.trained else {}
 
     return Patch(init=init, apply=apply, cost=cost, pack=pack)
+
+
+def _is_added(path: str, name: str) -> bool:
+    """Whether a leaf is one that only patches bring; norms have a scale and an offset anyway."""
+    return name in (*IDENTITY, *INWARD) and path.rpartition("/")[2] != "norm"
 
 
 def leaves_where(owned: Predicate, weights: Weights) -> dict[str, dict[str, jax.Array]]:

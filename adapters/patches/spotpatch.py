@@ -66,7 +66,7 @@ def spotpatch(
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         made = inner.init(key, weights)
-        scores = {group: jnp.asarray(START) for group in gated.bits(made)}
+        scores = {group: jnp.asarray(START, jnp.float32) for group in gated.bits(made)}
         return made._replace(trained={"inner": made.trained, "scores": scores})
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:

@@ -6,7 +6,7 @@
 | `GET /tasks` | what is installed |
 | `PUT /tasks/NAME`, a patch file as body | installs or replaces it |
 | `DELETE /tasks/NAME` | removes it |
-| `GET /health` | 200 while it answers, 503 while it shuts down |
+| `GET /health` | 200 while it answers |
 | `GET /metrics` | figures for Prometheus |
 
 A refusal is JSON: `{"error": the kind, "message": what was wrong and what to do}`.
@@ -19,12 +19,14 @@ import io
 import pathlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -39,14 +41,6 @@ from adapters.store.errors import PatchFileError
 
 Reader = Callable[[pathlib.Path], PatchContents]
 Handler = Callable[[Request], Awaitable[Response]]
-_STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
-    (UnknownNameError, 404),
-    (BusyError, 503),
-    (ClosedError, 503),
-    (FullError, 409),
-    (PatchFileError, 422),
-    (ModelPatchError, 422),
-)
 
 
 class TooMuchError(ModelPatchError):
@@ -55,6 +49,18 @@ class TooMuchError(ModelPatchError):
 
 class WrongTaskError(ModelPatchError):
     """A patch sent under another task's name."""
+
+
+_STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
+    (UnknownNameError, 404),
+    (TooMuchError, 413),
+    (BusyError, 503),
+    (ClosedError, 503),
+    (FullError, 409),
+    (PatchFileError, 422),
+    (ModelPatchError, 422),
+)
+HUNG_UP = 499  # nobody reads it; a count of those who did not wait
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +103,7 @@ def application(network: MixedNetwork, read: Reader, limits: Limits) -> Starlett
             Route(path, server.guarded(handler), methods=[method])
             for path, handler, method in routes
         ],
+        exception_handlers={HTTPException: _not_there},
         lifespan=server.lifespan,
     )
 
@@ -106,13 +113,12 @@ class _Server:
         self._network, self._read, self._limits = network, read, limits
         self._metrics = Metrics()
         self._batcher = Batcher(self._answer, max(network.batches), limits.queue)
-        self._open = True
+        self._present = 0  # images that are being read, decoded, or wait for the network
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self._batcher.start()
         yield
-        self._open = False
         await self._batcher.close()
 
     def guarded(self, handler: Handler) -> Handler:
@@ -124,13 +130,12 @@ class _Server:
                 response = await handler(request)
             except ModelPatchError as error:
                 status = next(code for kind, code in _STATUS if isinstance(error, kind))
-                if isinstance(error, TooMuchError):
-                    status = 413
-                headers = {"Retry-After": "1"} if status == 503 else None
-                body = {"error": type(error).__name__, "message": str(error)}
-                response = JSONResponse(body, status, headers)
+                response = _refusal(status, type(error).__name__, str(error))
             except ClientDisconnect:
-                response = Response(status_code=499)
+                response = Response(status_code=HUNG_UP)
+            except Exception:
+                logging.exception("a request failed")
+                response = _refusal(500, "Error", "the server failed; its log says how.")
             self._metrics.requests.labels(str(response.status_code)).inc()
             self._metrics.seconds.observe(time.perf_counter() - start)
             return response
@@ -140,12 +145,13 @@ class _Server:
     async def classify(self, request: Request) -> Response:
         name = request.path_params["name"]
         self._network.task(name)
-        data = await _body(request, self._limits.image_bytes)
-        logits = None
-        while logits is None:  # again, where the task was replaced meanwhile
-            task = self._network.task(name)
-            pixels = await asyncio.to_thread(self._pixels, data, task)
-            logits = await self._batcher.ask(Example(task, pixels))
+        if self._present >= self._limits.queue:
+            raise BusyError(f"{self._present} images are being answered already; try again later.")
+        self._present += 1
+        try:
+            task, logits = await self._logits(name, request)
+        finally:
+            self._present -= 1
         self._metrics.answers.labels(name).inc()
         shown = np.argsort(-logits, kind="stable")[: self._limits.answers]
         probabilities = _softmax(logits)
@@ -164,6 +170,21 @@ class _Server:
             }
         )
 
+    async def _logits(self, name: str, request: Request) -> tuple[Task, Array]:
+        data = await _body(request, self._limits.image_bytes)
+        while True:
+            task = self._network.task(name)
+            pixels = await asyncio.to_thread(self._pixels, data, task)
+            answer = asyncio.ensure_future(self._batcher.ask(Example(task, pixels)))
+            await _first(answer, _hung_up(request))
+            if not answer.done():
+                answer.cancel()
+                raise ClientDisconnect
+            logits = answer.result()
+            if logits is not None:
+                return task, logits
+            # The task was replaced meanwhile: ask the new one.
+
     async def install(self, request: Request) -> Response:
         name = request.path_params["name"]
         data = await _body(request, self._limits.patch_bytes)
@@ -172,7 +193,10 @@ class _Server:
         return JSONResponse({"task": name, "version": contents.task_version})
 
     async def remove(self, request: Request) -> Response:
-        self._network.remove(request.path_params["name"])
+        name = request.path_params["name"]
+        await asyncio.to_thread(self._network.remove, name)
+        with contextlib.suppress(KeyError):
+            self._metrics.answers.remove(name)
         self._metrics.tasks.set(len(self._network.tasks))
         return Response(status_code=204)
 
@@ -190,7 +214,7 @@ class _Server:
         return JSONResponse({"capacity": self._network.capacity, "tasks": tasks})
 
     async def health(self, _: Request) -> Response:
-        return Response(status_code=200 if self._open else 503)
+        return Response(status_code=200)
 
     async def figures(self, _: Request) -> Response:
         self._metrics.tasks.set(len(self._network.tasks))
@@ -222,6 +246,31 @@ class _Server:
             )
         self._network.add(contents)
         return contents
+
+
+async def _hung_up(request: Request) -> None:
+    """Ends when the client has gone, after its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _first(answer: asyncio.Future[Any], other: Coroutine[Any, Any, None]) -> None:
+    """Waits until one of the two has ended, and ends the second."""
+    task = asyncio.ensure_future(other)
+    try:
+        await asyncio.wait((answer, task), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        task.cancel()
+
+
+def _refusal(status: int, kind: str, message: str) -> Response:
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return JSONResponse({"error": kind, "message": message}, status, headers)
+
+
+async def _not_there(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _refusal(error.status_code, "HTTPException", f"{error.detail}: see docs/serving.md.")
 
 
 async def _body(request: Request, limit: int) -> bytes:

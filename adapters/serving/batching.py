@@ -90,6 +90,8 @@ class Batcher(Generic[Item, Answer]):
         items = [item for item, _ in batch]
         try:
             answers = await loop.run_in_executor(self._thread, self._answer, items)
+            if len(answers) != len(items):
+                raise ValueError(f"{len(answers)} answers to {len(items)} questions")
         except Exception as error:
             for _, future in batch:
                 with contextlib.suppress(asyncio.InvalidStateError):

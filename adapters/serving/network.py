@@ -105,7 +105,8 @@ class MixedNetwork:
         tables = jax.tree.map(jnp.asarray, {path: own for path, own in rows.items() if own})
         self._installed = _Installed(tables, {})
         self._changing = threading.Lock()
-        self._check_parity = parity_check(inference(backbone, 1, size), self._weights)
+        self._alone = inference(backbone, 1, size)
+        self._check_parity = parity_check(self._alone, self._weights)
         self._features = jax.jit(_mixed(backbone))
 
     @property
@@ -121,7 +122,9 @@ class MixedNetwork:
         return tasks[name]
 
     def compile(self) -> None:
-        """Compiles every program that answering needs, so that no request waits for one."""
+        """Compiles every program that answering and installing need, so that nobody waits."""
+        image = np.zeros((1, self.size, self.size, 3), np.float32)
+        jax.block_until_ready(self._alone.features(self._weights, image))
         for count in self.batches:
             rows = np.zeros(count, np.int32)
             images = np.zeros((count, self.size, self.size, 3), np.float32)
@@ -143,6 +146,12 @@ class MixedNetwork:
             raise UnservedPatchError(
                 f"the patch of {contents.task} takes images of {preprocessing.size} px, this "
                 f"server's network takes {self.size}: start another server with that --size."
+            )
+        image = (self.size, self.size, 3)
+        if contents.parity.shape != image:
+            raise UnservedPatchError(
+                f"the patch of {contents.task} proves itself by an image {contents.parity.shape}, "
+                f"this server's are {image}: export it again for {self.size} px."
             )
         patched = apply_edits(self._weights, contents.edits)
         self._check_tables_hold(contents, patched)

@@ -7,6 +7,7 @@ from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFe
 from adapters.store.kinds import (
     COEFFICIENTS,
     DOWN,
+    INSERTED,
     KINDS,
     MASK,
     PARTS,
@@ -30,9 +31,14 @@ def check_kinds(kinds: Iterable[str]) -> None:
 
 
 def check_parts(edits: EditShapes) -> None:
-    """Raises SchemaError unless every edit is whole: what can be told without the backbone."""
+    """Raises SchemaError unless every edit is whole: what can be told without the backbone.
+
+    Raises UnsupportedFeatureError for an inserted leaf that no layer of this version knows.
+    """
     for kind, modules in edits.items():
         for module, named in modules.items():
+            if kind == "insert":
+                _check_inserted(module, named)
             for name, shape in named.items():
                 if is_bits(kind, name) and len(shape) != 1:
                     raise SchemaError(
@@ -77,6 +83,17 @@ def check_padding(edits: Edits, shapes: Shapes) -> None:
                             f"{kind} {module}/{name} has bits set beyond the leaf's {count} "
                             "elements; they must be zero"
                         )
+
+
+def _check_inserted(module: str, named: Mapping[str, Shape]) -> None:
+    for name in named:
+        if name not in INSERTED:
+            raise UnsupportedFeatureError(
+                f"the patch inserts {module}/{name}; layers know {', '.join(INSERTED)}"
+            )
+        needed = INSERTED[name]
+        if needed is not None and needed not in named:
+            raise SchemaError(f"the patch inserts {module}/{name} without {module}/{needed}")
 
 
 def _check_parts_of(kind: str, module: str, named: Mapping[str, Shape]) -> None:

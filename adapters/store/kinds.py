@@ -6,7 +6,7 @@ whose edit has several parts. Several kinds may meet in one leaf; they are done 
 
 | kind | name | array | the leaf W becomes |
 |---|---|---|---|
-| `insert` | `w` | float32 | the array; the backbone has the module, but no such leaf |
+| `insert` | one of `INSERTED` | float32 | the array; the backbone has the module, no such leaf |
 | `replace` | `w` | float32, W's shape | the array |
 | `mask` | `w` | bits | W * M |
 | `affine_mask` | `w.mask` | bits | k0 W + k1 + k2 M + k3 W M |
@@ -34,6 +34,17 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "low_rank": (DOWN, UP),
 }
 STATISTICS = ("mean", "var")
+# What an `insert` may add to a convolution, and which other one each needs beside it.
+INSERTED: Mapping[str, str | None] = {
+    "scale": None,
+    "offset": None,
+    "side_down": "side_up",
+    "side_up": "side_down",
+    "adapter": None,
+    "adapter_down": "adapter_up",
+    "adapter_kernel": "adapter_down",
+    "adapter_up": "adapter_down",
+}
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]

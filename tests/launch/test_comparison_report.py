@@ -29,7 +29,7 @@ def rows(hidden=()):
             if task not in hidden:
                 found.append(row(task, patch, seed, "test", "accuracy", accuracy))
             found.append(row(task, patch, seed, "", "patch", size))
-            share = size / 100 if patch == "bias" else 1.5
+            share = {"head_only": 0.0, "bias": size / 100, "full": 100.0}[patch]
             found.append(row(task, patch, seed, "", "share of extractor", share))
     return found
 
@@ -98,6 +98,18 @@ def test_the_text_says_it_all():
         "\n"
         "bias loses to head_only on b (-12.50 points)."
     )
+
+
+def test_one_task_and_equal_gains_are_no_obstacle():
+    one = [row for row in rows() if row.task == "a"]
+    assert "full" in reporting.report(*reporting.outcomes(one))
+    flat = {"a": [0.5], "b": [0.5]}
+    outcomes = [
+        reporting.Outcome("head_only", flat, 1.0, {"a": 0.0, "b": 0.0}),
+        reporting.Outcome("spotpatch", flat, 1.0, {"a": 1.0, "b": 2.0}),
+        reporting.Outcome("full", flat, 1.0, {"a": 100.0, "b": 100.0}),
+    ]
+    assert "what full gains over head_only: 0.00" in reporting.report("test", outcomes)
 
 
 def test_without_both_ends_there_is_no_way_between_them():

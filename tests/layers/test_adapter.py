@@ -6,12 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adapters.device import fold
 from adapters.layers.adapter import Across, adapted
 from adapters.layers.convolution import native
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
+from adapters.layers.optional import IDENTITY, INWARD
 from adapters.layers.padding import explicit
 from adapters.layers.windows import Geometry
+from adapters.store.kinds import INSERTED
 
 CHANNELS, RANK, OUTPUTS = 6, 3, 5
 
@@ -86,6 +89,12 @@ def test_a_bottleneck_is_three_convolutions(kernel, stride, dilation, padding):
     leaves = {"adapter_down": down, "adapter_kernel": taps, "adapter_up": up}
     found = with_adapter(leaves, jnp.full(expected.shape, 2.0), across)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_folding_knows_every_leaf_that_layers_know():
+    assert fold._INWARD == INWARD
+    assert {"w"} | IDENTITY.keys() - {"scale", "offset"} == fold._OUTWARD
+    assert INSERTED.keys() == IDENTITY.keys() | INWARD
 
 
 def test_without_a_kernel_the_bottleneck_is_a_parallel_adapter_of_low_rank():

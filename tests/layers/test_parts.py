@@ -15,14 +15,32 @@ def image_and_kernel(*batch):
     return jnp.asarray(x), jnp.asarray(generator.standard_normal((3, 3, 3, 5), np.float32))
 
 
-@pytest.mark.parametrize(("cache", "turns"), [(600, []), (300, [2]), (250, [3]), (10, [6])])
+def turns_of(function, *arguments):
+    """How often each loop of a function's program turns."""
+    equations = jax.make_jaxpr(function)(*arguments).eqns
+    return [eqn.params["length"] for eqn in equations if eqn.primitive.name == "scan"]
+
+
+@pytest.mark.parametrize(
+    ("cache", "turns"), [(700, []), (699, [1]), (350, [2]), (250, [3]), (10, [7])]
+)
 def test_a_batch_takes_as_many_at_once_as_fit(monkeypatch, cache, turns):
+    """Seven examples of 100 bytes: what is left over comes after the loop."""
     monkeypatch.setattr(parts, "CACHE", cache)
     mapped = jax.vmap(parts.in_parts(lambda x, y: x * y, 100), (0, None))
-    x, y = np.arange(12.0, dtype=np.float32).reshape(6, 2), np.asarray([2.0, 3.0], np.float32)
+    x, y = np.arange(14.0, dtype=np.float32).reshape(7, 2), np.asarray([2.0, 3.0], np.float32)
     np.testing.assert_array_equal(mapped(x, y), x * y)
-    equations = jax.make_jaxpr(mapped)(x, y).eqns
-    assert [eqn.params["length"] for eqn in equations if eqn.primitive.name == "scan"] == turns
+    assert turns_of(mapped, x, y) == turns
+
+
+@pytest.mark.parametrize(("devices", "turns"), [(1, [4]), (2, [])])
+def test_groups_that_devices_share_are_not_taken_in_turn(monkeypatch, devices, turns):
+    monkeypatch.setattr(parts, "CACHE", 300)
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    mapped = jax.vmap(jax.vmap(parts.in_parts(lambda x: 2 * x, 100)))
+    x = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    np.testing.assert_array_equal(mapped(x), 2 * x)
+    assert turns_of(mapped, x) == turns
 
 
 @pytest.mark.parametrize("cache", [0, 1_000_000])

@@ -66,6 +66,10 @@ ENTRIES = (
     _named("last(scale_bias, layers=9)", 2 * LAST_NINE),
     _named("last(scale_bias+depthwise, budget_bits=10000000)", 98_336),
     _named("random_gates(scale_bias+lora(rank=2), budget_bits=10000000)", 34_112 + 37_056),
+    # The adapters of the last two blocks, 160 x 160 and 160 x 320; and those of all.
+    _named("last(parallel_adapter, layers=2)", 160 * 160 + 160 * 320),
+    _named("spotpatch(conv_adapter+film)", CONV_ADAPTER + 34_112),
+    _named("film+scale_bias", 2 * 34_112),
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),

@@ -84,6 +84,16 @@ def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry)
 
 
 @every_patch
+def test_a_step_compiles_once(entry):
+    """No leaf may come back as another type, a weak one made strong, than it went in."""
+    made, batch = run(entry)
+    state = made.init(jax.random.key(0), narrow.weights())
+    before = jax.tree.map(jax.typeof, state)
+    after, _ = made.step(state, narrow.weights(), batch, jax.random.key(0))
+    assert jax.tree.map(jax.typeof, after) == before
+
+
+@every_patch
 def test_only_trained_leaves_get_gradients(entry):
     """The network's own gradient: finite and not zero for each leaf the patch says it trains."""
     gradients = compiled_gradients(entry, "frozen", different_tasks(entry))

@@ -52,7 +52,7 @@ def test_a_text_that_is_no_patch_is_refused(spec, what):
         ("lora(alpha=true)", PatchSettingError, "alpha=True; it must be of the kind float"),
         ("parallel_adapter(rank=2.0)", PatchSettingError, "rank=2.0; it must be of the kind int"),
         ("random_gates(bias)", PatchSettingError, "needs the setting budget_bits"),
-        ("last(bias)", PatchSettingError, "layers=... or budget_bits=..., not both"),
+        ("last(bias)", PatchSettingError, "takes one of layers=... and budget_bits=..."),
         ("bias(rate=1)", PatchSettingError, "no setting 'rate'; it has: none"),
     ],
 )

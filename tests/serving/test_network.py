@@ -58,14 +58,16 @@ def test_a_mixed_batch_answers_as_each_task_alone(spec, tabled):
 def test_tasks_come_and_go_and_nothing_is_compiled():
     network = made()
     own = {name: patches.contents(name, seed) for seed, name in enumerate("abcd")}
+    newer = patches.contents("a", 7, version="1.1.0")
+    network.compile()
+    compiled = compilations.counter()
     for name in "abc":
         network.add(own[name])
-    network.compile()
-    check(network, "abca", own, noise(4))
-    compiled = compilations.counter()
+    network.logits(
+        [Example(network.task(name), image) for name, image in zip("abca", noise(4), strict=True)]
+    )
     network.remove("b")
     network.add(own["d"])
-    newer = patches.contents("a", 7, version="1.1.0")
     network.add(newer)
     images = noise(4)
     examples = [
@@ -97,12 +99,16 @@ def test_what_does_not_fit_is_refused_and_changes_nothing():
     wrong_answers = dataclasses.replace(
         patches.contents("a", 5), parity=Parity(0, (32, 32, 3), (9.0, 9.0, 9.0), 1e-3)
     )
+    far_too_large = dataclasses.replace(
+        patches.contents("a", 5), parity=Parity(0, (10**7, 10**7, 3), (0.0, 0.0, 0.0), 1e-3)
+    )
     for contents, error, said in (
         (patches.contents("b", 1), FullError, "all 1 rows are taken"),
         (patches.contents("a", 1, "depthwise"), UnservedPatchError, "tables hold norms"),
         (patches.contents("a", 1, "film"), UnservedPatchError, "adds .*which no table"),
         (patches.contents("a", 1, size=16), UnservedPatchError, "images of 16 px"),
         (wrong_answers, ParityError, "logits differ"),
+        (far_too_large, UnservedPatchError, "proves itself by an image"),
     ):
         with pytest.raises(error, match=said):
             network.add(contents)

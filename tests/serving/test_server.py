@@ -153,6 +153,8 @@ def damaged_patch():
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "error"),
     [
+        ("GET", "/nothing", None, 404, "HTTPException"),
+        ("PATCH", "/tasks/a", b"", 405, "HTTPException"),
         ("POST", "/tasks/a", b"", 422, "UnreadableImageError"),
         ("POST", "/tasks/a", b"no image", 422, "UnreadableImageError"),
         ("POST", "/tasks/a", png(pixels_of(0))[:200], 422, "UnreadableImageError"),
@@ -196,6 +198,45 @@ def test_a_server_that_ends_answers_those_who_wait():
             check(future.result(20), OWN["a"], pixels_of(number))
 
 
+def test_whoever_hangs_up_is_not_computed():
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network.add(OWN["a"])
+    network.compile()
+    answer, gate, passes = network.logits, threading.Event(), []
+
+    def slow(examples):
+        passes.append(len(examples))
+        gate.wait(10)
+        return answer(examples)
+
+    network.logits = slow
+    body = png(pixels_of(0))
+    with concurrent.futures.ThreadPoolExecutor(1) as clients, served(network) as (address, _):
+        first = clients.submit(ask, address, "POST", "/tasks/a", body)
+        time.sleep(0.3)
+        for _ in range(4):
+            gone = http.client.HTTPConnection(*address[:2])
+            gone.request("POST", "/tasks/a", body)
+            time.sleep(0.1)
+            gone.close()
+        time.sleep(0.3)
+        gate.set()
+        check(first.result(20), OWN["a"], pixels_of(0))
+    assert len(passes) == 1
+
+
+def test_a_failure_is_json_and_counted():
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network.add(OWN["a"])
+    network.compile()
+    network.logits = lambda examples: []
+    with served(network) as (address, _):
+        status, body = ask(address, "POST", "/tasks/a", png(pixels_of(0)))
+        _, figures = ask(address, "GET", "/metrics")
+    assert (status, body["error"]) == (500, "Error")
+    assert b'modelpatch_requests_total{status="500"} 1.0' in figures
+
+
 def test_a_full_queue_sends_clients_away_to_come_again():
     network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
     network.add(OWN["a"])
@@ -214,3 +255,4 @@ def test_a_full_queue_sends_clients_away_to_come_again():
         statuses = sorted(future.result(20)[0] for future in waiting)
     assert statuses[0] == 200
     assert statuses[-1] == 503
+    assert set(statuses) == {200, 503}

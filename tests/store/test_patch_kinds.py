@@ -63,8 +63,18 @@ def test_the_example_has_every_kind():
 @pytest.mark.parametrize(
     ("kind", "module", "arrays", "error", "match"),
     [
-        ("insert", "stem", {"w": W}, errors.ShapeMismatchError, "stem/w, which the backbone has"),
-        ("insert", "tail", {"w": W}, errors.ShapeMismatchError, "no module tail"),
+        (
+            "insert",
+            "stem/norm",
+            {"offset": W[0]},
+            errors.ShapeMismatchError,
+            "stem/norm/offset, which the backbone has",
+        ),
+        ("insert", "tail", {"scale": W[0]}, errors.ShapeMismatchError, "no module tail"),
+        ("insert", "stem", {"w": W}, errors.UnsupportedFeatureError, "layers know scale, offset"),
+        ("insert", "stem", {"mix": W}, errors.UnsupportedFeatureError, "inserts stem/mix"),
+        ("insert", "stem", {"side_up": W}, errors.SchemaError, "without stem/side_down"),
+        ("insert", "stem", {"adapter_up": W}, errors.SchemaError, "without stem/adapter_down"),
         ("add", "stem", {"b": W}, errors.ShapeMismatchError, "stem/b, which the backbone does not"),
         ("add", "stem", {"w": W[0]}, errors.ShapeMismatchError, r"stem/w is \[3\].*\[3, 3\]"),
         ("mask", "stem", {"b": BITS}, errors.ShapeMismatchError, "stem/b, which"),
