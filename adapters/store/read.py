@@ -109,6 +109,7 @@ def _read(
     container.check_file_size(size, size_cap)
     length = container.header_length(file.read(container.LENGTH_SIZE), size)
     header = file.read(length)
+    container.check_density(header, size)
     value, entries = container.decode_header(header)
     schema.check_version(value)
     layout = container.tensor_layout(entries)
