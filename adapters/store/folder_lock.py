@@ -24,19 +24,21 @@ def exclusive(folder: pathlib.Path, patience: float) -> Iterator[None]:
 
     The operating system holds the lock and releases it when the process ends, even by a kill; the
     file `.lock` stays behind and means nothing by itself. Raises StoreInUseError when the time is
-    over, NotWrittenError when the folder may not be written.
+    over, NotWrittenError when the folder may
+    not be written or locked.
     """
     with files.writing(folder):
         descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         deadline = time.monotonic() + patience
-        while not _taken(descriptor):
-            if time.monotonic() > deadline:
-                raise StoreInUseError(
-                    f"another process has been changing {folder} for {patience:g} seconds; wait "
-                    "for it to end, or end it, and try again."
-                )
-            time.sleep(_PAUSE)
+        with files.writing(folder):
+            while not _taken(descriptor):
+                if time.monotonic() > deadline:
+                    raise StoreInUseError(
+                        f"another process has been changing {folder} for {patience:g} seconds; "
+                        "wait for it to end, or end it, and try again."
+                    )
+                time.sleep(_PAUSE)
         yield
     finally:
         os.close(descriptor)

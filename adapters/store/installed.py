@@ -8,7 +8,8 @@ A patch is installed in this order: its bytes are read once; signature, contents
 fingerprint and parity are checked on those very bytes; they are written aside, synced, renamed, and
 their folder synced; then the record is replaced in the same way. That last rename is the one moment
 in which another patch becomes the task's: a kill, a full disk or a loss of power before it leaves
-the old one active, and after it the new one. What no record names is deleted by the next change.
+the old one active, and after it the new one. Files that the record does not name are deleted by
+the task's next change.
 
 Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
 or restoring an old copy of it, brings no older version back.

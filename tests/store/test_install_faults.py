@@ -132,6 +132,37 @@ def change_again(change, root, path, answers, after):
         assert len([name for name in names if name.endswith(".patch")]) <= 2
 
 
+def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
+    """After a loss of power too: in the order of calls, each file known by its inode."""
+    root = tmp_path / "device" / "store"
+    calls: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_fsync(descriptor):
+        calls.append(("sync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def noting_replace(source, target):
+        calls.append(("rename", os.stat(source).st_ino))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    install(root, toy_store.write(tmp_path, toy_store.patch(1)))
+    (patch,) = (root / "patches" / "tiny").iterdir()
+    record = root / "state" / "tiny.record"
+
+    def at(call, path):
+        return calls.index((call, path.stat().st_ino))
+
+    switch = at("rename", record)
+    assert at("sync", patch) < at("rename", patch) < at("sync", patch.parent) < switch
+    for folder in (root / "patches", root, root.parent, tmp_path):
+        assert at("sync", folder) < switch
+    assert at("sync", record) < switch
+    assert ("sync", record.parent.stat().st_ino) in calls[switch:]
+
+
 def test_a_store_that_may_only_be_read(monkeypatch):
     """Really read-only, for a user whom its permissions stop; what is installed goes on working."""
     with tempfile.TemporaryDirectory() as name:
