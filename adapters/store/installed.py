@@ -1,15 +1,11 @@
 """The patches of a device: installed whole or not at all, and never answering wrongly.
 
-    STORE/patches/TASK/SHA256.patch   the files, each named after its own bytes and never changed
-    STORE/state/TASK.record           which of them is current, which previous, the highest version
-    STORE/state/.lock                 held while anything here is changed
-
 A patch is installed in this order: its bytes are read once; signature, contents, shapes,
 fingerprint and parity are checked on those very bytes; they are written aside, synced, renamed, and
-their folder synced; then the record is replaced in the same way. That last rename is the one moment
-in which another patch becomes the task's: a kill, a full disk or a loss of power before it leaves
-the old one active, and after it the new one. Files that the record does not name are deleted by
-the task's next change.
+their folder synced; then the record is replaced in the same way (`store_folder` draws the folder).
+That last rename is the one moment in which another patch becomes the task's: a kill, a full disk or
+a loss of power before it leaves the old one active, and after it the new one. Files that the record
+does not name are deleted by the task's next change.
 
 Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
 or restoring an old copy of it, brings no older version back.
@@ -18,40 +14,22 @@ Starting up trusts nothing that was checked before: `Store.active` checks the cu
 its signature included, falls back to the previous one, and then to none.
 """
 
-import contextlib
 import dataclasses
-import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
-from adapters import files, names
 from adapters.errors import ModelPatchError
 from adapters.store.contents import PatchContents
-from adapters.store.errors import (
-    DigestError,
-    MissingFileError,
-    PatchFileError,
-    SchemaError,
-    TooLargeError,
-    naming,
-)
-from adapters.store.folder_lock import exclusive
+from adapters.store.errors import PatchFileError, SchemaError, naming
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
-from adapters.store.record import (
-    SIZE_LIMIT,
-    Entry,
-    Record,
-    RecordError,
-    decode_record,
-    encode_record,
-)
+from adapters.store.record import Entry, Record, RecordError
 from adapters.store.signature import read_signature, verify
+from adapters.store.store_folder import StoreFolder, sha256
 from adapters.store.versions import check_not_older, version_key
 
 PATIENCE = 10.0  # seconds to wait for another process; writing a patch takes milliseconds
-_RECORD = ".record"
 
 
 class NotInstalledError(ModelPatchError):
@@ -110,8 +88,7 @@ class Store:
             checks no signature.
           patience: seconds to wait while another process changes the store.
         """
-        self._root = pathlib.Path(directory)
-        self._patches, self._state = self._root / "patches", self._root / "state"
+        self._folder = StoreFolder(pathlib.Path(directory))
         self._checks, self._trusted, self._patience = checks, trusted, patience
 
     def install(self, path: str | os.PathLike[str]) -> PatchContents:
@@ -131,16 +108,14 @@ class Store:
             data, signature = read_bytes(path), read_signature(path)
             contents = self._decode(data, signature)
             version_key(contents.task_version)
-            entry = Entry(_sha256(data), None if signature is None else _text(signature))
-            with self._changing():
-                record = self._record(contents.task)
+            entry = Entry(sha256(data), None if signature is None else _text(signature))
+            with self._folder.changing(self._patience):
+                record = self._folder.record(contents.task)
                 if record is not None:
                     check_not_older(contents.task_version, record.highest)
                 previous = self._to_fall_back_to(record, entry)
-                file = self._file(contents.task, entry)
-                _make_folder(file.parent)
-                files.write_bytes(file, data)
-                self._write(Record(contents.task, contents.task_version, entry, previous))
+                self._folder.put(contents.task, entry, data)
+                self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
         return contents
 
     def active(self, task: str) -> Active:
@@ -150,21 +125,18 @@ class Store:
         that was never installed there is no patch and nothing wrong.
         """
         try:
-            record = self._record(task)
+            record = self._folder.record(task)
             found = self._first_good(task, record)
             # An installer may have deleted, meanwhile, what the record of before names.
-            while found.refused and record != (latest := self._record(task)):
+            while found.refused and record != (latest := self._folder.record(task)):
                 record, found = latest, self._first_good(task, latest)
         except (RecordError, PatchFileError) as error:
             return Active(None, (error,))
         return found
 
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that have a patch here, good or not, by name; those of damaged records too."""
-        if not self._state.is_dir():
-            return ()
-        named = (path for path in self._state.iterdir() if path.suffix == _RECORD)
-        return tuple(sorted(path.stem for path in named if names.is_file_name(path.stem)))
+        """The tasks that were installed here, by name: `active` says whether they have a patch."""
+        return self._folder.tasks()
 
     def roll_back(self, task: str) -> PatchContents:
         """Makes the previous patch of `task` current, and the current one previous.
@@ -174,12 +146,12 @@ class Store:
 
         Raises NotInstalledError without a previous patch, and what `install` raises.
         """
-        with self._changing():
-            record = self._record(task)
+        with self._folder.changing(self._patience):
+            record = self._folder.record(task)
             if record is None or record.previous is None:
-                raise NotInstalledError(f"{self._root} holds no previous patch of {task!r}.")
+                raise NotInstalledError(f"{self._folder.root} holds no previous patch of {task!r}.")
             contents = self._read(task, record.previous)
-            self._write(
+            self._folder.switch(
                 dataclasses.replace(record, current=record.previous, previous=record.current)
             )
         return contents
@@ -189,11 +161,11 @@ class Store:
 
         Raises NotInstalledError without a patch, NotWrittenError, StoreInUseError or RecordError.
         """
-        with self._changing():
-            record = self._record(task)
+        with self._folder.changing(self._patience):
+            record = self._folder.record(task)
             if record is None or not record.entries:
-                raise NotInstalledError(f"{self._root} holds no patch of {task!r}.")
-            self._write(dataclasses.replace(record, current=None, previous=None))
+                raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+            self._folder.switch(dataclasses.replace(record, current=None, previous=None))
 
     def _decode(self, data: bytes, signature: bytes | None) -> PatchContents:
         # Before anything else: what nobody vouches for is not interpreted.
@@ -218,12 +190,9 @@ class Store:
 
     def _read(self, task: str, entry: Entry) -> PatchContents:
         """An installed patch, through every check."""
-        path = self._file(task, entry)
-        with naming(path):
-            data = read_bytes(path)
-            if _sha256(data) != entry.sha256:
-                raise DigestError("the file is not the one that was installed")
-            signature = None if entry.signature is None else entry.signature.encode("utf-8")
+        data = self._folder.read(task, entry)
+        signature = None if entry.signature is None else entry.signature.encode("utf-8")
+        with naming(self._folder.path(task, entry)):
             contents = self._decode(data, signature)
             if contents.task != task:
                 raise SchemaError(f"the patch is of the task {contents.task!r}, not of {task!r}")
@@ -235,67 +204,9 @@ class Store:
             return None
         for entry in record.entries:
             # A damaged patch must not push out the good one behind it.
-            with contextlib.suppress(PatchFileError):
-                data = read_bytes(self._file(record.task, entry))
-                if entry.sha256 == _sha256(data) != new.sha256:
-                    return entry
+            if entry.sha256 != new.sha256 and self._folder.holds(record.task, entry):
+                return entry
         return None
-
-    def _record(self, task: str) -> Record | None:
-        """What is remembered of `task`, if anything.
-
-        Raises RecordError, UnreadableFileError or NotRegularFileError.
-        """
-        if not names.is_file_name(task):
-            return None
-        path = self._state / f"{task}{_RECORD}"
-        try:
-            data = read_bytes(path, SIZE_LIMIT)
-        except MissingFileError:
-            return None
-        except TooLargeError as error:
-            raise RecordError(str(path), error.reason) from error
-        return decode_record(data, task, str(path))
-
-    def _write(self, record: Record) -> None:
-        """Replaces the record: here another patch becomes the task's. Then deletes what is left."""
-        files.write_bytes(self._state / f"{record.task}{_RECORD}", encode_record(record))
-        self._sweep(record)
-
-    def _sweep(self, record: Record) -> None:
-        kept = {self._file(record.task, entry) for entry in record.entries}
-        folder = self._patches / record.task
-        # A file that stays is deleted after the next change; the installation is done.
-        with contextlib.suppress(OSError):
-            for path in folder.iterdir() if folder.is_dir() else ():
-                if path not in kept:
-                    path.unlink()
-            for path in self._state.glob(f".*{_RECORD}.*"):
-                path.unlink()
-
-    def _file(self, task: str, entry: Entry) -> pathlib.Path:
-        return self._patches / task / f"{entry.sha256}.patch"
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Holds the store, made when missing, alone within the block."""
-        _make_folder(self._patches)
-        _make_folder(self._state)
-        with exclusive(self._state, self._patience):
-            yield
-
-
-def _make_folder(folder: pathlib.Path) -> None:
-    """Makes `folder` and those above it, each durably: a synced file in a lost folder is lost."""
-    with files.writing(folder):
-        missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
-        for path in reversed(missing):
-            path.mkdir(exist_ok=True)
-            files.sync_directory(path.parent)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _text(signature: bytes) -> str:

@@ -20,10 +20,10 @@ from typing import Any
 
 from adapters import files
 from adapters.errors import ModelPatchError
-from adapters.store import folder_lock, installed
+from adapters.store import folder_lock, installed, store_folder
 from tests.store import toy_store
 
-WATCHED = {module.__file__ for module in (files, folder_lock, installed)}
+WATCHED = {module.__file__ for module in (files, folder_lock, installed, store_folder)}
 KILLS = 40  # at random moments
 PATCHES = 120
 

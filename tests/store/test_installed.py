@@ -7,7 +7,7 @@ import shutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.store import errors, installed, signature
+from adapters.store import errors, signature, store_folder
 from adapters.store.installed import NotInstalledError
 from adapters.store.record import RecordError
 from tests.store import make_patches, toy_store
@@ -296,15 +296,15 @@ def test_the_bytes_that_were_checked_are_the_bytes_installed(root, tmp_path):
 def test_what_was_replaced_while_starting_is_looked_up_again(install, root, monkeypatch):
     """Two installations between reading the record and the file that it names delete that file."""
     install(1)
-    real, pending = installed.read_bytes, [2, 3]
+    real, pending = store_folder.read_bytes, [2, 3]
 
     def read_bytes(path, *arguments):
         while pending and path == file_of(root, 1):
-            monkeypatch.setattr(installed, "read_bytes", real)
+            monkeypatch.setattr(store_folder, "read_bytes", real)
             install(pending.pop(0))
         return real(path, *arguments)
 
-    monkeypatch.setattr(installed, "read_bytes", read_bytes)
+    monkeypatch.setattr(store_folder, "read_bytes", read_bytes)
     assert toy_store.number(root) == 3
     assert not pending
     assert not file_of(root, 1).exists()
