@@ -11,7 +11,8 @@ from adapters import files
 from adapters.errors import ModelPatchError
 
 NAME = ".lock"
-_PAUSE = 0.02  # seconds between two tries
+# Seconds between two tries: shorter than an installation, so that all who wait get their turn.
+_PAUSE = 0.001
 
 
 class StoreInUseError(ModelPatchError):
