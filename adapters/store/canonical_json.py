@@ -21,7 +21,7 @@ def encode(value: Any) -> bytes:
 
     Raises JSONError for anything else, for a non-string key and for more than `MAX_DEPTH` levels.
     """
-    return json.dumps(_plain(value, 0), sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _spelled(value).encode("ascii")
 
 
 def decode(data: bytes) -> Any:
@@ -30,8 +30,9 @@ def decode(data: bytes) -> Any:
     Raises JSONError, DuplicateKeyError, or NotCanonicalError for another spelling of the value.
     """
     try:
+        text = data.decode("ascii")
         value = json.loads(
-            data.decode("ascii"),
+            text,
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
         )
@@ -41,42 +42,50 @@ def decode(data: bytes) -> Any:
         raise _too_deep() from None
     except ValueError as error:
         raise errors.JSONError(f"the header is not JSON: {error}") from None
-    if encode(value) != data:
+    if _spelled(value) != text:
         raise errors.NotCanonicalError("the header is JSON, but not spelled canonically")
     return value
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """`value` made of dict, list, str, int, float, bool and None alone; anything else raises."""
+def _spelled(value: Any) -> str:
+    _check(value, 0)
+    # Checked and then written as it is, since a copy of a hostile header would be most of the
+    # memory that reading it takes. Mappings that are no dict are given to `default`.
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=dict)
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raises JSONError unless `value` is of mappings, lists, texts and finite numbers alone."""
     if depth == MAX_DEPTH and isinstance(value, Mapping | list | tuple):
         raise _too_deep()
     if value is None or isinstance(value, bool):
-        return value
+        return
     if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, int):
+        _check_text(value)
+    elif isinstance(value, int):
         if abs(value) > _LARGEST_INTEGER:
             raise errors.JSONError("an integer lies beyond 2**53 - 1")
-        return int(value)
-    if isinstance(value, float):
+    elif isinstance(value, float):
         if not math.isfinite(value):
             raise errors.JSONError(f"{float(value)} is not a finite number")
-        return float(value)
-    if isinstance(value, Mapping):
-        return {_text(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth + 1) for item in value]
-    raise errors.JSONError(f"JSON holds no {type(value).__name__}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_text(key)
+            _check(item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
+    else:
+        raise errors.JSONError(f"JSON holds no {type(value).__name__}")
 
 
-def _text(text: Any) -> str:
+def _check_text(text: Any) -> None:
     if not isinstance(text, str):
         raise errors.JSONError(f"a JSON key must be a string, not {type(text).__name__}")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise errors.JSONError(f"{text!r} holds half of a surrogate pair") from None
-    return str(text)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

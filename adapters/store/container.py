@@ -24,6 +24,7 @@ LENGTH_SIZE = 8
 DIGEST_FIELD = "sha256"
 NO_DIGEST = "0" * 64
 _ALIGNMENT = 8
+_LEAST_SIGNS, _BYTES_PER_SIGN = 2048, 32
 _METADATA = "__metadata__"
 _KEY = "modelpatch"
 
@@ -63,6 +64,22 @@ def header_length(prefix: bytes, file_size: int) -> int:
 def check_file_size(size: int, limit: int) -> None:
     """Raises TooLargeError when a file of `size` bytes has more than `limit`."""
     _check_size("file", size, limit)
+
+
+def check_density(header: bytes, file_size: int) -> None:
+    """Raises TooLargeError when a header describes more than a file of `file_size` bytes may.
+
+    Parsed, a value of JSON takes some hundred bytes where it was spelled in two or three. This
+    count, made before parsing, keeps the memory of a reader below ten times the file's size and a
+    quarter of a megabyte. Hundreds of tensors of some dozen numbers each are within it.
+    """
+    found = sum(header.count(sign) for sign in (b",", b":", b"[", b"{"))
+    allowed = _LEAST_SIGNS + file_size // _BYTES_PER_SIGN
+    if found > allowed:
+        raise TooLargeError(
+            f"the header describes too much for a file of {file_size} bytes: its JSON has {found} "
+            f"signs of structure, at most {allowed} are allowed"
+        )
 
 
 def decode_header(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:

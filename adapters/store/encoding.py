@@ -92,10 +92,11 @@ def decode(stored: Mapping[str, Array]) -> dict[str, Array]:
 
 def check_canonical(stored: Mapping[str, Array], named: Mapping[str, Array], encoding: str) -> None:
     """Raises SchemaError unless `stored` is how the encoding spells the finite values `named`."""
-    again = encode(named, encoding)
-    for name, array in stored.items():
-        if array.tobytes() != again[name].tobytes():
-            raise SchemaError(f"{name} holds numbers that {encoding} spells otherwise")
+    for name, array in named.items():
+        # One at a time: all of them again would be a third of the memory that reading takes.
+        for part, again in encode({name: array}, encoding).items():
+            if stored[part].tobytes() != again.tobytes():
+                raise SchemaError(f"{part} holds numbers that {encoding} spells otherwise")
 
 
 def layout(shapes: Mapping[str, Shape], encoding: str) -> dict[str, Storage]:
@@ -143,8 +144,9 @@ def _half(name: str, array: Array) -> Array:
 
 def _quantised(name: str, array: Array) -> tuple[Array, Array]:
     """int8 of the array's shape, and the scales."""
-    wide = array.astype(np.float64)
-    most = np.abs(wide).max(axis=tuple(range(max(array.ndim - 1, 0))) if array.ndim > 1 else None)
+    wide = np.atleast_1d(array.astype(np.float64))
+    axes = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
+    most = np.maximum(wide.max(axis=axes), -wide.min(axis=axes))
     fraction, exponent = np.frexp(most.reshape(_scale_shape(array.shape)) / _MOST)
     scale = np.ldexp(np.ceil(np.ldexp(fraction, _SCALE_BITS)), exponent - _SCALE_BITS)
     scale = np.maximum(scale, _LEAST_SCALE)
@@ -152,7 +154,7 @@ def _quantised(name: str, array: Array) -> tuple[Array, Array]:
         raise EncodingError(f"{name} holds {_largest(array):.6g}, which int8's scale cannot reach")
     # A channel of zeros alone has no magnitude to take a scale from.
     scale = np.where(np.rint(most.reshape(scale.shape) / scale) == 0, 1.0, scale)
-    whole = np.rint(wide / scale).astype(np.int8)
+    whole = np.rint(np.divide(wide, scale, out=wide), out=wide).astype(np.int8)
     return whole.reshape(array.shape), scale.astype(np.float32)
 
 

@@ -159,3 +159,42 @@ class ParityError(PatchFileError):
     """The patched network does not give the logits that the file says it must."""
 
     advice = "This machine would answer differently from the one that trained it: do not deploy it."
+
+
+class PreprocessingMismatchError(PatchFileError):
+    """The patch turns images into another input than the backbone, or its own parity image, takes.
+
+    See `adapters.device.self_test`.
+    """
+
+    advice = "Whoever made this file changed its preprocessing: export the patch again."
+
+
+class UnsignedError(PatchFileError):
+    """Only signed patches are accepted here, and this one has no signature."""
+
+    advice = "Fetch TASK.patch.sig along with TASK.patch, or sign it with launch/sign."
+
+
+class UntrustedKeyError(PatchFileError):
+    """The signature was made with a key that is not trusted here."""
+
+    advice = "Fetch the patch from a maker you trust, or trust that key's public half."
+
+
+class BadSignatureError(PatchFileError):
+    """The signature does not belong to these bytes, or is none at all."""
+
+    advice = "Patch or signature was changed after signing: fetch both again, and install neither."
+
+
+class VersionError(PatchFileError):
+    """The task's version cannot be compared with another."""
+
+    advice = "Give the task a version of numbers, such as 1.2.0, and export the patch again."
+
+
+class OlderVersionError(PatchFileError):
+    """A later version of the task was installed here before."""
+
+    advice = "Fetch the latest patch; going back to the version before is what roll_back is for."

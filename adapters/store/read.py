@@ -2,15 +2,16 @@
 
 import contextlib
 import dataclasses
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from adapters.store import container, encoding, schema, tensors
-from adapters.store.contents import PatchContents, check_head
+from adapters.store.contents import PatchCard, PatchContents, check_head
 from adapters.store.edit_shapes import check_padding, check_parts, check_shapes
 from adapters.store.encoding import Storage
 from adapters.store.errors import (
@@ -57,38 +58,97 @@ def read_patch(
     """
     with naming(path):
         with _opened(path) as (file, size):
-            container.check_file_size(size, size_cap)
-            length = container.header_length(file.read(container.LENGTH_SIZE), size)
-            header = file.read(length)
-            value, entries = container.decode_header(header)
-            schema.check_version(value)
-            layout = container.tensor_layout(entries)
-            data_size = _data_size(layout, size - container.LENGTH_SIZE - length)
-            edit_shapes, head_shapes = tensors.unflatten(_shapes(layout))
-            card = schema.decode_card(value)
-            check_head(card, head_shapes)
-            schema.check_agreement(value, edit_shapes, head_shapes)
-            check_parts(edit_shapes)
-            encoding.check_layout(layout, card.encoding)
-            _check_fit(edit_shapes, head_shapes, shapes, features)
-            data = file.read(data_size)
-        _check_digest(value, layout, data)
-        stored = _arrays(layout, data)
-        named = encoding.decode(stored)
-        edits, head = tensors.unflatten(named)
-        fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-        contents = PatchContents(**fields, edits=edits, head=head)
-        encoding.check_canonical(stored, named, card.encoding)
-        if shapes is not None:
-            check_padding(edits, shapes)
-        if fingerprint is not None and fingerprint != contents.fingerprint:
-            raise FingerprintError(
-                f"the patch is for {contents.backbone} {contents.fingerprint[:12]}, the backbone "
-                f"here is {fingerprint[:12]}"
-            )
-        if check_parity is not None:
-            check_parity(contents)
-        return contents
+            parts = _read(file, size, shapes, features, size_cap)
+        return _checked(parts, shapes, fingerprint, check_parity)
+
+
+def decode_patch(
+    data: bytes,
+    *,
+    shapes: Mapping[str, Mapping[str, Shape]] | None = None,
+    features: int | None = None,
+    fingerprint: str | None = None,
+    check_parity: Callable[[PatchContents], None] | None = None,
+) -> PatchContents:
+    """The contents of the patch file whose bytes are `data`, checked as `read_patch` checks them.
+
+    For who must be sure that the bytes checked are the bytes used: a file may change in between.
+    The errors name no path.
+    """
+    parts = _read(io.BytesIO(data), len(data), shapes, features, container.FILE_LIMIT)
+    return _checked(parts, shapes, fingerprint, check_parity)
+
+
+def read_bytes(path: str | os.PathLike[str], size_cap: int = container.FILE_LIMIT) -> bytes:
+    """The bytes of the regular file at `path`, read once, of at most `size_cap`; none is checked.
+
+    Raises MissingFileError, NotRegularFileError, UnreadableFileError or TooLargeError.
+    """
+    with naming(path), _opened(path) as (file, size):
+        container.check_file_size(size, size_cap)
+        return file.read(size)
+
+
+class _Parts(NamedTuple):
+    """What `_read` found: the card, as JSON and decoded, and the tensors' places and bytes."""
+
+    value: dict[str, Any]
+    card: PatchCard
+    layout: dict[str, Storage]
+    data: bytes
+
+
+def _read(
+    file: BinaryIO,
+    size: int,
+    shapes: Mapping[str, Mapping[str, Shape]] | None,
+    features: int | None,
+    size_cap: int,
+) -> _Parts:
+    """Every check that needs the header alone; only then the tensors are read."""
+    container.check_file_size(size, size_cap)
+    length = container.header_length(file.read(container.LENGTH_SIZE), size)
+    header = file.read(length)
+    container.check_density(header, size)
+    value, entries = container.decode_header(header)
+    schema.check_version(value)
+    layout = container.tensor_layout(entries)
+    data_size = _data_size(layout, size - container.LENGTH_SIZE - length)
+    edit_shapes, head_shapes = tensors.unflatten(_shapes(layout))
+    card = schema.decode_card(value)
+    check_head(card, head_shapes)
+    schema.check_agreement(value, edit_shapes, head_shapes)
+    check_parts(edit_shapes)
+    encoding.check_layout(layout, card.encoding)
+    _check_fit(edit_shapes, head_shapes, shapes, features)
+    return _Parts(value, card, layout, file.read(data_size))
+
+
+def _checked(
+    parts: _Parts,
+    shapes: Mapping[str, Mapping[str, Shape]] | None,
+    fingerprint: str | None,
+    check_parity: Callable[[PatchContents], None] | None,
+) -> PatchContents:
+    """The contents, after every check that needs the tensors."""
+    value, card, layout, data = parts
+    _check_digest(value, layout, data)
+    stored = _arrays(layout, data)
+    named = encoding.decode(stored)
+    edits, head = tensors.unflatten(named)
+    fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+    contents = PatchContents(**fields, edits=edits, head=head)
+    encoding.check_canonical(stored, named, card.encoding)
+    if shapes is not None:
+        check_padding(edits, shapes)
+    if fingerprint is not None and fingerprint != contents.fingerprint:
+        raise FingerprintError(
+            f"the patch is for {contents.backbone} {contents.fingerprint[:12]}, the backbone "
+            f"here is {fingerprint[:12]}"
+        )
+    if check_parity is not None:
+        check_parity(contents)
+    return contents
 
 
 @contextlib.contextmanager

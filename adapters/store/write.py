@@ -88,8 +88,10 @@ def encode_patch(contents: PatchContents) -> bytes:
     )
     card = _card(contents, shapes)
     card[container.DIGEST_FIELD] = container.digest(card, layout, data)
-    encoded = container.encode_header(card, layout) + data
+    header = container.encode_header(card, layout)
+    encoded = header + data
     container.check_file_size(len(encoded), container.FILE_LIMIT)
+    container.check_density(header, len(encoded))
     return encoded
 
 

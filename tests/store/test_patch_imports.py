@@ -3,7 +3,7 @@ import sys
 
 _SCRIPT = """
 import sys
-from adapters.store import edits, parity, read, write
+from adapters.store import edits, installed, keys, parity, read, write
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"jax", "haiku", "optax", "PIL"}))
 """
 

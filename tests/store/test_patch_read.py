@@ -214,8 +214,10 @@ def test_padding_is_fixed(good, path):
 
 
 def test_bombs_are_refused_early(path):
-    for text in (b"[" * 100_000, b'{"a":' * 100_000, b"1" * 100_000):
+    for text in (b"[" * 2000, b'{"a":' * 1000, b"1" * 100_000):
         _refused(path, make_patches.wrap(text), errors.JSONError)
+    for text in (b"[" * 100_000, b'{"a":' * 100_000):
+        _refused(path, make_patches.wrap(text), errors.TooLargeError, "signs of structure")
     deep = make_patches.card_with(preprocessing=json.loads("[" * 20 + "]" * 20))
     _refused(path, make_patches.assemble(deep, TENSORS), errors.JSONError, "levels deep")
 

@@ -1,0 +1,213 @@
+"""The patches of a device: installed whole or not at all, and never answering wrongly.
+
+A patch is installed in this order: its bytes are read once; signature, contents, shapes,
+fingerprint and parity are checked on those very bytes; they are written aside, synced, renamed, and
+their folder synced; then the record is replaced in the same way (`store_folder` draws the folder).
+That last rename is the one moment in which another patch becomes the task's: a kill, a full disk or
+a loss of power before it leaves the old one active, and after it the new one. Files that the record
+does not name are deleted by the task's next change.
+
+Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
+or restoring an old copy of it, brings no older version back.
+
+Starting up trusts nothing that was checked before: `Store.active` checks the current patch again,
+its signature included, falls back to the previous one, and then to none.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+from adapters.errors import ModelPatchError
+from adapters.store.contents import PatchContents
+from adapters.store.errors import PatchFileError, SchemaError, naming
+from adapters.store.kinds import Shape
+from adapters.store.read import decode_patch, read_bytes
+from adapters.store.record import Entry, Record, RecordError
+from adapters.store.signature import read_signature, verify
+from adapters.store.store_folder import StoreFolder, sha256
+from adapters.store.versions import check_not_older, version_key
+
+PATIENCE = 10.0  # seconds to wait for another process; writing a patch takes milliseconds
+
+
+class NotInstalledError(ModelPatchError):
+    """A task has no patch here, or none to go back to."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checks:
+    """What a patch must pass to be used on this machine; see `read.read_patch` for each.
+
+    Attributes:
+      shapes: `{module: {leaf: shape}}` of the backbone.
+      features: the width of what the backbone gives the head.
+      fingerprint: of the backbone's weights.
+      self_test: runs last and raises a PatchFileError; it must compare the patched network's logits
+        with the file's (see `adapters.device.self_test`).
+    """
+
+    shapes: Mapping[str, Mapping[str, Shape]]
+    features: int
+    fingerprint: str
+    self_test: Callable[[PatchContents], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Active:
+    """What answers for a task.
+
+    Attributes:
+      contents: the patch; None when no patch passes, and then the task must not be answered.
+      refused: why patches before it in the order current, previous were passed over; when empty,
+        `contents` is the current patch.
+    """
+
+    contents: PatchContents | None
+    refused: tuple[ModelPatchError, ...] = ()
+
+
+class Store:
+    """The installed patches below one folder, for one backbone."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        checks: Checks,
+        *,
+        trusted: Mapping[bytes, str] | None,
+        patience: float = PATIENCE,
+    ):
+        """A store in `directory`, which `install` makes when it is missing.
+
+        Args:
+          directory: of the store alone.
+          checks: what every patch must pass, when it is installed and at every start.
+          trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
+            checks no signature.
+          patience: seconds to wait while another process changes the store.
+        """
+        self._folder = StoreFolder(pathlib.Path(directory))
+        self._checks, self._trusted, self._patience = checks, trusted, patience
+
+    def install(self, path: str | os.PathLike[str]) -> PatchContents:
+        """Makes the patch at `path`, with the signature beside it, its task's current one.
+
+        The patch that was current becomes the previous one. Installing the current patch again
+        changes nothing.
+
+        Raises:
+          PatchFileError: the patch is refused: unsigned, damaged, for another backbone, older than
+            one installed before, ...: one class each, see `adapters.store.errors`.
+          NotWrittenError: the disk refuses. Old or new is active; never anything else.
+          StoreInUseError: another process did not end changing the store.
+          RecordError: what the store remembers of the task is damaged.
+        """
+        with naming(path):
+            data, signature = read_bytes(path), read_signature(path)
+            contents = self._decode(data, signature)
+            version_key(contents.task_version)
+            entry = Entry(sha256(data), None if signature is None else _text(signature))
+            with self._folder.changing(self._patience):
+                record = self._folder.record(contents.task)
+                if record is not None:
+                    check_not_older(contents.task_version, record.highest)
+                previous = self._to_fall_back_to(record, entry)
+                self._folder.put(contents.task, entry, data)
+                self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
+        return contents
+
+    def active(self, task: str) -> Active:
+        """The patch that answers for `task`, having passed every check again.
+
+        Raises nothing of this project: what is wrong stands in the result's `refused`. For a task
+        that was never installed there is no patch and nothing wrong.
+        """
+        try:
+            record = self._folder.record(task)
+            found = self._first_good(task, record)
+            # An installer may have deleted, meanwhile, what the record of before names.
+            while found.refused and record != (latest := self._folder.record(task)):
+                record, found = latest, self._first_good(task, latest)
+        except (RecordError, PatchFileError) as error:
+            return Active(None, (error,))
+        return found
+
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that were installed here, by name: `active` says whether they have a patch."""
+        return self._folder.tasks()
+
+    def roll_back(self, task: str) -> PatchContents:
+        """Makes the previous patch of `task` current, and the current one previous.
+
+        For the owner of the device, who finds that a patch is worse than the one before: the
+        highest version stays, so no file of an older version can be installed.
+
+        Raises NotInstalledError without a previous patch, and what `install` raises.
+        """
+        with self._folder.changing(self._patience):
+            record = self._folder.record(task)
+            if record is None or record.previous is None:
+                raise NotInstalledError(f"{self._folder.root} holds no previous patch of {task!r}.")
+            contents = self._read(task, record.previous)
+            self._folder.switch(
+                dataclasses.replace(record, current=record.previous, previous=record.current)
+            )
+        return contents
+
+    def remove(self, task: str) -> None:
+        """Deletes the patches of `task`; its highest version stays known.
+
+        Raises NotInstalledError without a patch, NotWrittenError, StoreInUseError or RecordError.
+        """
+        with self._folder.changing(self._patience):
+            record = self._folder.record(task)
+            if record is None or not record.entries:
+                raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+            self._folder.switch(dataclasses.replace(record, current=None, previous=None))
+
+    def _decode(self, data: bytes, signature: bytes | None) -> PatchContents:
+        # Before anything else: what nobody vouches for is not interpreted.
+        if self._trusted is not None:
+            verify(data, signature, self._trusted)
+        return decode_patch(
+            data,
+            shapes=self._checks.shapes,
+            features=self._checks.features,
+            fingerprint=self._checks.fingerprint,
+            check_parity=self._checks.self_test,
+        )
+
+    def _first_good(self, task: str, record: Record | None) -> Active:
+        refused: list[ModelPatchError] = []
+        for entry in record.entries if record else ():
+            try:
+                return Active(self._read(task, entry), tuple(refused))
+            except ModelPatchError as error:
+                refused.append(error)
+        return Active(None, tuple(refused))
+
+    def _read(self, task: str, entry: Entry) -> PatchContents:
+        """An installed patch, through every check."""
+        data = self._folder.read(task, entry)
+        signature = None if entry.signature is None else entry.signature.encode("utf-8")
+        with naming(self._folder.path(task, entry)):
+            contents = self._decode(data, signature)
+            if contents.task != task:
+                raise SchemaError(f"the patch is of the task {contents.task!r}, not of {task!r}")
+        return contents
+
+    def _to_fall_back_to(self, record: Record | None, new: Entry) -> Entry | None:
+        """The first patch of `record` that is not the new one and still has all its bytes."""
+        if record is None:
+            return None
+        for entry in record.entries:
+            # A damaged patch must not push out the good one behind it.
+            if entry.sha256 != new.sha256 and self._folder.holds(record.task, entry):
+                return entry
+        return None
+
+
+def _text(signature: bytes) -> str:
+    return signature.decode("ascii", "backslashreplace")

@@ -1,0 +1,137 @@
+"""Ed25519 keys as files: one private key to sign with, a set of public keys to trust.
+
+A private key is PEM (PKCS #8, not encrypted), readable by its owner alone. A public key is PEM
+(SubjectPublicKeyInfo) or its 32 bytes as they are. OpenSSL reads and makes the same files:
+`openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
+"""
+
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.store.errors import PatchFileError
+from adapters.store.read import read_bytes
+
+RAW_SIZE = 32
+_FILE_LIMIT = 2**14
+
+
+class KeyFileError(ModelPatchError):
+    """A key that cannot be read or made, or a set of trusted keys without any."""
+
+
+def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Makes a key pair: the private key at `path`, and the public one at `path` + `.pub`, returned.
+
+    Raises KeyFileError where either is there already, and NotWrittenError.
+    """
+    private_path = pathlib.Path(path)
+    public_path = private_path.with_name(private_path.name + ".pub")
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    for present in (private_path, public_path):
+        if present.exists():
+            raise KeyFileError(f"{present} exists already, and keys are never overwritten.")
+    _write_new(private_path, private, 0o600)
+    _write_new(public_path, public, 0o644)
+    return public_path
+
+
+def read_private_key(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
+    """The private key in a PEM file. Raises KeyFileError."""
+    data = _key_bytes(path)
+    try:
+        key = serialization.load_pem_private_key(data, password=None)
+    except TypeError:
+        raise KeyFileError(f"{path} is encrypted; give a key without a passphrase.") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(
+            f"{path} holds no private key in PEM; make one with launch/sign --new_key=PATH."
+        ) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"{path} is no Ed25519 key; make one with launch/sign --new_key=PATH.")
+    return key
+
+
+def read_public_key(path: str | os.PathLike[str]) -> bytes:
+    """The 32 bytes of the public key in a file, PEM or raw. Raises KeyFileError."""
+    data = _key_bytes(path)
+    if len(data) == RAW_SIZE:
+        return data
+    if b"PRIVATE KEY" in data:
+        raise KeyFileError(
+            f"{path} is a private key. Keep it where you sign, and trust its public half, "
+            f"{path}.pub."
+        )
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(
+            f"{path} holds no public key, neither in PEM nor as {RAW_SIZE} bytes."
+        ) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFileError(f"{path} is no Ed25519 key; trust one that launch/sign made.")
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def read_trusted_keys(paths: Iterable[str | os.PathLike[str]]) -> Mapping[bytes, str]:
+    """The trusted set, `{public key: its file}`, of files of public keys and folders of them.
+
+    Every file of a folder must be a public key, but for names that begin with a dot. Raises
+    KeyFileError for one that is not, and for a set without any key: that would trust nobody.
+    """
+    named = [pathlib.Path(path) for path in paths]
+    keys: dict[bytes, str] = {}
+    for path in named:
+        for file in _files_of(path) if path.is_dir() else [path]:
+            keys.setdefault(read_public_key(file), str(file))
+    if not keys:
+        listed = ", ".join(map(str, named)) or "no path"
+        raise KeyFileError(f"there is no public key to trust in {listed}; put one there.")
+    return keys
+
+
+def _files_of(folder: pathlib.Path) -> list[pathlib.Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise KeyFileError(f"{folder} cannot be read: {error.strerror}.") from error
+
+
+def _key_bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return read_bytes(path, _FILE_LIMIT)
+    except PatchFileError as error:
+        raise KeyFileError(f"{path} does not serve as a key: {error.reason}.") from error
+
+
+def _write_new(path: pathlib.Path, data: bytes, mode: int) -> None:
+    """Writes a file that was not there; never any other."""
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            raise KeyFileError(f"{path} exists already, and keys are never overwritten.") from None
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(path)
+            raise
+        files.sync_directory(path.parent)

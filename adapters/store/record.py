@@ -1,0 +1,111 @@
+"""What a store remembers of a task: which patch answers, which one before it, the highest version.
+
+The file is the sha256 of what follows, a line feed, and canonical JSON. It is small and replaced
+whole, so that changing what answers is one rename. The sha256 is there against damage: one flipped
+bit must not lower the highest version, nor point at another patch.
+"""
+
+import dataclasses
+import hashlib
+import re
+from typing import Any
+
+from adapters.errors import ModelPatchError
+from adapters.store import canonical_json
+from adapters.store.errors import PatchFileError
+from adapters.store.versions import version_key
+
+SIZE_LIMIT = 2**14
+_SCHEMA = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LINE_SIZE = 64 + 1
+
+
+class RecordError(ModelPatchError):
+    """A store's record of a task is damaged or written by a later version."""
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(
+            f"{path}: {reason}. Nothing is active for the task, and nothing can be installed: the "
+            "record says which versions are too old. Upgrade modelpatch if a later one wrote it; "
+            "otherwise delete this file and install the latest patch again."
+        )
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type["RecordError"], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One installed patch.
+
+    Attributes:
+      sha256: of the file's bytes, in hexadecimal.
+      signature: the content of its signature file, if it came with one.
+    """
+
+    sha256: str
+    signature: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """All that is remembered of one task.
+
+    Attributes:
+      task: its name.
+      highest: the highest version ever installed; it never falls.
+      current: the patch that answers; None when it was removed.
+      previous: the one to fall back to.
+    """
+
+    task: str
+    highest: str
+    current: Entry | None
+    previous: Entry | None
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Current and previous, as far as they are there: the order of falling back."""
+        return tuple(entry for entry in (self.current, self.previous) if entry is not None)
+
+
+def encode_record(record: Record) -> bytes:
+    """The bytes of the record's file."""
+    text = canonical_json.encode({"schema": _SCHEMA, **dataclasses.asdict(record)})
+    return hashlib.sha256(text).hexdigest().encode("ascii") + b"\n" + text
+
+
+def decode_record(data: bytes, task: str, path: str) -> Record:
+    """The record of `task` whose file at `path` holds `data`.
+
+    Raises RecordError for anything but what `encode_record` gives for this task.
+    """
+    line, text = data[:_LINE_SIZE], data[_LINE_SIZE:]
+    if line != hashlib.sha256(text).hexdigest().encode("ascii") + b"\n":
+        raise RecordError(path, "the record is damaged: its sha256 is not that of its content")
+    try:
+        value = canonical_json.decode(text)
+        if not isinstance(value, dict) or value.pop("schema", None) != _SCHEMA:
+            raise RecordError(path, f"the record does not follow schema {_SCHEMA}")
+        current, previous = value.pop("current"), value.pop("previous")
+        record = Record(**value, current=_entry(current), previous=_entry(previous))
+        version_key(record.highest)
+    except (PatchFileError, KeyError, TypeError) as error:
+        raise RecordError(path, f"the record cannot be understood: {error}") from error
+    if record.task != task:
+        raise RecordError(path, f"this is the record of {record.task!r}, not of {task!r}")
+    return record
+
+
+def _entry(value: Any) -> Entry | None:
+    if value is None:
+        return None
+    entry = Entry(**value)
+    # It becomes a file's name.
+    if not _SHA256.fullmatch(entry.sha256):
+        raise TypeError(f"{entry.sha256!r} is no sha256")
+    if not isinstance(entry.signature, str | None):
+        raise TypeError(f"{entry.signature!r} is no signature")
+    return entry

@@ -1,0 +1,139 @@
+"""A store's files on disk: written before they are named, renamed whole, swept afterwards.
+
+    STORE/patches/TASK/SHA256.patch   the patches, each named after its own bytes and never changed
+    STORE/state/TASK.record           which of them is current, which previous, the highest version
+    STORE/state/.lock                 held while anything here is changed
+
+Nothing here knows what a good patch is; `installed.Store` does.
+"""
+
+import contextlib
+import hashlib
+import pathlib
+from collections.abc import Iterator
+
+from adapters import files, names
+from adapters.store.errors import (
+    DigestError,
+    MissingFileError,
+    PatchFileError,
+    TooLargeError,
+    naming,
+)
+from adapters.store.folder_lock import exclusive
+from adapters.store.read import read_bytes
+from adapters.store.record import (
+    SIZE_LIMIT,
+    Entry,
+    Record,
+    RecordError,
+    decode_record,
+    encode_record,
+)
+
+_RECORD = ".record"
+
+
+class StoreFolder:
+    """The files below one folder."""
+
+    def __init__(self, root: pathlib.Path):
+        self.root = root
+        self._patches, self._state = root / "patches", root / "state"
+
+    @contextlib.contextmanager
+    def changing(self, patience: float) -> Iterator[None]:
+        """Holds the folder, made when missing, alone within the block: for `put` and `switch`.
+
+        Raises StoreInUseError after `patience` seconds, or NotWrittenError.
+        """
+        _make_folder(self._patches)
+        _make_folder(self._state)
+        with exclusive(self._state, patience):
+            yield
+
+    def record(self, task: str) -> Record | None:
+        """What is remembered of `task`, if anything.
+
+        Raises RecordError, UnreadableFileError or NotRegularFileError.
+        """
+        if not names.is_file_name(task):
+            return None
+        path = self._record_path(task)
+        try:
+            data = read_bytes(path, SIZE_LIMIT)
+        except MissingFileError:
+            return None
+        except TooLargeError as error:
+            raise RecordError(str(path), error.reason) from error
+        return decode_record(data, task, str(path))
+
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that something is remembered of, by name; those of damaged records too."""
+        if not self._state.is_dir():
+            return ()
+        found = (path.stem for path in self._state.iterdir() if path.suffix == _RECORD)
+        return tuple(sorted(filter(names.is_file_name, found)))
+
+    def path(self, task: str, entry: Entry) -> pathlib.Path:
+        """Where a patch lies."""
+        return self._patches / task / f"{entry.sha256}.patch"
+
+    def read(self, task: str, entry: Entry) -> bytes:
+        """The bytes of a patch, those that were put there.
+
+        Raises DigestError for any others, MissingFileError, UnreadableFileError.
+        """
+        path = self.path(task, entry)
+        data = read_bytes(path)
+        if sha256(data) != entry.sha256:
+            with naming(path):
+                raise DigestError("the file is not the one that was installed")
+        return data
+
+    def holds(self, task: str, entry: Entry) -> bool:
+        """Whether a patch still has all its bytes."""
+        try:
+            self.read(task, entry)
+        except PatchFileError:
+            return False
+        return True
+
+    def put(self, task: str, entry: Entry, data: bytes) -> None:
+        """Adds a patch, which is nobody's before `switch` names it. Raises NotWrittenError."""
+        path = self.path(task, entry)
+        _make_folder(path.parent)
+        files.write_bytes(path, data)
+
+    def switch(self, record: Record) -> None:
+        """Replaces what is remembered of a task: here another patch becomes its current one.
+
+        Then deletes what the record does not name. Raises NotWrittenError.
+        """
+        files.write_bytes(self._record_path(record.task), encode_record(record))
+        kept = {self.path(record.task, entry) for entry in record.entries}
+        folder = self._patches / record.task
+        # A file that stays is deleted after the next change: this one is done.
+        with contextlib.suppress(OSError):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path not in kept:
+                    path.unlink()
+            for path in self._state.glob(f".*{_RECORD}.*"):
+                path.unlink()
+
+    def _record_path(self, task: str) -> pathlib.Path:
+        return self._state / f"{task}{_RECORD}"
+
+
+def sha256(data: bytes) -> str:
+    """The sha256 of `data`, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _make_folder(folder: pathlib.Path) -> None:
+    """Makes `folder` and those above it, each durably: a synced file in a lost folder is lost."""
+    with files.writing(folder):
+        missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+        for path in reversed(missing):
+            path.mkdir(exist_ok=True)
+            files.sync_directory(path.parent)

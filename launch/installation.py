@@ -1,0 +1,42 @@
+"""From a folder and a backbone's name to a store that checks patches against that backbone."""
+
+from collections.abc import Mapping
+
+from adapters.device.self_test import self_test
+from adapters.store.errors import naming
+from adapters.store.installed import Checks, Store
+from adapters.store.read import decode_patch, read_bytes
+from adapters.store.signature import read_signature, verify
+from launch import backbones
+
+
+def open_store(
+    folder: str, backbone: str, weights: str | None, trusted: Mapping[bytes, str] | None
+) -> Store:
+    """The store in `folder`, whose patches must fit the backbone and compute alike here.
+
+    Args:
+      folder: of installed patches, made by the first installation.
+      backbone: the name of pretrained weights, or of a layer table with `weights`.
+      weights: a local checkpoint.
+      trusted: `{public key: its file}`; None checks no signature.
+
+    Raises what `backbones.load` raises.
+    """
+    loaded = backbones.load(backbone, weights)
+    checkpoint = loaded.checkpoint
+    test = self_test(loaded.network, loaded.weights, checkpoint.mean, checkpoint.std)
+    checks = Checks(loaded.shapes, loaded.network.table.features, loaded.fingerprint, test)
+    return Store(folder, checks, trusted=trusted)
+
+
+def named_backbone(path: str, trusted: Mapping[bytes, str] | None) -> str:
+    """The backbone that the patch at `path` names; believed only once the patch is verified.
+
+    Raises a PatchFileError.
+    """
+    with naming(path):
+        data = read_bytes(path)
+        if trusted is not None:
+            verify(data, read_signature(path), trusted)
+        return decode_patch(data).backbone

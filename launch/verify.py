@@ -1,0 +1,38 @@
+"""Checks patch files that somebody sent: who signed them, and that nothing was changed.
+
+    launch/verify digits.patch --trusted=keys/maker.pub
+
+The signature is read from FILE.sig, beside the file. Everything that a file can prove by itself is
+checked too; whether it fits a backbone and computes alike here, launch/install checks.
+"""
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.store.errors import naming
+from adapters.store.keys import read_trusted_keys
+from adapters.store.read import decode_patch, read_bytes
+from adapters.store.signature import read_signature, verify
+from launch import command
+
+_TRUSTED = flags.DEFINE_list(
+    "trusted", None, "Public keys to trust: files, or folders of nothing else, with commas between."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints one line for each file; the first that is refused ends it."""
+    if len(arguments) < 2 or not _TRUSTED.value:
+        raise app.UsageError("give patch files and the keys to trust: FILE --trusted=maker.pub")
+    trusted = read_trusted_keys(_TRUSTED.value)
+    for path in arguments[1:]:
+        with naming(path):
+            data = read_bytes(path)
+            signer = verify(data, read_signature(path), trusted)
+            card = decode_patch(data)
+        print(f"{path}: task {card.task} {card.task_version}, signed with {signer}, undamaged")
+
+
+if __name__ == "__main__":
+    command.run(main)

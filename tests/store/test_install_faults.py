@@ -1,0 +1,216 @@
+"""The disk fails at any one call: the error has a type, and the old or the new patch is whole."""
+
+import errno
+import io
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.store.folder_lock import StoreInUseError, exclusive
+from tests.store import toy_store
+
+# Not `close`: everything is synced before, so that it has nothing left to report.
+CALLS = ("open", "fdopen", "fsync", "chmod", "replace", "unlink", "mkdir")
+ERRORS = {"disk full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
+
+
+class Faults:
+    """Lets the operating system's calls through, but for the one of the given number."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, fatal: int, number: int):
+        self.calls: list[str] = []
+        self._fatal, self._number = fatal, number
+        for name in CALLS:
+            patched.setattr(os, name, self._failing(name, getattr(os, name)))
+
+    def _fails(self, name: str) -> bool:
+        self.calls.append(name)
+        return len(self.calls) == self._fatal
+
+    def _failing(self, name, real):
+        def call(*arguments, **settings):
+            if not self._fails(name):
+                opened = real(*arguments, **settings)
+                return _Writer(opened, self) if name == "fdopen" else opened
+            if name == "fdopen":
+                os.close(arguments[0])
+            self.fail()
+
+        return call
+
+    def write(self, file, data):
+        if not self._fails("write"):
+            return file.write(data)
+        file.write(data[: len(data) // 2])
+        file.flush()
+        self.fail()
+
+    def fail(self):
+        raise OSError(self._number, os.strerror(self._number))
+
+
+class _Writer:
+    """A file that asks before it writes."""
+
+    def __init__(self, file: io.BufferedWriter, faults: Faults):
+        self._file, self._faults = file, faults
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        return self._faults.write(self._file, data)
+
+
+def install(root, path):
+    toy_store.store(root).install(path)
+
+
+def roll_back(root, path):
+    toy_store.store(root).roll_back("tiny")
+
+
+def remove(root, path):
+    toy_store.store(root).remove("tiny")
+
+
+@pytest.mark.parametrize("number", ERRORS.values(), ids=ERRORS)
+@pytest.mark.parametrize(
+    ("change", "installed", "after"),
+    [(install, [], 3), (install, [1, 2], 3), (roll_back, [1, 2], 1), (remove, [1, 2], None)],
+)
+def test_whatever_call_fails(tmp_path, monkeypatch, change, installed, after, number):
+    seed, root = tmp_path / "seed", tmp_path / "store"
+    seed.mkdir()
+    for each in installed:
+        install(seed, toy_store.write(tmp_path, toy_store.patch(each)))
+    path = toy_store.write(tmp_path, toy_store.patch(3))
+    before = installed[-1] if installed else None
+    outcomes = set()
+    calls: list[str] = []
+    for fatal in range(1, 200):
+        shutil.rmtree(root, ignore_errors=True)
+        if installed:
+            shutil.copytree(seed, root)
+        raised = None
+        with monkeypatch.context() as patched:
+            faults = Faults(patched, fatal, number)
+            try:
+                change(root, path)
+            except ModelPatchError as error:
+                raised = error
+        calls = faults.calls
+        answers = toy_store.number(root)
+        assert answers == after if raised is None else answers in (before, after), faults.calls
+        outcomes.add((raised is None, answers))
+        change_again(change, root, path, answers, after)
+        if len(calls) < fatal:
+            break
+    assert len(calls) < fatal, "not every call was tried"
+    assert {"open", "fdopen", "write", "fsync", "chmod", "replace"} <= set(calls)
+    assert {(True, after), (False, before)} <= outcomes
+
+
+def change_again(change, root, path, answers, after):
+    """Where the change did not happen, it does now; and nothing is left of the first attempt."""
+    if answers != after:
+        change(root, path)
+        assert toy_store.number(root) == after
+        names = toy_store.listing(root)
+        assert [name for name in names if "/." in name] == ["state/.lock"]
+        assert len([name for name in names if name.endswith(".patch")]) <= 2
+
+
+def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
+    """After a loss of power too: in the order of calls, each file known by its inode."""
+    root = tmp_path / "device" / "store"
+    calls: list[tuple[str, int]] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_fsync(descriptor):
+        calls.append(("sync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def noting_replace(source, target):
+        calls.append(("rename", os.stat(source).st_ino))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    install(root, toy_store.write(tmp_path, toy_store.patch(1)))
+    (patch,) = (root / "patches" / "tiny").iterdir()
+    record = root / "state" / "tiny.record"
+
+    def at(call, path):
+        return calls.index((call, path.stat().st_ino))
+
+    switch = at("rename", record)
+    assert at("sync", patch) < at("rename", patch) < at("sync", patch.parent) < switch
+    for folder in (root / "patches", root, root.parent, tmp_path):
+        assert at("sync", folder) < switch
+    assert at("sync", record) < switch
+    assert ("sync", record.parent.stat().st_ino) in calls[switch:]
+
+
+def test_a_store_that_may_only_be_read(monkeypatch):
+    """Really read-only, for a user whom its permissions stop; what is installed goes on working."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        root = folder / "store"
+        install(root, toy_store.write(folder, toy_store.patch(1)))
+        path = toy_store.write(folder, toy_store.patch(2))
+        everything = [root, *root.rglob("*")]
+        for each in everything:
+            each.chmod(0o555 if each.is_dir() else 0o444)
+        before = toy_store.listing(root)
+        root_user = os.geteuid() == 0
+        if root_user:
+            os.seteuid(65534)
+        try:
+            for change in (install, remove):
+                with pytest.raises(files.NotWrittenError, match="Permission denied"):
+                    change(root, path)
+            with pytest.raises(files.NotWrittenError, match="Permission denied"):
+                install(root / "below", path)
+            assert toy_store.number(root) == 1
+        finally:
+            if root_user:
+                os.seteuid(0)
+        assert toy_store.listing(root) == before
+        for each in everything:
+            each.chmod(0o755)
+
+
+def test_a_store_that_another_process_keeps(tmp_path):
+    root = tmp_path / "store"
+    install(root, toy_store.write(tmp_path, toy_store.patch(1)))
+    path = toy_store.write(tmp_path, toy_store.patch(2))
+    with exclusive(root / "state", patience=0):
+        assert toy_store.number(root) == 1
+        with pytest.raises(StoreInUseError, match=r"state for 0\.1 seconds"):
+            toy_store.store(root, patience=0.1).install(path)
+        assert toy_store.number(root) == 1
+    install(root, path)
+    assert toy_store.number(root) == 2
+
+
+@pytest.mark.parametrize("below", ["file", "file/store"])
+def test_a_path_that_is_no_folder(tmp_path, below):
+    (tmp_path / "file").write_text("mine")
+    path = toy_store.write(tmp_path, toy_store.patch(1))
+    with pytest.raises(files.NotWrittenError, match="choose a folder"):
+        install(tmp_path / below, path)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert toy_store.number(tmp_path / below) is None

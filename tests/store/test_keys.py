@@ -1,0 +1,111 @@
+"""Keys as files: never overwritten, and nothing else taken for one."""
+
+import errno
+import os
+import stat
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters import files
+from adapters.store import keys
+from adapters.store.keys import KeyFileError
+
+PEM = serialization.Encoding.PEM
+PKCS8 = serialization.PrivateFormat.PKCS8
+
+
+def test_a_new_pair_belongs_together_and_is_its_owners(tmp_path):
+    public = keys.new_key(tmp_path / "sub" / "maker")
+    private = tmp_path / "sub" / "maker"
+    assert public == tmp_path / "sub" / "maker.pub"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    held = keys.read_private_key(private).public_key().public_bytes_raw()
+    assert keys.read_public_key(public) == held
+    raw = tmp_path / "raw"
+    raw.write_bytes(held)
+    assert keys.read_public_key(raw) == held
+    assert keys.read_trusted_keys([public, raw]) == {held: str(public)}
+
+
+@pytest.mark.parametrize("name", ["maker", "maker.pub"])
+def test_no_key_is_ever_overwritten(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(KeyFileError, match=f"{name} exists already"):
+        keys.new_key(tmp_path / "maker")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_no_half_a_key_is_left_on_a_full_disk(tmp_path, monkeypatch):
+    def no_space(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(files.NotWrittenError, match="No space left"):
+        keys.new_key(tmp_path / "maker")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_private_key(tmp_path):
+    path = tmp_path / "key"
+    maker = Ed25519PrivateKey.generate()
+    locked = maker.private_bytes(PEM, PKCS8, serialization.BestAvailableEncryption(b"secret"))
+    curve = ec.generate_private_key(ec.SECP256R1())
+    other = curve.private_bytes(PEM, PKCS8, serialization.NoEncryption())
+    for content, said in (
+        (b"", "holds no private key"),
+        (b"\xff" * 32, "holds no private key"),
+        (b"a" * 2**15, "at most 16384"),
+        (locked, "is encrypted"),
+        (other, "is no Ed25519 key"),
+        (_pem(maker.public_key()), "holds no private key"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(KeyFileError, match=f"{path}.*{said}"):
+            keys.read_private_key(path)
+    with pytest.raises(KeyFileError, match="there is no such file"):
+        keys.read_private_key(tmp_path / "none")
+
+
+def test_what_is_no_public_key(tmp_path):
+    path = tmp_path / "key"
+    maker = Ed25519PrivateKey.generate()
+    private = maker.private_bytes(PEM, PKCS8, serialization.NoEncryption())
+    for content, said in (
+        (b"", "holds no public key"),
+        (b"a" * 31, "holds no public key"),
+        (private, "is a private key"),
+        (_pem(ec.generate_private_key(ec.SECP256R1()).public_key()), "is no Ed25519 key"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(KeyFileError, match=f"{path}.*{said}"):
+            keys.read_public_key(path)
+
+
+def test_the_trusted_set_is_every_file_of_a_folder(tmp_path):
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    for paths in ([], [folder]):
+        with pytest.raises(KeyFileError, match="no public key to trust"):
+            keys.read_trusted_keys(paths)
+    makers = [Ed25519PrivateKey.generate() for _ in range(3)]
+    for number, maker in enumerate(makers):
+        (folder / str(number)).write_bytes(_pem(maker.public_key()))
+    (folder / ".note").write_text("hidden files are none of ours")
+    found = keys.read_trusted_keys([folder])
+    assert found == {
+        maker.public_key().public_bytes_raw(): str(folder / str(number))
+        for number, maker in enumerate(makers)
+    }
+    (folder / "note").write_text("not a key")
+    with pytest.raises(KeyFileError, match="note holds no public key"):
+        keys.read_trusted_keys([folder])
+    with pytest.raises(KeyFileError, match="there is no such file"):
+        keys.read_trusted_keys([tmp_path / "none"])
+
+
+def _pem(public):
+    return public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

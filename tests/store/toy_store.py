@@ -1,0 +1,53 @@
+"""A store whose backbone is a toy: its features are ones, so logits are sums of the head's columns.
+
+Patches are spelled out by `make_patches`, with nothing of `adapters`.
+"""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from adapters.store import parity
+from adapters.store.contents import PatchContents
+from adapters.store.installed import Checks, Store
+from tests.store import make_patches
+
+
+def patch(number: int = 0, version: str = "1.0.0", task: str = "tiny", **fields: Any) -> bytes:
+    """A patch file whose head's first bias is `number`: what tells which patch answers."""
+    tensors = make_patches.TENSORS | {"head/b": ([2], [float(number), 0.0])}
+    stated = make_patches.CARD["parity"] | {"logits": [6.0 + number, 9.0]}
+    card = make_patches.card_with(task={"name": task, "version": version}, parity=stated)
+    return make_patches.assemble(card | fields, tensors)
+
+
+def write(folder: pathlib.Path, content: bytes, name: str = "tiny.patch") -> pathlib.Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
+def toy_parity(contents: PatchContents) -> None:
+    logits = contents.head["w"].sum(axis=0, dtype=np.float64) + contents.head["b"]
+    parity.check_logits(contents.parity.logits, logits, contents.parity.tolerance)
+
+
+CHECKS = Checks(make_patches.SHAPES, 3, make_patches.CARD["backbone"]["fingerprint"], toy_parity)
+
+
+def store(root: pathlib.Path, trusted=None, checks: Checks = CHECKS, **settings: Any) -> Store:
+    """A store as a new process would open it."""
+    return Store(root, checks, trusted=trusted, **settings)
+
+
+def number(root: pathlib.Path, task: str = "tiny", trusted=None) -> int | None:
+    """The number of the patch that answers for `task`, or None; and nothing may be passed over."""
+    found = store(root, trusted).active(task)
+    assert not found.refused, found.refused
+    return None if found.contents is None else int(found.contents.head["b"][0])
+
+
+def listing(root: pathlib.Path) -> list[str]:
+    """Every file of the store, by its path in it."""
+    return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
