@@ -67,6 +67,11 @@ class Place(NamedTuple):
         flat = np.frombuffer(graph, "<f4", math.prod(stored), self.offsets[copy])
         return flat.reshape(stored).transpose(np.argsort(self.axes))
 
+    def check(self, graph: bytes) -> None:
+        """Raises ValueError unless every copy lies inside `graph`."""
+        for copy in range(len(self.offsets)):
+            self.view(graph, copy)
+
     def write(self, graph: bytearray, leaf: Array) -> None:
         """Puts `leaf` [shape] where every copy lies."""
         for copy in range(len(self.offsets)):
@@ -181,7 +186,10 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         for field in ("sizes", "batches"):
             described[field] = tuple(described[field])
         described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
-        return Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
+        graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
+        for place in (*graph.kernels.values(), *graph.biases.values()):
+            place.check(graph.flatbuffer)
+        return graph
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise GraphFileError(
             f"{path} was written by another version of modelpatch ({error}): export it again."

@@ -22,7 +22,7 @@ from adapters.device import signatures
 from adapters.device.engine import Engine
 from adapters.device.feeds import HOWS, Feed, How, UnsupportedPatchError, feed
 from adapters.device.graph_file import Graph, read_graph
-from adapters.errors import UnknownNameError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, to_rgb
 from adapters.store import parity
 from adapters.store.contents import PatchContents
@@ -43,6 +43,10 @@ class Answer(NamedTuple):
 
     label: str
     probabilities: dict[str, float]
+
+
+class NoAnswerError(ModelPatchError):
+    """A network's logits of an image are not finite."""
 
 
 class _Task(NamedTuple):
@@ -127,6 +131,7 @@ class Device:
         Raises:
           UnknownNameError: no such task is installed; near names are offered.
           UnreadableImageError: the bytes are no image.
+          NoAnswerError: the patched network overflows on this image.
         """
         return self.run_all(task, [image])[0]
 
@@ -141,7 +146,7 @@ class Device:
                 default=min(self._graph.batches),
             )
             logits = self._logits(installed, np.stack(inputs[:batch]), batch)
-            answers += [_answer(installed.labels, row) for row in logits]
+            answers += [_answer(task, installed.labels, row) for row in logits]
             inputs = inputs[batch:]
         return answers
 
@@ -211,7 +216,12 @@ def padded_head(head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
     return {signatures.HEAD_W: w, signatures.HEAD_B: b}
 
 
-def _answer(labels: Sequence[str], logits: Array) -> Answer:
+def _answer(task: str, labels: Sequence[str], logits: Array) -> Answer:
+    if not np.isfinite(logits).all():
+        raise NoAnswerError(
+            f"{task} gives logits that are not finite for this image: its patch does not suit such "
+            "images. Train it again, with images like this one among them."
+        )
     scores = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = scores / scores.sum()
     order = np.argsort(-probabilities, kind="stable")

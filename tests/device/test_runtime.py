@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from adapters.device import engine, graph_file, runtime, signatures
+from adapters.device import engine, feeds, graph_file, runtime, signatures
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.errors import UnknownNameError
 from adapters.preprocessing import decode, normalise, prepare
@@ -91,6 +91,28 @@ def test_what_can_be_an_input_is_one(device, tmp_path, entry):
     else:
         with pytest.raises(UnsupportedPatchError):
             device.install(path, "inputs")
+
+
+def test_without_depthwise_inputs_their_kernels_are_folded():
+    graph = exported.graph()
+    fewer = {kind: names for kind, names in graph.inputs.items() if kind != "depthwise"}
+    narrower = dataclasses.replace(graph, inputs=fewer)
+    edits = exported.edits(next(entry for entry in ENTRIES if entry.name == "depthwise, frozen"))
+    assert feeds.feed(graph, edits, "auto").kind == "depthwise"
+    assert feeds.feed(narrower, edits, "auto").kind == "folded"
+    with pytest.raises(UnsupportedPatchError, match="launch/export --depthwise"):
+        feeds.feed(narrower, edits, "inputs")
+
+
+def test_a_network_that_overflows_does_not_answer(device, tmp_path):
+    made = exported.contents("one")
+    path = exported.patch_file(tmp_path, made)
+    device.install(path)
+    task = device._tasks["one"]
+    broken = {**task.inputs, signatures.HEAD_B: np.full(exported.CLASSES, np.inf, np.float32)}
+    device._tasks = {"one": task._replace(inputs=broken)}
+    with pytest.raises(runtime.NoAnswerError, match="one gives logits that are not finite"):
+        device.run("one", exported.png(1))
 
 
 def test_a_task_gives_its_own_answer_whatever_ran_before(device, tmp_path):
