@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -278,3 +280,22 @@ print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
     assert done.returncode == 0, done.stderr
     label, probabilities = json.loads(done.stdout)
     close(runtime.Answer(label, probabilities), made, exported.png(1))
+
+
+def test_the_documented_script_answers(backbone, tmp_path):
+    text = (imports.ROOT / "docs" / "export.md").read_text()
+    script = re.search(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (tmp_path / "answer.py").write_text(script[1])
+    shutil.copy(backbone, tmp_path / "backbone.tflite")
+    (tmp_path / "three.png").write_bytes(exported.png(1))
+    made = exported.contents("digits", classes=5)
+    exported.patch_file(tmp_path, made)
+    done = subprocess.run(
+        [sys.executable, "-P", "answer.py", "digits", "three.png"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    expected = wanted(made, exported.png(1))
+    assert done.stdout == f"{max(expected, key=expected.get)}\n", done.stderr
