@@ -24,6 +24,7 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 STAMP = ENVIRONMENT / "modelpatch.json"
 LOG = ENVIRONMENT / "modelpatch.log"
+NEEDS_TEST = ("test", "export")  # commands that run in what `requirements/test.lock` installs
 SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
 
 
@@ -34,7 +35,7 @@ class SetupError(Exception):
 def main(name: str, arguments: list[str]) -> None:
     """Becomes `python -m launch.{name}` in `.venv`: same process, so same exit code and signals."""
     try:
-        prepare("test" if name == "test" else "train")
+        prepare("test" if name in NEEDS_TEST else "train")
     except SetupError as error:
         sys.exit(f"launch/{name}: {error}")
     except KeyboardInterrupt:
@@ -99,7 +100,8 @@ def interpreter() -> str | None:
 
 def digest(lock: str) -> str:
     """The SHA-256 of the lock files that `lock` installs from."""
-    files = [ROOT / "requirements" / f"{name}.lock" for name in ("build", lock)]
+    names = ("build", lock, "converter") if lock == "test" else ("build", lock)
+    files = [ROOT / "requirements" / f"{name}.lock" for name in names]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -136,6 +138,9 @@ def install(lock: str, stamp: IO[str]) -> None:
     # The backend comes first, so that what has no wheel is built with the pinned one.
     pip(locked("build"), stamp, progress)
     pip(["--no-build-isolation", "--use-pep517", *locked(lock)], stamp, progress)
+    if lock == "test":
+        # What it says it needs contradicts the lock; it converts without (pyproject.toml).
+        pip(["--no-deps", *locked("converter")], stamp, progress)
     pip(["--no-build-isolation", "--no-deps", "--editable", str(ROOT)], stamp, progress)
     # The test lock holds every pin of the train lock, so it serves both.
     digests |= {name: digest(name) for name in (lock, "train")}

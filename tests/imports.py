@@ -126,5 +126,14 @@ def declared(*extras: str) -> frozenset[str]:
     return frozenset(normalised(entry.partition(">=")[0]) for entry in wanted)
 
 
+@functools.cache
+def grouped(group: str) -> frozenset[str]:
+    """The distributions of one of pyproject.toml's dependency groups."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return frozenset(
+        normalised(entry.partition(">=")[0]) for entry in project["dependency-groups"][group]
+    )
+
+
 def normalised(name: str) -> str:
     return name.strip().lower().replace("_", "-")

@@ -117,6 +117,19 @@ def test_a_later_call_becomes_the_command_at_once(checkout: Checkout, command: s
     assert not told["inspect"].startswith(str(checkout.root / "launch"))
 
 
+def test_exporting_gets_the_test_lock_and_the_converter(tmp_path: pathlib.Path):
+    checkout = Checkout(tmp_path / "checkout")
+    shutil.copy(ROOT / "launch" / "export", checkout.root / "launch" / "export")
+    (checkout.root / "launch" / "export.py").write_text("import convert\n" + COMMAND)
+    checkout.lock("test", "demo", "2.0")
+    checkout.lock("converter", "convert", "1.0")
+    code, output, errors = checkout.call(command="export")
+    assert code == 7, errors
+    assert json.loads(output)["demo"] == "2.0"
+    checkout.lock("converter", "convert", "3.0")
+    assert "updating .venv from requirements/test.lock" in checkout.call(command="export")[2]
+
+
 def test_a_signal_reaches_the_command(checkout: Checkout):
     process = checkout.start("--wait")
     assert process.stdout is not None

@@ -29,9 +29,10 @@ def pins(lock: str) -> dict[str, str]:
 
 def test_the_locks_pin_what_pyproject_asks_for():
     assert imports.declared("train") <= pins("train").keys()
-    assert imports.declared("train", "test") <= pins("test").keys()
+    assert imports.declared("train", "device", "test") <= pins("test").keys()
     backends = {entry.partition(">=")[0] for entry in PROJECT["build-system"]["requires"]}
     assert backends == pins("build").keys()
+    assert imports.grouped("converter") == pins("converter").keys()
 
 
 def test_the_test_lock_serves_the_commands_too():
@@ -78,8 +79,8 @@ def test_ci_runs_the_readme_s_second_command():
 
 
 def test_the_executables_are_one_script():
-    names = ("train", "compare", "vary", "evaluate", "inspect", "benchmark", "test")
-    names += ("sign", "verify", "install")
+    names = ("train", "compare", "vary", "evaluate", "inspect", "benchmark", "export", "test")
+    names += ("sign", "verify", "install", "serve")
     scripts = [ROOT / "launch" / name for name in names]
     assert all(os.access(script, os.X_OK) for script in [*scripts, ROOT / ".ci" / "run"])
     assert len({script.read_bytes() for script in scripts}) == 1

@@ -39,10 +39,13 @@ LIGHT = {
 }
 # What a folder may import beside the extra `train`.
 EXTRAS = {
+    "adapters.device": ("device",),
     "adapters.serving": ("serve",),
     "launch": ("bench", "serve"),
-    "tests": ("test", "serve"),
+    "tests": ("test", "serve", "device"),
 }
+CONVERTS = "adapters.device.converter"  # the one module that uses what the group `converter` brings
+RUNTIME = "adapters.device.runtime"
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 
 
@@ -79,6 +82,8 @@ def test_what_a_module_imports_is_declared_in_pyproject():
     for name, module in MODULES.items():
         own = EXTRAS.get(room(name), ())
         wrong[name] = module.distributions - imports.declared("train", *own)
+        if name == CONVERTS:
+            wrong[name] -= imports.grouped("converter")
     assert {name: undeclared for name, undeclared in wrong.items() if undeclared} == {}
 
 
@@ -105,6 +110,14 @@ def test_on_a_device_nothing_of_the_training_stack_is_loaded():
         command, cwd=imports.ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     assert output.stdout.split() == []
+
+
+def test_the_runtime_needs_litert_beside_the_plain_installation():
+    needed = imports.closure(MODULES, RUNTIME)
+    used = frozenset().union(*(MODULES[name].distributions for name in needed))
+    assert used <= imports.declared("device")
+    assert "ai-edge-litert" in used
+    assert {room(name) for name in needed} == {"adapters", "adapters.device", "adapters.store"}
 
 
 def test_a_package_imports_nothing_heavy():

@@ -14,7 +14,7 @@ from adapters.backbones.blocks.block import block
 from adapters.backbones.rematerialise import rematerialised
 from adapters.backbones.rows import Pooled, Row
 from adapters.backbones.table import LayerTable
-from adapters.layers.norm import Mode, Normalise
+from adapters.layers.norm import Folded, Mode, Normalise
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -83,7 +83,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     def apply(
         weights: Weights,
         image: jax.Array,
-        mode: Mode = "frozen",
+        mode: Mode | Folded = "frozen",
         membership: jax.Array | None = None,
         axis_names: tuple[str, ...] = (),
         rematerialise: bool = False,

@@ -9,11 +9,15 @@ Modes, while training (inference is always `frozen`: the statistics among the we
   ema     the statistics among the weights, which the trainer moves towards those moments; no
           gradient flows through them.
 
+A network made ready for a device has its norms `folded`: the statistics are part of `scale` and
+`offset`, so that y = scale * x + offset, and no `mean` or `var` is read.
+
 In `batch` and `ema` each norm leaves the moments, biased as TensorFlow's, as Haiku state
 `{path: {"mean", "var"}}`, one row a task: tasks of one batch never mix.
 """
 
 import dataclasses
+import typing
 from typing import Literal
 
 import haiku as hk
@@ -25,6 +29,7 @@ from adapters.errors import UnknownNameError
 from adapters.layers.affine import affine
 
 Mode = Literal["frozen", "calibrated", "batch", "ema"]
+Folded = Literal["folded"]
 
 MODES: tuple[Mode, ...] = ("frozen", "calibrated", "batch", "ema")
 MEASURING: tuple[Mode, ...] = ("batch", "ema")  # modes in which a norm leaves its moments
@@ -43,13 +48,14 @@ class Normalise:
     """
 
     epsilon: float
-    mode: Mode = "frozen"
+    mode: Mode | Folded = "frozen"
     membership: jax.Array | None = None
     axis_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UnknownNameError("norm mode", self.mode, MODES)
+        known = (*MODES, *typing.get_args(Folded))
+        if self.mode not in known:
+            raise UnknownNameError("norm mode", self.mode, known)
 
 
 def normalise(x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
@@ -65,6 +71,11 @@ class Norm(hk.Module):
         shape = x.shape[-1:]
         scale = hk.get_parameter("scale", shape, x.dtype, jnp.ones)
         offset = hk.get_parameter("offset", shape, x.dtype, jnp.zeros)
+        if how.mode == "folded":
+            y = affine(x, scale, offset, activation)
+            # Converters would move an offset over the next matrix product into that one's, and
+            # patches could not be written into either. The barrier itself converts to nothing.
+            return lax.optimization_barrier(y) if activation == "linear" else y
         mean = hk.get_parameter("mean", shape, x.dtype, jnp.zeros)
         var = hk.get_parameter("var", shape, x.dtype, jnp.ones)
         if how.mode in MEASURING:

@@ -89,3 +89,18 @@ def test_batch_gradient_is_that_of_the_tasks_alone(case):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(UnknownNameError, match="frozen"):
         Normalise(EPSILON, "frozenn")
+
+
+def test_folded_reads_scale_and_offset_alone(case):
+    x, weights, _ = case
+    leaves = {name: weights["norm"][name] for name in ("scale", "offset")}
+    for activation, function in (("linear", lambda y: y), ("relu", jax.nn.relu)):
+        folded = hk.transform(
+            lambda x, activation=activation: Norm(name="norm")(
+                x, Normalise(EPSILON, "folded"), activation
+            )
+        )
+        y = folded.apply({"norm": leaves}, None, x[0, 0])
+        scale, offset = (np.asarray(leaves[name]) for name in ("scale", "offset"))
+        wanted = function(np.asarray(x[0, 0]) * scale + offset)
+        np.testing.assert_allclose(y, wanted, atol=1e-6)

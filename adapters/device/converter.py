@@ -1,0 +1,72 @@
+"""From JAX functions to one LiteRT flatbuffer, by way of StableHLO and without TensorFlow.
+
+`litert-converter` is what litert-torch converts with; it has no documentation of its own, so its
+version is held to one minor release in pyproject.toml.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from adapters.errors import ModelPatchError
+
+
+class ConverterError(ModelPatchError):
+    """The converter is not installed, or cannot convert a graph."""
+
+
+class Signature(NamedTuple):
+    """One way to call a graph.
+
+    Attributes:
+      name: what runtimes find it by.
+      function: of one mapping {input name: array} to one array. Arrays that it closes over become
+        constants of the graph; equal ones are stored once, also between signatures.
+      inputs: {input name: shape and dtype}.
+      output: what the result is called.
+    """
+
+    name: str
+    function: Callable[[Mapping[str, jax.Array]], jax.Array]
+    inputs: Mapping[str, jax.ShapeDtypeStruct]
+    output: str
+
+
+def flatbuffer(signatures: Sequence[Signature]) -> bytes:
+    """The `.tflite` with these signatures.
+
+    Raises ConverterError without `litert-converter`, or where it refuses a graph.
+    """
+    try:
+        from litert_converter import converter_api_ext as api
+        from litert_converter.mlir import ir, passmanager
+    except ImportError as error:
+        raise ConverterError(
+            "exporting for LiteRT needs litert-converter, which this installation lacks: "
+            "pip install '.[export]'."
+        ) from error
+    context = ir.Context()
+    api.prepare_mlir_context(context)
+    try:
+        with context, ir.Location.unknown(context):
+            modules = []
+            for signature in signatures:
+                module = ir.Module.parse(_stablehlo(signature))
+                names = sorted(signature.inputs)
+                api.set_signature(module.operation, signature.name, names, [signature.output])
+                manager = passmanager.PassManager.parse("builtin.module()")
+                api.run_convert_to_tfl_passes(module, manager, api.ConvertToTFLConfig())
+                modules.append(module)
+            return api.export_flatbuffer_to_bytes(api.merge_modules(modules).operation)
+    except (ir.MLIRError, RuntimeError) as error:
+        raise ConverterError(f"litert-converter refuses the graph: {error}.") from error
+
+
+def _stablehlo(signature: Signature) -> str:
+    """The function's text; its arguments are the inputs in the order of their names."""
+    inputs: dict[str, Any] = dict(signature.inputs)
+    traced = jax.jit(signature.function, keep_unused=True).trace(inputs)
+    # As for a GPU, where depthwise layers stay one operation each: what CPUs need in XLA is several
+    # times slower in LiteRT.
+    return traced.lower(lowering_platforms=("cuda",)).as_text()

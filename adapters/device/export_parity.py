@@ -1,0 +1,108 @@
+"""How far an exported graph's answers are from JAX's."""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from adapters.backbones.builder import Backbone
+from adapters.device import signatures
+from adapters.device.engine import Engine
+from adapters.device.feeds import fed
+from adapters.device.graph_file import Graph
+from adapters.errors import ModelPatchError
+
+Array = npt.NDArray[np.float32]
+Weights = Mapping[str, Mapping[str, Array]]
+
+TOLERANCE = 1e-4
+
+
+class ExportParityError(ModelPatchError):
+    """An exported graph does not answer as JAX does."""
+
+
+def graph_differences(
+    graph: Graph, network: Backbone, weights: Weights, images: Mapping[int, Array]
+) -> dict[str, float]:
+    """By signature, the largest difference of a logit to JAX's as a part of the largest logit.
+
+    The head is drawn at random and as wide as the graph allows.
+
+    Args:
+      graph: what was exported.
+      network, weights: what it was exported from.
+      images: by their side, [N, side, side, 3], normalised; N is at least the largest batch.
+    """
+    generator = np.random.default_rng(0)
+    head = {
+        signatures.HEAD_W: generator.standard_normal((graph.features, graph.classes), np.float32),
+        signatures.HEAD_B: generator.standard_normal(graph.classes, np.float32),
+    }
+    found = {}
+    for kind in graph.inputs:
+        feed = fed(graph, kind, graph.weights)
+        engine = Engine(feed.flatbuffer or graph.flatbuffer, threads=1)
+        for size in graph.sizes:
+            wanted = jax_features(network, weights, images[size])
+            wanted = wanted @ head[signatures.HEAD_W] + head[signatures.HEAD_B]
+            for batch in graph.batches:
+                name = signatures.signature(kind, size, batch)
+                inputs = {**feed.inputs, **head, signatures.IMAGES: images[size][:batch]}
+                got = engine.run(name, inputs, signatures.LOGITS)
+                found[name] = difference(wanted[:batch], got)
+    return found
+
+
+def task_differences(
+    flatbuffer: bytes,
+    network: Backbone,
+    patched: Weights,
+    head: Mapping[str, Array],
+    batches: Sequence[int],
+    images: Array,
+) -> dict[str, float]:
+    """The same of a graph for one task, which `export.export_task` made.
+
+    Args:
+      flatbuffer: the graph.
+      network: of the backbone.
+      patched: its weights with the task's edits.
+      head: the task's.
+      batches: that the graph has signatures for.
+      images: [N, H, W, 3], normalised; N is at least the largest batch.
+    """
+    wanted = jax_features(network, patched, images) @ head["w"] + head["b"]
+    engine = Engine(flatbuffer, threads=1)
+    found = {}
+    for batch in batches:
+        name = signatures.task_signature(batch)
+        got = engine.run(name, {signatures.IMAGES: images[:batch]}, signatures.LOGITS)
+        found[name] = difference(wanted[:batch], got)
+    return found
+
+
+def jax_features(network: Backbone, weights: Weights, images: Array) -> Array:
+    """Features [N, C] of images [N, H, W, 3], by JAX."""
+
+    def features(weights: Weights, images: Array) -> jax.Array:
+        return jax.vmap(network.apply, (None, 0))(weights, images).features
+
+    return np.asarray(jax.jit(features)(weights, images))
+
+
+def difference(wanted: Array, got: Array) -> float:
+    """The largest difference as a part of the largest number wanted; NaN where one is NaN."""
+    return float(np.abs(wanted - got).max() / np.abs(wanted).max())
+
+
+def check(differences: Mapping[str, float], tolerance: float) -> None:
+    """Raises ExportParityError unless every difference is at most `tolerance`."""
+    wrong = {name: far for name, far in differences.items() if not far <= tolerance}
+    if wrong:
+        name, far = max(wrong.items(), key=lambda item: item[1])
+        raise ExportParityError(
+            f"{name} differs from JAX by {far:.2g} of the largest logit, {tolerance:g} is allowed: "
+            "nothing was written."
+        )

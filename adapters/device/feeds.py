@@ -1,0 +1,126 @@
+"""How a patch gets into an exported graph: as its inputs, or written into its constants."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.device import signatures
+from adapters.device.channels import MODULATION, is_norm, without_statistics
+from adapters.device.fold import fold_norms
+from adapters.device.graph_file import Graph, leaf_of
+from adapters.errors import ModelPatchError
+from adapters.store.edits import apply_edits
+from adapters.store.kinds import Edits, leaf_and_part
+
+Array = npt.NDArray[np.float32]
+Weights = Mapping[str, Mapping[str, Array]]
+How = Literal["auto", "inputs", "folded"]
+HOWS: tuple[How, ...] = ("auto", "inputs", "folded")
+
+
+class UnsupportedPatchError(ModelPatchError):
+    """A patch that this graph cannot take, or not in the way that was asked for."""
+
+
+class Feed(NamedTuple):
+    """A patch, ready to run.
+
+    Attributes:
+      kind: of the signatures to call.
+      inputs: what they take beside images and head.
+      flatbuffer: the graph with the patch in it; None: the graph as it was exported.
+    """
+
+    kind: str
+    inputs: dict[str, Array]
+    flatbuffer: bytes | None
+
+
+def feed(graph: Graph, edits: Edits, how: How) -> Feed:
+    """Prepares a patch's edits.
+
+    Args:
+      graph: of the patch's backbone.
+      edits: as `read_patch` gave them, checked against the graph's shapes.
+      how: "inputs" feeds the patch at each call, so that all tasks share one graph; "folded" writes
+        it into a graph of its own, which is faster to run and takes a backbone's memory; "auto"
+        folds what cannot be fed.
+
+    Raises:
+      UnsupportedPatchError: the patch adds paths beside layers; or `how` is "inputs" and it changes
+        what is no input, or "folded" and the graph has no such signatures.
+    """
+    changed = _changed(graph, edits)
+    kind = next((kind for kind in _FED if changed <= _reached(graph, kind)), None)
+    if how == "inputs" and kind is None:
+        raise UnsupportedPatchError(
+            f"the patch changes {_first(changed, graph)}, which this graph does not take as an "
+            'input. Install it with how="folded"; depthwise kernels can also be made inputs, with '
+            "launch/export --depthwise."
+        )
+    if kind is None or how == "folded":
+        kind = signatures.FOLDED
+    return fed(graph, kind, apply_edits(graph.weights, edits))
+
+
+def fed(graph: Graph, kind: str, weights: Weights) -> Feed:
+    """Prepares a patched backbone's weights for the signatures of one kind.
+
+    Raises UnsupportedPatchError when the graph has no such signatures.
+    """
+    if kind not in graph.inputs:
+        raise UnsupportedPatchError(
+            f"this graph was exported without signatures of the kind {kind!r}: export it again."
+        )
+    data = None
+    if kind == signatures.FOLDED:
+        weights = fold_norms(weights, graph.epsilon)
+        data = bytearray(graph.flatbuffer)
+        for places in (graph.kernels, graph.biases):
+            for name, place in places.items():
+                place.write(data, leaf_of(weights, name))
+    reduced = without_statistics(weights, graph.epsilon)
+    inputs = {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in graph.inputs[kind]}
+    return Feed(kind, inputs, None if data is None else bytes(data))
+
+
+_FED = (signatures.NORMS, signatures.DEPTHWISE)
+
+
+def _changed(graph: Graph, edits: Edits) -> set[str]:
+    """`module/leaf` of all that the edits change."""
+    changed = set()
+    for kind, modules in edits.items():
+        for module, named in modules.items():
+            for name in named:
+                leaf = leaf_and_part(kind, name)[0]
+                if kind == "insert" and not _modulates(graph, module, leaf):
+                    raise UnsupportedPatchError(
+                        f"the patch adds {module}/{leaf}, a path beside a layer, which no weights "
+                        "can take up. Export a graph for this task alone: launch/export "
+                        "--patch=FILE."
+                    )
+                changed.add(f"{module}/{leaf}")
+    return changed
+
+
+def _modulates(graph: Graph, module: str, leaf: str) -> bool:
+    return leaf in MODULATION and is_norm(graph.weights.get(f"{module}/norm", {}))
+
+
+def _reached(graph: Graph, kind: str) -> set[str]:
+    """`module/leaf` of all that inputs of signatures of this kind can express."""
+    if kind not in graph.inputs:
+        return set()
+    norms = {module for module, leaves in graph.weights.items() if is_norm(leaves)}
+    return {
+        *graph.inputs[kind],
+        *(f"{norm}/{leaf}" for norm in norms for leaf in graph.weights[norm]),
+        *(f"{norm.removesuffix('/norm')}/{leaf}" for norm in norms for leaf in MODULATION),
+    }
+
+
+def _first(changed: set[str], graph: Graph) -> str:
+    return min(changed - _reached(graph, signatures.NORMS))

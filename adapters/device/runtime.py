@@ -1,0 +1,228 @@
+"""One frozen backbone and the patches installed on it, on a device: LiteRT and no JAX.
+
+    device = Device("backbone.tflite")
+    device.install("digits.patch")
+    device.run("digits", pathlib.Path("three.png").read_bytes()).label
+
+Any number of threads may call one device. Calls that use one graph take turns; a task that was
+installed folded has a graph of its own, and so runs beside the others. Whoever runs a task while it
+is being installed again gets the old patch's answer or the new one's, never a mixture.
+"""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from adapters.device import signatures
+from adapters.device.engine import Engine
+from adapters.device.feeds import HOWS, Feed, How, UnsupportedPatchError, feed
+from adapters.device.graph_file import Graph, read_graph
+from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.preprocessing import Preprocessing, decode, normalise, prepare, to_rgb
+from adapters.store import parity
+from adapters.store.contents import PatchContents
+from adapters.store.errors import naming
+from adapters.store.read import read_patch
+
+Array = npt.NDArray[np.float32]
+Picture = bytes | Image.Image
+
+
+class Answer(NamedTuple):
+    """What a task says of an image.
+
+    Attributes:
+      label: the most probable one.
+      probabilities: of every label, the most probable first.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+
+
+class NoAnswerError(ModelPatchError):
+    """A network's logits of an image are not finite."""
+
+
+class _Task(NamedTuple):
+    """An installed patch; replaced as a whole, so that nobody sees half of one."""
+
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    engine: Engine
+    kind: str
+    inputs: Mapping[str, Array]
+
+
+class Device:
+    """A backbone and its tasks."""
+
+    def __init__(self, backbone: str | os.PathLike[str], threads: int = 1):
+        """Opens what `launch/export` wrote.
+
+        Args:
+          backbone: path of the exported graph.
+          threads: that one call may use.
+
+        Raises:
+          GraphFileError: the file is damaged or is something else.
+          LiteRTError: LiteRT is missing, or refuses the graph.
+        """
+        self._graph = read_graph(backbone)
+        self._threads = threads
+        self._engine = Engine(self._graph.flatbuffer, threads)
+        self._tasks: dict[str, _Task] = {}
+        self._installing = threading.Lock()
+
+    def install(self, patch: str | os.PathLike[str], how: How = "auto") -> str:
+        """Installs a patch file, in place of an earlier one of its task; returns the task's name.
+
+        Every check of the file is made, and the logits that it states must come out of this very
+        graph, before anything is replaced.
+
+        Args:
+          patch: path of the file.
+          how: "inputs" keeps the patch beside the one shared graph; "folded" gives the task a graph
+            of its own, of which every answer is as fast as without a patch; "auto" folds only what
+            cannot be an input.
+
+        Raises:
+          PatchFileError: the file fails a check, parity among them.
+          PreprocessingError: its preprocessing is none.
+          UnsupportedPatchError: the graph cannot take this patch.
+        """
+        if how not in HOWS:
+            raise UnknownNameError("way to install a patch", how, HOWS)
+        contents = read_patch(
+            patch,
+            shapes=self._graph.shapes,
+            features=self._graph.features,
+            fingerprint=self._graph.fingerprint,
+        )
+        task = self._prepared(contents, how)
+        with naming(patch):
+            self._check_parity(contents, task)
+        with self._installing:
+            self._tasks = {**self._tasks, contents.task: task}
+        return contents.task
+
+    def remove(self, task: str) -> None:
+        """Forgets a task. Raises UnknownNameError when it is not installed."""
+        with self._installing:
+            self._installed(task)
+            self._tasks = {name: own for name, own in self._tasks.items() if name != task}
+
+    def tasks(self) -> tuple[str, ...]:
+        """The installed tasks, sorted."""
+        return tuple(sorted(self._tasks))
+
+    def run(self, task: str, image: Picture) -> Answer:
+        """What a task says of one image.
+
+        Args:
+          task: an installed one.
+          image: the bytes of an image file, or an image that Pillow has opened.
+
+        Raises:
+          UnknownNameError: no such task is installed; near names are offered.
+          UnreadableImageError: the bytes are no image.
+          NoAnswerError: the patched network overflows on this image.
+        """
+        return self.run_all(task, [image])[0]
+
+    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer]:
+        """What a task says of each image, in the largest batches that the graph has."""
+        installed = self._installed(task)
+        inputs = [network_input(image, installed.preprocessing) for image in images]
+        answers = []
+        while inputs:
+            batch = max(
+                (size for size in self._graph.batches if size <= len(inputs)),
+                default=min(self._graph.batches),
+            )
+            logits = self._logits(installed, np.stack(inputs[:batch]), batch)
+            answers += [_answer(task, installed.labels, row) for row in logits]
+            inputs = inputs[batch:]
+        return answers
+
+    def _installed(self, task: str) -> _Task:
+        tasks = self._tasks
+        if task not in tasks:
+            raise UnknownNameError("installed task", task, tasks)
+        return tasks[task]
+
+    def _prepared(self, contents: PatchContents, how: How) -> _Task:
+        preprocessing = Preprocessing.from_json(contents.preprocessing)
+        if preprocessing.size not in self._graph.sizes:
+            raise UnsupportedPatchError(
+                f"{contents.task} looks at images of {preprocessing.size} pixels, this graph at "
+                f"{', '.join(map(str, self._graph.sizes))}. Export it with "
+                f"--sizes={preprocessing.size}."
+            )
+        if len(contents.labels) > self._graph.classes:
+            raise UnsupportedPatchError(
+                f"{contents.task} has {len(contents.labels)} classes; this graph has room for "
+                f"{self._graph.classes}. Export it with --classes={len(contents.labels)}."
+            )
+        made: Feed = feed(self._graph, contents.edits, how)
+        engine = self._engine
+        if made.flatbuffer is not None:
+            engine = Engine(made.flatbuffer, self._threads)
+        inputs = {**made.inputs, **padded_head(contents.head, self._graph)}
+        return _Task(contents.labels, preprocessing, engine, made.kind, inputs)
+
+    def _check_parity(self, contents: PatchContents, task: _Task) -> None:
+        stated = contents.parity
+        side = task.preprocessing.size
+        if stated.shape != (side, side, 3):
+            raise UnsupportedPatchError(
+                f"the parity image of {contents.task} is {list(stated.shape)}, its preprocessing "
+                f"gives {[side, side, 3]}. Train the patch again."
+            )
+        image = parity.seeded_image(stated.seed, stated.shape)
+        logits = self._logits(task, image[None], min(self._graph.batches))
+        parity.check_logits(stated.logits, logits[0], stated.tolerance)
+
+    def _logits(self, task: _Task, images: Array, batch: int) -> Array:
+        """[N, classes] of at most `batch` images [N, H, W, 3]."""
+        filled = np.zeros((batch, *images.shape[1:]), np.float32)
+        filled[: len(images)] = images
+        inputs = {**task.inputs, signatures.IMAGES: filled}
+        name = signatures.signature(task.kind, task.preprocessing.size, batch)
+        logits = task.engine.run(name, inputs, signatures.LOGITS)
+        return logits[: len(images), : len(task.labels)]
+
+
+def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
+    """The float32 input [size, size, 3] of a network. Raises UnreadableImageError."""
+    if isinstance(image, bytes):
+        opened = decode(image, preprocessing.background)
+    else:
+        opened = to_rgb(image, preprocessing.background)
+    return normalise(prepare(opened, preprocessing), preprocessing)
+
+
+def padded_head(head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
+    """A head of the graph's width; columns that are nobody's answer NaN."""
+    classes = head["b"].size
+    w = np.zeros((graph.features, graph.classes), np.float32)
+    b = np.full(graph.classes, np.nan, np.float32)
+    w[:, :classes], b[:classes] = head["w"], head["b"]
+    return {signatures.HEAD_W: w, signatures.HEAD_B: b}
+
+
+def _answer(task: str, labels: Sequence[str], logits: Array) -> Answer:
+    if not np.isfinite(logits).all():
+        raise NoAnswerError(
+            f"{task} gives logits that are not finite for this image: its patch does not suit such "
+            "images. Train it again, with images like this one among them."
+        )
+    scores = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities = scores / scores.sum()
+    order = np.argsort(-probabilities, kind="stable")
+    return Answer(labels[order[0]], {labels[i]: float(probabilities[i]) for i in order})

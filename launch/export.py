@@ -1,0 +1,78 @@
+"""Exports a backbone once, so that devices run every patch on it without JAX.
+
+    launch/export --backbone=mobilenet_v2 --sizes=64 --out=out/backbone.tflite
+    launch/export --patch=out/digits.patch --out=out/digits.tflite
+    launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=out/backbone.jax
+
+The first takes patches as inputs; `adapters.device.runtime` installs them. The second is one task's
+own graph, with any patch folded in. The third is a program for `jax.export.deserialize`. Each is
+compared with JAX first, on the image files given as arguments and on seeded noise, and is not
+written where a logit differs too much. docs/export.md goes on from here.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.device import signatures
+from adapters.device.export import Settings
+from adapters.device.export_parity import TOLERANCE
+from adapters.store.read import read_patch
+from launch import backbones, command, exporting, output
+
+_BACKBONE = flags.DEFINE_string("backbone", None, "Backbone to export; --patch names its own.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "Its local checkpoint, if it brings none.")
+_PATCH = flags.DEFINE_string("patch", None, "Patch file to make one task's own graph of.")
+_TO = flags.DEFINE_enum("to", "litert", ("litert", "jax"), "What to export to.")
+_SIZES = flags.DEFINE_list("sizes", ["64"], "Sides of images, in pixels, that patches look at.")
+_BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Numbers of images in one call.")
+_CLASSES = flags.DEFINE_integer("classes", 128, "Most classes a patch may have.", lower_bound=1)
+_DEPTHWISE = flags.DEFINE_bool("depthwise", False, "Make depthwise kernels inputs too.")
+_TOLERANCE = flags.DEFINE_float(
+    "tolerance", TOLERANCE, "Largest difference to JAX, as a part of the largest logit."
+)
+_OUT = flags.DEFINE_string("out", None, "The file to write.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Exports, compares, writes, and says how far from JAX it is."""
+    name, patch, named = _BACKBONE.value, _PATCH.value, _OUT.value
+    comparison = exporting.Comparison(arguments[1:], _TOLERANCE.value)
+    if named is not None and patch is not None and name is None:
+        print(_task(patch, comparison, output.new_file(named)))
+    elif named is not None and patch is None and name is not None:
+        print(_backbone(name, comparison, output.new_file(named)))
+    else:
+        raise app.UsageError("name a backbone or a patch, and where to write: --out")
+
+
+def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
+    if _TO.value != "litert":
+        raise app.UsageError("--patch makes a LiteRT graph; a JAX program takes any patch")
+    batches = _numbers("batches", _BATCHES.value)
+    backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
+    return exporting.task_graph(backbone, patch, batches, comparison, out)
+
+
+def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
+    sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
+    if _TO.value == "jax":
+        if len(sizes) != 1:
+            raise app.UsageError("--to=jax makes a program for one size: give --sizes=64, say")
+        backbone = backbones.load(name, _WEIGHTS.value)
+        return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
+    kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
+    settings = Settings(_CLASSES.value, sizes, batches, kinds)
+    backbone = backbones.load(name, _WEIGHTS.value)
+    return exporting.backbone_graph(backbone, settings, comparison, out)
+
+
+def _numbers(name: str, texts: Sequence[str]) -> tuple[int, ...]:
+    if not texts or not all(text.isdecimal() and int(text) > 0 for text in texts):
+        raise app.UsageError(f"--{name} is {','.join(texts)!r}; give whole numbers: --{name}=1,8")
+    return tuple(sorted({int(text) for text in texts}))
+
+
+if __name__ == "__main__":
+    command.run(main)

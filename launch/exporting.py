@@ -1,0 +1,161 @@
+"""Exports a backbone or one task, and compares every graph with JAX before it is written."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from adapters import files
+from adapters.device import export_parity
+from adapters.device.export import Settings, export_backbone, export_task
+from adapters.device.graph_file import write_graph
+from adapters.device.inference import inference, parity_check
+from adapters.device.jax_program import jax_program
+from adapters.errors import ModelPatchError
+from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
+from adapters.store import parity
+from adapters.store.edits import apply_edits
+from adapters.store.read import read_patch
+from launch.backbones import Loaded
+
+Array = npt.NDArray[Any]
+
+
+class ImageFileError(ModelPatchError):
+    """A file given to compare on is no image."""
+
+
+class Comparison(NamedTuple):
+    """What to compare with JAX on.
+
+    Attributes:
+      files: paths of images; seeded noise fills them up to a batch.
+      tolerance: the largest difference of a logit allowed, as a part of the largest logit.
+    """
+
+    files: Sequence[str]
+    tolerance: float
+
+
+def backbone_graph(
+    backbone: Loaded, settings: Settings, comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes the LiteRT graph of a backbone, for `adapters.device.runtime`; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
+    """
+    graph = export_backbone(
+        backbone.name,
+        backbone.network,
+        backbone.weights,
+        backbone.fingerprint,
+        backbone.checkpoint.epsilon,
+        settings,
+    )
+    images = {size: _images(backbone, comparison, size, settings.batches) for size in graph.sizes}
+    found = export_parity.graph_differences(graph, backbone.network, backbone.weights, images)
+    export_parity.check(found, comparison.tolerance)
+    write_graph(out, graph)
+    about = f"{backbone.name}, heads of up to {graph.classes} classes"
+    return _report(out, about, found, comparison, len(images[graph.sizes[0]]))
+
+
+def task_graph(
+    backbone: Loaded, patch: str, batches: Sequence[int], comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes the LiteRT graph of one patch file's task, folded; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
+    PatchFileError where the patch fails a check.
+    """
+    preprocessing = Preprocessing.from_json(read_patch(patch).preprocessing)
+    network = inference(backbone.network, 1, preprocessing.size)
+    contents = read_patch(
+        patch,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=parity_check(network, backbone.weights),
+    )
+    graph = export_task(
+        backbone.network,
+        backbone.weights,
+        backbone.checkpoint.epsilon,
+        contents.edits,
+        contents.head,
+        preprocessing.size,
+        batches,
+    )
+    images = _prepared(comparison, preprocessing, batches)
+    patched = apply_edits(backbone.weights, contents.edits)
+    found = export_parity.task_differences(
+        graph, backbone.network, patched, contents.head, batches, images
+    )
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, graph)
+    about = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
+    return _report(out, about, found, comparison, len(images))
+
+
+def jax_graph(
+    backbone: Loaded, size: int, batch: int, comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes a serialised JAX program, patches being arguments; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as the network does.
+    """
+    data = jax_program(backbone.network, backbone.shapes, size, batch)
+    images = _images(backbone, comparison, size, (batch,))[:batch]
+    generator = np.random.default_rng(0)
+    features = backbone.network.table.features
+    head = {
+        "w": generator.standard_normal((features, 10), np.float32),
+        "b": generator.standard_normal(10, np.float32),
+    }
+    got = jax.export.deserialize(bytearray(data)).call(backbone.weights, head, images)
+    wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
+    far = export_parity.difference(wanted @ head["w"] + head["b"], np.asarray(got))
+    found = {"call": far}
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, data)
+    about = f"{backbone.name}, {batch} images of {size} pixels a call"
+    return _report(out, about, found, comparison, len(images))
+
+
+def _images(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
+    checkpoint = backbone.checkpoint
+    preprocessing = Preprocessing(size, checkpoint.mean, checkpoint.std)
+    return _prepared(comparison, preprocessing, batches)
+
+
+def _prepared(
+    comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]
+) -> Array:
+    """The files' images first, then seeded ones: [max(batches), size, size, 3]."""
+    size = preprocessing.size
+    images = [_read(path, preprocessing) for path in comparison.files][: max(batches)]
+    missing = range(len(images), max(batches))
+    return np.stack([*images, *(parity.seeded_image(seed, (size, size, 3)) for seed in missing)])
+
+
+def _read(path: str, preprocessing: Preprocessing) -> Array:
+    try:
+        image = decode(pathlib.Path(path).read_bytes(), preprocessing.background)
+    except UnreadableImageError as error:
+        raise ImageFileError(f"{path}: {error}") from error
+    return normalise(prepare(image, preprocessing), preprocessing)
+
+
+def _report(
+    out: pathlib.Path, about: str, found: Mapping[str, float], comparison: Comparison, count: int
+) -> str:
+    lines = [
+        f"{out}: {about}, {out.stat().st_size:,} bytes",
+        f"largest difference to JAX on {count} images, of the largest logit "
+        f"({comparison.tolerance:g} is allowed):",
+        *(f"  {name:<20} {far:.1e}" for name, far in found.items()),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""The narrow backbone exported, and patch files for it, each made from the patches' own table."""
+
+import functools
+import io
+import pathlib
+
+import jax
+import numpy as np
+from PIL import Image
+
+from adapters.backbones.fingerprint import fingerprint
+from adapters.device import export, signatures
+from adapters.device.graph_file import Graph
+from adapters.preprocessing import Preprocessing
+from adapters.store import parity, write
+from adapters.store.contents import Parity, PatchContents
+from adapters.store.edits import apply_edits
+from adapters.training import packing
+from tests import narrow
+from tests.patches.table import ENTRIES
+
+CLASSES = 8
+SETTINGS = export.Settings(CLASSES, (narrow.SIZE,), (1, 4), signatures.KINDS)
+PREPROCESSING = Preprocessing(narrow.SIZE, *narrow.PIXELS)
+
+
+@functools.cache
+def weights():
+    """The narrow backbone's, in numpy."""
+    return jax.tree.map(np.asarray, narrow.weights())
+
+
+@functools.cache
+def graph() -> Graph:
+    """The narrow backbone, with signatures of every kind."""
+    mark = fingerprint(weights())
+    return export.export_backbone(
+        "narrow", narrow.BACKBONE, weights(), mark, narrow.EPSILON, SETTINGS
+    )
+
+
+@functools.cache
+def edits(entry, seed=2):
+    """What a file of this patch could hold after training."""
+    params = entry.patch.init(jax.random.key(0), narrow.weights())
+    moved = narrow.disturbed((params.trained, params.measured), seed)
+    # To both sides of where they began: scores of masks cross their threshold, those of gates not.
+    trained = jax.tree.map(lambda leaf: leaf - 0.05, moved[0])
+    return packing.task_edits(entry.patch, params._replace(trained=trained, measured=moved[1]))
+
+
+def head(classes, seed):
+    generator = np.random.default_rng(seed)
+    return {
+        "w": generator.standard_normal((16, classes), np.float32),
+        "b": generator.standard_normal(classes, np.float32),
+    }
+
+
+@jax.jit
+def features(weights, images):
+    """JAX's, unfolded."""
+    return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
+
+
+def contents(task: str, entry=ENTRIES[2], seed=2, classes=3, **changes) -> PatchContents:
+    """A patch whose parity vector JAX has computed."""
+    own, mine = edits(entry, seed), head(classes, seed)
+    shape = (narrow.SIZE, narrow.SIZE, 3)
+    image = parity.seeded_image(0, shape)
+    logits = np.asarray(features(apply_edits(weights(), own), image[None])) @ mine["w"] + mine["b"]
+    fields = {
+        "task": task,
+        "task_version": "1.0.0",
+        "patch": entry.name,
+        "backbone": "narrow",
+        "fingerprint": fingerprint(weights()),
+        "norm": entry.norm,
+        "labels": tuple(f"{task}_{label}" for label in range(classes)),
+        "metric": "top1",
+        "scores": {"validation": 0.5},
+        "preprocessing": PREPROCESSING.to_json(),
+        "parity": Parity(0, shape, tuple(map(float, logits[0])), 1e-4),
+        "edits": own,
+        "head": mine,
+    }
+    return PatchContents(**{**fields, **changes})
+
+
+def patch_file(folder: pathlib.Path, made: PatchContents) -> pathlib.Path:
+    path = folder / f"{made.task}.patch"
+    write.write_patch(path, made)
+    return path
+
+
+def png(seed: int) -> bytes:
+    """An image file, not of the network's size."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

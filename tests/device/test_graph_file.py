@@ -1,0 +1,63 @@
+"""The file of an exported backbone: a round trip, and every way it can be damaged."""
+
+import pytest
+
+from adapters.device import graph_file
+from adapters.device.engine import Engine, LiteRTError
+from tests.device import exported
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("graph") / "narrow.tflite"
+    graph_file.write_graph(path, exported.graph())
+    return path.read_bytes()
+
+
+def test_a_file_gives_back_what_was_written(written, tmp_path):
+    path = tmp_path / "narrow.tflite"
+    path.write_bytes(written)
+    graph, read = exported.graph(), graph_file.read_graph(path)
+    for field in ("backbone", "fingerprint", "epsilon", "features", "classes", "sizes", "batches"):
+        assert getattr(read, field) == getattr(graph, field)
+    assert (read.inputs, read.kernels, read.biases) == (graph.inputs, graph.kernels, graph.biases)
+    assert read.flatbuffer.rstrip(b"\0") == graph.flatbuffer.rstrip(b"\0")
+    again = tmp_path / "again.tflite"
+    graph_file.write_graph(again, read)
+    assert again.read_bytes() == written
+
+
+def test_any_litert_runtime_opens_the_file_as_it_is(written):
+    from ai_edge_litert.interpreter import Interpreter
+
+    assert "norms_32_1" in Interpreter(model_content=written).get_signature_list()
+
+
+@pytest.mark.parametrize("place", [0.01, 0.5, 0.9, 0.999])
+def test_a_flipped_bit_is_noticed(written, tmp_path, place):
+    damaged = bytearray(written)
+    damaged[int(place * len(damaged))] ^= 1
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(damaged)
+    with pytest.raises(graph_file.GraphFileError, match="damaged"):
+        graph_file.read_graph(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * 1000])
+def test_something_else_is_no_exported_backbone(tmp_path, content):
+    path = tmp_path / "other.tflite"
+    path.write_bytes(content)
+    with pytest.raises(graph_file.GraphFileError, match="is no exported backbone"):
+        graph_file.read_graph(path)
+
+
+def test_a_file_cut_short_is_refused(written, tmp_path):
+    path = tmp_path / "short.tflite"
+    path.write_bytes(written[: len(written) // 2])
+    with pytest.raises(graph_file.GraphFileError):
+        graph_file.read_graph(path)
+
+
+def test_litert_s_own_refusal_is_in_words():
+    with pytest.raises(LiteRTError, match="LiteRT refuses the graph"):
+        Engine(b"no flatbuffer at all", threads=1)

@@ -1,0 +1,301 @@
+"""The runtime without JAX against JAX."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from adapters.device import engine, feeds, graph_file, runtime, signatures
+from adapters.device.feeds import UnsupportedPatchError
+from adapters.errors import UnknownNameError
+from adapters.preprocessing import decode, normalise, prepare
+from adapters.store.edits import apply_edits
+from adapters.store.errors import FingerprintError, ParityError
+from tests import imports, narrow
+from tests.device import exported
+from tests.patches.table import ENTRIES
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    path = tmp_path_factory.mktemp("backbone") / "narrow.tflite"
+    graph_file.write_graph(path, exported.graph())
+    return path
+
+
+@pytest.fixture
+def device(backbone):
+    return runtime.Device(backbone)
+
+
+def wanted(made, image):
+    """JAX's probabilities of an image file, by label."""
+    pixels = prepare(decode(image), exported.PREPROCESSING)
+    patched = apply_edits(exported.weights(), made.edits)
+    images = normalise(pixels, exported.PREPROCESSING)[None]
+    logits = np.asarray(exported.features(patched, images))[0] @ made.head["w"] + made.head["b"]
+    scores = np.exp(logits.astype(np.float64))
+    return dict(zip(made.labels, scores / scores.sum(), strict=True))
+
+
+def close(answer, made, image):
+    expected = wanted(made, image)
+    assert answer.label == max(expected, key=expected.get)
+    assert answer.probabilities == pytest.approx(expected, abs=1e-4)
+    assert list(answer.probabilities.values()) == sorted(
+        answer.probabilities.values(), reverse=True
+    )
+
+
+def adds_paths(entry):
+    """Whether the patch adds leaves that nothing can take up."""
+    inserted = exported.edits(entry).get("insert", {}).values()
+    return any(leaf not in ("scale", "offset") for leaves in inserted for leaf in leaves)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_patch_answers_as_in_jax_or_is_refused(device, tmp_path, entry):
+    made = exported.contents("one", entry)
+    path = exported.patch_file(tmp_path, made)
+    if adds_paths(entry):
+        with pytest.raises(UnsupportedPatchError, match="launch/export --patch"):
+            device.install(path)
+        assert device.tasks() == ()
+        return
+    for how in ("auto", "folded"):
+        assert device.install(path, how) == "one"
+        close(device.run("one", exported.png(1)), made, exported.png(1))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_what_can_be_an_input_is_one(device, tmp_path, entry):
+    path = exported.patch_file(tmp_path, exported.contents("one", entry))
+    changed = [
+        (module, leaf)
+        for modules in exported.edits(entry).values()
+        for module, leaves in modules.items()
+        for leaf in leaves
+    ]
+    fits = [
+        leaf in ("scale", "offset", "mean", "var") or (module.endswith("depthwise") and leaf == "w")
+        for module, leaf in changed
+    ]
+    if all(fits):
+        device.install(path, "inputs")
+        assert device.tasks() == ("one",)
+    else:
+        with pytest.raises(UnsupportedPatchError):
+            device.install(path, "inputs")
+
+
+def test_without_depthwise_inputs_their_kernels_are_folded():
+    graph = exported.graph()
+    fewer = {kind: names for kind, names in graph.inputs.items() if kind != "depthwise"}
+    narrower = dataclasses.replace(graph, inputs=fewer)
+    edits = exported.edits(next(entry for entry in ENTRIES if entry.name == "depthwise, frozen"))
+    assert feeds.feed(graph, edits, "auto").kind == "depthwise"
+    assert feeds.feed(narrower, edits, "auto").kind == "folded"
+    with pytest.raises(UnsupportedPatchError, match="launch/export --depthwise"):
+        feeds.feed(narrower, edits, "inputs")
+
+
+def test_a_network_that_overflows_does_not_answer(device, tmp_path):
+    made = exported.contents("one")
+    path = exported.patch_file(tmp_path, made)
+    device.install(path)
+    task = device._tasks["one"]
+    broken = {**task.inputs, signatures.HEAD_B: np.full(exported.CLASSES, np.inf, np.float32)}
+    device._tasks = {"one": task._replace(inputs=broken)}
+    with pytest.raises(runtime.NoAnswerError, match="one gives logits that are not finite"):
+        device.run("one", exported.png(1))
+
+
+def test_a_task_gives_its_own_answer_whatever_ran_before(device, tmp_path):
+    first, second = exported.contents("first"), exported.contents("second", seed=5, classes=5)
+    for made in (first, second):
+        device.install(exported.patch_file(tmp_path, made))
+    assert device.tasks() == ("first", "second")
+    for made in (first, second, first):
+        close(device.run(made.task, exported.png(3)), made, exported.png(3))
+
+
+def test_installing_again_replaces(device, tmp_path):
+    for seed in (2, 5):
+        made = exported.contents("one", seed=seed)
+        device.install(exported.patch_file(tmp_path, made))
+        close(device.run("one", exported.png(3)), made, exported.png(3))
+    assert device.tasks() == ("one",)
+
+
+def test_batches_answer_as_single_images(device, tmp_path):
+    device.install(exported.patch_file(tmp_path, exported.contents("one")))
+    images = [exported.png(seed) for seed in range(6)]  # a batch of four and two of one
+    together = device.run_all("one", images)
+    for image, answer in zip(images, together, strict=True):
+        alone = device.run("one", image)
+        assert answer.label == alone.label
+        assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("how", ["inputs", "folded"])
+def test_threads_get_their_own_task_s_answers(device, tmp_path, how):
+    made = [exported.contents("first"), exported.contents("second", seed=5, classes=5)]
+    images = [exported.png(seed) for seed in range(4)]
+    expected = {}
+    for one in made:
+        device.install(exported.patch_file(tmp_path, one), how)
+        expected[one.task] = [device.run(one.task, image) for image in images]
+        close(expected[one.task][0], one, images[0])
+    wrong = []
+
+    def work(task):
+        for turn in range(100):
+            index = turn % len(images)
+            if device.run(task, images[index]) != expected[task][index]:
+                wrong.append((task, turn))
+
+    threads = [threading.Thread(target=work, args=(one.task,)) for one in made * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_task_that_is_being_replaced_answers_as_one_patch_or_the_other(device, tmp_path):
+    paths, answers = [], []
+    for seed in (2, 5):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        paths.append(exported.patch_file(folder, exported.contents("one", seed=seed)))
+        device.install(paths[-1])
+        answers.append(device.run("one", exported.png(1)))
+    assert answers[0] != answers[1]
+    seen, done = [], threading.Event()
+
+    def work():
+        while not done.is_set():
+            seen.append(device.run("one", exported.png(1)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for turn in range(20):
+        device.install(paths[turn % 2])
+    done.set()
+    thread.join()
+    assert seen
+    assert all(answer in answers for answer in seen)
+
+
+def test_a_wrong_patch_is_refused_and_the_old_one_stays(device, tmp_path):
+    made = exported.contents("one")
+    device.install(exported.patch_file(tmp_path, made))
+    before = device.run("one", exported.png(1))
+    other = tmp_path / "other"
+    other.mkdir()
+    logits = tuple(logit + 0.01 for logit in made.parity.logits)
+    lying = dataclasses.replace(made, parity=dataclasses.replace(made.parity, logits=logits))
+    with pytest.raises(ParityError, match=r"one.patch: logits differ"):
+        device.install(exported.patch_file(other, lying))
+    stranger = exported.contents("one", fingerprint="0" * 64)
+    with pytest.raises(FingerprintError):
+        device.install(exported.patch_file(other, stranger))
+    assert device.run("one", exported.png(1)) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"classes": 9}, "--classes=9"),
+        (
+            {"preprocessing": exported.PREPROCESSING.to_json() | {"size": 48}},
+            "--sizes=48",
+        ),
+    ],
+)
+def test_what_the_graph_has_no_room_for_is_said(device, tmp_path, changes, said):
+    with pytest.raises(UnsupportedPatchError, match=said):
+        device.install(exported.patch_file(tmp_path, exported.contents("one", **changes)))
+
+
+def test_an_unknown_task_is_named(device, tmp_path):
+    device.install(exported.patch_file(tmp_path, exported.contents("digits")))
+    with pytest.raises(UnknownNameError, match="Did you mean 'digits'"):
+        device.run("digit", exported.png(1))
+    device.remove("digits")
+    assert device.tasks() == ()
+    with pytest.raises(UnknownNameError):
+        device.remove("digits")
+
+
+def test_without_a_patch_nothing_answers(backbone):
+    """The graph as exported: a signature misses its inputs, a folded one has NaN for biases."""
+    graph = graph_file.read_graph(backbone)
+    opened = engine.Engine(graph.flatbuffer, threads=1)
+    image = {signatures.IMAGES: np.zeros((1, narrow.SIZE, narrow.SIZE, 3), np.float32)}
+    with pytest.raises(engine.LiteRTError, match="number of inputs"):
+        opened.run(f"norms_{narrow.SIZE}_1", image, signatures.LOGITS)
+    head = {
+        signatures.HEAD_W: np.ones((graph.features, graph.classes), np.float32),
+        signatures.HEAD_B: np.zeros(graph.classes, np.float32),
+    }
+    beside = {name: graph_file.leaf_of(graph.weights, name) for name in graph.inputs["folded"]}
+    answer = opened.run(f"folded_{narrow.SIZE}_1", {**image, **head, **beside}, signatures.LOGITS)
+    assert np.isnan(answer).all()
+
+
+def test_columns_that_are_nobody_s_answer_nan(device, tmp_path):
+    head = runtime.padded_head(exported.head(3, seed=0), exported.graph())
+    assert np.isfinite(head[signatures.HEAD_B][:3]).all()
+    assert np.isnan(head[signatures.HEAD_B][3:]).all()
+
+
+def test_the_runtime_runs_where_jax_cannot_be_imported(backbone, tmp_path):
+    made = exported.contents("one")
+    path = exported.patch_file(tmp_path, made)
+    image = tmp_path / "image.png"
+    image.write_bytes(exported.png(1))
+    script = f"""
+import json, pathlib, sys
+for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
+    sys.modules[name] = None  # importing it fails from here on
+from adapters.device.runtime import Device
+device = Device({str(backbone)!r})
+device.install({str(path)!r})
+print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    label, probabilities = json.loads(done.stdout)
+    close(runtime.Answer(label, probabilities), made, exported.png(1))
+
+
+def test_the_documented_script_answers(backbone, tmp_path):
+    text = (imports.ROOT / "docs" / "export.md").read_text()
+    script = re.search(r"^```python\n(.*?)^```", text, re.M | re.S)
+    (tmp_path / "answer.py").write_text(script[1])
+    shutil.copy(backbone, tmp_path / "backbone.tflite")
+    (tmp_path / "three.png").write_bytes(exported.png(1))
+    made = exported.contents("digits", classes=5)
+    exported.patch_file(tmp_path, made)
+    done = subprocess.run(
+        [sys.executable, "-P", "answer.py", "digits", "three.png"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    expected = wanted(made, exported.png(1))
+    assert done.stdout == f"{max(expected, key=expected.get)}\n", done.stderr

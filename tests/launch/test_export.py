@@ -1,0 +1,113 @@
+"""`launch/export`: what it writes, what it prints, and when it writes nothing."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from adapters.device import export, export_parity
+from adapters.device.runtime import Device
+from launch import backbones, exporting
+from tests import narrow
+from tests.device import exported
+from tests.launch import small
+from tests.patches.table import ENTRIES
+
+SETTINGS = export.Settings(classes=8, sizes=(narrow.SIZE,), batches=(1, 2))
+NOISE = exporting.Comparison((), 1e-4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _litert():
+    missing = [n for n in ("ai_edge_litert", "litert_converter") if not importlib.util.find_spec(n)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    return backbones.load("narrow", str(small.write_backbone(tmp_path / "narrow.safetensors")))
+
+
+def printed(text):
+    """The differences by signature that a report lists."""
+    return {name: float(far) for name, far in re.findall(r"^  (\w+) +(\S+)$", text, re.M)}
+
+
+def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_path):
+    out = tmp_path / "backbone.tflite"
+    picture = tmp_path / "photo.png"
+    picture.write_bytes(exported.png(0))
+    comparison = exporting.Comparison([str(picture)], 1e-4)
+    text = exporting.backbone_graph(loaded, SETTINGS, comparison, out)
+    assert text.startswith(f"{out}: narrow, heads of up to 8 classes, {out.stat().st_size:,} bytes")
+    assert "on 2 images" in text
+    found = printed(text)
+    assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
+    assert 0 < max(found.values()) < 1e-5
+    device = Device(out)
+    device.install(exported.patch_file(tmp_path, exported.contents("one")))
+    assert device.run("one", exported.png(1)).label.startswith("one_")
+
+
+def test_one_task_s_graph_takes_adapters_too(loaded, tmp_path):
+    entry = next(entry for entry in ENTRIES if entry.name.startswith("conv_adapter"))
+    patch = exported.patch_file(tmp_path, exported.contents("one", entry))
+    out = tmp_path / "one.tflite"
+    text = exporting.task_graph(loaded, str(patch), (1, 2), NOISE, out)
+    assert text.startswith(f"{out}: one on narrow, 3 classes")
+    assert max(printed(text).values()) < 1e-5
+    assert out.exists()
+
+
+def test_a_jax_program_is_read_back(loaded, tmp_path):
+    out = tmp_path / "backbone.jax"
+    text = exporting.jax_graph(loaded, narrow.SIZE, 2, NOISE, out)
+    assert printed(text)["call"] < 1e-5
+    program = jax.export.deserialize(bytearray(out.read_bytes()))
+    images = np.zeros((2, narrow.SIZE, narrow.SIZE, 3), np.float32)
+    assert program.call(loaded.weights, exported.head(4, seed=0), images).shape == (2, 4)
+
+
+def test_what_differs_too_much_is_not_written(loaded, tmp_path):
+    out = tmp_path / "backbone.tflite"
+    strict = exporting.Comparison((), 1e-12)
+    with pytest.raises(export_parity.ExportParityError, match="1e-12 is allowed"):
+        exporting.backbone_graph(loaded, SETTINGS, strict, out)
+    assert not out.exists()
+
+
+def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
+    other = tmp_path / "notes.txt"
+    other.write_text("no image")
+    comparison = exporting.Comparison([str(other)], 1e-4)
+    with pytest.raises(exporting.ImageFileError, match=r"notes\.txt: it is no image"):
+        exporting.backbone_graph(loaded, SETTINGS, comparison, tmp_path / "out.tflite")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out=x"], "name a backbone or a patch, and where to write"),
+        (["--backbone=narrow", "--patch=x", "--out=x"], "name a backbone or a patch"),
+        (["--backbone=mobilenet_v2_1.0", "--sizes=big", "--out=x"], "--sizes=1,8"),
+        (["--backbone=mobilenet_v2_1.0", "--out=x"], "is a layer table without weights"),
+        (["--patch=missing.patch", "--out=x"], "missing.patch: there is no such file"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path, arguments, said):
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "launch.export", *arguments],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        cwd=os.getcwd(),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert ended.returncode in (1, 2)
+    assert said in ended.stdout + ended.stderr
