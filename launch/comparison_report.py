@@ -92,6 +92,38 @@ def report(split: str, results: Sequence[Outcome]) -> str:
     return "\n\n".join(filter(None, parts))
 
 
+def summary(split: str, results: Sequence[Outcome]) -> str:
+    """A line a patch, smallest files first; then what `report` says of sizes and losses."""
+    named = {outcome.patch: outcome for outcome in results}
+    lowest, highest = named.get(LOWEST), named.get(HIGHEST)
+    lines = [["patch", "seeds", "mean", "±", "worst domain", "edits, kB", f"way to {HIGHEST}"]]
+    for outcome in sorted(results, key=lambda outcome: outcome.bytes):
+        way = None
+        if lowest and highest:
+            way = share_of_the_way(lowest.mean, outcome.mean, highest.mean)
+        heads = lowest.bytes if lowest else 0.0
+        seeds = len(next(iter(outcome.accuracies.values())))
+        spread = f"{100 * outcome.spread:.2f}" if seeds > 1 else "-"
+        worst = min(outcome.by_task, key=outcome.by_task.__getitem__)
+        lines.append(
+            [
+                outcome.patch,
+                str(seeds),
+                f"{100 * outcome.mean:.2f}",
+                spread,
+                f"{worst} {100 * outcome.by_task[worst]:.1f}",
+                f"{(outcome.bytes - heads) / 1000:,.1f}",
+                f"{_percent(way)} %",
+            ]
+        )
+    parts = [f"Accuracy on {split} in %, mean over tasks\n" + grid(lines, below=0)]
+    if lowest and highest:
+        parts.append("\n".join(_sizes(lowest, results, highest)))
+    if lowest:
+        parts.append("\n".join(_losses(lowest, results)))
+    return "\n\n".join(filter(None, parts))
+
+
 def _accuracies(split: str, results: Sequence[Outcome]) -> str:
     seeds = len(next(iter(results[0].accuracies.values())))
     lines = [["task", *(outcome.patch for outcome in results)]]

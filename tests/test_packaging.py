@@ -80,7 +80,7 @@ def test_ci_runs_the_readme_s_second_command():
 
 def test_the_executables_are_one_script():
     names = ("train", "compare", "vary", "evaluate", "inspect", "benchmark", "export", "test")
-    names += ("sign", "verify", "install", "serve")
+    names += ("sign", "verify", "install", "serve", "report")
     scripts = [ROOT / "launch" / name for name in names]
     assert all(os.access(script, os.X_OK) for script in [*scripts, ROOT / ".ci" / "run"])
     assert len({script.read_bytes() for script in scripts}) == 1

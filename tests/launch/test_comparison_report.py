@@ -112,6 +112,17 @@ def test_one_task_and_equal_gains_are_no_obstacle():
     assert "what full gains over head_only: 0.00" in reporting.report("test", outcomes)
 
 
+def test_a_summary_has_a_line_a_patch_by_size():
+    """Files of head_only hold heads alone, 200 bytes in the mean."""
+    lines = reporting.summary(*reporting.outcomes(rows())).splitlines()
+    assert [line.split() for line in lines[3:6]] == [
+        ["head_only", "2", "60.00", "3.54", "a", "45.0", "0.0", "0", "%"],
+        ["bias", "2", "63.75", "3.54", "b", "62.5", "0.9", "19", "%"],
+        ["full", "2", "80.00", "7.95", "b", "75.0", "9.1", "100", "%"],
+    ]
+    assert "bias loses to head_only on b" in lines[-1]
+
+
 def test_without_both_ends_there_is_no_way_between_them():
     some = [row for row in rows() if row.patch != "full"]
     text = reporting.report(*reporting.outcomes(some))
