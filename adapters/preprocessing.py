@@ -11,6 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from adapters import errors
 
 FITS = ("stretch", "crop", "pad")
+# No others: Pillow would start a PostScript interpreter on some.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
@@ -98,7 +100,7 @@ def decode(
     Raises UnreadableImageError.
     """
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if shrink_to is not None:
                 # A JPEG decodes faster straight to a smaller scale that is still large enough.
                 opened.draft("RGB", (2 * shrink_to, 2 * shrink_to))

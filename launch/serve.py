@@ -18,14 +18,17 @@ from absl import app, flags, logging
 from adapters.preprocessing import Preprocessing
 from adapters.serving.app import Limits, application
 from adapters.serving.network import TABLED, MixedNetwork
-from adapters.store.read import read_patch
+from adapters.store.errors import naming
+from adapters.store.read import decode_patch, read_bytes, read_patch
 from launch import backbones, command
 
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at.")
 _PORT = flags.DEFINE_integer("port", 8080, "Port to listen at.", lower_bound=0, upper_bound=65535)
 _BACKBONE = flags.DEFINE_string("backbone", None, "Backbone; by default that of the first patch.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "The backbone's local checkpoint, if it needs one.")
-_SIZE = flags.DEFINE_integer("size", None, "Image size; by default that of the first patch.")
+_SIZE = flags.DEFINE_integer(
+    "size", None, "Image size; by default that of the first patch.", lower_bound=1
+)
 _CAPACITY = flags.DEFINE_integer("capacity", 16, "Tasks that fit.", lower_bound=1)
 _TABLED = flags.DEFINE_enum(
     "tabled",
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     paths = arguments[1:]
     if not paths and not (_BACKBONE.value and _SIZE.value):
         raise app.UsageError("give patch files, or --backbone and --size to begin with no task.")
-    if not _BATCHES.value or not all(text.isdigit() and int(text) for text in _BATCHES.value):
+    if not _BATCHES.value or not all(text.isdecimal() and int(text) for text in _BATCHES.value):
         raise app.UsageError(f"--batches={','.join(_BATCHES.value)} must be numbers such as 1,8.")
     cards = [read_patch(path) for path in paths]
     names = [card.task for card in cards]
@@ -64,13 +67,14 @@ def main(arguments: Sequence[str]) -> None:
         _TABLED.value,  # type: ignore[arg-type]
     )
     read = functools.partial(
-        read_patch,
+        decode_patch,
         shapes=backbone.shapes,
         features=backbone.network.table.features,
         fingerprint=backbone.fingerprint,
     )
     for path in paths:
-        network.add(read(path))
+        with naming(path):
+            network.add(read(read_bytes(path)))
     network.compile()
     logging.info("%d of %d tasks are installed", len(network.tasks), network.capacity)
     limits = Limits(

@@ -13,11 +13,10 @@ A refusal is JSON: `{"error": the kind, "message": what was wrong and what to do
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import io
-import pathlib
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
@@ -39,12 +38,20 @@ from adapters.serving.network import Array, Example, FullError, MixedNetwork, Ta
 from adapters.store.contents import PatchContents
 from adapters.store.errors import PatchFileError
 
-Reader = Callable[[pathlib.Path], PatchContents]
+Reader = Callable[[bytes], PatchContents]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class TooMuchError(ModelPatchError):
     """A body or an image beyond the limits."""
+
+
+class TooSlowError(ModelPatchError):
+    """A body that does not arrive."""
+
+
+class NoAnswerError(ModelPatchError):
+    """A network's logits of an image are not finite."""
 
 
 class WrongTaskError(ModelPatchError):
@@ -53,6 +60,7 @@ class WrongTaskError(ModelPatchError):
 
 _STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
     (UnknownNameError, 404),
+    (TooSlowError, 408),
     (TooMuchError, 413),
     (BusyError, 503),
     (ClosedError, 503),
@@ -60,6 +68,7 @@ _STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
     (PatchFileError, 422),
     (ModelPatchError, 422),
 )
+DECODERS = 2  # threads
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait
 
 
@@ -70,13 +79,15 @@ class Limits:
     Attributes:
       image_bytes, patch_bytes: of a body.
       pixels: of an image, width times height.
-      queue: requests that may wait for the network.
+      body_seconds: that a body may take to arrive.
+      queue: images that may be arriving, decoded or waiting for the network.
       answers: classes in an answer, the most likely first.
     """
 
     image_bytes: int = 10_000_000
     patch_bytes: int = 20_000_000
     pixels: int = 50_000_000
+    body_seconds: float = 30.0
     queue: int = 256
     answers: int = 5
 
@@ -86,7 +97,7 @@ def application(network: MixedNetwork, read: Reader, limits: Limits) -> Starlett
 
     Args:
       network: compiled; tasks may be installed already.
-      read: reads a patch file through every check but parity.
+      read: makes a patch file's bytes into its contents, through every check but parity.
       limits: what it takes.
     """
     server = _Server(network, read, limits)
@@ -113,6 +124,9 @@ class _Server:
         self._network, self._read, self._limits = network, read, limits
         self._metrics = Metrics()
         self._batcher = Batcher(self._answer, max(network.batches), limits.queue)
+        self._installing = asyncio.Lock()
+        # A pool of its own and a small one: a large image takes memory while it is decoded.
+        self._decoders = concurrent.futures.ThreadPoolExecutor(DECODERS, "decoder")
         self._present = 0  # images that are being read, decoded, or wait for the network
 
     @contextlib.asynccontextmanager
@@ -120,6 +134,7 @@ class _Server:
         self._batcher.start()
         yield
         await self._batcher.close()
+        self._decoders.shutdown()
 
     def guarded(self, handler: Handler) -> Handler:
         """`handler`, whose errors become answers, and which is counted."""
@@ -152,7 +167,10 @@ class _Server:
             task, logits = await self._logits(name, request)
         finally:
             self._present -= 1
-        self._metrics.answers.labels(name).inc()
+        if not np.isfinite(logits).all():
+            raise NoAnswerError(f"{name} has no finite answer to this image: send another.")
+        if name in self._network.tasks:  # not a label of one that has gone meanwhile
+            self._metrics.answers.labels(name).inc()
         shown = np.argsort(-logits, kind="stable")[: self._limits.answers]
         probabilities = _softmax(logits)
         return JSONResponse(
@@ -171,10 +189,12 @@ class _Server:
         )
 
     async def _logits(self, name: str, request: Request) -> tuple[Task, Array]:
-        data = await _body(request, self._limits.image_bytes)
+        data = await _body(request, self._limits.image_bytes, self._limits.body_seconds)
         while True:
             task = self._network.task(name)
-            pixels = await asyncio.to_thread(self._pixels, data, task)
+            pixels = await asyncio.get_running_loop().run_in_executor(
+                self._decoders, self._pixels, data, task
+            )
             answer = asyncio.ensure_future(self._batcher.ask(Example(task, pixels)))
             await _first(answer, _hung_up(request))
             if not answer.done():
@@ -187,8 +207,11 @@ class _Server:
 
     async def install(self, request: Request) -> Response:
         name = request.path_params["name"]
-        data = await _body(request, self._limits.patch_bytes)
-        contents = await asyncio.to_thread(self._install, name, data)
+        if self._installing.locked():
+            raise BusyError("another patch is being installed; try again later.")
+        async with self._installing:
+            data = await _body(request, self._limits.patch_bytes, self._limits.body_seconds)
+            contents = await asyncio.to_thread(self._install, name, data)
         self._metrics.tasks.set(len(self._network.tasks))
         return JSONResponse({"task": name, "version": contents.task_version})
 
@@ -232,14 +255,7 @@ class _Server:
         return images.normalise(images.prepare(images.decode(data, how.background), how), how)
 
     def _install(self, name: str, data: bytes) -> PatchContents:
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / f"{len(data)}.patch"
-            path.write_bytes(data)
-            try:
-                contents = self._read(path)
-            except PatchFileError as error:
-                error.path = "the patch"  # where it lies here is no client's business
-                raise
+        contents = self._read(data)
         if contents.task != name:
             raise WrongTaskError(
                 f"the patch is for the task {contents.task!r}: send it to /tasks/{contents.task}."
@@ -270,23 +286,31 @@ def _refusal(status: int, kind: str, message: str) -> Response:
 
 async def _not_there(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _refusal(error.status_code, "HTTPException", f"{error.detail}: see docs/serving.md.")
+    response = _refusal(error.status_code, "HTTPException", f"{error.detail}: see docs/serving.md.")
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    """The whole body, read no further than `limit` bytes. Raises TooMuchError."""
+async def _body(request: Request, limit: int, seconds: float) -> bytes:
+    """The whole body, read no further than `limit` bytes. Raises TooMuchError, TooSlowError."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise TooMuchError(f"the body is larger than {limit:,} bytes: send a smaller file.")
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise TooMuchError(
+                        f"the body is larger than {limit:,} bytes: send a smaller file."
+                    )
+    except TimeoutError:
+        raise TooSlowError(f"the body took longer than {seconds:g} s: send it again.") from None
     return bytes(body)
 
 
 def _check_pixels(data: bytes, limit: int) -> None:
     """Looks at an image's header alone. Raises TooMuchError, or UnreadableImageError."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
             width, height = image.size
     except Image.DecompressionBombError as error:
         raise TooMuchError(f"the image is too large: {limit:,} pixels are allowed.") from error

@@ -43,8 +43,8 @@ class Batcher(Generic[Item, Answer]):
 
     @property
     def waiting(self) -> int:
-        """Items that no batch has taken yet."""
-        return len(self._waiting)
+        """Items that no batch has taken yet, and that somebody still waits for."""
+        return sum(not future.done() for _, future in self._waiting)
 
     def start(self) -> None:
         """Begins to answer, in the running event loop."""
@@ -57,7 +57,7 @@ class Batcher(Generic[Item, Answer]):
         """
         if self._closing:
             raise ClosedError("the server is shutting down; ask another one.")
-        if len(self._waiting) >= self._limit:
+        if self.waiting >= self._limit:
             raise BusyError(f"{self._limit} requests are waiting already; try again later.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))

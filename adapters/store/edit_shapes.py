@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 
+from adapters.store import inserted
 from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError
 from adapters.store.kinds import (
     COEFFICIENTS,
     DOWN,
-    INSERTED,
     KINDS,
     MASK,
     PARTS,
@@ -38,7 +38,7 @@ def check_parts(edits: EditShapes) -> None:
     for kind, modules in edits.items():
         for module, named in modules.items():
             if kind == "insert":
-                _check_inserted(module, named)
+                inserted.check_whole(module, named)
             for name, shape in named.items():
                 if is_bits(kind, name) and len(shape) != 1:
                     raise SchemaError(
@@ -59,7 +59,7 @@ def check_shapes(edits: EditShapes, shapes: Shapes) -> None:
             for name, shape in named.items():
                 leaf, part = leaf_and_part(kind, name)
                 if kind == "insert":
-                    _check_insert(module, leaf, shapes)
+                    inserted.check_fits(module, leaf, tuple(shape), shapes)
                     continue
                 if leaf not in shapes.get(module, {}):
                     raise ShapeMismatchError(
@@ -83,17 +83,6 @@ def check_padding(edits: Edits, shapes: Shapes) -> None:
                             f"{kind} {module}/{name} has bits set beyond the leaf's {count} "
                             "elements; they must be zero"
                         )
-
-
-def _check_inserted(module: str, named: Mapping[str, Shape]) -> None:
-    for name in named:
-        if name not in INSERTED:
-            raise UnsupportedFeatureError(
-                f"the patch inserts {module}/{name}; layers know {', '.join(INSERTED)}"
-            )
-        needed = INSERTED[name]
-        if needed is not None and needed not in named:
-            raise SchemaError(f"the patch inserts {module}/{name} without {module}/{needed}")
 
 
 def _check_parts_of(kind: str, module: str, named: Mapping[str, Shape]) -> None:
@@ -131,15 +120,6 @@ _CHECK_PARTS: Mapping[str, Callable[[str, Mapping[str, Shape]], None]] = {
     "low_rank": _check_low_rank,
     "affine_mask": _check_affine_mask,
 }
-
-
-def _check_insert(module: str, leaf: str, shapes: Shapes) -> None:
-    if module not in shapes:
-        raise ShapeMismatchError(
-            f"the patch inserts {module}/{leaf}; the backbone has no module {module}"
-        )
-    if leaf in shapes[module]:
-        raise ShapeMismatchError(f"the patch inserts {module}/{leaf}, which the backbone has")
 
 
 def _check_fits(kind: str, what: str, part: str, shape: Shape, leaf: Shape) -> None:

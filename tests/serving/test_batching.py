@@ -97,6 +97,7 @@ def test_whoever_hangs_up_takes_no_place_in_a_batch():
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.sleep(0.01)
+        assert batcher.waiting == 1
         gate.set()
         await asyncio.gather(first, stays)
         await batcher.close()
