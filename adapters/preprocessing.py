@@ -104,7 +104,7 @@ def decode(
             if shrink_to is not None:
                 # A JPEG decodes faster straight to a smaller scale that is still large enough.
                 opened.draft("RGB", (2 * shrink_to, 2 * shrink_to))
-            image = to_rgb(ImageOps.exif_transpose(opened), background)
+            image = upright(opened, background)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -112,6 +112,19 @@ def decode(
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
         raise UnreadableImageError(f"the image is damaged: {error}.") from error
     return image if shrink_to is None else shrink(image, shrink_to)
+
+
+def upright(image: Image.Image, background: Colour) -> Image.Image:
+    """Returns an image that Pillow has opened as `decode` would have: upright, in RGB.
+
+    Raises UnreadableImageError; Pillow reads a file's pixels only when they are needed.
+    """
+    try:
+        return to_rgb(ImageOps.exif_transpose(image), background)
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # as in `decode`
+        raise UnreadableImageError(f"the image is damaged: {error}.") from error
 
 
 def prepare(image: Image.Image, preprocessing: Preprocessing, box: Box | None = None) -> np.ndarray:

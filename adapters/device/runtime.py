@@ -23,7 +23,7 @@ from adapters.device.engine import Engine
 from adapters.device.feeds import HOWS, Feed, How, UnsupportedPatchError, feed
 from adapters.device.graph_file import Graph, read_graph
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.preprocessing import Preprocessing, decode, normalise, prepare, to_rgb
+from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
 from adapters.store import parity
 from adapters.store.contents import PatchContents
 from adapters.store.errors import naming
@@ -130,7 +130,7 @@ class Device:
 
         Raises:
           UnknownNameError: no such task is installed; near names are offered.
-          UnreadableImageError: the bytes are no image.
+          UnreadableImageError: it is no image, or a damaged one.
           NoAnswerError: the patched network overflows on this image.
         """
         return self.run_all(task, [image])[0]
@@ -203,7 +203,7 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     if isinstance(image, bytes):
         opened = decode(image, preprocessing.background)
     else:
-        opened = to_rgb(image, preprocessing.background)
+        opened = upright(image, preprocessing.background)
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 

@@ -1,6 +1,7 @@
 """The runtime without JAX against JAX."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -11,11 +12,12 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from adapters.device import engine, feeds, graph_file, runtime, signatures
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.errors import UnknownNameError
-from adapters.preprocessing import decode, normalise, prepare
+from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare
 from adapters.store.edits import apply_edits
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
@@ -223,6 +225,37 @@ def test_a_wrong_patch_is_refused_and_the_old_one_stays(device, tmp_path):
 def test_what_the_graph_has_no_room_for_is_said(device, tmp_path, changes, said):
     with pytest.raises(UnsupportedPatchError, match=said):
         device.install(exported.patch_file(tmp_path, exported.contents("one", **changes)))
+
+
+def rotated_photograph():
+    """A JPEG file whose camera was held on its side."""
+    pixels = np.random.default_rng(7).integers(0, 256, (4, 5, 3), np.uint8)
+    picture = Image.fromarray(pixels).resize((80, 60), Image.Resampling.NEAREST)
+    mark = Image.Exif()
+    mark[0x0112] = 6  # Orientation: turn it clockwise by a quarter
+    file = io.BytesIO()
+    picture.save(file, "JPEG", exif=mark, quality=95)
+    return file.getvalue()
+
+
+def test_an_opened_image_answers_as_its_file(device, tmp_path):
+    made = exported.contents("one")
+    device.install(exported.patch_file(tmp_path, made))
+    data = rotated_photograph()
+    lying = Image.open(io.BytesIO(data))
+    answer = device.run("one", lying)
+    close(answer, made, data)
+    assert answer == device.run("one", data)
+    turned = Image.fromarray(np.rot90(np.asarray(lying), -1))  # as a viewer shows it, no mark left
+    assert answer == device.run("one", turned)
+
+
+def test_a_truncated_image_is_refused_opened_or_not(device, tmp_path):
+    device.install(exported.patch_file(tmp_path, exported.contents("one")))
+    data = rotated_photograph()[:-400]
+    for image in (data, Image.open(io.BytesIO(data))):
+        with pytest.raises(UnreadableImageError, match=r"is damaged: .*truncated"):
+            device.run("one", image)
 
 
 def test_an_unknown_task_is_named(device, tmp_path):
