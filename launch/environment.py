@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -24,7 +24,9 @@ ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 STAMP = ENVIRONMENT / "modelpatch.json"
 LOG = ENVIRONMENT / "modelpatch.log"
-NEEDS_TEST = ("test", "export")  # commands that run in what `requirements/test.lock` installs
+LOCKS = ("train",)  # of `requirements/`, that a command's packages come from
+LOCKS_OF = {"test": ("test", "converter"), "export": ("test", "converter")}  # where others do
+INSTALLING = r"^Installing collected packages: (.*)$"  # what pip says before it changes anything
 SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
 
 
@@ -32,10 +34,14 @@ class SetupError(Exception):
     """`.venv` could not be made; the message says why and what to do."""
 
 
+class NothingInstalledError(SetupError):
+    """A call of pip failed before it changed anything: no network, say."""
+
+
 def main(name: str, arguments: list[str]) -> None:
     """Becomes `python -m launch.{name}` in `.venv`: same process, so same exit code and signals."""
     try:
-        prepare("test" if name in NEEDS_TEST else "train")
+        prepare(LOCKS_OF.get(name, LOCKS))
     except SetupError as error:
         sys.exit(f"launch/{name}: {error}")
     except KeyboardInterrupt:
@@ -58,18 +64,19 @@ def use_huge_pages() -> None:
         os.environ["GLIBC_TUNABLES"] = ":".join(chosen)
 
 
-def prepare(lock: str) -> None:
-    """Makes or updates `.venv` from `requirements/{lock}.lock` unless it is current already.
+def prepare(locks: Sequence[str]) -> None:
+    """Makes or updates `.venv` from each `requirements/{lock}.lock` unless it is current already.
 
     A stamp, written last, holds the sha256 of what was installed; without it nothing in `.venv` is
     trusted. Raises SetupError.
     """
-    if is_current(lock):
+    if all(is_current(lock) for lock in locks):
         return
     try:
         with exclusive_stamp() as stamp:
-            if not is_current(lock):
-                install(lock, stamp)
+            for lock in locks:
+                if not is_current(lock):
+                    install(lock, stamp)
     except OSError as error:
         raise SetupError(f"could not make {ENVIRONMENT}: {error}") from error
 
@@ -100,8 +107,7 @@ def interpreter() -> str | None:
 
 def digest(lock: str) -> str:
     """The SHA-256 of the lock files that `lock` installs from."""
-    names = ("build", lock, "converter") if lock == "test" else ("build", lock)
-    files = [ROOT / "requirements" / f"{name}.lock" for name in names]
+    files = [ROOT / "requirements" / f"{name}.lock" for name in ("build", lock)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
@@ -124,8 +130,11 @@ def exclusive_stamp() -> Iterator[IO[str]]:
 
 
 def install(lock: str, stamp: IO[str]) -> None:
-    """Makes or updates `.venv`, and writes `stamp` last; the caller holds its file lock."""
-    before = read_stamp()
+    """Makes or updates `.venv`, and writes `stamp` last; the caller holds its file lock.
+
+    An update that fails before it changes anything leaves the stamp as it was.
+    """
+    before, packages = read_stamp(), installed()
     stamp.truncate(0)
     progress = Progress()
     if is_whole(before):
@@ -135,20 +144,41 @@ def install(lock: str, stamp: IO[str]) -> None:
         progress.say(f"making .venv from requirements/{lock}.lock", whole=True)
         make_empty_environment(stamp, progress)
         digests = {}
+    try:
+        install_packages(lock, stamp, progress)
+    except NothingInstalledError:
+        if is_whole(before) and installed() == packages:
+            write_stamp(stamp, before)
+        raise
+    # The test lock holds every pin of the train lock, so it serves both.
+    served = (lock, "train") if lock == "test" else (lock,)
+    digests |= {name: digest(name) for name in served}
+    write_stamp(stamp, {"root": str(ROOT), "python": interpreter(), "locks": digests})
+    progress.say(f".venv is ready with {len(installed())} packages", whole=True)
+
+
+def install_packages(lock: str, stamp: IO[str], progress: "Progress") -> None:
+    """Installs what a lock pins, and this checkout with it."""
+    if lock == "converter":
+        # What it says it needs contradicts the test lock; it converts without (pyproject.toml).
+        pip(["--no-deps", *locked(lock)], stamp, progress)
+        return
     # The backend comes first, so that what has no wheel is built with the pinned one.
     pip(locked("build"), stamp, progress)
     pip(["--no-build-isolation", "--use-pep517", *locked(lock)], stamp, progress)
-    if lock == "test":
-        # What it says it needs contradicts the lock; it converts without (pyproject.toml).
-        pip(["--no-deps", *locked("converter")], stamp, progress)
     pip(["--no-build-isolation", "--no-deps", "--editable", str(ROOT)], stamp, progress)
-    # The test lock holds every pin of the train lock, so it serves both.
-    digests |= {name: digest(name) for name in (lock, "train")}
-    json.dump({"root": str(ROOT), "python": interpreter(), "locks": digests}, stamp, indent=1)
+
+
+def write_stamp(stamp: IO[str], content: dict[str, Any]) -> None:
+    """Says what `.venv` now holds; from here on it is trusted."""
+    json.dump(content, stamp, indent=1)
     stamp.flush()
     os.fsync(stamp.fileno())
-    packages = sum(1 for _ in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info"))
-    progress.say(f".venv is ready with {packages} packages", whole=True)
+
+
+def installed() -> set[str]:
+    """Name and version of each package in `.venv`."""
+    return {path.name for path in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info")}
 
 
 def locked(lock: str) -> list[str]:
@@ -172,7 +202,10 @@ def make_empty_environment(stamp: IO[str], progress: "Progress") -> None:
 
 
 def pip(arguments: list[str], stamp: IO[str], progress: "Progress") -> None:
-    """Runs `pip install` of `.venv`, showing progress. Raises SetupError when it fails."""
+    """Runs `pip install` of `.venv`, showing progress.
+
+    Raises SetupError when it fails, NothingInstalledError where that was early enough.
+    """
     run([str(PYTHON), "-I", "-m", "pip", "install", "--no-input", *arguments], stamp, progress)
 
 
@@ -188,16 +221,18 @@ def run(command: list[str], stamp: IO[str], progress: "Progress") -> None:
         progress.say(describe(LOG.read_text(errors="replace")))
     if process.returncode:
         progress.say("failed", whole=True)
-        end = "\n".join(LOG.read_text(errors="replace").splitlines()[-12:])
-        raise SetupError(
+        said = LOG.read_text(errors="replace")
+        end = "\n".join(said.splitlines()[-12:])
+        kind = SetupError if re.search(INSTALLING, said, re.MULTILINE) else NothingInstalledError
+        raise kind(
             f"`{' '.join(command)}` failed. All it said is in {LOG}; the end of it:\n{end}\n"
-            "The next call starts afresh. pip needs a package index within reach."
+            "The next call tries again. pip needs a package index within reach."
         )
 
 
 def describe(output: str) -> str:
     """Says how far pip is, from what it printed."""
-    installing = re.search(r"^Installing collected packages: (.*)$", output, re.MULTILINE)
+    installing = re.search(INSTALLING, output, re.MULTILINE)
     if installing:
         return f"installing packages: {len(installing[1].split(','))}"
     found = r"^(?:Collecting|Processing|Requirement already satisfied:) ([^\s=<>~!;\[]+)"

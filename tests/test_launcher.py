@@ -117,17 +117,42 @@ def test_a_later_call_becomes_the_command_at_once(checkout: Checkout, command: s
     assert not told["inspect"].startswith(str(checkout.root / "launch"))
 
 
-def test_exporting_gets_the_test_lock_and_the_converter(tmp_path: pathlib.Path):
+@pytest.fixture
+def exporting(tmp_path: pathlib.Path) -> Checkout:
+    """A checkout with `launch/export`, before its first call."""
     checkout = Checkout(tmp_path / "checkout")
     shutil.copy(ROOT / "launch" / "export", checkout.root / "launch" / "export")
     (checkout.root / "launch" / "export.py").write_text("import convert\n" + COMMAND)
     checkout.lock("test", "demo", "2.0")
     checkout.lock("converter", "convert", "1.0")
-    code, output, errors = checkout.call(command="export")
+    return checkout
+
+
+def test_exporting_gets_the_test_lock_and_the_converter(exporting: Checkout):
+    code, output, errors = exporting.call(command="export")
     assert code == 7, errors
     assert json.loads(output)["demo"] == "2.0"
-    checkout.lock("converter", "convert", "3.0")
-    assert "updating .venv from requirements/test.lock" in checkout.call(command="export")[2]
+    exporting.lock("converter", "convert", "3.0")
+    assert "updating .venv from requirements/converter.lock" in exporting.call(command="export")[2]
+
+
+def test_a_converter_that_cannot_be_had_leaves_the_rest(exporting: Checkout):
+    for wheel in exporting.wheels.glob("convert*"):
+        wheel.unlink()
+    code, _, errors = exporting.call(command="export")
+    assert code == 1
+    assert "No matching distribution found for convert" in errors
+    code, _, errors = exporting.call()
+    assert (code, errors) == (7, "")  # nothing is made again
+
+
+def test_where_no_converter_exists_none_is_installed(exporting: Checkout):
+    lock = exporting.root / "requirements" / "converter.lock"
+    lock.write_text(lock.read_text().replace(" ", " ; sys_platform == 'other' ", 1))
+    code, _, errors = exporting.call(command="export")
+    assert "No module named 'convert'" in errors  # the command itself is reached
+    assert code == 1
+    assert "making" not in exporting.call()[2]
 
 
 def test_a_signal_reaches_the_command(checkout: Checkout):
@@ -163,7 +188,8 @@ def test_a_refused_installation_is_explained_and_never_trusted(checkout: Checkou
     assert "HASHES" in errors
     assert "Traceback" not in errors
     lock.write_text(right)
-    assert checkout.call()[0] == 7
+    code, output, errors = checkout.call()
+    assert (code, json.loads(output)["demo"], errors) == (7, "2.0", "")  # as it was
 
 
 def test_a_killed_first_call_leaves_nothing_that_is_trusted(checkout: Checkout):
