@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.device import signatures
+from adapters.device import converter, signatures
 from adapters.device.export import Settings
 from adapters.device.export_parity import TOLERANCE
 from adapters.store.read import read_patch
@@ -51,6 +51,7 @@ def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> st
     if _TO.value != "litert":
         raise app.UsageError("--patch makes a LiteRT graph; a JAX program takes any patch")
     batches = _numbers("batches", _BATCHES.value)
+    converter.check_installed()
     backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
     return exporting.task_graph(backbone, patch, batches, comparison, out)
 
@@ -64,6 +65,7 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
         return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
     kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
     settings = Settings(_CLASSES.value, sizes, batches, kinds)
+    converter.check_installed()
     backbone = backbones.load(name, _WEIGHTS.value)
     return exporting.backbone_graph(backbone, settings, comparison, out)
 

@@ -4,6 +4,7 @@
 version is held to one minor release in pyproject.toml.
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from adapters.errors import ModelPatchError
 
 
 class ConverterError(ModelPatchError):
-    """The converter is not installed, or cannot convert a graph."""
+    """The converter or LiteRT is not installed, or a graph cannot be converted."""
 
 
 class Signature(NamedTuple):
@@ -33,19 +34,29 @@ class Signature(NamedTuple):
     output: str
 
 
+def check_installed() -> None:
+    """Raises ConverterError where the converter, or LiteRT to run its graphs, is not installed."""
+    try:
+        for module in ("ai_edge_litert.interpreter", "litert_converter.mlir"):
+            importlib.import_module(module)
+    except ImportError as error:
+        raise ConverterError(
+            "exporting for LiteRT needs ai-edge-litert and litert-converter, and this installation "
+            f"lacks one of them: {error}. The converter is made for Linux on x86-64 and for macOS "
+            "on Apple silicon, where launch/export installs both. In an environment of your own: "
+            "pip install '.[train,device]' && pip install --no-deps 'litert-converter>=0.5,<0.6'."
+        ) from error
+
+
 def flatbuffer(signatures: Sequence[Signature]) -> bytes:
     """The `.tflite` with these signatures.
 
     Raises ConverterError without `litert-converter`, or where it refuses a graph.
     """
-    try:
-        from litert_converter import converter_api_ext as api
-        from litert_converter.mlir import ir, passmanager
-    except ImportError as error:
-        raise ConverterError(
-            "exporting for LiteRT needs litert-converter, which this installation lacks: "
-            "pip install '.[export]'."
-        ) from error
+    check_installed()
+    from litert_converter import converter_api_ext as api
+    from litert_converter.mlir import ir, passmanager
+
     context = ir.Context()
     api.prepare_mlir_context(context)
     try:

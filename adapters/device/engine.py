@@ -25,8 +25,8 @@ class Engine:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise LiteRTError(
-                "running a graph needs LiteRT, which this installation lacks: "
-                "pip install '.[device]'."
+                "running a graph needs LiteRT, which this installation lacks: pip install "
+                "'.[device]'. It is made for Linux, Windows and macOS on Apple silicon."
             ) from error
         try:
             self._interpreter = Interpreter(model_content=flatbuffer, num_threads=threads)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from adapters.device import export, export_parity
 from adapters.device.runtime import Device
 from launch import backbones, exporting
-from tests import narrow
+from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import ENTRIES
@@ -27,6 +28,18 @@ def _litert():
     missing = [n for n in ("ai_edge_litert", "litert_converter") if not importlib.util.find_spec(n)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
+
+
+def called(*arguments):
+    """Python's end, run in the checkout."""
+    return subprocess.run(
+        [sys.executable, "-P", *arguments],
+        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
+        cwd=imports.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
 
 
 @pytest.fixture
@@ -100,14 +113,27 @@ def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
         (["--patch=missing.patch", "--out=x"], "missing.patch: there is no such file"),
     ],
 )
-def test_what_is_missing_is_said(tmp_path, arguments, said):
-    ended = subprocess.run(
-        [sys.executable, "-P", "-m", "launch.export", *arguments],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        cwd=os.getcwd(),
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+def test_what_is_missing_is_said(arguments, said):
+    ended = called("-m", "launch.export", *arguments)
     assert ended.returncode in (1, 2)
     assert said in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("missing", ["ai_edge_litert", "litert_converter"])
+def test_a_missing_converter_is_said_before_the_backbone_is_loaded(missing):
+    script = f"""
+import runpy, sys
+sys.modules[{missing!r}] = None  # importing it fails from here on
+runpy.run_module("launch.export", run_name="__main__", alter_sys=True)
+"""
+    ended = called("-c", script, "--backbone=mobilenet_v2_1.0", "--weights=missing.h5", "--out=x")
+    assert ended.returncode == 2
+    assert "The converter is made for Linux on x86-64 and for macOS on Apple" in ended.stderr
+    assert f"No module named '{missing}" in ended.stderr
+    install = "pip install '.[train,device]' && pip install --no-deps 'litert-converter>=0.5,<0.6'"
+    assert install in ended.stderr
+    assert install in (imports.ROOT / "docs" / "export.md").read_text()
+    asked = tomllib.loads((imports.ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert {entry.partition(" ; ")[0] for entry in asked["converter"]} == {
+        "litert-converter>=0.5,<0.6"
+    }
