@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
     """What to compare with JAX on.
 
     Attributes:
-      files: paths of images; seeded noise fills them up to a batch.
+      files: paths of images; as many of seeded noise as the largest batch come after them.
       tolerance: the largest difference of a logit allowed, as a part of the largest logit.
     """
 
@@ -60,7 +60,7 @@ def backbone_graph(
     export_parity.check(found, comparison.tolerance)
     write_graph(out, graph)
     about = f"{backbone.name}, heads of up to {graph.classes} classes"
-    return _report(out, about, found, comparison, len(images[graph.sizes[0]]))
+    return _report(out, about, found, comparison, max(graph.batches))
 
 
 def task_graph(
@@ -97,7 +97,7 @@ def task_graph(
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
     about = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
-    return _report(out, about, found, comparison, len(images))
+    return _report(out, about, found, comparison, max(batches))
 
 
 def jax_graph(
@@ -108,21 +108,25 @@ def jax_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as the network does.
     """
     data = jax_program(backbone.network, backbone.shapes, size, batch)
-    images = _images(backbone, comparison, size, (batch,))[:batch]
+    images = _images(backbone, comparison, size, (batch,))
     generator = np.random.default_rng(0)
     features = backbone.network.table.features
     head = {
         "w": generator.standard_normal((features, 10), np.float32),
         "b": generator.standard_normal(10, np.float32),
     }
-    got = jax.export.deserialize(bytearray(data)).call(backbone.weights, head, images)
+    program = jax.export.deserialize(bytearray(data))
     wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
-    far = export_parity.difference(wanted @ head["w"] + head["b"], np.asarray(got))
-    found = {"call": far}
+    wanted = wanted @ head["w"] + head["b"]
+
+    def run(images: Array) -> Array:
+        return np.asarray(program.call(backbone.weights, head, images))
+
+    found = {"call": export_parity.worst(wanted, images, batch, run)}
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
-    return _report(out, about, found, comparison, len(images))
+    return _report(out, about, found, comparison, batch)
 
 
 def _images(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
@@ -134,11 +138,11 @@ def _images(backbone: Loaded, comparison: Comparison, size: int, batches: Sequen
 def _prepared(
     comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]
 ) -> Array:
-    """The files' images first, then seeded ones: [max(batches), size, size, 3]."""
-    size = preprocessing.size
-    images = [_read(path, preprocessing) for path in comparison.files][: max(batches)]
-    missing = range(len(images), max(batches))
-    return np.stack([*images, *(parity.seeded_image(seed, (size, size, 3)) for seed in missing)])
+    """The files' images, then seeded ones: [files + max(batches), size, size, 3]."""
+    shape = (preprocessing.size, preprocessing.size, 3)
+    images = [_read(path, preprocessing) for path in comparison.files]
+    noise = [parity.seeded_image(seed, shape) for seed in range(max(batches))]
+    return np.stack([*images, *noise])
 
 
 def _read(path: str, preprocessing: Preprocessing) -> Array:
@@ -150,12 +154,12 @@ def _read(path: str, preprocessing: Preprocessing) -> Array:
 
 
 def _report(
-    out: pathlib.Path, about: str, found: Mapping[str, float], comparison: Comparison, count: int
+    out: pathlib.Path, about: str, found: Mapping[str, float], comparison: Comparison, noise: int
 ) -> str:
     lines = [
         f"{out}: {about}, {out.stat().st_size:,} bytes",
-        f"largest difference to JAX on {count} images, of the largest logit "
-        f"({comparison.tolerance:g} is allowed):",
+        f"largest difference to JAX on {len(comparison.files)} image files and {noise} images of "
+        f"seeded noise, of the largest logit ({comparison.tolerance:g} is allowed):",
         *(f"  {name:<20} {far:.1e}" for name, far in found.items()),
     ]
     return "\n".join(lines)

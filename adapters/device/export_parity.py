@@ -1,6 +1,8 @@
 """How far an exported graph's answers are from JAX's."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ Array = npt.NDArray[np.float32]
 Weights = Mapping[str, Mapping[str, Array]]
 
 TOLERANCE = 1e-4
+_AT_ONCE = 8  # images in one call of JAX, so that any number of them fits into memory
 
 
 class ExportParityError(ModelPatchError):
@@ -49,9 +52,8 @@ def graph_differences(
             wanted = wanted @ head[signatures.HEAD_W] + head[signatures.HEAD_B]
             for batch in graph.batches:
                 name = signatures.signature(kind, size, batch)
-                inputs = {**feed.inputs, **head, signatures.IMAGES: images[size][:batch]}
-                got = engine.run(name, inputs, signatures.LOGITS)
-                found[name] = difference(wanted[:batch], got)
+                run = functools.partial(_logits, engine, name, {**feed.inputs, **head})
+                found[name] = worst(wanted, images[size], batch, run)
     return found
 
 
@@ -78,9 +80,12 @@ def task_differences(
     found = {}
     for batch in batches:
         name = signatures.task_signature(batch)
-        got = engine.run(name, {signatures.IMAGES: images[:batch]}, signatures.LOGITS)
-        found[name] = difference(wanted[:batch], got)
+        found[name] = worst(wanted, images, batch, functools.partial(_logits, engine, name, {}))
     return found
+
+
+def _logits(engine: Engine, name: str, inputs: Mapping[str, Array], images: Array) -> Array:
+    return engine.run(name, {**inputs, signatures.IMAGES: images}, signatures.LOGITS)
 
 
 def jax_features(network: Backbone, weights: Weights, images: Array) -> Array:
@@ -89,7 +94,32 @@ def jax_features(network: Backbone, weights: Weights, images: Array) -> Array:
     def features(weights: Weights, images: Array) -> jax.Array:
         return jax.vmap(network.apply, (None, 0))(weights, images).features
 
-    return np.asarray(jax.jit(features)(weights, images))
+    compiled = jax.jit(features)
+    found = np.empty((len(images), network.table.features), np.float32)
+    for part in _calls(len(images), min(_AT_ONCE, len(images))):
+        found[part] = compiled(weights, images[part])
+    return found
+
+
+def worst(
+    wanted: Array, images: Array, batch: int, run: Callable[[Array], npt.NDArray[Any]]
+) -> float:
+    """The largest `difference` among calls of `batch` images that together see all of them.
+
+    Args:
+      wanted: logits [N, classes].
+      images: [N, H, W, 3], no fewer than `batch`.
+      batch: what `run` takes.
+      run: from images to logits.
+    """
+    parts = _calls(len(images), batch)
+    return float(np.max([difference(wanted[part], run(images[part])) for part in parts]))
+
+
+def _calls(count: int, batch: int) -> list[slice]:
+    """Calls of exactly `batch` among so many; the last may repeat some of the one before."""
+    ends = (min(start + batch, count) for start in range(0, count, batch))
+    return [slice(end - batch, end) for end in ends]
 
 
 def difference(wanted: Array, got: Array) -> float:

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from adapters.device import export, export_parity
-from adapters.device.runtime import Device
+from adapters.device import engine, export, export_parity, runtime, signatures
+from adapters.store import parity
 from launch import backbones, exporting
 from tests import imports, narrow
 from tests.device import exported
@@ -59,11 +59,11 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
     comparison = exporting.Comparison([str(picture)], 1e-4)
     text = exporting.backbone_graph(loaded, SETTINGS, comparison, out)
     assert text.startswith(f"{out}: narrow, heads of up to 8 classes, {out.stat().st_size:,} bytes")
-    assert "on 2 images" in text
+    assert "on 1 image files and 2 images of seeded noise" in text
     found = printed(text)
     assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
     assert 0 < max(found.values()) < 1e-5
-    device = Device(out)
+    device = runtime.Device(out)
     device.install(exported.patch_file(tmp_path, exported.contents("one")))
     assert device.run("one", exported.png(1)).label.startswith("one_")
 
@@ -93,6 +93,58 @@ def test_what_differs_too_much_is_not_written(loaded, tmp_path):
     with pytest.raises(export_parity.ExportParityError, match="1e-12 is allowed"):
         exporting.backbone_graph(loaded, SETTINGS, strict, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("to", ["backbone", "task", "jax"])
+def test_every_file_is_compared_and_noise_beside(loaded, tmp_path, monkeypatch, to):
+    """Five files, more than the largest batch, of which two is no divisor."""
+    seen = []
+
+    def noting(self, signature, inputs, output):
+        seen.extend(image.tobytes() for image in inputs[signatures.IMAGES])
+        return run(self, signature, inputs, output)
+
+    run = engine.Engine.run
+    monkeypatch.setattr(engine.Engine, "run", noting)
+    paths = [tmp_path / f"{seed}.png" for seed in range(5)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(exported.png(seed))
+    comparison, out = exporting.Comparison([str(path) for path in paths], 1e-4), tmp_path / "out"
+    if to == "backbone":
+        text = exporting.backbone_graph(loaded, SETTINGS, comparison, out)
+    elif to == "task":
+        patch = exported.patch_file(tmp_path, exported.contents("one"))
+        text = exporting.task_graph(loaded, str(patch), (2,), comparison, out)
+    else:
+        worst = export_parity.worst
+
+        def noting_worst(wanted, images, batch, run):
+            seen.extend(image.tobytes() for image in images)
+            return worst(wanted, images, batch, run)
+
+        monkeypatch.setattr(export_parity, "worst", noting_worst)
+        text = exporting.jax_graph(loaded, narrow.SIZE, 2, comparison, out)
+    pixels = [runtime.network_input(path.read_bytes(), exported.PREPROCESSING) for path in paths]
+    noise = [parity.seeded_image(seed, (narrow.SIZE, narrow.SIZE, 3)) for seed in range(2)]
+    assert {image.tobytes() for image in (*pixels, *noise)} == set(seen)
+    assert "on 5 image files and 2 images of seeded noise" in text
+
+
+def test_a_difference_in_the_last_image_alone_is_found():
+    logits = np.ones((5, 3), np.float32)
+    wanted = logits.copy()
+    wanted[4, 1] = 2
+    images = np.zeros((5, 4, 4, 3), np.float32)
+    images[:, 0, 0, 0] = np.arange(5)
+
+    def run(part):
+        assert len(part) == 2
+        return logits[part[:, 0, 0, 0].astype(int)]
+
+    assert export_parity.worst(wanted, images, 2, run) == 0.5
+    assert export_parity.worst(logits, images, 2, run) == 0
+    logits[0] = np.nan
+    assert np.isnan(export_parity.worst(wanted, images, 2, run))
 
 
 def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
