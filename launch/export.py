@@ -12,6 +12,7 @@ written where a logit differs too much. docs/export.md goes on from here.
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app, flags
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
 def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
     if _TO.value != "litert":
         raise app.UsageError("--patch makes a LiteRT graph; a JAX program takes any patch")
+    _refuse((_SIZES, _CLASSES, _DEPTHWISE), "--patch makes a graph of the file's size and head")
     batches = _numbers("batches", _BATCHES.value)
     converter.check_installed()
     backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
@@ -59,8 +61,11 @@ def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> st
 def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
     sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
     if _TO.value == "jax":
-        if len(sizes) != 1:
-            raise app.UsageError("--to=jax makes a program for one size: give --sizes=64, say")
+        if len(sizes) != 1 or (_BATCHES.present and len(batches) != 1):
+            raise app.UsageError(
+                "--to=jax makes a program for one size and one batch: --sizes=64 --batches=8, say"
+            )
+        _refuse((_CLASSES, _DEPTHWISE), "--to=jax makes a program that takes any head and weights")
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
     kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
@@ -68,6 +73,13 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
     converter.check_installed()
     backbone = backbones.load(name, _WEIGHTS.value)
     return exporting.backbone_graph(backbone, settings, comparison, out)
+
+
+def _refuse(unused: Sequence[flags.FlagHolder[Any]], because: str) -> None:
+    """Raises UsageError where a flag was given that would change nothing."""
+    given = [f"--{flag.name}" for flag in unused if flag.present]
+    if given:
+        raise app.UsageError(f"{because}: leave out {', '.join(given)}")
 
 
 def _numbers(name: str, texts: Sequence[str]) -> tuple[int, ...]:

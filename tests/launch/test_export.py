@@ -163,6 +163,9 @@ def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
         (["--backbone=mobilenet_v2_1.0", "--sizes=big", "--out=x"], "--sizes=1,8"),
         (["--backbone=mobilenet_v2_1.0", "--out=x"], "is a layer table without weights"),
         (["--patch=missing.patch", "--out=x"], "missing.patch: there is no such file"),
+        (["--patch=x", "--sizes=64", "--depthwise", "--out=x"], "leave out --sizes, --depthwise"),
+        (["--backbone=x", "--to=jax", "--classes=9", "--out=x"], "leave out --classes"),
+        (["--backbone=x", "--to=jax", "--batches=1,8", "--out=x"], "one size and one batch"),
     ],
 )
 def test_what_is_missing_is_said(arguments, said):
