@@ -1,8 +1,8 @@
 """Exports a backbone once, so that devices run every patch on it without JAX.
 
-    launch/export --backbone=mobilenet_v2 --sizes=64 --out=out/backbone.tflite
-    launch/export --patch=out/digits.patch --out=out/digits.tflite
-    launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=out/backbone.jax
+    launch/export --backbone=mobilenet_v2 --sizes=64 --out=device/backbone.tflite
+    launch/export --patch=out/digits.patch --out=device/digits.tflite
+    launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=device/backbone.jax
 
 The first takes patches as inputs; `adapters.device.runtime` installs them. The second is one task's
 own graph, with any patch folded in. The third is a program for `jax.export.deserialize`. Each is
