@@ -45,7 +45,7 @@ Shape = tuple[int, ...]
 
 
 class GraphFileError(ModelPatchError):
-    """A file that is no exported backbone, or a damaged one."""
+    """A file that is no exported backbone, a damaged one, or none at all."""
 
 
 class Place(NamedTuple):
@@ -157,10 +157,14 @@ def write_graph(path: str | os.PathLike[str], graph: Graph) -> None:
 def read_graph(path: str | os.PathLike[str]) -> Graph:
     """Reads what `write_graph` wrote, and checks all of it against its digest.
 
-    Raises GraphFileError when the file is damaged or is something else, OSError when it cannot be
-    opened.
+    Raises GraphFileError when the file cannot be opened, is damaged or is something else.
     """
-    data = pathlib.Path(path).read_bytes()
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise GraphFileError(
+            f"{path} cannot be read ({error.strerror}): give the file that launch/export wrote."
+        ) from error
     digest, length, magic = _TAIL.unpack(data[-_TAIL.size :].rjust(_TAIL.size, b"\0"))
     if magic != MAGIC:
         raise GraphFileError(

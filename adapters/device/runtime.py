@@ -70,7 +70,7 @@ class Device:
           threads: that one call may use.
 
         Raises:
-          GraphFileError: the file is damaged or is something else.
+          GraphFileError: the file is missing, damaged or something else.
           LiteRTError: LiteRT is missing, or refuses the graph.
         """
         self._graph = read_graph(backbone)
@@ -83,7 +83,8 @@ class Device:
         """Installs a patch file, in place of an earlier one of its task; returns the task's name.
 
         Every check of the file is made, and the logits that it states must come out of this very
-        graph, before anything is replaced.
+        graph, in its smallest batch, before anything is replaced. Neither its signature nor its
+        version is looked at: `adapters.store.installed` does that, where patches are received.
 
         Args:
           patch: path of the file.

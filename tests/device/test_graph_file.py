@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.device import graph_file
+from adapters.device import graph_file, runtime
 from adapters.device.engine import Engine, LiteRTError
 from tests.device import exported
 
@@ -49,6 +49,12 @@ def test_something_else_is_no_exported_backbone(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(graph_file.GraphFileError, match="is no exported backbone"):
         graph_file.read_graph(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    for path in (tmp_path / "missing.tflite", tmp_path):
+        with pytest.raises(graph_file.GraphFileError, match=f"{path.name} cannot be read"):
+            runtime.Device(path)
 
 
 def test_a_file_cut_short_is_refused(written, tmp_path):
