@@ -286,10 +286,19 @@ def test_without_a_patch_nothing_answers(backbone):
     assert np.isnan(answer).all()
 
 
-def test_columns_that_are_nobody_s_answer_nan(device, tmp_path):
-    head = runtime.padded_head(exported.head(3, seed=0), exported.graph())
-    assert np.isfinite(head[signatures.HEAD_B][:3]).all()
-    assert np.isnan(head[signatures.HEAD_B][3:]).all()
+@pytest.mark.parametrize("how", ["inputs", "folded"])
+def test_columns_that_are_nobody_s_answer_nan(device, tmp_path, how):
+    """A patch of three classes in a graph of eight: the graph's own logits, then the answer."""
+    made = exported.contents("one", classes=3)
+    device.install(exported.patch_file(tmp_path, made), how)
+    task = device._tasks["one"]
+    image = np.zeros((1, narrow.SIZE, narrow.SIZE, 3), np.float32)
+    name = signatures.signature(task.kind, narrow.SIZE, 1)
+    logits = task.engine.run(name, {**task.inputs, signatures.IMAGES: image}, signatures.LOGITS)
+    assert logits.shape == (1, exported.CLASSES)
+    assert np.isfinite(logits[:, :3]).all()
+    assert np.isnan(logits[:, 3:]).all()
+    assert device.run("one", exported.png(1)).probabilities.keys() == set(made.labels)
 
 
 def test_the_runtime_runs_where_jax_cannot_be_imported(backbone, tmp_path):
@@ -311,6 +320,7 @@ print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
         env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
         capture_output=True,
         text=True,
+        timeout=90,
     )
     assert done.returncode == 0, done.stderr
     label, probabilities = json.loads(done.stdout)
@@ -347,6 +357,7 @@ def test_the_documented_script_answers(backbone, tmp_path):
         env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
         capture_output=True,
         text=True,
+        timeout=90,
     )
     expected = wanted(made, exported.png(1))
     assert done.stdout == f"{max(expected, key=expected.get)}\n", done.stderr

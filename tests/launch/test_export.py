@@ -87,6 +87,43 @@ def test_a_jax_program_is_read_back(loaded, tmp_path):
     assert program.call(loaded.weights, exported.head(4, seed=0), images).shape == (2, 4)
 
 
+def test_the_command_exports_a_backbone(tmp_path):
+    weights = small.write_backbone(tmp_path / "narrow.safetensors")
+    out, picture = tmp_path / "device" / "backbone.tflite", tmp_path / "photo.png"
+    picture.write_bytes(exported.png(0))
+    flags = ["--backbone=narrow", f"--weights={weights}", f"--sizes={narrow.SIZE}", "--batches=1,3"]
+    more = ["--classes=5", "--depthwise", f"--out={out}", str(picture)]
+    ended = called("-m", "tests.launch.small_export", *flags, *more)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"{out}: narrow, heads of up to 5 classes")
+    kinds = (signatures.NORMS, signatures.DEPTHWISE, signatures.FOLDED)
+    names = {signatures.signature(kind, narrow.SIZE, batch) for kind in kinds for batch in (1, 3)}
+    assert printed(ended.stdout).keys() == names
+    device, made = runtime.Device(out), exported.contents("one", classes=5)
+    device.install(exported.patch_file(tmp_path, made))
+    assert device.run("one", exported.png(1)).probabilities.keys() == set(made.labels)
+    again = called("-m", "tests.launch.small_export", *flags, *more)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "exists already" in again.stderr
+
+
+def test_the_command_exports_one_task(tmp_path):
+    weights = small.write_backbone(tmp_path / "narrow.safetensors")
+    entry = next(entry for entry in ENTRIES if entry.name.startswith("parallel_adapter"))
+    made, out = exported.contents("one", entry), tmp_path / "one.tflite"
+    patch = exported.patch_file(tmp_path, made)
+    flags = [f"--patch={patch}", f"--weights={weights}", "--batches=1", f"--out={out}"]
+    ended = called("-m", "tests.launch.small_export", *flags)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(f"{out}: one on narrow, 3 classes")
+    assert printed(ended.stdout).keys() == {"run_1"}
+    stated = made.parity
+    image = parity.seeded_image(stated.seed, stated.shape)
+    opened = engine.Engine(out.read_bytes(), threads=1)
+    logits = opened.run("run_1", {signatures.IMAGES: image[None]}, signatures.LOGITS)
+    np.testing.assert_allclose(logits[0], stated.logits, atol=1e-4)
+
+
 def test_what_differs_too_much_is_not_written(loaded, tmp_path):
     out = tmp_path / "backbone.tflite"
     strict = exporting.Comparison((), 1e-12)
