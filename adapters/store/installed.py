@@ -95,7 +95,7 @@ class Store:
         """Makes the patch at `path`, with the signature beside it, its task's current one.
 
         The patch that was current becomes the previous one. Installing the current patch again
-        changes nothing.
+        changes nothing but its signature, if it comes with another one.
 
         Raises:
           PatchFileError: the patch is refused: unsigned, damaged, for another backbone, older than
@@ -113,6 +113,7 @@ class Store:
                 record = self._folder.record(contents.task)
                 if record is not None:
                     check_not_older(contents.task_version, record.highest)
+                entry = _as_signed_before(entry, record)
                 previous = self._to_fall_back_to(record, entry)
                 self._folder.put(contents.task, entry, data)
                 self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
@@ -207,6 +208,17 @@ class Store:
             if entry.sha256 != new.sha256 and self._folder.holds(record.task, entry):
                 return entry
         return None
+
+
+def _as_signed_before(entry: Entry, record: Record | None) -> Entry:
+    """`entry`, with the signature that `record` has of the same bytes where it comes with none.
+
+    Whoever installs a patch again without its signature does not take that back.
+    """
+    for known in record.entries if record else ():
+        if entry.signature is None and known.sha256 == entry.sha256:
+            entry = known
+    return entry
 
 
 def _text(signature: bytes) -> str:

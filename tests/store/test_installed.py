@@ -87,6 +87,19 @@ def test_installing_the_same_again_keeps_the_previous_one(install, root):
     assert toy_store.number(root) == 1
 
 
+def test_installing_without_the_signature_again_keeps_it(install, root):
+    install(1, key=MAKER, trusted=TRUSTED)
+    before = (root / "state" / "tiny.record").read_bytes()
+    install(1)
+    assert (root / "state" / "tiny.record").read_bytes() == before
+    assert toy_store.number(root, trusted=TRUSTED) == 1
+    install(2, key=STRANGER)
+    install(1)  # the previous one
+    assert toy_store.number(root, trusted=TRUSTED) == 1
+    install(2, key=MAKER)  # another signature replaces the one before
+    assert toy_store.number(root, trusted=TRUSTED) == 2
+
+
 def test_starting_falls_back_to_the_previous_one_then_to_none(install, root):
     install(1)
     install(2)
