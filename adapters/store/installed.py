@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.store.contents import PatchContents
-from adapters.store.errors import PatchFileError, SchemaError, naming
+from adapters.store.errors import NotRunnableError, PatchFileError, SchemaError, naming
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
@@ -45,7 +45,7 @@ class Checks:
       features: the width of what the backbone gives the head.
       fingerprint: of the backbone's weights.
       self_test: runs last and raises a PatchFileError; it must compare the patched network's logits
-        with the file's (see `adapters.device.self_test`).
+        with the file's (see `adapters.device.self_test`). Any other error is a refusal as well.
     """
 
     shapes: Mapping[str, Mapping[str, Shape]]
@@ -172,13 +172,21 @@ class Store:
         # Before anything else: what nobody vouches for is not interpreted.
         if self._trusted is not None:
             verify(data, signature, self._trusted)
-        return decode_patch(
-            data,
-            shapes=self._checks.shapes,
-            features=self._checks.features,
-            fingerprint=self._checks.fingerprint,
-            check_parity=self._checks.self_test,
-        )
+        try:
+            return decode_patch(
+                data,
+                shapes=self._checks.shapes,
+                features=self._checks.features,
+                fingerprint=self._checks.fingerprint,
+                check_parity=self._checks.self_test,
+            )
+        except ModelPatchError:
+            raise
+        # Nobody foresaw what a library makes of this patch: the one before it shall answer.
+        except Exception as error:
+            raise NotRunnableError(
+                f"trying the patch ended in {type(error).__name__}: {error}".rstrip(" .:")
+            ) from error
 
     def _first_good(self, task: str, record: Record | None) -> Active:
         refused: list[ModelPatchError] = []

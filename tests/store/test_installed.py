@@ -128,6 +128,34 @@ def test_a_damaged_patch_does_not_push_out_the_good_one_behind_it(install, root)
     assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
 
 
+@pytest.mark.parametrize("error", [MemoryError(), TypeError("odd."), RuntimeError("INTERNAL")])
+def test_any_error_of_a_self_test_is_a_refusal(install, root, tmp_path, error):
+    """Of patches 2 and 3 a library makes an error that nobody foresaw."""
+    install(1)
+    install(2)
+
+    def self_test(contents):
+        if contents.head["b"][0] > 1:
+            raise error
+        toy_store.toy_parity(contents)
+
+    store = toy_store.store(root, checks=dataclasses.replace(toy_store.CHECKS, self_test=self_test))
+    found = store.active("tiny")
+    assert found.contents.head["b"][0] == 1
+    (refusal,) = found.refused
+    assert type(refusal) is errors.NotRunnableError
+    assert refusal.__cause__ is error
+    assert f"{file_of(root, 2)}: trying the patch ended in {type(error).__name__}" in str(refusal)
+    before = toy_store.listing(root)
+    with pytest.raises(errors.NotRunnableError, match=r"tiny\.patch: "):
+        store.install(toy_store.write(tmp_path, toy_store.patch(3)))
+    assert toy_store.listing(root) == before
+    store.roll_back("tiny")
+    with pytest.raises(errors.NotRunnableError):
+        store.roll_back("tiny")
+    assert toy_store.number(root) == 1
+
+
 def test_a_good_patch_of_another_task_in_its_place_is_refused(install, root):
     """Even where someone writes a record that fits it."""
     install(1)
