@@ -106,7 +106,7 @@ class Store:
         """
         with naming(path):
             data, signature = read_bytes(path), read_signature(path)
-            contents = self._decode(data, signature)
+            contents = self._decode(data, signature, self._checks.self_test)
             version_key(contents.task_version)
             entry = Entry(sha256(data), None if signature is None else _text(signature))
             with self._folder.changing(self._patience):
@@ -168,7 +168,12 @@ class Store:
                 raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
             self._folder.switch(dataclasses.replace(record, current=None, previous=None))
 
-    def _decode(self, data: bytes, signature: bytes | None) -> PatchContents:
+    def _decode(
+        self,
+        data: bytes,
+        signature: bytes | None,
+        self_test: Callable[[PatchContents], None] | None,
+    ) -> PatchContents:
         # Before anything else: what nobody vouches for is not interpreted.
         if self._trusted is not None:
             verify(data, signature, self._trusted)
@@ -178,7 +183,7 @@ class Store:
                 shapes=self._checks.shapes,
                 features=self._checks.features,
                 fingerprint=self._checks.fingerprint,
-                check_parity=self._checks.self_test,
+                check_parity=self_test,
             )
         except ModelPatchError:
             raise
@@ -199,23 +204,42 @@ class Store:
 
     def _read(self, task: str, entry: Entry) -> PatchContents:
         """An installed patch, through every check."""
+        return self._stored(task, entry, self._checks.self_test)
+
+    def _stored(
+        self, task: str, entry: Entry, self_test: Callable[[PatchContents], None] | None
+    ) -> PatchContents:
         data = self._folder.read(task, entry)
         signature = None if entry.signature is None else entry.signature.encode("utf-8")
         with naming(self._folder.path(task, entry)):
-            contents = self._decode(data, signature)
+            contents = self._decode(data, signature, self_test)
             if contents.task != task:
                 raise SchemaError(f"the patch is of the task {contents.task!r}, not of {task!r}")
         return contents
 
     def _to_fall_back_to(self, record: Record | None, new: Entry) -> Entry | None:
-        """The first patch of `record` that is not the new one and still has all its bytes."""
+        """The first patch of `record` that is not the new one and would be accepted now.
+
+        What only running it shows is not asked: others wait for the folder. Where none would be
+        accepted, it is the first that has all its bytes: it may be, under other keys.
+        """
         if record is None:
             return None
-        for entry in record.entries:
-            # A damaged patch must not push out the good one behind it.
-            if entry.sha256 != new.sha256 and self._folder.holds(record.task, entry):
-                return entry
+        # A damaged or revoked patch must not push out the good one behind it.
+        others = [entry for entry in record.entries if entry.sha256 != new.sha256]
+        for accepts in (self._vouched, self._folder.holds):
+            for entry in others:
+                if accepts(record.task, entry):
+                    return entry
         return None
+
+    def _vouched(self, task: str, entry: Entry) -> bool:
+        """Whether an installed patch passes every check but the self-test."""
+        try:
+            self._stored(task, entry, self_test=None)
+        except ModelPatchError:
+            return False
+        return True
 
 
 def _as_signed_before(entry: Entry, record: Record | None) -> Entry:

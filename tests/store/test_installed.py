@@ -128,6 +128,29 @@ def test_a_damaged_patch_does_not_push_out_the_good_one_behind_it(install, root)
     assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
 
 
+def test_a_revoked_patch_does_not_push_out_the_good_one_behind_it(install, root):
+    both = TRUSTED | {STRANGER.public_key().public_bytes_raw(): "stranger.pub"}
+    install(1, key=MAKER, trusted=both)
+    install(2, key=STRANGER, trusted=both)
+    install(3, key=MAKER, trusted=TRUSTED)
+    assert toy_store.number(root, trusted=TRUSTED) == 3
+    damage(file_of(root, 3))
+    found = toy_store.store(root, TRUSTED).active("tiny")
+    assert found.contents.head["b"][0] == 1
+    assert [type(error) for error in found.refused] == [errors.DigestError]
+
+
+def test_nor_does_one_for_other_weights(install, root, tmp_path):
+    install(1)
+    other = {"name": "tiny_backbone", "fingerprint": "f" * 64}
+    content = toy_store.patch(2, backbone=other)
+    checks = dataclasses.replace(toy_store.CHECKS, fingerprint="f" * 64)
+    toy_store.store(root, checks=checks).install(toy_store.write(tmp_path, content))
+    install(3)
+    damage(file_of(root, 3))
+    assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
+
+
 @pytest.mark.parametrize("error", [MemoryError(), TypeError("odd."), RuntimeError("INTERNAL")])
 def test_any_error_of_a_self_test_is_a_refusal(install, root, tmp_path, error):
     """Of patches 2 and 3 a library makes an error that nobody foresaw."""
