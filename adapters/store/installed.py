@@ -147,15 +147,25 @@ class Store:
 
         Raises NotInstalledError without a previous patch, and what `install` raises.
         """
-        with self._folder.changing(self._patience):
+        while True:
             record = self._folder.record(task)
             if record is None or record.previous is None:
                 raise NotInstalledError(f"{self._folder.root} holds no previous patch of {task!r}.")
-            contents = self._read(task, record.previous)
-            self._folder.switch(
-                dataclasses.replace(record, current=record.previous, previous=record.current)
-            )
-        return contents
+            try:
+                # Before the folder is held: a self-test may compile for longer than others wait.
+                contents = self._read(task, record.previous)
+            except PatchFileError:
+                if self._folder.record(task) == record:
+                    raise
+                continue  # an installer deleted, meanwhile, what the record of before names
+            with self._folder.changing(self._patience):
+                if self._folder.record(task) == record:
+                    self._folder.switch(
+                        dataclasses.replace(
+                            record, current=record.previous, previous=record.current
+                        )
+                    )
+                    return contents
 
     def remove(self, task: str) -> None:
         """Deletes the patches of `task`; its highest version stays known.

@@ -241,6 +241,40 @@ def test_rolling_back_and_forth(install, root):
     assert toy_store.number(root) == 1
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_rolling_back_holds_nobody_up(install, root, monkeypatch, gone):
+    """Others install during its self-test, or just before it reads: it goes back from theirs."""
+    install(1)
+    install(2)
+    pending = [4, 3]
+
+    def others():
+        while pending:
+            install(pending.pop())
+
+    real = store_folder.read_bytes
+    if gone:
+
+        def read_bytes(path, *arguments):
+            if path == file_of(root, 1):
+                others()
+            return real(path, *arguments)
+
+        monkeypatch.setattr(store_folder, "read_bytes", read_bytes)
+
+    def self_test(contents):
+        if not gone:
+            others()
+        toy_store.toy_parity(contents)
+
+    checks = dataclasses.replace(toy_store.CHECKS, self_test=self_test)
+    rolled = toy_store.store(root, checks=checks, patience=0).roll_back("tiny")
+    assert not pending
+    assert rolled.head["b"][0] == 3
+    assert toy_store.number(root) == 3
+    assert not file_of(root, 1).exists()
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "said"),
     [
