@@ -172,11 +172,18 @@ class Store:
 
         Raises NotInstalledError without a patch, NotWrittenError, StoreInUseError or RecordError.
         """
+        # Looked up before, too: holding a folder makes it, also one whose name is mistyped.
+        self._some_patch(task)
         with self._folder.changing(self._patience):
-            record = self._folder.record(task)
-            if record is None or not record.entries:
-                raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+            record = self._some_patch(task)
             self._folder.switch(dataclasses.replace(record, current=None, previous=None))
+
+    def _some_patch(self, task: str) -> Record:
+        """The record of a task that has a patch here; raises NotInstalledError."""
+        record = self._folder.record(task)
+        if record is None or not record.entries:
+            raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+        return record
 
     def _decode(
         self,

@@ -228,6 +228,7 @@ def test_rolling_back_and_forth(install, root):
     for call in (store.roll_back, store.remove):
         with pytest.raises(NotInstalledError, match="'tiny'"):
             call("tiny")
+        assert not root.exists(), "a mistyped name made a folder"
     install(1)
     with pytest.raises(NotInstalledError, match="no previous patch of 'tiny'"):
         store.roll_back("tiny")
