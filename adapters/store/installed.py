@@ -10,6 +10,8 @@ does not name are deleted by the task's next change.
 Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
 or restoring an old copy of it, brings no older version back.
 
+All patches of a store are for one backbone, that of its first installation.
+
 Starting up trusts nothing that was checked before: `Store.active` checks the current patch again,
 its signature included, falls back to the previous one, and then to none.
 """
@@ -26,6 +28,7 @@ from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
 from adapters.store.signature import read_signature, verify
+from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from adapters.store.store_folder import StoreFolder, sha256
 from adapters.store.versions import check_not_older, version_key
 
@@ -43,14 +46,14 @@ class Checks:
     Attributes:
       shapes: `{module: {leaf: shape}}` of the backbone.
       features: the width of what the backbone gives the head.
-      fingerprint: of the backbone's weights.
+      backbone: the backbone, by its name and the fingerprint of its weights.
       self_test: runs last and raises a PatchFileError; it must compare the patched network's logits
         with the file's (see `adapters.device.self_test`). Any other error is a refusal as well.
     """
 
     shapes: Mapping[str, Mapping[str, Shape]]
     features: int
-    fingerprint: str
+    backbone: StoreBackbone
     self_test: Callable[[PatchContents], None]
 
 
@@ -102,9 +105,11 @@ class Store:
             one installed before, ...: one class each, see `adapters.store.errors`.
           NotWrittenError: the disk refuses. Old or new is active; never anything else.
           StoreInUseError: another process did not end changing the store.
-          RecordError: what the store remembers of the task is damaged.
+          OtherBackboneError: the store's patches are for another backbone.
+          RecordError, StoreBackboneError: what the store remembers is damaged.
         """
         with naming(path):
+            self._check_backbone()
             data, signature = read_bytes(path), read_signature(path)
             contents = self._decode(data, signature, self._checks.self_test)
             version_key(contents.task_version)
@@ -115,6 +120,8 @@ class Store:
                     check_not_older(contents.task_version, record.highest)
                 entry = _as_signed_before(entry, record)
                 previous = self._to_fall_back_to(record, entry)
+                if self._check_backbone() is None:
+                    self._folder.put_backbone(self._checks.backbone)
                 self._folder.put(contents.task, entry, data)
                 self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
         return contents
@@ -147,6 +154,7 @@ class Store:
 
         Raises NotInstalledError without a previous patch, and what `install` raises.
         """
+        self._check_backbone()
         while True:
             record = self._folder.record(task)
             if record is None or record.previous is None:
@@ -178,6 +186,20 @@ class Store:
             record = self._some_patch(task)
             self._folder.switch(dataclasses.replace(record, current=None, previous=None))
 
+    def _check_backbone(self) -> StoreBackbone | None:
+        """The backbone that the store belongs to, if it does; OtherBackboneError if not ours."""
+        known, ours = self._folder.backbone(), self._checks.backbone
+        # A first installation that was killed leaves a backbone and nothing that is for it.
+        if known is None or (known != ours and not self._folder.tasks()):
+            return None
+        if known.fingerprint != ours.fingerprint:
+            raise OtherBackboneError(
+                f"the patches in {self._folder.root} are for {known.name} "
+                f"{known.fingerprint[:12]}, not for {ours.name} {ours.fingerprint[:12]}: give that "
+                "backbone and its weights, or another folder."
+            )
+        return known
+
     def _some_patch(self, task: str) -> Record:
         """The record of a task that has a patch here; raises NotInstalledError."""
         record = self._folder.record(task)
@@ -199,7 +221,7 @@ class Store:
                 data,
                 shapes=self._checks.shapes,
                 features=self._checks.features,
-                fingerprint=self._checks.fingerprint,
+                fingerprint=self._checks.backbone.fingerprint,
                 check_parity=self_test,
             )
         except ModelPatchError:

@@ -2,6 +2,7 @@
 
     STORE/patches/TASK/SHA256.patch   the patches, each named after its own bytes and never changed
     STORE/state/TASK.record           which of them is current, which previous, the highest version
+    STORE/state/backbone              the backbone that all of them are for
     STORE/state/.lock                 held while anything here is changed
 
 Nothing here knows what a good patch is; `installed.Store` does.
@@ -30,8 +31,15 @@ from adapters.store.record import (
     decode_record,
     encode_record,
 )
+from adapters.store.store_backbone import (
+    StoreBackbone,
+    StoreBackboneError,
+    decode_backbone,
+    encode_backbone,
+)
 
 _RECORD = ".record"
+_BACKBONE = "backbone"
 
 
 class StoreFolder:
@@ -67,6 +75,24 @@ class StoreFolder:
         except TooLargeError as error:
             raise RecordError(str(path), error.reason) from error
         return decode_record(data, task, str(path))
+
+    def backbone(self) -> StoreBackbone | None:
+        """The backbone that was put here, if any.
+
+        Raises StoreBackboneError, UnreadableFileError or NotRegularFileError.
+        """
+        path = self._state / _BACKBONE
+        try:
+            data = read_bytes(path, SIZE_LIMIT)
+        except MissingFileError:
+            return None
+        except TooLargeError as error:
+            raise StoreBackboneError(str(path), error.reason) from error
+        return decode_backbone(data, str(path))
+
+    def put_backbone(self, backbone: StoreBackbone) -> None:
+        """Replaces what is remembered of the backbone. Raises NotWrittenError."""
+        files.write_bytes(self._state / _BACKBONE, encode_backbone(backbone))
 
     def tasks(self) -> tuple[str, ...]:
         """The tasks that something is remembered of, by name; those of damaged records too."""
@@ -118,8 +144,9 @@ class StoreFolder:
             for path in folder.iterdir() if folder.is_dir() else ():
                 if path not in kept:
                     path.unlink()
-            for path in self._state.glob(f".*{_RECORD}.*"):
-                path.unlink()
+            for pattern in (f".*{_RECORD}.*", f".{_BACKBONE}.*"):
+                for path in self._state.glob(pattern):
+                    path.unlink()
 
     def _record_path(self, task: str) -> pathlib.Path:
         return self._state / f"{task}{_RECORD}"

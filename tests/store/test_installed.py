@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.store import errors, signature, store_folder
 from adapters.store.installed import NotInstalledError
 from adapters.store.record import RecordError
+from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from tests.store import make_patches, toy_store
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -58,6 +59,7 @@ def test_the_last_installed_answers_and_the_one_before_is_kept(install, root):
     assert toy_store.listing(root) == sorted(
         [
             "state/.lock",
+            "state/backbone",
             "state/tiny.record",
             file_of(root, 2).relative_to(root).as_posix(),
             file_of(root, 3, "1.2.0").relative_to(root).as_posix(),
@@ -140,12 +142,51 @@ def test_a_revoked_patch_does_not_push_out_the_good_one_behind_it(install, root)
     assert [type(error) for error in found.refused] == [errors.DigestError]
 
 
+OTHER = {"name": "other_backbone", "fingerprint": "f" * 64}
+OTHERS = dataclasses.replace(toy_store.CHECKS, backbone=StoreBackbone(**OTHER))
+
+
+def other_install(root, folder, number):
+    """Installs a patch for another backbone, into a store that is opened for that one."""
+    path = toy_store.write(folder, toy_store.patch(number, backbone=OTHER))
+    return toy_store.store(root, checks=OTHERS).install(path)
+
+
+def test_a_store_is_for_one_backbone(install, root, tmp_path):
+    install(1)
+    install(2)
+    before = toy_store.listing(root)
+    others = toy_store.store(root, checks=OTHERS)
+    said = f"the patches in {root} are for tiny_backbone 0123456789ab, not for other_backbone fff"
+    with pytest.raises(OtherBackboneError, match=said):
+        other_install(root, tmp_path, 3)
+    with pytest.raises(OtherBackboneError, match=said):
+        others.roll_back("tiny")
+    assert others.active("tiny").contents is None
+    assert (toy_store.number(root), toy_store.listing(root)) == (2, before)
+    renamed = StoreBackbone("a/file", OTHERS.backbone.fingerprint)
+    same = dataclasses.replace(OTHERS, backbone=renamed)
+    with pytest.raises(OtherBackboneError, match="not for a/file"):
+        toy_store.store(root, checks=same).roll_back("tiny")
+    toy_store.store(root).remove("tiny")
+    with pytest.raises(OtherBackboneError):
+        other_install(root, tmp_path, 3)
+
+
+def test_a_first_installation_that_was_killed_decides_nothing(install, root, tmp_path):
+    other_install(root, tmp_path, 1)
+    (root / "state" / "tiny.record").unlink()
+    install(2)
+    assert toy_store.number(root) == 2
+    with pytest.raises(OtherBackboneError):
+        other_install(root, tmp_path, 3)
+
+
 def test_nor_does_one_for_other_weights(install, root, tmp_path):
     install(1)
-    other = {"name": "tiny_backbone", "fingerprint": "f" * 64}
-    content = toy_store.patch(2, backbone=other)
-    checks = dataclasses.replace(toy_store.CHECKS, fingerprint="f" * 64)
-    toy_store.store(root, checks=checks).install(toy_store.write(tmp_path, content))
+    (root / "state" / "backbone").unlink()  # or it would be refused
+    other_install(root, tmp_path, 2)
+    (root / "state" / "backbone").unlink()
     install(3)
     damage(file_of(root, 3))
     assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
@@ -216,7 +257,7 @@ def test_an_older_version_is_refused_for_ever(install, root):
         install(1, "1.9.0")
     store.remove("tiny")
     assert toy_store.number(root) is None
-    assert toy_store.listing(root) == ["state/.lock", "state/tiny.record"]
+    assert toy_store.listing(root) == ["state/.lock", "state/backbone", "state/tiny.record"]
     with pytest.raises(errors.OlderVersionError):
         install(1, "1.9.0")
     install(4, "1.10.0")
