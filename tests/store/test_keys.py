@@ -7,7 +7,7 @@ import stat
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from adapters import files
 from adapters.store import keys
@@ -77,6 +77,10 @@ def test_what_is_no_public_key(tmp_path):
     for content, said in (
         (b"", "holds no public key"),
         (b"a" * 31, "holds no public key"),
+        (bytes(32), "nobody's public key"),
+        (bytes([1, *bytes(31)]), "nobody's public key"),
+        (b"these words are just 32 bytes...", "nobody's public key"),
+        (_pem(Ed25519PublicKey.from_public_bytes(bytes(32))), "nobody's public key"),
         (private, "is a private key"),
         (_pem(ec.generate_private_key(ec.SECP256R1()).public_key()), "is no Ed25519 key"),
     ):
