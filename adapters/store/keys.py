@@ -5,6 +5,7 @@ A private key is PEM (PKCS #8, not encrypted), readable by its owner alone. A pu
 `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
 """
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,7 @@ class KeyFileError(ModelPatchError):
 def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
     """Makes a key pair: the private key at `path`, and the public one at `path` + `.pub`, returned.
 
-    Raises KeyFileError where either is there already, and NotWrittenError.
+    Raises KeyFileError where either is there already, and NotWrittenError; then neither is made.
     """
     private_path = pathlib.Path(path)
     public_path = private_path.with_name(private_path.name + ".pub")
@@ -46,7 +47,13 @@ def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
         if present.exists():
             raise KeyFileError(f"{present} exists already, and keys are never overwritten.")
     _write_new(private_path, private, 0o600)
-    _write_new(public_path, public, 0o644)
+    try:
+        _write_new(public_path, public, 0o644)
+    except BaseException:
+        # Alone it would keep the next call from making a pair.
+        with contextlib.suppress(OSError):
+            private_path.unlink()
+        raise
     return public_path
 
 
@@ -137,11 +144,12 @@ def _write_new(path: pathlib.Path, data: bytes, mode: int) -> None:
         except FileExistsError:
             raise KeyFileError(f"{path} exists already, and keys are never overwritten.") from None
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            files.sync_directory(path.parent)
         except BaseException:
-            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             raise
-        files.sync_directory(path.parent)
