@@ -7,6 +7,7 @@ import shutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters import files
 from adapters.store import errors, signature, store_folder
 from adapters.store.installed import NotInstalledError
 from adapters.store.record import RecordError
@@ -448,6 +449,18 @@ def test_what_was_replaced_while_starting_is_looked_up_again(install, root, monk
     assert toy_store.number(root) == 3
     assert not pending
     assert not file_of(root, 1).exists()
+
+
+@pytest.mark.parametrize("task", ["a" * 60, "\N{FISH}" * 50])
+def test_the_longest_names_fit_a_folder(root, tmp_path, task):
+    """Also while each file is written aside."""
+    content = toy_store.patch(1, task=task)
+    path = toy_store.write(tmp_path, content, f"{task}.patch")
+    files.write_bytes(path, content)
+    files.write_bytes(signature.signature_path(path), signature.sign(content, MAKER))
+    toy_store.store(root, TRUSTED).install(path)
+    assert toy_store.number(root, task, TRUSTED) == 1
+    assert toy_store.store(root).tasks() == (task,)
 
 
 @pytest.mark.parametrize("task", ["../tiny", "tiny/../tiny", "", ".", "a\0b"])
