@@ -103,7 +103,8 @@ class Store:
         Raises:
           PatchFileError: the patch is refused: unsigned, damaged, for another backbone, older than
             one installed before, ...: one class each, see `adapters.store.errors`.
-          NotWrittenError: the disk refuses. Old or new is active; never anything else.
+          NotWrittenError, NotDurableError: the disk refuses. Old or new is active; never anything
+            else.
           StoreInUseError: another process did not end changing the store.
           OtherBackboneError: the store's patches are for another backbone.
           RecordError, StoreBackboneError: what the store remembers is damaged.

@@ -76,9 +76,16 @@ def change_again(change, root, path, answers, after):
         assert len([name for name in names if name.endswith(".patch")]) <= 2
 
 
-def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
-    """After a loss of power too: in the order of calls, each file known by its inode."""
+@pytest.mark.parametrize("made_before", [False, True])
+def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch, made_before):
+    """After a loss of power too: in the order of calls, each file known by its inode.
+
+    Also where an earlier call made the folders, and was killed before it synced them.
+    """
     root = tmp_path / "device" / "store"
+    if made_before:
+        for folder in (root / "state", root / "patches" / "tiny"):
+            folder.mkdir(parents=True)
     calls: list[tuple[str, int]] = []
     fsync, replace = os.fsync, os.replace
 
@@ -105,6 +112,27 @@ def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
         assert at("sync", folder) < switch
     assert at("sync", record) < switch
     assert ("sync", record.parent.stat().st_ino) in calls[switch:]
+
+
+def test_folders_that_were_there_need_not_be_syncable(tmp_path, monkeypatch):
+    """Neither those of another file system, nor those that may not be read."""
+    synced = []
+
+    def sync_directory(folder):
+        synced.append(folder)
+        if folder == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(files, "sync_directory", sync_directory)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    root = tmp_path / "device" / "store"
+    path = toy_store.write(tmp_path, toy_store.patch(1))
+    with pytest.raises(files.NotWrittenError, match="Permission denied"):
+        install(root, path)
+    install(root, path)
+    assert toy_store.number(root) == 1
+    assert {tmp_path, root.parent, root} <= set(synced)
+    assert not set(tmp_path.parents) & set(synced)
 
 
 def test_a_store_that_may_only_be_read(monkeypatch):
