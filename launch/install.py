@@ -19,11 +19,9 @@ from adapters.store.installed import NotInstalledError
 from adapters.store.keys import read_trusted_keys
 from launch import command
 from launch.installation import backbone_of, named_backbone, open_store
+from launch.trust_flag import TRUSTED
 
 _STORE = flags.DEFINE_string("store", None, "Folder of the installed patches; made when missing.")
-_TRUSTED = flags.DEFINE_list(
-    "trusted", None, "Public keys to trust: files, or folders of nothing else, with commas between."
-)
 _BACKBONE = flags.DEFINE_string(
     "backbone", None, "The backbone here (default: the store's, or the first patch's)."
 )
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
     if folder is None or bool(paths) == bool(task):
         raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
-    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
+    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
     backbone = _BACKBONE.value or backbone_of(folder)
     if backbone is None:
         if task:

@@ -65,10 +65,13 @@ class Active:
       contents: the patch; None when no patch passes, and then the task must not be answered.
       refused: why patches before it in the order current, previous were passed over; when empty,
         `contents` is the current patch.
+      path: the patch's file, for what takes files; it stays until the task's next change. Whoever
+        reads it again checks no signature.
     """
 
     contents: PatchContents | None
     refused: tuple[ModelPatchError, ...] = ()
+    path: pathlib.Path | None = None
 
 
 class Store:
@@ -237,7 +240,8 @@ class Store:
         refused: list[ModelPatchError] = []
         for entry in record.entries if record else ():
             try:
-                return Active(self._read(task, entry), tuple(refused))
+                contents = self._read(task, entry)
+                return Active(contents, tuple(refused), self._folder.path(task, entry))
             except ModelPatchError as error:
                 refused.append(error)
         return Active(None, tuple(refused))

@@ -190,6 +190,12 @@ def test_bad_input_is_said_and_changes_nothing(tmp_path, patch, verb, arguments,
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_one_process_may_import_both_that_check_signatures():
+    command = [sys.executable, "-P", "-c", "import launch.install, launch.verify"]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=90)
+    assert ended.returncode == 0
+
+
 def test_a_store_believes_no_patch_before_it_is_verified(patch):
     assert named_backbone(str(patch), None) == "narrow"
     patch.write_bytes(patch.read_bytes() + b"junk")

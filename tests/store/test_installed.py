@@ -57,6 +57,7 @@ def test_the_last_installed_answers_and_the_one_before_is_kept(install, root):
     for number, version in ((1, "1.0.0"), (2, "1.0.0"), (3, "1.2.0")):
         assert install(number, version).head["b"][0] == number
         assert toy_store.number(root) == number
+        assert toy_store.store(root).active("tiny").path == file_of(root, number, version)
     assert toy_store.listing(root) == sorted(
         [
             "state/.lock",
@@ -112,9 +113,10 @@ def test_starting_falls_back_to_the_previous_one_then_to_none(install, root):
     (refusal,) = found.refused
     assert type(refusal) is errors.DigestError
     assert str(file_of(root, 2)) in str(refusal)
+    assert found.path == file_of(root, 1)
     file_of(root, 1).unlink()
     found = toy_store.store(root).active("tiny")
-    assert found.contents is None
+    assert (found.contents, found.path) == (None, None)
     assert [type(error) for error in found.refused] == [
         errors.DigestError,
         errors.MissingFileError,
