@@ -5,10 +5,10 @@
     launch/install --store=device --roll_back=digits
 
 The first installation decides which backbone the store is for: --backbone, or the one that the
-patch names; patches for any other are refused from then on. With
---trusted, a patch needs a signature by one of those keys beside it, FILE.sig; without it, unsigned
-patches are installed too. The patch that was active is kept, and answers again if the new one is
-found damaged; --roll_back goes back to it. A version below one that was installed is refused.
+patch names; patches for any other are refused from then on. With --trusted, a patch needs a
+signature by one of those keys beside it, FILE.sig; without it, unsigned patches are installed too.
+The patch that was active is kept, and answers again if the new one is found damaged; --roll_back
+goes back to it. A version below one that was installed is refused.
 """
 
 from collections.abc import Sequence

@@ -58,9 +58,8 @@ class StoreFolder:
         Raises StoreInUseError after `patience` seconds, NotWrittenError or NotDurableError.
         """
         # No record: an earlier call may have been killed before it synced the folders that it made.
-        sure = bool(self.tasks())
-        _make_folder(self._patches, sure)
-        _make_folder(self._state, sure)
+        _make_folder(self._patches, sure=bool(self.tasks()))
+        _make_folder(self._state, sure=True)  # all that is above it was just synced
         with exclusive(self._state, patience):
             yield
 
