@@ -21,6 +21,18 @@ class NotWrittenError(errors.ModelPatchError):
         self.path = path
 
 
+class NotDurableError(errors.ModelPatchError):
+    """What was written is in its place, whole, but a loss of power may still take it back."""
+
+    def __init__(self, path: str | os.PathLike[str], reason: str):
+        super().__init__(
+            f"{os.fspath(path)} is written, but the disk does not confirm its name: {reason}. It "
+            "can be used; after a loss of power, what was there before may be back. Check that "
+            "disk, then run again."
+        )
+        self.path = path
+
+
 @contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Within the block, an OSError is raised as NotWrittenError naming `path`."""
@@ -47,7 +59,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Puts `data` at `path` so that a reader sees the old file or the new one, never a part.
 
     The bytes are on the disk, and the name in its folder, when this returns. Raises
-    NotWrittenError (a full disk, say) with `path` as it was and nothing left beside it.
+    NotWrittenError (a full disk, say) with `path` as it was and nothing left beside it; or
+    NotDurableError with the new file there, when only the folder could not be synced.
     """
     with writing(path):
         _write_aside(pathlib.Path(path), data)
@@ -59,7 +72,7 @@ def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
     When another process published `path` meanwhile, its folder stays and ours is dropped: both were
     made from the same pinned input. An OSError, also one in the block, is raised as
-    NotWrittenError, with `path` as it was and nothing left beside it.
+    NotWrittenError, with `path` as it was and nothing left beside it; or NotDurableError.
     """
     target = pathlib.Path(path)
     with writing(target), contextlib.ExitStack() as stack:
@@ -73,7 +86,7 @@ def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         except OSError:
             if not target.is_dir():
                 raise
-        sync_directory(target.parent)
+        _confirm(target)
 
 
 def sync_directory(path: pathlib.Path) -> None:
@@ -99,4 +112,12 @@ def _write_aside(target: pathlib.Path, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(aside)
         raise
-    sync_directory(target.parent)
+    _confirm(target)
+
+
+def _confirm(target: pathlib.Path) -> None:
+    """Syncs the folder that `target` was just renamed into. Raises NotDurableError."""
+    try:
+        sync_directory(target.parent)
+    except OSError as error:
+        raise NotDurableError(target, error.strerror or str(error)) from error

@@ -5,15 +5,20 @@ import unicodedata
 
 # No file system forbids such a name, hides it, or takes part of it for a folder.
 _FILE_NAME = re.compile(r"""(?![. ])[^/\\:*?"<>|]{1,60}(?<![. ])""")
+# A file's name has at most 255 bytes. The longest one that is made of ours has 20 more, while the
+# file is written: `.NAME.patch.sig.XXXXXXXX`.
+_BYTES = 200
 FILE_NAME_RULE = (
-    'a file is named after it, so it has 1 to 60 characters, none of / \\ : * ? " < > |, and no '
-    "dot or space at either end"
+    f"a file is named after it, so it has 1 to 60 characters of at most {_BYTES} bytes in UTF-8, "
+    'none of / \\ : * ? " < > |, and no dot or space at either end'
 )
 
 
 def is_file_name(name: str) -> bool:
     """Whether `name` may name a file on any system, as `FILE_NAME_RULE` says in words."""
-    return _FILE_NAME.fullmatch(name) is not None and not has_control_characters(name)
+    if not _FILE_NAME.fullmatch(name) or has_control_characters(name):
+        return False
+    return len(name.encode("utf-8")) <= _BYTES
 
 
 def has_control_characters(text: str) -> bool:

@@ -6,7 +6,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-import jax
 from absl import app, logging
 
 import adapters
@@ -14,20 +13,22 @@ import launch
 import tasks
 from adapters import files
 from adapters.errors import ModelPatchError
-from adapters.training.loop import StoppedError
+from adapters.training.interrupt import StoppedError
 
 BAD_INPUT, STOPPED = 2, 3  # exit statuses
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None:
     """Runs an absl `main`; our own errors end it with their message instead of a stack trace.
 
-    The exit status is 2 for bad input and 3 for a run that a signal stopped.
+    The exit status is 2 for bad input and 3 for a run that a signal stopped. A command that
+    compiles nothing says so, and then needs no JAX.
     """
 
     def guarded(arguments: Sequence[str]) -> None:
         _show_own_messages()
-        keep_compiled_programs()
+        if compiles:
+            keep_compiled_programs()
         try:
             main(arguments)
         except StoppedError as error:
@@ -79,6 +80,8 @@ def _show_own_messages() -> None:
 
 def keep_compiled_programs() -> None:
     """Turns on JAX's persistent compilation cache, in this project's cache folder."""
+    import jax  # here, for commands that work without it
+
     jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
     # Every program, however small: a second start then compiles nothing.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

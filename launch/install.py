@@ -2,28 +2,29 @@
 
     launch/install out/digits.patch --store=device --trusted=keys/maker.pub
     launch/install out/digits.patch --store=device --weights=mobilenet_v2_1.4.h5
-    launch/install --store=device --roll_back=digits --backbone=mobilenet_v2
+    launch/install --store=device --roll_back=digits
 
-The backbone is the one that the patch names, unless --backbone says which one this device has. With
---trusted, a patch needs a signature by one of those keys beside it, FILE.sig; without it, unsigned
-patches are installed too. The patch that was active is kept, and answers again if the new one is
-found damaged; --roll_back goes back to it. A version below one that was installed is refused.
+The first installation decides which backbone the store is for: --backbone, or the one that the
+patch names; patches for any other are refused from then on. With --trusted, a patch needs a
+signature by one of those keys beside it, FILE.sig; without it, unsigned patches are installed too.
+The patch that was active is kept, and answers again if the new one is found damaged; --roll_back
+goes back to it. A version below one that was installed is refused.
 """
 
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.store.installed import Store
+from adapters.store.installed import NotInstalledError
 from adapters.store.keys import read_trusted_keys
 from launch import command
-from launch.installation import named_backbone, open_store
+from launch.installation import backbone_of, named_backbone, open_store
+from launch.trust_flag import TRUSTED
 
 _STORE = flags.DEFINE_string("store", None, "Folder of the installed patches; made when missing.")
-_TRUSTED = flags.DEFINE_list(
-    "trusted", None, "Public keys to trust: files, or folders of nothing else, with commas between."
+_BACKBONE = flags.DEFINE_string(
+    "backbone", None, "The backbone here (default: the store's, or the first patch's)."
 )
-_BACKBONE = flags.DEFINE_string("backbone", None, "The backbone here (default: the patch's).")
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "The backbone's local checkpoint, if the backbone brings none."
 )
@@ -32,21 +33,23 @@ _ROLL_BACK = flags.DEFINE_string("roll_back", None, "Task whose previous patch i
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    paths, folder, task, backbone = arguments[1:], _STORE.value, _ROLL_BACK.value, _BACKBONE.value
+    paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
     if folder is None or bool(paths) == bool(task):
         raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
-    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
+    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
+    backbone = _BACKBONE.value or backbone_of(folder)
+    if backbone is None:
+        if task:
+            raise NotInstalledError(
+                f"{folder} does not say which backbone its patches are for: check --store, or give "
+                "--backbone."
+            )
+        backbone = named_backbone(paths[0], trusted)
+    store = open_store(folder, backbone, _WEIGHTS.value, trusted)
     if task:
-        if backbone is None:
-            raise app.UsageError("--roll_back needs --backbone, the backbone of the patch.")
-        store = open_store(folder, backbone, _WEIGHTS.value, trusted)
         print(f"{task} {store.roll_back(task).task_version} is active in {folder} again.")
-    stores: dict[str, Store] = {}
     for path in paths:
-        name = backbone or named_backbone(path, trusted)
-        if name not in stores:
-            stores[name] = open_store(folder, name, _WEIGHTS.value, trusted)
-        card = stores[name].install(path)
+        card = store.install(path)
         vouched = "signatures are not checked" if trusted is None else "its signature is trusted"
         print(f"{path}: {card.task} {card.task_version} is active in {folder}; {vouched}.")
 

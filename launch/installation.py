@@ -1,5 +1,6 @@
 """From a folder and a backbone's name to a store that checks patches against that backbone."""
 
+import pathlib
 from collections.abc import Mapping
 
 from adapters.device.self_test import self_test
@@ -7,6 +8,8 @@ from adapters.store.errors import naming
 from adapters.store.installed import Checks, Store
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.signature import read_signature, verify
+from adapters.store.store_backbone import StoreBackbone
+from adapters.store.store_folder import StoreFolder
 from launch import backbones
 
 
@@ -26,8 +29,19 @@ def open_store(
     loaded = backbones.load(backbone, weights)
     checkpoint = loaded.checkpoint
     test = self_test(loaded.network, loaded.weights, checkpoint.mean, checkpoint.std)
-    checks = Checks(loaded.shapes, loaded.network.table.features, loaded.fingerprint, test)
+    known = StoreBackbone(backbone, loaded.fingerprint)
+    checks = Checks(loaded.shapes, loaded.network.table.features, known, test)
     return Store(folder, checks, trusted=trusted)
+
+
+def backbone_of(folder: str) -> str | None:
+    """The backbone of the patches installed in `folder`; None while there are none.
+
+    Raises StoreBackboneError or a PatchFileError.
+    """
+    store = StoreFolder(pathlib.Path(folder))
+    known = store.backbone()
+    return known.name if known is not None and store.tasks() else None
 
 
 def named_backbone(path: str, trusted: Mapping[bytes, str] | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from adapters.training import loop, tidy
+from adapters.training import interrupt, loop, tidy
 from adapters.training.progress import duration
 from launch import experiment
 from launch.results import RESULTS
@@ -52,8 +52,8 @@ class Runs:
                     test=test,
                     validations=0,  # it may cost more than the steps
                 )
-            except loop.StoppedError as error:
-                raise loop.StoppedError(
+            except interrupt.StoppedError as error:
+                raise interrupt.StoppedError(
                     f"stopped after {self._done} of {self._total} runs; the same command goes on "
                     f"from here. ({error})"
                 ) from error

@@ -52,4 +52,4 @@ def _signed(path: str, key: Ed25519PrivateKey) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, compiles=False)

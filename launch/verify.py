@@ -8,24 +8,21 @@ checked too; whether it fits a backbone and computes alike here, launch/install 
 
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import app
 
 from adapters.store.errors import naming
 from adapters.store.keys import read_trusted_keys
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.signature import read_signature, verify
 from launch import command
-
-_TRUSTED = flags.DEFINE_list(
-    "trusted", None, "Public keys to trust: files, or folders of nothing else, with commas between."
-)
+from launch.trust_flag import TRUSTED
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    if len(arguments) < 2 or not _TRUSTED.value:
+    if len(arguments) < 2 or not TRUSTED.value:
         raise app.UsageError("give patch files and the keys to trust: FILE --trusted=maker.pub")
-    trusted = read_trusted_keys(_TRUSTED.value)
+    trusted = read_trusted_keys(TRUSTED.value)
     for path in arguments[1:]:
         with naming(path):
             data = read_bytes(path)
@@ -35,4 +32,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, compiles=False)

@@ -23,6 +23,27 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch, ca
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_a_name_that_the_disk_does_not_confirm(tmp_path, monkeypatch):
+    """The new file is in its place: nobody may say that what was there before is untouched."""
+    path = tmp_path / "file"
+    files.write_bytes(path, b"old")
+
+    def broken(folder):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "sync_directory", broken)
+    with pytest.raises(files.NotDurableError, match=f"{path} is written, .*Input/output") as found:
+        files.write_bytes(path, b"new")
+    assert "untouched" not in str(found.value)
+    assert path.read_bytes() == b"new"
+    with (
+        pytest.raises(files.NotDurableError, match="folder is written"),
+        files.new_directory(tmp_path / "folder"),
+    ):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a" / "folder"
 

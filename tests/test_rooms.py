@@ -1,6 +1,8 @@
 """Who may import whom: the folders are layers, and a device needs no training stack."""
 
 import graphlib
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -98,9 +100,14 @@ def test_what_a_device_needs_is_in_the_plain_installation():
     assert {"numpy", "pillow"} <= used  # the modules were really looked at
 
 
-def test_on_a_device_nothing_of_the_training_stack_is_loaded():
+def training_stack() -> set[str]:
+    """What Python calls the packages that only the extra `train` brings."""
     train_only = imports.declared("train") - imports.declared()
-    names = {name.replace("-", "_") for name in train_only} | {"haiku", "orbax"}
+    return {name.replace("-", "_") for name in train_only} | {"haiku", "orbax"}
+
+
+def test_on_a_device_nothing_of_the_training_stack_is_loaded():
+    names = training_stack()
     code = (
         f"import {', '.join(device_modules())}, sys\n"
         f"print(*sorted({names!r} & {{name.partition('.')[0] for name in sys.modules}}))"
@@ -110,6 +117,43 @@ def test_on_a_device_nothing_of_the_training_stack_is_loaded():
         command, cwd=imports.ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     assert output.stdout.split() == []
+
+
+BLOCKED = """
+import runpy, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ImportError(f"{{name}} is not in the plain installation")
+
+sys.meta_path.insert(0, Blocker())
+sys.argv = {arguments!r}
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+
+
+def test_commands_for_the_plain_installation_need_nothing_of_the_training_stack(
+    tmp_path: pathlib.Path,
+):
+    """They really run, where it cannot be imported."""
+    patch = pathlib.Path(shutil.copy(imports.ROOT / "tests/data/patches/tiny.patch", tmp_path))
+    key = tmp_path / "maker"
+
+    def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        code = BLOCKED.format(names=training_stack(), module=module, arguments=[module, *arguments])
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=imports.ROOT, capture_output=True, text=True)
+
+    for verb, arguments in (
+        ("sign", [f"--new_key={key}"]),
+        ("sign", [str(patch), f"--key={key}"]),
+        ("verify", [str(patch), f"--trusted={key}.pub"]),
+    ):
+        ended = run(f"launch.{verb}", *arguments)
+        assert ended.returncode == 0, ended.stderr
+    assert "undamaged" in ended.stdout
+    assert "is not in the plain installation" in run("launch.install", "--help").stderr
 
 
 def test_the_runtime_needs_litert_beside_the_plain_installation():

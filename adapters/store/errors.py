@@ -170,6 +170,15 @@ class PreprocessingMismatchError(PatchFileError):
     advice = "Whoever made this file changed its preprocessing: export the patch again."
 
 
+class NotRunnableError(PatchFileError):
+    """Reading the patch, or running the network with it, ended in an error of some library."""
+
+    advice = (
+        "If this machine has memory to spare, the patch is at fault: do not deploy it, and export "
+        "it again."
+    )
+
+
 class UnsignedError(PatchFileError):
     """Only signed patches are accepted here, and this one has no signature."""
 

@@ -10,6 +10,8 @@ does not name are deleted by the task's next change.
 Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
 or restoring an old copy of it, brings no older version back.
 
+All patches of a store are for one backbone, that of its first installation.
+
 Starting up trusts nothing that was checked before: `Store.active` checks the current patch again,
 its signature included, falls back to the previous one, and then to none.
 """
@@ -21,11 +23,12 @@ from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.store.contents import PatchContents
-from adapters.store.errors import PatchFileError, SchemaError, naming
+from adapters.store.errors import NotRunnableError, PatchFileError, SchemaError, naming
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
 from adapters.store.signature import read_signature, verify
+from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from adapters.store.store_folder import StoreFolder, sha256
 from adapters.store.versions import check_not_older, version_key
 
@@ -43,14 +46,14 @@ class Checks:
     Attributes:
       shapes: `{module: {leaf: shape}}` of the backbone.
       features: the width of what the backbone gives the head.
-      fingerprint: of the backbone's weights.
+      backbone: the backbone, by its name and the fingerprint of its weights.
       self_test: runs last and raises a PatchFileError; it must compare the patched network's logits
-        with the file's (see `adapters.device.self_test`).
+        with the file's (see `adapters.device.self_test`). Any other error is a refusal as well.
     """
 
     shapes: Mapping[str, Mapping[str, Shape]]
     features: int
-    fingerprint: str
+    backbone: StoreBackbone
     self_test: Callable[[PatchContents], None]
 
 
@@ -62,10 +65,13 @@ class Active:
       contents: the patch; None when no patch passes, and then the task must not be answered.
       refused: why patches before it in the order current, previous were passed over; when empty,
         `contents` is the current patch.
+      path: the patch's file, for what takes files; it stays until the task's next change. Whoever
+        reads it again checks no signature.
     """
 
     contents: PatchContents | None
     refused: tuple[ModelPatchError, ...] = ()
+    path: pathlib.Path | None = None
 
 
 class Store:
@@ -95,25 +101,31 @@ class Store:
         """Makes the patch at `path`, with the signature beside it, its task's current one.
 
         The patch that was current becomes the previous one. Installing the current patch again
-        changes nothing.
+        changes nothing but its signature, if it comes with another one.
 
         Raises:
           PatchFileError: the patch is refused: unsigned, damaged, for another backbone, older than
             one installed before, ...: one class each, see `adapters.store.errors`.
-          NotWrittenError: the disk refuses. Old or new is active; never anything else.
+          NotWrittenError, NotDurableError: the disk refuses. Old or new is active; never anything
+            else.
           StoreInUseError: another process did not end changing the store.
-          RecordError: what the store remembers of the task is damaged.
+          OtherBackboneError: the store's patches are for another backbone.
+          RecordError, StoreBackboneError: what the store remembers is damaged.
         """
         with naming(path):
+            self._check_backbone()
             data, signature = read_bytes(path), read_signature(path)
-            contents = self._decode(data, signature)
+            contents = self._decode(data, signature, self._checks.self_test)
             version_key(contents.task_version)
             entry = Entry(sha256(data), None if signature is None else _text(signature))
             with self._folder.changing(self._patience):
                 record = self._folder.record(contents.task)
                 if record is not None:
                     check_not_older(contents.task_version, record.highest)
+                entry = _as_signed_before(entry, record)
                 previous = self._to_fall_back_to(record, entry)
+                if self._check_backbone() is None:
+                    self._folder.put_backbone(self._checks.backbone)
                 self._folder.put(contents.task, entry, data)
                 self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
         return contents
@@ -146,67 +158,143 @@ class Store:
 
         Raises NotInstalledError without a previous patch, and what `install` raises.
         """
-        with self._folder.changing(self._patience):
+        self._check_backbone()
+        while True:
             record = self._folder.record(task)
             if record is None or record.previous is None:
                 raise NotInstalledError(f"{self._folder.root} holds no previous patch of {task!r}.")
-            contents = self._read(task, record.previous)
-            self._folder.switch(
-                dataclasses.replace(record, current=record.previous, previous=record.current)
-            )
-        return contents
+            try:
+                # Before the folder is held: a self-test may compile for longer than others wait.
+                contents = self._read(task, record.previous)
+            except PatchFileError:
+                if self._folder.record(task) == record:
+                    raise
+                continue  # an installer deleted, meanwhile, what the record of before names
+            with self._folder.changing(self._patience):
+                if self._folder.record(task) == record:
+                    self._folder.switch(
+                        dataclasses.replace(
+                            record, current=record.previous, previous=record.current
+                        )
+                    )
+                    return contents
 
     def remove(self, task: str) -> None:
         """Deletes the patches of `task`; its highest version stays known.
 
         Raises NotInstalledError without a patch, NotWrittenError, StoreInUseError or RecordError.
         """
+        # Looked up before, too: holding a folder makes it, also one whose name is mistyped.
+        self._some_patch(task)
         with self._folder.changing(self._patience):
-            record = self._folder.record(task)
-            if record is None or not record.entries:
-                raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+            record = self._some_patch(task)
             self._folder.switch(dataclasses.replace(record, current=None, previous=None))
 
-    def _decode(self, data: bytes, signature: bytes | None) -> PatchContents:
+    def _check_backbone(self) -> StoreBackbone | None:
+        """The backbone that the store belongs to, if it does; OtherBackboneError if not ours."""
+        known, ours = self._folder.backbone(), self._checks.backbone
+        # A first installation that was killed leaves a backbone and nothing that is for it.
+        if known is None or (known != ours and not self._folder.tasks()):
+            return None
+        if known.fingerprint != ours.fingerprint:
+            raise OtherBackboneError(
+                f"the patches in {self._folder.root} are for {known.name} "
+                f"{known.fingerprint[:12]}, not for {ours.name} {ours.fingerprint[:12]}: give that "
+                "backbone and its weights, or another folder."
+            )
+        return known
+
+    def _some_patch(self, task: str) -> Record:
+        """The record of a task that has a patch here; raises NotInstalledError."""
+        record = self._folder.record(task)
+        if record is None or not record.entries:
+            raise NotInstalledError(f"{self._folder.root} holds no patch of {task!r}.")
+        return record
+
+    def _decode(
+        self,
+        data: bytes,
+        signature: bytes | None,
+        self_test: Callable[[PatchContents], None] | None,
+    ) -> PatchContents:
         # Before anything else: what nobody vouches for is not interpreted.
         if self._trusted is not None:
             verify(data, signature, self._trusted)
-        return decode_patch(
-            data,
-            shapes=self._checks.shapes,
-            features=self._checks.features,
-            fingerprint=self._checks.fingerprint,
-            check_parity=self._checks.self_test,
-        )
+        try:
+            return decode_patch(
+                data,
+                shapes=self._checks.shapes,
+                features=self._checks.features,
+                fingerprint=self._checks.backbone.fingerprint,
+                check_parity=self_test,
+            )
+        except ModelPatchError:
+            raise
+        # Nobody foresaw what a library makes of this patch: the one before it shall answer.
+        except Exception as error:
+            raise NotRunnableError(
+                f"trying the patch ended in {type(error).__name__}: {error}".rstrip(" .:")
+            ) from error
 
     def _first_good(self, task: str, record: Record | None) -> Active:
         refused: list[ModelPatchError] = []
         for entry in record.entries if record else ():
             try:
-                return Active(self._read(task, entry), tuple(refused))
+                contents = self._read(task, entry)
+                return Active(contents, tuple(refused), self._folder.path(task, entry))
             except ModelPatchError as error:
                 refused.append(error)
         return Active(None, tuple(refused))
 
     def _read(self, task: str, entry: Entry) -> PatchContents:
         """An installed patch, through every check."""
+        return self._stored(task, entry, self._checks.self_test)
+
+    def _stored(
+        self, task: str, entry: Entry, self_test: Callable[[PatchContents], None] | None
+    ) -> PatchContents:
         data = self._folder.read(task, entry)
         signature = None if entry.signature is None else entry.signature.encode("utf-8")
         with naming(self._folder.path(task, entry)):
-            contents = self._decode(data, signature)
+            contents = self._decode(data, signature, self_test)
             if contents.task != task:
                 raise SchemaError(f"the patch is of the task {contents.task!r}, not of {task!r}")
         return contents
 
     def _to_fall_back_to(self, record: Record | None, new: Entry) -> Entry | None:
-        """The first patch of `record` that is not the new one and still has all its bytes."""
+        """The first patch of `record` that is not the new one and would be accepted now.
+
+        What only running it shows is not asked: others wait for the folder. Where none would be
+        accepted, it is the first that has all its bytes: it may be, under other keys.
+        """
         if record is None:
             return None
-        for entry in record.entries:
-            # A damaged patch must not push out the good one behind it.
-            if entry.sha256 != new.sha256 and self._folder.holds(record.task, entry):
-                return entry
+        # A damaged or revoked patch must not push out the good one behind it.
+        others = [entry for entry in record.entries if entry.sha256 != new.sha256]
+        for accepts in (self._vouched, self._folder.holds):
+            for entry in others:
+                if accepts(record.task, entry):
+                    return entry
         return None
+
+    def _vouched(self, task: str, entry: Entry) -> bool:
+        """Whether an installed patch passes every check but the self-test."""
+        try:
+            self._stored(task, entry, self_test=None)
+        except ModelPatchError:
+            return False
+        return True
+
+
+def _as_signed_before(entry: Entry, record: Record | None) -> Entry:
+    """`entry`, with the signature that `record` has of the same bytes where it comes with none.
+
+    Whoever installs a patch again without its signature does not take that back.
+    """
+    for known in record.entries if record else ():
+        if entry.signature is None and known.sha256 == entry.sha256:
+            entry = known
+    return entry
 
 
 def _text(signature: bytes) -> str:

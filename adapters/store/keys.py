@@ -5,6 +5,7 @@ A private key is PEM (PKCS #8, not encrypted), readable by its owner alone. A pu
 `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
 """
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from adapters import files
 from adapters.errors import ModelPatchError
+from adapters.store import public_points
 from adapters.store.errors import PatchFileError
 from adapters.store.read import read_bytes
 
-RAW_SIZE = 32
 _FILE_LIMIT = 2**14
 
 
@@ -29,7 +30,7 @@ class KeyFileError(ModelPatchError):
 def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
     """Makes a key pair: the private key at `path`, and the public one at `path` + `.pub`, returned.
 
-    Raises KeyFileError where either is there already, and NotWrittenError.
+    Raises KeyFileError where either is there already, and NotWrittenError; then neither is made.
     """
     private_path = pathlib.Path(path)
     public_path = private_path.with_name(private_path.name + ".pub")
@@ -46,7 +47,13 @@ def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
         if present.exists():
             raise KeyFileError(f"{present} exists already, and keys are never overwritten.")
     _write_new(private_path, private, 0o600)
-    _write_new(public_path, public, 0o644)
+    try:
+        _write_new(public_path, public, 0o644)
+    except BaseException:
+        # Alone it would keep the next call from making a pair.
+        with contextlib.suppress(OSError):
+            private_path.unlink()
+        raise
     return public_path
 
 
@@ -67,24 +74,17 @@ def read_private_key(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
 
 
 def read_public_key(path: str | os.PathLike[str]) -> bytes:
-    """The 32 bytes of the public key in a file, PEM or raw. Raises KeyFileError."""
+    """The 32 bytes of the public key in a file, PEM or raw.
+
+    Raises KeyFileError, also for a point that anybody could sign with (`public_points`).
+    """
     data = _key_bytes(path)
-    if len(data) == RAW_SIZE:
-        return data
-    if b"PRIVATE KEY" in data:
+    raw = data if len(data) == public_points.SIZE else _from_pem(path, data)
+    if not public_points.is_public_point(raw):
         raise KeyFileError(
-            f"{path} is a private key. Keep it where you sign, and trust its public half, "
-            f"{path}.pub."
+            f"{path} holds 32 bytes that are nobody's public key; trust one that launch/sign made."
         )
-    try:
-        key = serialization.load_pem_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
-        raise KeyFileError(
-            f"{path} holds no public key, neither in PEM nor as {RAW_SIZE} bytes."
-        ) from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise KeyFileError(f"{path} is no Ed25519 key; trust one that launch/sign made.")
-    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return raw
 
 
 def read_trusted_keys(paths: Iterable[str | os.PathLike[str]]) -> Mapping[bytes, str]:
@@ -102,6 +102,23 @@ def read_trusted_keys(paths: Iterable[str | os.PathLike[str]]) -> Mapping[bytes,
         listed = ", ".join(map(str, named)) or "no path"
         raise KeyFileError(f"there is no public key to trust in {listed}; put one there.")
     return keys
+
+
+def _from_pem(path: str | os.PathLike[str], data: bytes) -> bytes:
+    if b"PRIVATE KEY" in data:
+        raise KeyFileError(
+            f"{path} is a private key. Keep it where you sign, and trust its public half, "
+            f"{path}.pub."
+        )
+    try:
+        key = serialization.load_pem_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(
+            f"{path} holds no public key, neither in PEM nor as {public_points.SIZE} bytes."
+        ) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyFileError(f"{path} is no Ed25519 key; trust one that launch/sign made.")
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 
 def _files_of(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -127,11 +144,12 @@ def _write_new(path: pathlib.Path, data: bytes, mode: int) -> None:
         except FileExistsError:
             raise KeyFileError(f"{path} exists already, and keys are never overwritten.") from None
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            files.sync_directory(path.parent)
         except BaseException:
-            os.unlink(path)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
             raise
-        files.sync_directory(path.parent)

@@ -1,24 +1,21 @@
 """What a store remembers of a task: which patch answers, which one before it, the highest version.
 
-The file is the sha256 of what follows, a line feed, and canonical JSON. It is small and replaced
-whole, so that changing what answers is one rename. The sha256 is there against damage: one flipped
-bit must not lower the highest version, nor point at another patch.
+The file is sealed (`sealed`): one flipped bit must not lower the highest version, nor point at
+another patch. It is small and replaced whole, so that changing what answers is one rename.
 """
 
 import dataclasses
-import hashlib
 import re
 from typing import Any
 
 from adapters.errors import ModelPatchError
-from adapters.store import canonical_json
 from adapters.store.errors import PatchFileError
+from adapters.store.sealed import seal, unseal
 from adapters.store.versions import version_key
 
 SIZE_LIMIT = 2**14
 _SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LINE_SIZE = 64 + 1
 
 
 class RecordError(ModelPatchError):
@@ -73,8 +70,7 @@ class Record:
 
 def encode_record(record: Record) -> bytes:
     """The bytes of the record's file."""
-    text = canonical_json.encode({"schema": _SCHEMA, **dataclasses.asdict(record)})
-    return hashlib.sha256(text).hexdigest().encode("ascii") + b"\n" + text
+    return seal({"schema": _SCHEMA, **dataclasses.asdict(record)})
 
 
 def decode_record(data: bytes, task: str, path: str) -> Record:
@@ -82,17 +78,16 @@ def decode_record(data: bytes, task: str, path: str) -> Record:
 
     Raises RecordError for anything but what `encode_record` gives for this task.
     """
-    line, text = data[:_LINE_SIZE], data[_LINE_SIZE:]
-    if line != hashlib.sha256(text).hexdigest().encode("ascii") + b"\n":
-        raise RecordError(path, "the record is damaged: its sha256 is not that of its content")
     try:
-        value = canonical_json.decode(text)
+        value = unseal(data)
         if not isinstance(value, dict) or value.pop("schema", None) != _SCHEMA:
             raise RecordError(path, f"the record does not follow schema {_SCHEMA}")
         current, previous = value.pop("current"), value.pop("previous")
         record = Record(**value, current=_entry(current), previous=_entry(previous))
         version_key(record.highest)
-    except (PatchFileError, KeyError, TypeError) as error:
+    except PatchFileError as error:
+        raise RecordError(path, f"the record is damaged: {error.reason}") from error
+    except (KeyError, TypeError) as error:
         raise RecordError(path, f"the record cannot be understood: {error}") from error
     if record.task != task:
         raise RecordError(path, f"this is the record of {record.task!r}, not of {task!r}")

@@ -2,6 +2,7 @@
 
     STORE/patches/TASK/SHA256.patch   the patches, each named after its own bytes and never changed
     STORE/state/TASK.record           which of them is current, which previous, the highest version
+    STORE/state/backbone              the backbone that all of them are for
     STORE/state/.lock                 held while anything here is changed
 
 Nothing here knows what a good patch is; `installed.Store` does.
@@ -9,6 +10,8 @@ Nothing here knows what a good patch is; `installed.Store` does.
 
 import contextlib
 import hashlib
+import itertools
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -30,8 +33,15 @@ from adapters.store.record import (
     decode_record,
     encode_record,
 )
+from adapters.store.store_backbone import (
+    StoreBackbone,
+    StoreBackboneError,
+    decode_backbone,
+    encode_backbone,
+)
 
 _RECORD = ".record"
+_BACKBONE = "backbone"
 
 
 class StoreFolder:
@@ -45,10 +55,11 @@ class StoreFolder:
     def changing(self, patience: float) -> Iterator[None]:
         """Holds the folder, made when missing, alone within the block: for `put` and `switch`.
 
-        Raises StoreInUseError after `patience` seconds, or NotWrittenError.
+        Raises StoreInUseError after `patience` seconds, NotWrittenError or NotDurableError.
         """
-        _make_folder(self._patches)
-        _make_folder(self._state)
+        # No record: an earlier call may have been killed before it synced the folders that it made.
+        _make_folder(self._patches, sure=bool(self.tasks()))
+        _make_folder(self._state, sure=True)  # all that is above it was just synced
         with exclusive(self._state, patience):
             yield
 
@@ -67,6 +78,24 @@ class StoreFolder:
         except TooLargeError as error:
             raise RecordError(str(path), error.reason) from error
         return decode_record(data, task, str(path))
+
+    def backbone(self) -> StoreBackbone | None:
+        """The backbone that was put here, if any.
+
+        Raises StoreBackboneError, UnreadableFileError or NotRegularFileError.
+        """
+        path = self._state / _BACKBONE
+        try:
+            data = read_bytes(path, SIZE_LIMIT)
+        except MissingFileError:
+            return None
+        except TooLargeError as error:
+            raise StoreBackboneError(str(path), error.reason) from error
+        return decode_backbone(data, str(path))
+
+    def put_backbone(self, backbone: StoreBackbone) -> None:
+        """Replaces what is remembered of the backbone, like `files.write_bytes`."""
+        files.write_bytes(self._state / _BACKBONE, encode_backbone(backbone))
 
     def tasks(self) -> tuple[str, ...]:
         """The tasks that something is remembered of, by name; those of damaged records too."""
@@ -100,15 +129,16 @@ class StoreFolder:
         return True
 
     def put(self, task: str, entry: Entry, data: bytes) -> None:
-        """Adds a patch, which is nobody's before `switch` names it. Raises NotWrittenError."""
+        """Adds a patch, which is nobody's before `switch` names it. Like `files.write_bytes`."""
         path = self.path(task, entry)
-        _make_folder(path.parent)
+        _make_folder(path.parent, sure=self._record_path(task).exists())
         files.write_bytes(path, data)
 
     def switch(self, record: Record) -> None:
         """Replaces what is remembered of a task: here another patch becomes its current one.
 
-        Then deletes what the record does not name. Raises NotWrittenError.
+        Then deletes what the record does not name. Raises NotWrittenError, or NotDurableError when
+        the new record is in place.
         """
         files.write_bytes(self._record_path(record.task), encode_record(record))
         kept = {self.path(record.task, entry) for entry in record.entries}
@@ -118,8 +148,9 @@ class StoreFolder:
             for path in folder.iterdir() if folder.is_dir() else ():
                 if path not in kept:
                     path.unlink()
-            for path in self._state.glob(f".*{_RECORD}.*"):
-                path.unlink()
+            for pattern in (f".*{_RECORD}.*", f".{_BACKBONE}.*"):
+                for path in self._state.glob(pattern):
+                    path.unlink()
 
     def _record_path(self, task: str) -> pathlib.Path:
         return self._state / f"{task}{_RECORD}"
@@ -130,10 +161,28 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _make_folder(folder: pathlib.Path) -> None:
-    """Makes `folder` and those above it, each durably: a synced file in a lost folder is lost."""
+def _make_folder(folder: pathlib.Path, sure: bool) -> None:
+    """Makes `folder` and those above it, each durably: a synced file in a lost folder is lost.
+
+    `sure` says that those that are there were made durably; otherwise they are synced again, up to
+    where the file system begins: above, nobody makes folders for a store.
+    """
     with files.writing(folder):
-        missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
-        for path in reversed(missing):
-            path.mkdir(exist_ok=True)
-            files.sync_directory(path.parent)
+        below = itertools.takewhile(
+            lambda path: not os.path.ismount(path), (folder, *folder.parents)
+        )
+        for path in reversed(list(below)):
+            made = not path.is_dir()
+            if made:
+                path.mkdir(exist_ok=True)
+            if made or not sure:
+                _sync(path.parent, made)
+
+
+def _sync(folder: pathlib.Path, made: bool) -> None:
+    try:
+        files.sync_directory(folder)
+    except PermissionError:
+        if made:
+            raise
+        # We may not read it, so this is no folder of ours.

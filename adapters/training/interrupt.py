@@ -6,6 +6,12 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from adapters.errors import ModelPatchError
+
+
+class StoppedError(ModelPatchError):
+    """A signal stopped the run; its state is saved."""
+
 
 class Interrupt:
     """Whether a signal asked the run to stop; `reason` names the first one, such as `SIGTERM`."""

@@ -14,7 +14,7 @@ from adapters.errors import ModelPatchError
 from adapters.patches.contract import Weights
 from adapters.scheduling.sampling import Choice, Scheduler
 from adapters.training import checkpoint
-from adapters.training.interrupt import interruptible
+from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
 from adapters.training.step import Batch, Metrics, State, Trainer
@@ -34,10 +34,6 @@ class Stream(Protocol):
 
 class DivergedError(ModelPatchError):
     """A loss is no longer a finite number."""
-
-
-class StoppedError(ModelPatchError):
-    """A signal stopped the run; its state is saved."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from adapters.errors import UnknownNameError
-from adapters.training import loop, tidy
+from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import compare, comparison, experiment, run_flags, train
 from launch.comparison import Rates
@@ -124,10 +124,10 @@ def test_an_unfinished_run_is_done_again_to_the_same_bytes(finished, plan):
 
 def test_a_stopped_comparison_says_how_to_go_on(plan, tmp_path, monkeypatch):
     def stop(*arguments, **options):
-        raise loop.StoppedError("SIGTERM stopped the run after step 2 of 3.")
+        raise interrupt.StoppedError("SIGTERM stopped the run after step 2 of 3.")
 
     monkeypatch.setattr(experiment, "run", stop)
-    with pytest.raises(loop.StoppedError, match="after 0 of 6 runs; the same command goes on"):
+    with pytest.raises(interrupt.StoppedError, match="after 0 of 6 runs; the same command goes on"):
         comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
 
 

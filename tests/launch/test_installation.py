@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+from adapters.backbones.checkpoint import read_checkpoint, write_checkpoint
 from adapters.device.inference import inference, parity_vector
 from adapters.device.self_test import LARGEST_SIZE, self_test
 from adapters.preprocessing import Preprocessing
@@ -18,6 +20,7 @@ from adapters.store.edits import apply_edits
 from adapters.store.installed import Checks, Store
 from adapters.store.keys import new_key, read_private_key
 from adapters.store.signature import sign, signature_path
+from adapters.store.store_backbone import StoreBackbone
 from adapters.store.write import write_patch
 from launch import backbones
 from launch.installation import named_backbone, open_store
@@ -133,8 +136,27 @@ def test_from_a_new_key_to_an_active_patch(tmp_path, patch, weights, contents, n
     assert "does not belong to these bytes" in refused("verify", patch, trusted)
     signature_path(patch).write_bytes(sign(patch.read_bytes(), read_private_key(maker)))
     assert "squares 1.1.0 is active" in narrow_install(patch, *flags)
-    rolled = narrow_install("--roll_back=squares", "--backbone=narrow", *flags)
+    rolled = narrow_install("--roll_back=squares", *flags)
     assert "squares 1.0.0 is active" in rolled
+
+
+def test_a_store_stays_with_the_backbone_of_its_first_patch(
+    tmp_path, patch, weights, contents, narrow_install
+):
+    """Whatever a later patch says, and whatever --weights are given later."""
+    store = tmp_path / "device"
+    narrow_install(patch, f"--store={store}", f"--weights={weights}")
+    write_patch(patch, dataclasses.replace(contents, backbone="mobilenet_v2"))
+    assert "squares 1.0.0 is active" in narrow_install(
+        patch, f"--store={store}", f"--weights={weights}"
+    )
+    others = tmp_path / "others.safetensors"
+    checkpoint = read_checkpoint(weights)
+    moved = jax.tree.map(lambda leaf: leaf * np.float32(0.5), dict(checkpoint.weights))
+    write_checkpoint(others, dataclasses.replace(checkpoint, weights=moved))
+    for change in (patch, "--roll_back=squares"):
+        told = narrow_install(change, f"--store={store}", f"--weights={others}", status=2)
+        assert f"the patches in {store} are for narrow {contents.fingerprint[:12]}, not for" in told
 
 
 @pytest.mark.parametrize(
@@ -147,7 +169,7 @@ def test_from_a_new_key_to_an_active_patch(tmp_path, patch, weights, contents, n
         ("verify", ["{patch}"], 1, "the keys to trust"),
         ("install", ["{patch}", "--store={folder}", "--trusted="], 2, "no public key to trust"),
         ("install", ["{cut}", "--store={folder}"], 2, "cut.patch: the tensors need"),
-        ("install", ["--store={folder}", "--roll_back=squares"], 1, "--roll_back needs --backbone"),
+        ("install", ["--store={folder}", "--roll_back=squares"], 2, "does not say which backbone"),
     ],
 )
 def test_bad_input_is_said_and_changes_nothing(tmp_path, patch, verb, arguments, status, message):
@@ -166,6 +188,12 @@ def test_bad_input_is_said_and_changes_nothing(tmp_path, patch, verb, arguments,
     given = [argument.format(**names) for argument in arguments]
     assert message in refused(verb, *given, status=status)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_one_process_may_import_both_that_check_signatures():
+    command = [sys.executable, "-P", "-c", "import launch.install, launch.verify"]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.getcwd()}, timeout=90)
+    assert ended.returncode == 0
 
 
 def test_a_store_believes_no_patch_before_it_is_verified(patch):
@@ -256,6 +284,6 @@ def test_a_patch_is_tested_again_before_it_answers(tmp_path, patch, contents, we
     drifted["tail"]["w"] = drifted["tail"]["w"] * np.float32(1.5)
     pixels = loaded.checkpoint.mean, loaded.checkpoint.std
     test = self_test(loaded.network, drifted, *pixels)
-    checks = Checks(loaded.shapes, 16, loaded.fingerprint, test)
+    checks = Checks(loaded.shapes, 16, StoreBackbone("narrow", loaded.fingerprint), test)
     (refusal,) = Store(root, checks, trusted=None).active("squares").refused
     assert isinstance(refusal, errors.ParityError)

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from adapters.errors import UnknownNameError
-from adapters.training import loop, tidy
+from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import experiment, variation
 from launch.results import RESULTS
@@ -181,12 +181,12 @@ def test_a_stopped_variation_says_how_far_it_came(names, base, tmp_path, pretend
 
     def stop(tasks, settings, *arguments, **options):
         if settings.size == 24:
-            raise loop.StoppedError("SIGTERM stopped the run after step 2 of 3.")
+            raise interrupt.StoppedError("SIGTERM stopped the run after step 2 of 3.")
         run(tasks, settings, *arguments, **options)
 
     monkeypatch.setattr(experiment, "run", stop)
     chosen = variation.variants(base, ["size=24"])
-    with pytest.raises(loop.StoppedError, match=r"after 2 of 4 runs; .* goes on .*SIGTERM"):
+    with pytest.raises(interrupt.StoppedError, match=r"after 2 of 4 runs; .* goes on .*SIGTERM"):
         variation.vary(names, base, chosen, 2, tmp_path / "out", tmp_path / "all.csv")
 
 

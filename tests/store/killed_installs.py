@@ -24,7 +24,9 @@ from adapters.store import folder_lock, installed, store_folder
 from tests.store import toy_store
 
 WATCHED = {module.__file__ for module in (files, folder_lock, installed, store_folder)}
-KILLS = 40  # at random moments
+KILLS = 40  # at random moments, and more until what answers afterwards has differed:
+DIFFERENT = 6
+SECONDS = 60  # unless that takes too long
 PATCHES = 120
 
 
@@ -98,18 +100,22 @@ def lines(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def moments(folder: pathlib.Path) -> dict[str, Any]:
-    """What answers after each of `KILLS` kills of a process that installs rising versions."""
-    root = folder / "store"
+    """What answers after each kill of a process that installs rising versions, in each store."""
     generator = random.Random(0)
     paths = [
         toy_store.write(folder / str(number), toy_store.patch(number, f"1.{number}"))
         for number in range(PATCHES)
     ]
-    answers: list[int | None] = []
-    for _ in range(KILLS):
+    stores: list[list[int | None]] = []
+    kills, end = 0, time.monotonic() + SECONDS
+    seen: set[int | None] = set()
+    while (kills < KILLS or len(seen) < DIFFERENT) and time.monotonic() < end:
+        if not stores or stores[-1][-1:] == [PATCHES - 1]:
+            stores.append([])  # all are installed there
+        root, answers = folder / f"store_{len(stores)}", stores[-1]
         done = answers[-1] if answers and answers[-1] is not None else 0
 
-        def install(first: int = done) -> None:
+        def install(root: pathlib.Path = root, first: int = done) -> None:
             for path in paths[first:]:
                 toy_store.store(root).install(path)
 
@@ -119,7 +125,9 @@ def moments(folder: pathlib.Path) -> dict[str, Any]:
         if ended(child) not in (-signal.SIGKILL, 0):
             raise RuntimeError("an installation failed by itself")
         answers.append(toy_store.number(root))
-    return {"answers": answers}
+        seen.add(answers[-1])
+        kills += 1
+    return {"answers": stores}
 
 
 def pair(folder: pathlib.Path) -> dict[str, Any]:

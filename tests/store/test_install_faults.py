@@ -1,7 +1,6 @@
 """The disk fails at any one call: the error has a type, and the old or the new patch is whole."""
 
 import errno
-import io
 import os
 import pathlib
 import shutil
@@ -13,64 +12,9 @@ from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.store.folder_lock import StoreInUseError, exclusive
 from tests.store import toy_store
+from tests.store.faults import Faults
 
-# Not `close`: everything is synced before, so that it has nothing left to report.
-CALLS = ("open", "fdopen", "fsync", "chmod", "replace", "unlink", "mkdir")
 ERRORS = {"disk full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
-
-
-class Faults:
-    """Lets the operating system's calls through, but for the one of the given number."""
-
-    def __init__(self, patched: pytest.MonkeyPatch, fatal: int, number: int):
-        self.calls: list[str] = []
-        self._fatal, self._number = fatal, number
-        for name in CALLS:
-            patched.setattr(os, name, self._failing(name, getattr(os, name)))
-
-    def _fails(self, name: str) -> bool:
-        self.calls.append(name)
-        return len(self.calls) == self._fatal
-
-    def _failing(self, name, real):
-        def call(*arguments, **settings):
-            if not self._fails(name):
-                opened = real(*arguments, **settings)
-                return _Writer(opened, self) if name == "fdopen" else opened
-            if name == "fdopen":
-                os.close(arguments[0])
-            self.fail()
-
-        return call
-
-    def write(self, file, data):
-        if not self._fails("write"):
-            return file.write(data)
-        file.write(data[: len(data) // 2])
-        file.flush()
-        self.fail()
-
-    def fail(self):
-        raise OSError(self._number, os.strerror(self._number))
-
-
-class _Writer:
-    """A file that asks before it writes."""
-
-    def __init__(self, file: io.BufferedWriter, faults: Faults):
-        self._file, self._faults = file, faults
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self._file.close()
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def write(self, data):
-        return self._faults.write(self._file, data)
 
 
 def install(root, path):
@@ -132,9 +76,16 @@ def change_again(change, root, path, answers, after):
         assert len([name for name in names if name.endswith(".patch")]) <= 2
 
 
-def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
-    """After a loss of power too: in the order of calls, each file known by its inode."""
+@pytest.mark.parametrize("made_before", [False, True])
+def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch, made_before):
+    """After a loss of power too: in the order of calls, each file known by its inode.
+
+    Also where an earlier call made the folders, and was killed before it synced them.
+    """
     root = tmp_path / "device" / "store"
+    if made_before:
+        for folder in (root / "state", root / "patches" / "tiny"):
+            folder.mkdir(parents=True)
     calls: list[tuple[str, int]] = []
     fsync, replace = os.fsync, os.replace
 
@@ -161,6 +112,27 @@ def test_all_is_on_the_disk_before_the_record_names_it(tmp_path, monkeypatch):
         assert at("sync", folder) < switch
     assert at("sync", record) < switch
     assert ("sync", record.parent.stat().st_ino) in calls[switch:]
+
+
+def test_folders_that_were_there_need_not_be_syncable(tmp_path, monkeypatch):
+    """Neither those of another file system, nor those that may not be read."""
+    synced = []
+
+    def sync_directory(folder):
+        synced.append(folder)
+        if folder == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(files, "sync_directory", sync_directory)
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == tmp_path)
+    root = tmp_path / "device" / "store"
+    path = toy_store.write(tmp_path, toy_store.patch(1))
+    with pytest.raises(files.NotWrittenError, match="Permission denied"):
+        install(root, path)
+    install(root, path)
+    assert toy_store.number(root) == 1
+    assert {tmp_path, root.parent, root} <= set(synced)
+    assert not set(tmp_path.parents) & set(synced)
 
 
 def test_a_store_that_may_only_be_read(monkeypatch):

@@ -18,7 +18,7 @@ def seen(tmp_path):
             env={**os.environ, "PYTHONPATH": os.getcwd()},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
         )
         assert ended.returncode == 0, ended.stderr
         return json.loads(ended.stdout)
@@ -45,10 +45,12 @@ def test_killed_before_every_line(seen):
 
 
 def test_killed_at_any_moment(seen):
-    answers = seen("moments")["answers"]
-    numbers = [-1 if answer is None else answer for answer in answers]
-    assert numbers == sorted(numbers), "an older version answers"
-    assert len(set(numbers)) > 5, "the kills came too early to mean anything"
+    found: set[int] = set()
+    for answers in seen("moments")["answers"]:
+        numbers = [-1 if answer is None else answer for answer in answers]
+        assert numbers == sorted(numbers), "an older version answers"
+        found.update(numbers)
+    assert len(found) >= 6, "the kills came too early to mean anything"
 
 
 def test_two_processes_install_at_once(seen):
@@ -59,4 +61,4 @@ def test_two_processes_install_at_once(seen):
     assert numbers == sorted(numbers), "an older version answers"
     assert len(set(numbers)) > 5, "nobody looked while they installed"
     assert numbers[-1] == 119
-    assert len(found["left"]) == 4, "two patches, the record and the lock"
+    assert len(found["left"]) == 5, "two patches, record, backbone and lock"

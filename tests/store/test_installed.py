@@ -7,9 +7,11 @@ import shutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters import files
 from adapters.store import errors, signature, store_folder
 from adapters.store.installed import NotInstalledError
 from adapters.store.record import RecordError
+from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from tests.store import make_patches, toy_store
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -55,9 +57,11 @@ def test_the_last_installed_answers_and_the_one_before_is_kept(install, root):
     for number, version in ((1, "1.0.0"), (2, "1.0.0"), (3, "1.2.0")):
         assert install(number, version).head["b"][0] == number
         assert toy_store.number(root) == number
+        assert toy_store.store(root).active("tiny").path == file_of(root, number, version)
     assert toy_store.listing(root) == sorted(
         [
             "state/.lock",
+            "state/backbone",
             "state/tiny.record",
             file_of(root, 2).relative_to(root).as_posix(),
             file_of(root, 3, "1.2.0").relative_to(root).as_posix(),
@@ -87,6 +91,19 @@ def test_installing_the_same_again_keeps_the_previous_one(install, root):
     assert toy_store.number(root) == 1
 
 
+def test_installing_without_the_signature_again_keeps_it(install, root):
+    install(1, key=MAKER, trusted=TRUSTED)
+    before = (root / "state" / "tiny.record").read_bytes()
+    install(1)
+    assert (root / "state" / "tiny.record").read_bytes() == before
+    assert toy_store.number(root, trusted=TRUSTED) == 1
+    install(2, key=STRANGER)
+    install(1)  # the previous one
+    assert toy_store.number(root, trusted=TRUSTED) == 1
+    install(2, key=MAKER)  # another signature replaces the one before
+    assert toy_store.number(root, trusted=TRUSTED) == 2
+
+
 def test_starting_falls_back_to_the_previous_one_then_to_none(install, root):
     install(1)
     install(2)
@@ -96,9 +113,10 @@ def test_starting_falls_back_to_the_previous_one_then_to_none(install, root):
     (refusal,) = found.refused
     assert type(refusal) is errors.DigestError
     assert str(file_of(root, 2)) in str(refusal)
+    assert found.path == file_of(root, 1)
     file_of(root, 1).unlink()
     found = toy_store.store(root).active("tiny")
-    assert found.contents is None
+    assert (found.contents, found.path) == (None, None)
     assert [type(error) for error in found.refused] == [
         errors.DigestError,
         errors.MissingFileError,
@@ -113,6 +131,96 @@ def test_a_damaged_patch_does_not_push_out_the_good_one_behind_it(install, root)
     assert toy_store.number(root) == 3
     damage(file_of(root, 3))
     assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
+
+
+def test_a_revoked_patch_does_not_push_out_the_good_one_behind_it(install, root):
+    both = TRUSTED | {STRANGER.public_key().public_bytes_raw(): "stranger.pub"}
+    install(1, key=MAKER, trusted=both)
+    install(2, key=STRANGER, trusted=both)
+    install(3, key=MAKER, trusted=TRUSTED)
+    assert toy_store.number(root, trusted=TRUSTED) == 3
+    damage(file_of(root, 3))
+    found = toy_store.store(root, TRUSTED).active("tiny")
+    assert found.contents.head["b"][0] == 1
+    assert [type(error) for error in found.refused] == [errors.DigestError]
+
+
+OTHER = {"name": "other_backbone", "fingerprint": "f" * 64}
+OTHERS = dataclasses.replace(toy_store.CHECKS, backbone=StoreBackbone(**OTHER))
+
+
+def other_install(root, folder, number):
+    """Installs a patch for another backbone, into a store that is opened for that one."""
+    path = toy_store.write(folder, toy_store.patch(number, backbone=OTHER))
+    return toy_store.store(root, checks=OTHERS).install(path)
+
+
+def test_a_store_is_for_one_backbone(install, root, tmp_path):
+    install(1)
+    install(2)
+    before = toy_store.listing(root)
+    others = toy_store.store(root, checks=OTHERS)
+    said = f"the patches in {root} are for tiny_backbone 0123456789ab, not for other_backbone fff"
+    with pytest.raises(OtherBackboneError, match=said):
+        other_install(root, tmp_path, 3)
+    with pytest.raises(OtherBackboneError, match=said):
+        others.roll_back("tiny")
+    assert others.active("tiny").contents is None
+    assert (toy_store.number(root), toy_store.listing(root)) == (2, before)
+    renamed = StoreBackbone("a/file", OTHERS.backbone.fingerprint)
+    same = dataclasses.replace(OTHERS, backbone=renamed)
+    with pytest.raises(OtherBackboneError, match="not for a/file"):
+        toy_store.store(root, checks=same).roll_back("tiny")
+    toy_store.store(root).remove("tiny")
+    with pytest.raises(OtherBackboneError):
+        other_install(root, tmp_path, 3)
+
+
+def test_a_first_installation_that_was_killed_decides_nothing(install, root, tmp_path):
+    other_install(root, tmp_path, 1)
+    (root / "state" / "tiny.record").unlink()
+    install(2)
+    assert toy_store.number(root) == 2
+    with pytest.raises(OtherBackboneError):
+        other_install(root, tmp_path, 3)
+
+
+def test_nor_does_one_for_other_weights(install, root, tmp_path):
+    install(1)
+    (root / "state" / "backbone").unlink()  # or it would be refused
+    other_install(root, tmp_path, 2)
+    (root / "state" / "backbone").unlink()
+    install(3)
+    damage(file_of(root, 3))
+    assert toy_store.store(root).active("tiny").contents.head["b"][0] == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), TypeError("odd."), RuntimeError("INTERNAL")])
+def test_any_error_of_a_self_test_is_a_refusal(install, root, tmp_path, error):
+    """Of patches 2 and 3 a library makes an error that nobody foresaw."""
+    install(1)
+    install(2)
+
+    def self_test(contents):
+        if contents.head["b"][0] > 1:
+            raise error
+        toy_store.toy_parity(contents)
+
+    store = toy_store.store(root, checks=dataclasses.replace(toy_store.CHECKS, self_test=self_test))
+    found = store.active("tiny")
+    assert found.contents.head["b"][0] == 1
+    (refusal,) = found.refused
+    assert type(refusal) is errors.NotRunnableError
+    assert refusal.__cause__ is error
+    assert f"{file_of(root, 2)}: trying the patch ended in {type(error).__name__}" in str(refusal)
+    before = toy_store.listing(root)
+    with pytest.raises(errors.NotRunnableError, match=r"tiny\.patch: "):
+        store.install(toy_store.write(tmp_path, toy_store.patch(3)))
+    assert toy_store.listing(root) == before
+    store.roll_back("tiny")
+    with pytest.raises(errors.NotRunnableError):
+        store.roll_back("tiny")
+    assert toy_store.number(root) == 1
 
 
 def test_a_good_patch_of_another_task_in_its_place_is_refused(install, root):
@@ -152,7 +260,7 @@ def test_an_older_version_is_refused_for_ever(install, root):
         install(1, "1.9.0")
     store.remove("tiny")
     assert toy_store.number(root) is None
-    assert toy_store.listing(root) == ["state/.lock", "state/tiny.record"]
+    assert toy_store.listing(root) == ["state/.lock", "state/backbone", "state/tiny.record"]
     with pytest.raises(errors.OlderVersionError):
         install(1, "1.9.0")
     install(4, "1.10.0")
@@ -164,6 +272,7 @@ def test_rolling_back_and_forth(install, root):
     for call in (store.roll_back, store.remove):
         with pytest.raises(NotInstalledError, match="'tiny'"):
             call("tiny")
+        assert not root.exists(), "a mistyped name made a folder"
     install(1)
     with pytest.raises(NotInstalledError, match="no previous patch of 'tiny'"):
         store.roll_back("tiny")
@@ -175,6 +284,40 @@ def test_rolling_back_and_forth(install, root):
     with pytest.raises(errors.DigestError):
         store.roll_back("tiny")
     assert toy_store.number(root) == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_rolling_back_holds_nobody_up(install, root, monkeypatch, gone):
+    """Others install during its self-test, or just before it reads: it goes back from theirs."""
+    install(1)
+    install(2)
+    pending = [4, 3]
+
+    def others():
+        while pending:
+            install(pending.pop())
+
+    real = store_folder.read_bytes
+    if gone:
+
+        def read_bytes(path, *arguments):
+            if path == file_of(root, 1):
+                others()
+            return real(path, *arguments)
+
+        monkeypatch.setattr(store_folder, "read_bytes", read_bytes)
+
+    def self_test(contents):
+        if not gone:
+            others()
+        toy_store.toy_parity(contents)
+
+    checks = dataclasses.replace(toy_store.CHECKS, self_test=self_test)
+    rolled = toy_store.store(root, checks=checks, patience=0).roll_back("tiny")
+    assert not pending
+    assert rolled.head["b"][0] == 3
+    assert toy_store.number(root) == 3
+    assert not file_of(root, 1).exists()
 
 
 @pytest.mark.parametrize(
@@ -308,6 +451,18 @@ def test_what_was_replaced_while_starting_is_looked_up_again(install, root, monk
     assert toy_store.number(root) == 3
     assert not pending
     assert not file_of(root, 1).exists()
+
+
+@pytest.mark.parametrize("task", ["a" * 60, "\N{FISH}" * 50])
+def test_the_longest_names_fit_a_folder(root, tmp_path, task):
+    """Also while each file is written aside."""
+    content = toy_store.patch(1, task=task)
+    path = toy_store.write(tmp_path, content, f"{task}.patch")
+    files.write_bytes(path, content)
+    files.write_bytes(signature.signature_path(path), signature.sign(content, MAKER))
+    toy_store.store(root, TRUSTED).install(path)
+    assert toy_store.number(root, task, TRUSTED) == 1
+    assert toy_store.store(root).tasks() == (task,)
 
 
 @pytest.mark.parametrize("task", ["../tiny", "tiny/../tiny", "", ".", "a\0b"])

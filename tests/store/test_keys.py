@@ -1,17 +1,18 @@
 """Keys as files: never overwritten, and nothing else taken for one."""
 
 import errno
-import os
+import itertools
 import stat
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from adapters import files
 from adapters.store import keys
 from adapters.store.keys import KeyFileError
+from tests.store.faults import Faults
 
 PEM = serialization.Encoding.PEM
 PKCS8 = serialization.PrivateFormat.PKCS8
@@ -39,14 +40,30 @@ def test_no_key_is_ever_overwritten(tmp_path, name):
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_no_half_a_key_is_left_on_a_full_disk(tmp_path, monkeypatch):
-    def no_space(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(files.NotWrittenError, match="No space left"):
-        keys.new_key(tmp_path / "maker")
-    assert not list(tmp_path.iterdir())
+def test_no_half_a_pair_is_left_whatever_call_fails(tmp_path, monkeypatch):
+    """Each call of the operating system fails in turn; the next call then makes the pair."""
+    failures = []
+    for fatal in itertools.count(1):
+        folder = tmp_path / str(fatal)
+        failed = None
+        with monkeypatch.context() as patched:
+            faults = Faults(patched, fatal, errno.ENOSPC)
+            try:
+                keys.new_key(folder / "maker")
+            except files.NotWrittenError as error:
+                failed = error
+        if len(faults.calls) < fatal:
+            break
+        # `mkdir` of a folder that is there already may fail and change nothing.
+        if failed is not None:
+            failures.append(faults.calls[fatal - 1])
+            assert "No space left" in str(failed)
+            assert not folder.exists() or not list(folder.iterdir())
+            keys.new_key(folder / "maker")
+        assert sorted(path.name for path in folder.iterdir()) == ["maker", "maker.pub"]
+    assert failed is None
+    kinds = ("open", "fdopen", "write", "fsync")
+    assert [failures.count(kind) for kind in kinds] == [4, 2, 2, 4]
 
 
 def test_what_is_no_private_key(tmp_path):
@@ -77,6 +94,10 @@ def test_what_is_no_public_key(tmp_path):
     for content, said in (
         (b"", "holds no public key"),
         (b"a" * 31, "holds no public key"),
+        (bytes(32), "nobody's public key"),
+        (bytes([1, *bytes(31)]), "nobody's public key"),
+        (b"these words are just 32 bytes...", "nobody's public key"),
+        (_pem(Ed25519PublicKey.from_public_bytes(bytes(32))), "nobody's public key"),
         (private, "is a private key"),
         (_pem(ec.generate_private_key(ec.SECP256R1()).public_key()), "is no Ed25519 key"),
     ):

@@ -16,6 +16,7 @@ from adapters.store.contents import Parity
         ("task", "..", errors.SchemaError, "cannot be a file's name"),
         ("task", ".hidden", errors.SchemaError, "cannot be a file's name"),
         ("task", "a" * 61, errors.SchemaError, "cannot be a file's name"),
+        ("task", "\N{FISH}" * 51, errors.SchemaError, "cannot be a file's name"),
         ("task", "a\nb", errors.SchemaError, "control character"),
         ("task_version", 1, errors.SchemaError, "'task_version' is 1, not a text"),
         ("patch", " ", errors.SchemaError, "'patch' is ' '"),

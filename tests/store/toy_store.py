@@ -11,6 +11,7 @@ import numpy as np
 from adapters.store import parity
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
+from adapters.store.store_backbone import StoreBackbone
 from tests.store import make_patches
 
 
@@ -33,7 +34,8 @@ def toy_parity(contents: PatchContents) -> None:
     parity.check_logits(contents.parity.logits, logits, contents.parity.tolerance)
 
 
-CHECKS = Checks(make_patches.SHAPES, 3, make_patches.CARD["backbone"]["fingerprint"], toy_parity)
+BACKBONE = StoreBackbone(**make_patches.CARD["backbone"])
+CHECKS = Checks(make_patches.SHAPES, 3, BACKBONE, toy_parity)
 
 
 def store(root: pathlib.Path, trusted=None, checks: Checks = CHECKS, **settings: Any) -> Store:

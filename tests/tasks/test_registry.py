@@ -90,6 +90,7 @@ def test_a_file_that_gives_no_task_is_named(tmp_path, content: str | None, said:
         ({"labels": ("a", "b", "a")}, TaskError, "of one name: a"),
         ({"name": "a,b"}, TaskError, "cannot be called"),
         ({"name": ""}, TaskError, "1 to 60 characters"),
+        ({"name": "\N{FISH}" * 51}, TaskError, "at most 200 bytes"),
         ({"name": "a/b"}, TaskError, "a file is named after it"),
         ({"name": ".hidden"}, TaskError, "no dot or space at either end"),
         ({"name": "a\x07b"}, TaskError, "cannot be called"),

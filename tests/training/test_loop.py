@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adapters.scheduling import sampling
-from adapters.training import checkpoint, loop, metrics
+from adapters.training import checkpoint, interrupt, loop, metrics
 from adapters.training.checkpoint import ConfigurationMismatchError
 from tests import narrow
 from tests.training.test_step import make
@@ -104,7 +104,7 @@ def test_sigterm_saves_the_last_whole_step(tmp_path):
         if number == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.raises(loop.StoppedError, match="--resume"):
+    with pytest.raises(interrupt.StoppedError, match="--resume"):
         run(tmp_path / "stopped", terminate)
     assert checkpoint.latest(tmp_path / "stopped" / "checkpoints") not in (None, 5, STEPS)
     assert bits(run(tmp_path / "stopped")) == expected
