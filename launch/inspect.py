@@ -70,9 +70,10 @@ def main(arguments: Sequence[str]) -> None:
 
 def show_patches(paths: Sequence[str]) -> None:
     """Prints the card of each patch file, and draws which layers they change if asked."""
-    patches = [read_patch(path) for path in paths]
-    for patch in patches:
-        print(describe_patch(patch), end="\n\n")
+    patches = []
+    for path in paths:
+        patches.append(read_patch(path))
+        print(describe_patch(patches[-1]), end="\n\n")
     if _PLOT.value:
         path = _OUT.value or "layers.png"
         output.write_picture(path, opened_layers.picture(patches))
