@@ -83,7 +83,8 @@ def trade_off(path: str | os.PathLike[str], points: Sequence[Point], split: str)
 def _trade_off(points: Sequence[Point], split: str) -> "Figure":
     from matplotlib.ticker import LogLocator, NullLocator
 
-    figure = _figure(width=7.5, height=4.5)
+    # The names of patches may be long: they stand below, one a line.
+    figure = _figure(width=7.5, height=4.5 + 0.2 * len(points))
     axes = figure.subplots()
     for number, point in enumerate(points):
         colour, _, marker = _look(number)
@@ -108,7 +109,7 @@ def _trade_off(points: Sequence[Point], split: str) -> "Figure":
         ylabel=f"{split} accuracy, %",
     )
     axes.margins(0.1)
-    _legend(figure)
+    figure.legend(loc="outside lower left", fontsize=9)
     return figure
 
 
