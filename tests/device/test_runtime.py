@@ -22,6 +22,7 @@ from adapters.preprocessing import UnreadableImageError, decode, normalise, prep
 from adapters.store.edits import apply_edits
 from adapters.store.errors import FingerprintError, ParityError
 from adapters.store.installed import Checks, Store
+from adapters.store.store_backbone import StoreBackbone
 from tests import imports, narrow
 from tests.device import exported
 from tests.patches.table import ENTRIES
@@ -337,7 +338,8 @@ def test_the_documented_way_to_a_store_s_file_installs_it(device, tmp_path, monk
     made = exported.contents("digits")
     path = exported.patch_file(tmp_path, made)
     graph = exported.graph()
-    checks = Checks(graph.shapes, graph.features, graph.fingerprint, self_test=lambda _: None)
+    backbone = StoreBackbone(made.backbone, graph.fingerprint)
+    checks = Checks(graph.shapes, graph.features, backbone, self_test=lambda _: None)
     Store(tmp_path / "store", checks, trusted=None).install(path)
     path.unlink()
     monkeypatch.chdir(tmp_path)

@@ -68,9 +68,11 @@ def test_merged_edits_have_the_effect_of_each_in_turn(seed):
     generator = np.random.default_rng(seed)
     weights = {MODULE: {"w": generator.normal(size=SHAPE).astype(np.float32)}}
     chosen = generator.choice(kinds.KINDS, size=generator.integers(1, 6))
-    edits = [random_edits(generator, kind, "n" if kind == "insert" else "w") for kind in chosen]
+    edits = [
+        random_edits(generator, kind, "adapter" if kind == "insert" else "w") for kind in chosen
+    ]
     if "insert" in chosen:
-        edits += [random_edits(generator, "replace", "n")]
+        edits += [random_edits(generator, "replace", "adapter")]
     try:
         together = merged(edits)
     except merge.UnmergeableEditsError:
