@@ -54,6 +54,16 @@ def _in_parts(
             return mapped(*merged)
 
         mapped_over = [each for each, along in zip(arguments, batched, strict=True) if along]
-        return lax.map(one, mapped_over, batch_size=max(CACHE // size, 1)), True
+        return lax.map(one, mapped_over, batch_size=_part(count, max(CACHE // size, 1))), True
 
     return mapped
+
+
+def _part(count: int, most: int) -> int:
+    """How many of `count` to take at once, up to `most`: a remainder costs copies of everything.
+
+    >>> _part(8, 3), _part(7, 3)
+    (2, 3)
+    """
+    even = max(part for part in range(1, most + 1) if count % part == 0)
+    return most if 2 * even <= most else even
