@@ -1,7 +1,11 @@
 """Scores a patch file on its task, through every check that a patch file must pass."""
 
-from adapters.device.inference import inference, parity_check
+import dataclasses
+
+from adapters.device.inference import Inference, inference, parity_check
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.patches.contract import Patch
+from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
@@ -25,6 +29,18 @@ class HiddenLabelsError(ModelPatchError):
     """A split's labels are not published."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opened:
+    """A patch file that has passed every check, and what it needs to answer."""
+
+    contents: PatchContents
+    patch: Patch
+    task: Task
+    backbone: backbones.Loaded
+    preprocessing: Preprocessing
+    network: Inference
+
+
 def evaluate(
     path: str, split: str, task_name: str | None, weights: str | None, data_dir: str | None
 ) -> str:
@@ -35,25 +51,12 @@ def evaluate(
       HiddenLabelsError: the split has no published labels.
       PatchFileError: the file fails a check.
     """
-    card = read_patch(path)
-    task = _task_of(card, task_name)
-    check_labels(path, card, task)
-    if split == "test" and task.hidden_test_labels:
-        raise HiddenLabelsError(
-            f"the test labels of {task.name} are hidden; evaluate with --split=validation."
-        )
-    backbone = backbones.load(card.backbone, weights)
-    preprocessing = Preprocessing.from_json(card.preprocessing)
-    network = inference(backbone.network, EXAMPLES, preprocessing.size)
-    contents = read_patch(
-        path,
-        shapes=backbone.shapes,
-        features=backbone.network.table.features,
-        fingerprint=backbone.fingerprint,
-        check_parity=parity_check(network, backbone.weights),
+    opened = open_patch(path, split, task_name, weights)
+    contents, task, network = opened.contents, opened.task, opened.network
+    patched = apply_edits(opened.backbone.weights, contents.edits)
+    answers = scoring.predict(
+        network, patched, contents.head, task, split, opened.preprocessing, data_dir
     )
-    patched = apply_edits(backbone.weights, contents.edits)
-    answers = scoring.predict(network, patched, contents.head, task, split, preprocessing, data_dir)
     score, saved = scoring.score(task, answers), contents.scores.get(split)
     verdict = (
         "no saved score"
@@ -66,6 +69,32 @@ def evaluate(
         f"{path}: {split} {contents.metric} {100 * score:.4f} % of {len(answers.labels)} "
         f"({verdict})"
     )
+
+
+def open_patch(path: str, split: str, task_name: str | None, weights: str | None) -> Opened:
+    """Reads a patch file through every check, to be scored on a split.
+
+    Raises what `evaluate` raises.
+    """
+    card = read_patch(path)
+    task = _task_of(card, task_name)
+    check_labels(path, card, task)
+    if split == "test" and task.hidden_test_labels:
+        raise HiddenLabelsError(
+            f"the test labels of {task.name} are hidden; evaluate with --split=validation."
+        )
+    backbone = backbones.load(card.backbone, weights)
+    preprocessing = Preprocessing.from_json(card.preprocessing)
+    patch = from_spec(card.patch, card.norm)  # type: ignore[arg-type]  # checked with the card
+    network = inference(backbone.network, EXAMPLES, preprocessing.size, patch.prepare)
+    contents = read_patch(
+        path,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=parity_check(network, backbone.weights),
+    )
+    return Opened(contents, patch, task, backbone, preprocessing, network)
 
 
 def _task_of(card: PatchContents, name: str | None) -> Task:

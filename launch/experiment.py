@@ -83,7 +83,9 @@ class _Run:
         edits = packing.task_edits(patch, patch.init(key, self._weights))
         apply_edits(jax.tree.map(np.asarray, self._weights), edits)
         self._layout = classification.layout([len(task.labels) for task in tasks])
-        self._network = inference(backbone.network, evaluation.EXAMPLES, settings.size)
+        self._network = inference(
+            backbone.network, evaluation.EXAMPLES, settings.size, patch.prepare
+        )
         self._preprocessing = [
             Preprocessing(
                 settings.size,

@@ -17,6 +17,7 @@ from adapters.device.jax_program import jax_program
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.store import parity
+from adapters.store.contents import check_without_look
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from launch.backbones import Loaded
@@ -71,7 +72,9 @@ def task_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
     PatchFileError where the patch fails a check.
     """
-    preprocessing = Preprocessing.from_json(read_patch(patch).preprocessing)
+    card = read_patch(patch)
+    check_without_look(card)
+    preprocessing = Preprocessing.from_json(card.preprocessing)
     network = inference(backbone.network, 1, preprocessing.size)
     contents = read_patch(
         patch,

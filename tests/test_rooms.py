@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "adapters.layers": set(),
     "adapters.backbones": {"adapters.layers"},
     "adapters.heads": {"adapters.layers"},
-    "adapters.patches": {"adapters.layers"},
+    "adapters.patches": {"adapters.layers", "adapters.backbones"},
     "adapters.analysis": {"adapters.backbones"},
     "adapters.scheduling": set(),
     "adapters.training": {
@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
         "adapters.scheduling",
     },
     "adapters.store": set(),
-    "adapters.device": {"adapters.store", "adapters.backbones"},
+    "adapters.device": {"adapters.store", "adapters.backbones", "adapters.patches"},
     "adapters.serving": {"adapters.store", "adapters.backbones", "adapters.device"},
     "tasks": {"adapters.heads"},
 }

@@ -11,8 +11,8 @@ Array = npt.NDArray[np.float32]
 
 
 # Leaves of a convolution that a factor of its outputs is multiplied into, and leaves it passes by.
-_OUTWARD = frozenset({"w", "side_up", "adapter", "adapter_up"})
-_INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel"})
+_OUTWARD = frozenset({"w", "side_up", "adapter", "adapter_up", "bases"})
+_INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel", "mix"})
 
 
 class CannotFoldError(ModelPatchError):

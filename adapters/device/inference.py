@@ -1,4 +1,4 @@
-"""One task's network, compiled once for every patch: the patched weights are an argument."""
+"""One task's network, compiled once for every patch of a family: weights are an argument."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
+from adapters.patches.contract import Context, Prepared, no_look
+from adapters.patches.replacement import with_leaves
 from adapters.store import parity
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -15,6 +17,8 @@ from adapters.store.edits import apply_edits
 Array = npt.NDArray[Any]
 Head = Mapping[str, Array]
 Weights = Mapping[str, Mapping[str, Array]]
+
+Prepare = Callable[[Any, jax.Array, Context], Prepared]
 
 PARITY_SEED = 0
 # Another machine sums in another order: float32 over 50 layers keeps about 4 digits.
@@ -43,13 +47,19 @@ class Answers(NamedTuple):
     predictions: Array
 
 
-def inference(backbone: Backbone, examples: int, size: int) -> Inference:
-    """The features of `examples` images of `size` x `size` at a time, with frozen norms."""
+def inference(
+    backbone: Backbone, examples: int, size: int, prepare: Prepare = no_look
+) -> Inference:
+    """The features of `examples` images of `size` x `size` at a time, with frozen norms.
 
-    def features(weights: Weights, images: jax.Array) -> jax.Array:
-        return jax.vmap(backbone.apply, in_axes=(None, 0))(weights, images).features
+    `prepare` is the patch's: what is left to do for each image when a file's edits are done.
+    """
 
-    return Inference(jax.jit(features), examples, size)
+    def one(weights: Any, image: jax.Array) -> jax.Array:
+        leaves = prepare(weights, image, {}).leaves
+        return backbone.apply(with_leaves(weights, leaves), image).features
+
+    return Inference(jax.jit(jax.vmap(one, in_axes=(None, 0))), examples, size)
 
 
 def logits(network: Inference, weights: Weights, head: Head, images: Array) -> Array:

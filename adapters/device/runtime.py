@@ -25,7 +25,7 @@ from adapters.device.graph_file import Graph, read_graph
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
 from adapters.store import parity
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.errors import naming
 from adapters.store.read import read_patch
 
@@ -105,6 +105,8 @@ class Device:
             features=self._graph.features,
             fingerprint=self._graph.fingerprint,
         )
+        with naming(patch):
+            check_without_look(contents)
         task = self._prepared(contents, how)
         with naming(patch):
             self._check_parity(contents, task)

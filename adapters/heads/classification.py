@@ -14,6 +14,7 @@ import numpy as np
 
 from adapters.errors import ModelPatchError
 
+Head = dict[str, jax.Array]  # `w` [rows, features] and `b` [rows]
 MASKED = -1e9  # a logit that no softmax sees: exp(MASKED - any) is 0 in float32
 
 
@@ -67,7 +68,7 @@ def layout(classes: Sequence[int], capacity: int | None = None) -> HeadLayout:
     return HeadLayout(tuple(classes), sum(classes) if capacity is None else capacity)
 
 
-def initial(rows: int, features: int) -> dict[str, jax.Array]:
+def initial(rows: int, features: int) -> Head:
     """A head that favours no class: `w` [rows, features] and `b` [rows], zeros."""
     return {
         "w": jnp.zeros((rows, features), jnp.float32),
@@ -75,7 +76,7 @@ def initial(rows: int, features: int) -> dict[str, jax.Array]:
     }
 
 
-def logits(head: dict[str, jax.Array], features: jax.Array, own: jax.Array) -> jax.Array:
+def logits(head: Head, features: jax.Array, own: jax.Array) -> jax.Array:
     """Logits [rows] of one example's features [C]; masked where `own` [rows] is False."""
     wide = head["w"] @ features + head["b"]
     return jnp.where(own, wide, jnp.asarray(MASKED, wide.dtype))

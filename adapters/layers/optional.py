@@ -7,6 +7,7 @@ of a convolution:
       the norm.
   side_down [in, r], side_up [r, out]  of a 1x1 convolution: a second path of low rank, whose result
       is added to the kernel's.
+  bases [N, *w.shape], mix [N]  of a 1x1 or depthwise layer: w + sum_n mix_n bases_n is the kernel.
   adapter [in, out]; adapter_down [in, r], adapter_kernel [k, k, 1, r], adapter_up [r, out]  of a
       depthwise layer, and of the last layer of a block: see `adapters.layers.adapter`.
 """
@@ -14,10 +15,17 @@ of a convolution:
 import haiku as hk
 import jax
 
-IDENTITY = {"scale": 1.0, "offset": 0.0, "side_up": 0.0, "adapter": 0.0, "adapter_up": 0.0}
+IDENTITY = {
+    "scale": 1.0,
+    "offset": 0.0,
+    "side_up": 0.0,
+    "adapter": 0.0,
+    "adapter_up": 0.0,
+    "mix": 0.0,
+}
 """The value of each that leaves the layer as it is without them."""
 
-INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel"})
+INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel", "bases"})
 """Leaves that have no effect of their own: what they compute leaves through another one."""
 
 

@@ -5,14 +5,16 @@ import jax
 from jax import lax
 
 from adapters.layers.adapter import Across, adapted
+from adapters.layers.mixture import mixed_pointwise
 from adapters.layers.norm import Normalise, normalise
 from adapters.layers.optional import modulated, optional
 
 
 class Pointwise(hk.Module):
-    """1x1 convolution with its norm and activation; leaf `w` [in, out], and a side path.
+    """1x1 convolution with its norm and activation; leaf `w` [in, out], bases, and a side path.
 
-    The optional leaves `side_down` [in, r] and `side_up` [r, out] add (x @ side_down) @ side_up.
+    The optional leaves `side_down` [in, r] and `side_up` [r, out] add (x @ side_down) @ side_up;
+    for `bases` [N, in, out] and `mix` [N] see `adapters.layers.mixture`.
     The last layer of a block also has room for adapters across it.
     """
 
@@ -31,7 +33,7 @@ class Pointwise(hk.Module):
         inputs = x.shape[-1]
         init = hk.initializers.RandomNormal((2 / self._outputs) ** 0.5)
         w = hk.get_parameter("w", (inputs, self._outputs), x.dtype, init)
-        y = pointwise(x, w)
+        y = mixed_pointwise(self, x, w)
         down, up = optional(self, "side_down"), optional(self, "side_up")
         if down is not None and up is not None:
             y = y + pointwise(pointwise(x, down), up)

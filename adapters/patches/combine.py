@@ -11,6 +11,7 @@ from adapters.patches.contract import (
     Patch,
     PatchParams,
     Predicate,
+    Prepared,
     Weights,
 )
 from adapters.patches.merge import merge_edits
@@ -53,12 +54,19 @@ def chain(*patches: Patch) -> Patch:
             weights = patch.extend(jax.random.fold_in(key, index), weights)
         return weights
 
-    def prepare(
-        weights: Weights, params: PatchParams, image: jax.Array, context: Context
-    ) -> Context:
-        for patch, own in each(params):
-            context = patch.prepare(weights, own, image, context)
-        return context
+    def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+        whole = Prepared({}, {}, {})
+        for patch in patches:
+            seen = patch.prepare(with_leaves(weights, whole.leaves), image, context)
+            whole = Prepared(
+                {
+                    path: {**whole.leaves.get(path, {}), **seen.leaves.get(path, {})}
+                    for path in {**whole.leaves, **seen.leaves}
+                },
+                {**whole.auxiliary, **seen.auxiliary},
+                {**whole.moments, **seen.moments},
+            )
+        return whole
 
     def penalty(params: PatchParams, context: Context) -> Any:
         return sum((patch.penalty(own, context) for patch, own in each(params)), 0.0)

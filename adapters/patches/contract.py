@@ -35,11 +35,36 @@ def _same_weights(key: jax.Array, weights: Weights) -> Weights:
     return weights
 
 
-def _same_context(
-    weights: Weights, params: PatchParams, image: jax.Array, context: Context
-) -> Context:
-    del weights, params, image
-    return context
+class AuxiliaryPrediction(NamedTuple):
+    """Features that a classifier of their own reads, beside the network's.
+
+    Attributes:
+      features: [F].
+      weight: float32 scalar, how much this prediction's loss counts beside the network's 1.
+    """
+
+    features: jax.Array
+    weight: jax.Array
+
+
+class Prepared(NamedTuple):
+    """What a first look at one image gave.
+
+    Attributes:
+      leaves: to be put over the patched weights, for this image alone.
+      auxiliary: further predictions, by name.
+      moments: of the norms that looked, as a backbone returns them.
+    """
+
+    leaves: Weights
+    auxiliary: Mapping[str, AuxiliaryPrediction]
+    moments: Weights
+
+
+def no_look(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+    """The `prepare` of a patch that treats all images alike."""
+    del weights, image, context
+    return Prepared({}, {}, {})
 
 
 def _no_penalty(params: PatchParams, context: Context) -> float:
@@ -70,8 +95,10 @@ class Patch(NamedTuple):
         the un-patched one's.
       apply: (weights, params, context) -> weights with leaves replaced or optional leaves added.
       extend: (key, weights) -> weights with the shared leaves this patch needs.
-      prepare: (weights, params, image [H, W, 3], context) -> context, after a first look at the
-        image.
+      prepare: (patched weights, image [H, W, 3], context) -> Prepared, after a first look at the
+        image. It comes after `apply` and sees no params, so that it is the same on a device, where
+        a file's edits have taken their place. There the context is empty; in training it has
+        `norm`, (mode, membership, axis names) as `Backbone.apply` takes them.
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
@@ -83,7 +110,7 @@ class Patch(NamedTuple):
     init: Callable[[jax.Array, Weights], PatchParams]
     apply: Callable[[Weights, PatchParams, Context], Weights]
     extend: Callable[[jax.Array, Weights], Weights] = _same_weights
-    prepare: Callable[[Weights, PatchParams, jax.Array, Context], Context] = _same_context
+    prepare: Callable[[Weights, jax.Array, Context], Prepared] = no_look
     penalty: Callable[[PatchParams, Context], Any] = _no_penalty
     cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
     pack: Callable[[PatchParams], LeafEdits] = _no_edits

@@ -11,6 +11,8 @@ def depth(path: str) -> tuple[object, ...]:
     ['stem', 'block_01/expand', 'block_01/project', 'tail']
     """
     block, _, inside = path.partition("/")
+    if block == "preview":  # a network of its own, which looks first
+        return -1, *depth(inside)
     kind, layer = block.partition("_")[0], inside.partition("/")[0]
     place = _LAYERS.index(layer) if layer in _LAYERS else len(_LAYERS) * bool(inside)
     return _BLOCKS.index(kind) if kind in _BLOCKS else len(_BLOCKS), block, place, inside

@@ -11,9 +11,10 @@ from adapters.patches.contract import LeafEdits
 Parts = Mapping[str, Any]
 
 # The kinds, in the order in which whoever applies a file does them, and their parts.
-ORDER = ("insert", "replace", "mask", "affine_mask", "low_rank", "add")
+ORDER = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 PARTS: Mapping[str, tuple[str, ...]] = {
     "affine_mask": ("mask", "coefficients"),
+    "mixture": ("coefficients",),
     "low_rank": ("down", "up"),
 }
 
@@ -59,16 +60,20 @@ def _follow(own: dict[str, Parts], kind: str, parts: Parts, where: str) -> None:
     own[kind] = _JOINED[kind](own[kind], parts) if kind in own else parts
 
 
-# A low rank and a sum may change places; of nothing else that comes later in `ORDER` this holds.
+# What only adds may change places; of nothing else that comes later in `ORDER` this holds.
 _NEVER_BEFORE: Mapping[str, tuple[str, ...]] = {
     "insert": ORDER,
-    "mask": ("insert", "affine_mask", "low_rank", "add"),
-    "affine_mask": ("insert", "affine_mask", "low_rank", "add"),
+    "mask": ("insert", "affine_mask", "mixture", "low_rank", "add"),
+    "affine_mask": ("insert", "affine_mask", "mixture", "low_rank", "add"),
+    "mixture": ("insert",),
     "low_rank": ("insert",),
     "add": ("insert",),
 }
 _JOINED: Mapping[str, Callable[[Parts, Parts], Parts]] = {
     "mask": lambda first, second: {"": first[""] & second[""]},
+    "mixture": lambda first, second: {
+        "coefficients": first["coefficients"] + second["coefficients"]
+    },
     "low_rank": lambda first, second: {
         "down": jnp.concatenate([first["down"], second["down"]], axis=1),
         "up": jnp.concatenate([first["up"], second["up"]], axis=0),

@@ -64,9 +64,6 @@ def random_gates(inner: Patch, budget_bits: int, per: Group = "layer") -> Patch:
     return inner._replace(
         init=init,
         apply=apply,
-        prepare=lambda weights, params, image, context: inner.prepare(
-            weights, inside(params), image, context
-        ),
         penalty=lambda params, context: inner.penalty(inside(params), context),
         cost=cost,
         pack=pack,

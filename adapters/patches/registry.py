@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from adapters.errors import UnknownNameError
 from adapters.layers.norm import Mode
+from adapters.patches.basisnet import basisnet
 from adapters.patches.bias import bias
+from adapters.patches.coefficients import coefficients
 from adapters.patches.combine import chain
 from adapters.patches.contract import Patch
 from adapters.patches.conv_adapter import conv_adapter
@@ -27,7 +29,9 @@ from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
 
 PATCHES: dict[str, Callable[..., Patch]] = {
+    "basisnet": basisnet,
     "bias": bias,
+    "coefficients": coefficients,
     "conv_adapter": conv_adapter,
     "delta": delta,
     "depthwise": depthwise,

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.errors import ModelPatchError
 
-_TOKEN = re.compile(r"\s*([A-Za-z_]\w*|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+(),=])")
+_TOKEN = re.compile(r"\s*([A-Za-z_]\w*(?:\.\w+)*|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|[-+(),=])")
 _NUMBER = re.compile(r"[-+]?\d")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 

@@ -101,9 +101,6 @@ def spotpatch(
     return inner._replace(
         init=init,
         apply=apply,
-        prepare=lambda weights, params, image, context: inner.prepare(
-            weights, inside(params), image, context
-        ),
         penalty=penalty,
         cost=cost,
         pack=pack,

@@ -18,7 +18,7 @@ from adapters.backbones.builder import Backbone
 from adapters.device.inference import inference, parity_check
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 
 Array = npt.NDArray[Any]
@@ -140,7 +140,9 @@ class MixedNetwork:
           UnservedPatchError: the tables have no room for such edits, or the image size differs.
           FullError: no row is free.
           ParityError: the patched network does not give the logits that the file states.
+          UnsupportedFeatureError: the patch looks at an image before its network does.
         """
+        check_without_look(contents)
         preprocessing = Preprocessing.from_json(contents.preprocessing)
         if preprocessing.size != self.size:
             raise UnservedPatchError(

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,12 @@ from adapters import names
 from adapters.store import canonical_json
 from adapters.store.edit_shapes import check_kinds, check_parts
 from adapters.store.encoding import ENCODINGS
-from adapters.store.errors import LabelsError, NotFiniteError, SchemaError
+from adapters.store.errors import (
+    LabelsError,
+    NotFiniteError,
+    SchemaError,
+    UnsupportedFeatureError,
+)
 from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
 
@@ -117,7 +122,8 @@ class PatchContents(PatchCard):
     Attributes:
       edits: `{kind: {module: {name: array}}}`, float32, finite, or bits; see
         `adapters.store.kinds`. Numbers are those that a reader sees: see `encoding.rounded`.
-      head: `{"w": [features, classes], "b": [classes]}`, float32, finite.
+      head: `{"w": [features, classes], "b": [classes]}`, float32, finite; and `NAME/w` with
+        `NAME/b` for a classifier of its own that an auxiliary prediction has.
 
     Raises what `PatchCard` raises, and UnsupportedFeatureError for an unknown kind of edit,
     LabelsError for a head of another width than the labels, NotFiniteError for NaN or infinity.
@@ -150,17 +156,49 @@ class PatchContents(PatchCard):
 
 def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
     """Raises SchemaError or LabelsError unless labels and logits fit a head of these `shapes`."""
-    if set(shapes) != {"w", "b"} or len(shapes["w"]) != 2 or len(shapes["b"]) != 1:
+    prefixes = {"", *auxiliary_heads(shapes)}
+    whole = {f"{prefix}/{part}".lstrip("/") for prefix in prefixes for part in ("w", "b")}
+    matrices = [shapes[name] for name in sorted(shapes) if name.rpartition("/")[2] == "w"]
+    vectors = [shapes[name] for name in sorted(shapes) if name.rpartition("/")[2] == "b"]
+    if (
+        set(shapes) != whole
+        or {len(shape) for shape in matrices} != {2}
+        or {len(shape) for shape in vectors} != {1}
+    ):
         raise SchemaError("the head is not w [features, classes] and b [classes]")
+    for prefix in prefixes:
+        check_path("head", prefix or "w")
     widths = {
-        "columns in head/w": shapes["w"][1],
-        "entries in head/b": shapes["b"][0],
+        **{f"columns in head/{n}": s[1] for n, s in shapes.items() if len(s) == 2},
+        **{f"entries in head/{n}": s[0] for n, s in shapes.items() if len(s) == 1},
         "labels": len(card.labels),
         "parity logits": len(card.parity.logits),
     }
     if len(set(widths.values())) != 1:
         counts = ", ".join(f"{count} {name}" for name, count in widths.items())
         raise LabelsError(f"the head and its labels disagree: {counts}")
+
+
+def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
+    """The auxiliary predictions among the parts of a head.
+
+    >>> auxiliary_heads(["w", "b", "preview/w", "preview/b"])
+    ('preview',)
+    """
+    return tuple(sorted({name.rpartition("/")[0] for name in names} - {""}))
+
+
+def check_without_look(contents: PatchContents) -> None:
+    """Raises UnsupportedFeatureError for a patch that looks at an image before its network does.
+
+    For who does edits and runs the network, and nothing else.
+    """
+    names = auxiliary_heads(contents.head)
+    if names:
+        raise UnsupportedFeatureError(
+            f"the patch for {contents.task} looks at every image first (and predicts {names[0]!r}),"
+            " which only JAX can do so far: use launch/evaluate or launch/preview"
+        )
 
 
 def _check_array(name: str, array: Array, expected: npt.DTypeLike) -> None:

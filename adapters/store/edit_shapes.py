@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from adapters.store import inserted
 from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError
 from adapters.store.kinds import (
+    BASES,
     COEFFICIENTS,
     DOWN,
     KINDS,
@@ -65,7 +66,10 @@ def check_shapes(edits: EditShapes, shapes: Shapes) -> None:
                     raise ShapeMismatchError(
                         f"the patch edits {module}/{leaf}, which the backbone does not have"
                     )
-                _check_fits(kind, f"{module}/{name}", part, shape, tuple(shapes[module][leaf]))
+                if kind == "mixture":
+                    _check_bases(module, leaf, shape, shapes[module])
+                else:
+                    _check_fits(kind, f"{module}/{name}", part, shape, tuple(shapes[module][leaf]))
 
 
 def check_padding(edits: Edits, shapes: Shapes) -> None:
@@ -116,9 +120,27 @@ def _check_affine_mask(what: str, parts: Mapping[str, Shape]) -> None:
         raise SchemaError(f"{what} has coefficients {list(parts[COEFFICIENTS])}, not [4]")
 
 
+def _check_mix(what: str, parts: Mapping[str, Shape]) -> None:
+    if len(parts[COEFFICIENTS]) != 1:
+        raise SchemaError(f"{what} has coefficients {list(parts[COEFFICIENTS])}, not [N]")
+
+
+def _check_bases(module: str, leaf: str, shape: Shape, beside: Mapping[str, Shape]) -> None:
+    bases = tuple(beside.get(BASES, ()))
+    if bases[1:] != tuple(beside[leaf]):
+        raise ShapeMismatchError(
+            f"the patch mixes bases into {module}/{leaf}; this backbone has none for it"
+        )
+    if bases[:1] != shape:
+        raise ShapeMismatchError(
+            f"the patch mixes {shape[0]} bases into {module}/{leaf}; the backbone has {bases[0]}"
+        )
+
+
 _CHECK_PARTS: Mapping[str, Callable[[str, Mapping[str, Shape]], None]] = {
     "low_rank": _check_low_rank,
     "affine_mask": _check_affine_mask,
+    "mixture": _check_mix,
 }
 
 

@@ -5,7 +5,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from adapters.store.edit_shapes import check_kinds, check_padding, check_parts, check_shapes
-from adapters.store.kinds import COEFFICIENTS, DOWN, KINDS, MASK, UP, Array, Edits, leaf_and_part
+from adapters.store.kinds import (
+    BASES,
+    COEFFICIENTS,
+    DOWN,
+    KINDS,
+    MASK,
+    UP,
+    Array,
+    Edits,
+    leaf_and_part,
+)
 
 Parts = Mapping[str, Array]
 
@@ -32,6 +42,8 @@ def apply_edits(
             for leaf, parts in _by_leaf(kind, arrays).items():
                 if kind in _GIVEN:
                     patched[module][leaf] = parts[""]
+                elif kind == "mixture":
+                    patched[module][leaf] = mixture(patched[module][leaf], patched[module], parts)
                 else:
                     patched[module][leaf] = _CHANGED[kind](patched[module][leaf], parts)
     return patched
@@ -47,6 +59,11 @@ def affine_mask(leaf: Array, parts: Parts) -> Array:
     k0, k1, k2, k3 = parts[COEFFICIENTS]
     bits = unpacked(parts[MASK], leaf.shape)
     return k0 * leaf + k1 + k2 * bits + k3 * leaf * bits
+
+
+def mixture(leaf: Array, beside: Mapping[str, Array], parts: Parts) -> Array:
+    """W + sum_n c_n B_n."""
+    return leaf + np.tensordot(parts[COEFFICIENTS], beside[BASES], 1)
 
 
 def low_rank(leaf: Array, parts: Parts) -> Array:

@@ -11,6 +11,7 @@ whose edit has several parts. Several kinds may meet in one leaf; they are done 
 | `mask` | `w` | bits | W * M |
 | `affine_mask` | `w.mask` | bits | k0 W + k1 + k2 M + k3 W M |
 | | `w.coefficients` | float32 [4] | k0 to k3 |
+| `mixture` | `w.coefficients` | float32 [N] | W + sum_n c_n B_n, of the leaf `bases` [N, ...] |
 | `low_rank` | `w.down` | float32 [in, r] | W + down @ up, for W [in, out] |
 | | `w.up` | float32 [r, out] | |
 | `add` | `w` | float32, W's shape | W + the array |
@@ -27,13 +28,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-KINDS = ("insert", "replace", "mask", "affine_mask", "low_rank", "add")
+KINDS = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 MASK, COEFFICIENTS, DOWN, UP = "mask", "coefficients", "down", "up"
 PARTS: Mapping[str, tuple[str, ...]] = {
     "affine_mask": (MASK, COEFFICIENTS),
+    "mixture": (COEFFICIENTS,),
     "low_rank": (DOWN, UP),
 }
 STATISTICS = ("mean", "var")
+BASES = "bases"  # the leaf that `mixture` takes from
 # What an `insert` may add to a convolution, and which other one each needs beside it.
 INSERTED: Mapping[str, str | None] = {
     "scale": None,

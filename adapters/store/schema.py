@@ -1,9 +1,10 @@
 """The card as JSON, schema 1.
 
 `must_understand` lists what a reader has to know to use the patch: `edit/KIND` for every kind of
-edit, and `encoding/NAME` for any encoding but float32. A reader that meets an entry it does not
-know refuses the file. A field of the card that it does not know and that is not listed there, it
-may ignore: so a later version can say more without making its patches unreadable.
+edit, `encoding/NAME` for any encoding but float32, and `auxiliary` where the file has classifiers
+for predictions beside the network's own. A reader that meets an entry it does not know refuses the
+file. A field of the card that it does not know and that is not listed there, it may ignore: so a
+later version can say more without making its patches unreadable.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,13 +12,14 @@ from typing import Any, TypeVar
 
 from adapters.store import canonical_json
 from adapters.store.container import DIGEST_FIELD
-from adapters.store.contents import Parity, PatchCard
+from adapters.store.contents import Parity, PatchCard, auxiliary_heads
 from adapters.store.edit_shapes import check_kinds
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError
 from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
+AUXILIARY = "auxiliary"
 
 Kind = TypeVar("Kind")
 
@@ -26,7 +28,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
     """The card of a patch with edits of `kinds` and a head of these shapes; no digest yet."""
     return {
         "schema": VERSION,
-        "must_understand": _features(kinds, card.encoding),
+        "must_understand": _features(kinds, card.encoding, head),
         "patch": card.patch,
         "backbone": {"name": card.backbone, "fingerprint": card.fingerprint},
         "task": {"name": card.task, "version": card.task_version},
@@ -52,7 +54,8 @@ def check_version(value: Mapping[str, Any]) -> None:
     if version != VERSION:
         raise SchemaVersionError(f"the file follows schema {version}, this reader knows {VERSION}")
     needed = _strings(value, "must_understand")
-    known = {*_features(KINDS, "float32"), *(f"encoding/{name}" for name in ENCODINGS)}
+    encodings = {f"encoding/{name}" for name in ENCODINGS}
+    known = {*_features(KINDS, "float32", ()), *encodings, AUXILIARY}
     unknown = sorted(set(needed) - known)
     if unknown:
         raise UnsupportedFeatureError(f"the patch needs {unknown[0]!r}, which is not known here")
@@ -99,7 +102,7 @@ def check_agreement(
     """
     kinds = sorted(kinds)
     check_kinds(kinds)
-    needed = _features(kinds, _field(value, "encoding", str))
+    needed = _features(kinds, _field(value, "encoding", str), head)
     if list(_strings(value, "must_understand")) != needed:
         raise SchemaError(f"must_understand does not list what the patch needs: {needed}")
     described = _field(value, "head", dict)
@@ -112,14 +115,17 @@ def stored_digest(value: Mapping[str, Any]) -> str:
     return _field(value, DIGEST_FIELD, str)
 
 
-def _features(kinds: Iterable[str], encoding: str) -> list[str]:
+def _features(kinds: Iterable[str], encoding: str, head: Iterable[str]) -> list[str]:
     encodings = [] if encoding == "float32" else [f"encoding/{encoding}"]
-    return sorted([*encodings, *(f"edit/{kind}" for kind in kinds)])
+    auxiliary = [AUXILIARY] if auxiliary_heads(head) else []
+    return sorted([*encodings, *auxiliary, *(f"edit/{kind}" for kind in kinds)])
 
 
 def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:
     features, classes = shapes["w"]
-    return {"kind": "classification", "features": features, "classes": classes}
+    described = {"kind": "classification", "features": features, "classes": classes}
+    auxiliary = {name: shapes[f"{name}/w"][0] for name in auxiliary_heads(shapes)}
+    return {**described, AUXILIARY: auxiliary} if auxiliary else described
 
 
 def _field(value: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:

@@ -1,4 +1,5 @@
-"""The tensors' names in a file: `edit/KIND/MODULE PATH/LEAF`, `head/w` and `head/b`.
+"""The tensors' names in a file: `edit/KIND/MODULE PATH/LEAF`, `head/w` and `head/b`, and
+`head/NAME/w` and `head/NAME/b` of auxiliary predictions.
 
 `scale/NAME` holds what the whole numbers of the tensor NAME are multiplied by.
 """

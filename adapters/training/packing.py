@@ -21,9 +21,14 @@ def task_edits(patch: Patch, params: PatchParams) -> LeafEdits:
 
 
 def task_head(state: State, layout: HeadLayout, task: int) -> dict[str, np.ndarray[Any, Any]]:
-    """One task's head: `w` [features, classes] and `b` [classes]."""
+    """One task's head, as a file names its parts: `w` [features, classes] and `b` [classes].
+
+    Those of an auxiliary prediction are called `NAME/w` and `NAME/b`.
+    """
     rows = layout.rows(task)
+    heads = {"": state.head, **{f"{name}/": head for name, head in state.auxiliary.items()}}
     return {
-        "w": np.ascontiguousarray(np.asarray(state.head["w"][rows]).T),
-        "b": np.asarray(state.head["b"][rows]),
+        f"{prefix}{leaf}": np.ascontiguousarray(np.asarray(wide[rows]).T)
+        for prefix, head in heads.items()
+        for leaf, wide in head.items()
     }

@@ -12,10 +12,10 @@ from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import classification
 from adapters.layers.norm import MEASURING
-from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
+from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
-from adapters.training.forward import mixed_forward
+from adapters.training.forward import AuxiliaryLogits, mixed_forward
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
 
@@ -43,19 +43,21 @@ class State(NamedTuple):
       step: int32 scalar, steps done.
       patches: PatchParams of every task, leaves [T, ...].
       head: the wide head.
+      auxiliary: a wide head for each auxiliary prediction of the patch, by name.
       shared: the shared leaves that are trained too; usually none.
-      optimisers: state of the patches', the head's and the shared leaves' optimiser.
+      optimisers: state of the patches', the heads' and the shared leaves' optimiser.
     """
 
     step: jax.Array
     patches: PatchParams
-    head: dict[str, jax.Array]
+    head: classification.Head
+    auxiliary: dict[str, classification.Head]
     shared: Weights
     optimisers: tuple[Any, Any, Any]
 
 
 class Metrics(NamedTuple):
-    """Per group [G]: mean loss in nats (penalty included) and share of right answers."""
+    """Per group [G]: mean loss in nats (all of its terms) and share of right answers."""
 
     loss: jax.Array
     accuracy: jax.Array
@@ -114,28 +116,33 @@ def trainer(
                 "keeps none: chain `statistics()` to it, or use frozen norms."
             )
         head = classification.initial(layout.capacity, backbone.table.features)
+        auxiliary = {
+            name: classification.initial(layout.capacity, width)
+            for name, width in auxiliary_widths(patch, weights).items()
+        }
         trained_shared = leaves_where(shared, weights)
         return State(
             jnp.zeros((), jnp.int32),
             patches,
             head,
+            auxiliary,
             trained_shared,
             (
                 row_optimiser.init(patches.trained, tasks_total),
-                head_optimiser.init(head, layout.capacity),
+                head_optimiser.init((head, auxiliary), layout.capacity),
                 row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
             ),
         )
 
     def losses(
-        trained: tuple[Any, dict[str, jax.Array], Weights],
+        trained: tuple[Any, tuple[classification.Head, dict[str, classification.Head]], Weights],
         tables: PatchParams,
         weights: Weights,
         batch: Batch,
         key: jax.Array,
         progress: jax.Array,
     ) -> tuple[jax.Array, tuple[Metrics, Weights]]:
-        patches, head, shared_leaves = trained
+        patches, (head, auxiliary), shared_leaves = trained
         images = (batch.images.astype(jnp.float32) - _last(mean)) / _last(std)
         predictions = forward(
             with_leaves(weights, shared_leaves),
@@ -145,21 +152,33 @@ def trainer(
             images,
             key,
             progress,
+            auxiliary,
         )
 
         def one_group(
-            task: jax.Array, logits: jax.Array, labels: jax.Array, penalty: jax.Array
+            task: jax.Array,
+            logits: jax.Array,
+            others: dict[str, AuxiliaryLogits],
+            labels: jax.Array,
+            penalty: jax.Array,
         ) -> tuple[jax.Array, jax.Array]:
             own, right = owners == task, labels + starts[task]
-            loss = jax.vmap(classification.cross_entropy, (0, 0, None, None))(
-                logits, right, own, recipe.smoothing
-            )
+
+            def cross_entropies(logits: jax.Array) -> jax.Array:
+                return jax.vmap(classification.cross_entropy, (0, 0, None, None))(
+                    logits, right, own, recipe.smoothing
+                )
+
+            loss = cross_entropies(logits)
+            for other in others.values():
+                loss = loss + other.weight * cross_entropies(other.logits)
             hits = jnp.argmax(logits, axis=-1).astype(jnp.int32) == right
             return jnp.mean(loss) + penalty, jnp.mean(hits.astype(jnp.float32))
 
         loss, accuracy = jax.vmap(one_group)(
             jnp.asarray(batch.tasks),
             predictions.logits,
+            predictions.auxiliary,
             jnp.asarray(batch.labels),
             predictions.penalties,
         )
@@ -169,7 +188,7 @@ def trainer(
     def step(
         state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
     ) -> tuple[State, Metrics]:
-        trained = (state.patches.trained, state.head, state.shared)
+        trained = (state.patches.trained, (state.head, state.auxiliary), state.shared)
         gradients, (metrics, moments) = jax.grad(losses, has_aux=True)(
             trained,
             state.patches,
@@ -191,7 +210,7 @@ def trainer(
         )
         # Row -1, nobody's, reads the False appended behind the tasks.
         own_present = jnp.append(present, False)[owners]
-        head, head_state = head_optimiser.update(
+        (head, auxiliary), head_state = head_optimiser.update(
             *(gradients[1], state.optimisers[1], trained[1], own_present),
             jnp.broadcast_to(jnp.asarray(now.head_rate), (layout.capacity,)),
         )
@@ -210,6 +229,7 @@ def trainer(
             state.step + 1,
             state.patches._replace(trained=patches, measured=measured),
             head,
+            auxiliary,
             jax.tree.map(lambda x: x[0], moved),
             (patch_state, head_state, shared_state),
         )
@@ -237,6 +257,17 @@ def trainer(
         return compiled(state, weights, batch, schedule(recipe, int(state.step)), key)
 
     return Trainer(compiled_init, checked_step)
+
+
+def auxiliary_widths(patch: Patch, weights: Weights) -> dict[str, int]:
+    """Features of each auxiliary prediction that `patch` makes of one image, by name."""
+
+    def look(weights: Weights) -> Prepared:
+        patched = patch.apply(weights, patch.init(jax.random.key(0), weights), {})
+        return patch.prepare(patched, jnp.zeros((32, 32, 3), jnp.float32), {})
+
+    seen = jax.eval_shape(look, weights)
+    return {name: made.features.shape[-1] for name, made in seen.auxiliary.items()}
 
 
 def _measure(measured: Any, moments: Weights, present: jax.Array, decay: float) -> Any:

@@ -2,26 +2,37 @@
 
 import itertools
 from typing import NamedTuple
+from unittest import mock
 
+from adapters.backbones import registry
 from adapters.layers.norm import Mode
 from adapters.patches.combine import chain, select
 from adapters.patches.contract import Patch
 from adapters.patches.registry import from_spec
 from adapters.patches.scale_bias import scale_bias
+from tests import narrow
 
 
 class Entry(NamedTuple):
-    """A patch, the norm mode it trains in, and the bits a MobileNetV2 1.0 file spends on it."""
+    """A patch, the norm mode it trains in, and the bits a MobileNetV2 1.0 file spends on it.
+
+    `alike` says whether the network starts as the un-patched one.
+    """
 
     name: str
     patch: Patch
     norm: Mode
     bits: int
+    alike: bool = True
 
 
-def _named(spec: str, values: int, norm: Mode = "frozen", bits: int = 0) -> Entry:
+def _named(
+    spec: str, values: int, norm: Mode = "frozen", bits: int = 0, alike: bool = True
+) -> Entry:
     """`values` are floats; `bits` come on top."""
-    return Entry(f"{spec}, {norm}", from_spec(spec, norm), norm, 32 * values + bits)
+    with mock.patch.dict(registry.TABLES, narrow=lambda: narrow.TABLE):
+        patch = from_spec(spec, norm)
+    return Entry(f"{spec}, {norm}", patch, norm, 32 * values + bits, alike)
 
 
 def _late(path: str, name: str, leaf: object) -> bool:
@@ -39,6 +50,7 @@ KERNELS = 2_189_760  # values of all 52 convolutions' kernels
 # The values of bias to full are published or derived in arXiv 1810.10703 and 2007.11622;
 # statistics add two values for each of the 17,056 norm channels. A low rank r of a 1x1 convolution
 # is r (inputs + outputs), 18,528 r in all.
+PREVIEW = "preview=narrow, preview_size=16, dropout=0"
 ENTRIES = (
     _named("head_only", 0),
     _named("bias", 17_056),
@@ -73,4 +85,14 @@ ENTRIES = (
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
+    # Two 1x1 convolutions in each of the last three blocks, four bases.
+    _named("coefficients", 6 * 4),
+    _named("coefficients(per=network, kernels=both, bases=2)+scale_bias", 9 * 2 + 34_112),
+    # All bases and the preview network are shared; its norms are a task's own, too.
+    _named(f"basisnet({PREVIEW})", 0, alike=False),
+    _named(
+        f"basisnet({PREVIEW}, per=network, kernels=both, bases=2)+scale_bias",
+        34_112 + 2 * (8 + 8 + 8 + 16 + 16 + 12 + 24 + 24 + 12 + 16),
+        alike=False,
+    ),
 )

@@ -11,6 +11,7 @@ import pytest
 from adapters.backbones import registry
 from adapters.backbones.builder import build
 from adapters.device.fold import fold_norms
+from adapters.device.inference import inference
 from adapters.store import read, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -41,16 +42,25 @@ def run(entry):
 
 def different_tasks(entry):
     made, _ = run(entry)
-    state = made.init(jax.random.key(0), narrow.weights())
-    patches, head = narrow.disturbed((state.patches, state.head), seed=2)
+    state = made.init(jax.random.key(0), shared(entry))
+    patches, head, auxiliary = narrow.disturbed(state[1:4], seed=2)
     # To both sides of where they began: scores of masks cross their threshold, those of gates not.
     trained = jax.tree.map(lambda leaf: leaf - 0.05, patches.trained)
-    return state._replace(patches=patches._replace(trained=trained), head=head)
+    patches = patches._replace(trained=trained)
+    return state._replace(patches=patches, head=head, auxiliary=auxiliary)
 
 
-@jax.jit
-def network(weights, images):
-    return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
+@functools.cache
+def shared(entry):
+    """The narrow network's weights with what the patch adds for all tasks, none of it trivial."""
+    extended = entry.patch.extend(jax.random.key(0), narrow.weights())
+    added = {path: leaves for path, leaves in extended.items() if path not in narrow.weights()}
+    return {**extended, **narrow.disturbed(added, seed=3)}
+
+
+@functools.cache
+def network(entry):
+    return inference(narrow.BACKBONE, 4, narrow.SIZE, entry.patch.prepare).features
 
 
 def bits(tree):
@@ -59,20 +69,21 @@ def bits(tree):
 
 @every_patch
 def test_outputs_start_bit_identical(entry):
-    params = entry.patch.init(jax.random.key(0), narrow.weights())
-    patched = entry.patch.apply(narrow.weights(), params, {})
+    params = entry.patch.init(jax.random.key(0), shared(entry))
+    patched = entry.patch.apply(shared(entry), params, {})
     images = narrow.normalised(narrow.images(1, 4)[0][0])
-    assert bits(network(patched, images)) == bits(network(narrow.weights(), images))
+    before = inference(narrow.BACKBONE, 4, narrow.SIZE).features(narrow.weights(), images)
+    assert (bits(network(entry)(patched, images)) == bits(before)) == entry.alike
 
 
 @every_patch
 def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry):
     made, batch = run(entry)
     before = different_tasks(entry)
-    weights_before, rows_before = bits(narrow.weights()), bits(before.patches)
+    weights_before, rows_before = bits(shared(entry)), bits(before.patches)
     present = Batch(np.asarray([0, 2, 0, 2], np.int32), *batch[1:])
-    after, _ = made.step(before, narrow.weights(), present, jax.random.key(0))
-    assert bits(narrow.weights()) == weights_before
+    after, _ = made.step(before, shared(entry), present, jax.random.key(0))
+    assert bits(shared(entry)) == weights_before
     rows_after = bits(after.patches)
     assert rows_after.fixed == rows_before.fixed
     for old, new in zip(
@@ -87,9 +98,9 @@ def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry)
 def test_a_step_compiles_once(entry):
     """No leaf may come back as another type, a weak one made strong, than it went in."""
     made, batch = run(entry)
-    state = made.init(jax.random.key(0), narrow.weights())
+    state = made.init(jax.random.key(0), shared(entry))
     before = jax.tree.map(jax.typeof, state)
-    after, _ = made.step(state, narrow.weights(), batch, jax.random.key(0))
+    after, _ = made.step(state, shared(entry), batch, jax.random.key(0))
     assert jax.tree.map(jax.typeof, after) == before
 
 
@@ -102,7 +113,7 @@ def test_only_trained_leaves_get_gradients(entry):
     for leaf in jax.tree.leaves(of_patches):
         assert np.isfinite(leaf).all()
         assert np.abs(leaf).max() > 0
-    params = entry.patch.init(jax.random.key(0), narrow.weights())
+    params = entry.patch.init(jax.random.key(0), shared(entry))
     assert jax.tree.structure(of_patches) == jax.tree.structure(params.trained)
 
 
@@ -110,14 +121,14 @@ def test_only_trained_leaves_get_gradients(entry):
 def test_folded_equals_unfolded(entry):
     state = different_tasks(entry)
     params = packing.task_params(state, 1)
-    patched = entry.patch.apply(narrow.weights(), params, {})
+    patched = entry.patch.apply(shared(entry), params, {})
     images = narrow.normalised(narrow.images(1, 4)[0][0])
     edited = apply_edits(
-        jax.tree.map(np.asarray, narrow.weights()), packing.task_edits(entry.patch, params)
+        jax.tree.map(np.asarray, shared(entry)), packing.task_edits(entry.patch, params)
     )
     folded = fold_norms(edited, narrow.EPSILON)
     np.testing.assert_allclose(
-        network(folded, images), network(patched, images), rtol=1e-4, atol=1e-5
+        network(entry)(folded, images), network(entry)(patched, images), rtol=1e-4, atol=1e-5
     )
 
 
@@ -144,14 +155,16 @@ def test_saved_edits_load_bit_exact(entry, tmp_path):
     )
     write.write_patch(tmp_path / "one.patch", contents)
     loaded = read.read_patch(tmp_path / "one.patch")
-    numpy_weights = jax.tree.map(np.asarray, narrow.weights())
+    numpy_weights = jax.tree.map(np.asarray, shared(entry))
     applied = apply_edits(numpy_weights, loaded.edits)
-    patched = entry.patch.apply(narrow.weights(), params, {})
+    patched = entry.patch.apply(shared(entry), params, {})
     assert bits(loaded.edits) == bits(edits)
     if loaded.edits.keys() <= {"replace", "mask"}:
         assert bits(applied) == bits(patched)
     images = narrow.normalised(narrow.images(1, 4)[0][0])
-    np.testing.assert_allclose(network(applied, images), network(patched, images), rtol=1e-4)
+    np.testing.assert_allclose(
+        network(entry)(applied, images), network(entry)(patched, images), rtol=1e-4, atol=1e-6
+    )
     assert bits(dict(loaded.head)) == bits(head)
     size = write.patch_size(contents)
     assert size.total == (tmp_path / "one.patch").stat().st_size
@@ -203,9 +216,10 @@ def compiled_gradients(entry, mode, state):
 
     def loss(owned, tasks, images):
         patches = state.patches._replace(trained=owned[0])
-        key, progress = jax.random.key(0), jnp.zeros(())
-        made = forward(narrow.weights(), patches, owned[1], tasks, images, key, progress)
-        return jnp.sum(jax.nn.logsumexp(made.logits, axis=-1)), made.logits
+        run = jax.random.key(0), jnp.ones(())
+        made = forward(shared(entry), patches, owned[1], tasks, images, *run, state.auxiliary)
+        logits = made.logits, *(other.logits for other in made.auxiliary.values())
+        return sum(jnp.sum(jax.nn.logsumexp(each, axis=-1)) for each in logits), made.logits
 
     gradient = jax.jit(jax.grad(loss, has_aux=True))
     return lambda tasks, images: gradient((state.patches.trained, state.head), tasks, images)
@@ -216,18 +230,19 @@ def test_stored_values_equal_the_golden_figure(entry):
     backbone = build(registry.table("mobilenet_v2_1.0"))
     weights = jax.eval_shape(backbone.init, jax.random.key(0))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), weights)
-    params = entry.patch.init(jax.random.key(0), zeros)
+    extended = entry.patch.extend(jax.random.key(0), zeros)
+    params = entry.patch.init(jax.random.key(0), extended)
     assert sum(int(bits) for bits in entry.patch.cost(params).values()) == entry.bits
 
 
 @every_patch
 def test_a_swap_compiles_nothing(entry):
     chex.clear_trace_counter()
-    counted = jax.jit(chex.assert_max_traces(lambda w, x: network(w, x), n=1))
+    counted = jax.jit(chex.assert_max_traces(lambda w, x: network(entry)(w, x), n=1))
     state = different_tasks(entry)
     images = narrow.normalised(narrow.images(1, 4)[0][0])
     outputs = [
-        counted(entry.patch.apply(narrow.weights(), packing.task_params(state, task), {}), images)
+        counted(entry.patch.apply(shared(entry), packing.task_params(state, task), {}), images)
         for task in range(3)
     ]
     assert (np.abs(outputs[0] - outputs[1]).max() > 0) == (entry.bits > 0)

@@ -24,6 +24,7 @@ def random_edits(generator, kind, leaf):
         "replace": {leaf: normal(*SHAPE)},
         "mask": {leaf: bits},
         "affine_mask": {f"{leaf}.mask": bits, f"{leaf}.coefficients": normal(4)},
+        "mixture": {f"{leaf}.coefficients": normal(2)},
         "low_rank": {f"{leaf}.down": normal(3, rank), f"{leaf}.up": normal(rank, 5)},
         "add": {leaf: normal(*SHAPE)},
     }
@@ -39,6 +40,9 @@ EXPRESSIBLE = {
     *(("replace", "add"), ("mask", "mask"), ("mask", "affine_mask"), ("mask", "low_rank")),
     *(("mask", "add"), ("affine_mask", "low_rank"), ("affine_mask", "add")),
     *(("low_rank", "low_rank"), ("low_rank", "add"), ("add", "low_rank"), ("add", "add")),
+    *(("mixture", "replace"), ("replace", "mixture"), ("mask", "mixture")),
+    *(("affine_mask", "mixture"), ("mixture", "mixture"), ("mixture", "low_rank")),
+    *(("low_rank", "mixture"), ("mixture", "add"), ("add", "mixture")),
 }
 
 
@@ -66,7 +70,8 @@ def test_pairs_that_a_file_cannot_express_are_refused(first, second):
 @pytest.mark.parametrize("seed", range(300))
 def test_merged_edits_have_the_effect_of_each_in_turn(seed):
     generator = np.random.default_rng(seed)
-    weights = {MODULE: {"w": generator.normal(size=SHAPE).astype(np.float32)}}
+    bases = generator.normal(size=(2, *SHAPE)).astype(np.float32)
+    weights = {MODULE: {"w": generator.normal(size=SHAPE).astype(np.float32), "bases": bases}}
     chosen = generator.choice(kinds.KINDS, size=generator.integers(1, 6))
     edits = [
         random_edits(generator, kind, "adapter" if kind == "insert" else "w") for kind in chosen

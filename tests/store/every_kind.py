@@ -8,7 +8,7 @@ from adapters.store.contents import PatchContents
 from adapters.store.encoding import rounded
 
 SHAPES = {
-    "stem": {"w": (3, 5)},
+    "stem": {"w": (3, 5), "bases": (2, 3, 5)},
     "stem/norm": {"mean": (5,), "var": (5,), "offset": (5,)},
     "tail": {"w": (3, 3, 1, 3)},
     "tail/norm": {"mean": (3,)},
@@ -39,6 +39,7 @@ def edits(seed=1):
         "replace": {"stem": {"w": normal(3, 5)}, "stem/norm": {"mean": normal(5)}},
         "mask": {"stem": {"w": bits(15)}, "tail": {"w": bits(27)}},
         "affine_mask": {"stem": {"w.mask": bits(15), "w.coefficients": normal(4)}},
+        "mixture": {"stem": {"w.coefficients": normal(2)}},
         "low_rank": {"stem": {"w.down": normal(3, 2), "w.up": normal(2, 5)}},
         "add": {"stem": {"w": normal(3, 5)}, "tail/norm": {"mean": normal(3)}},
     }

@@ -1,0 +1,94 @@
+"""Bases: kernels among the shared weights, from which a layer's own is mixed."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from adapters.patches.contract import Weights
+from adapters.patches.settings import PatchSettingError, check_setting
+
+Kernels = Literal["pointwise", "depthwise", "both"]
+Sharing = Literal["layer", "network"]
+
+_RANKS = {"pointwise": (2,), "depthwise": (4,), "both": (2, 4)}
+_PER = ("layer", "network")
+
+
+def check_settings(bases: int, blocks: int, kernels: str, per: str) -> None:
+    """Raises PatchSettingError for a setting out of its range."""
+    check_setting("bases", bases, bases >= 1, "1 or more")
+    check_setting("blocks", blocks, blocks >= 1, "1 or more")
+    check_setting("kernels", kernels, kernels in _RANKS, f"one of {', '.join(_RANKS)}")
+    check_setting("per", per, per in _PER, f"one of {', '.join(_PER)}")
+
+
+def with_bases(
+    key: jax.Array,
+    weights: Weights,
+    bases: int,
+    blocks: int,
+    kernels: Kernels,
+    tail: bool,
+    spread: float,
+) -> Weights:
+    """`weights` with bases for the kernels of the last blocks; those that are there already stay.
+
+    New ones are drawn: normal, `spread` times as large as their kernel in the root of the mean
+    square, and with a sum of zero, so that an even mix is the kernel itself. They must differ, or
+    equal gradients would keep them equal for ever.
+
+    Args:
+      key: for the draws.
+      weights: of a backbone.
+      bases: N.
+      blocks: how many blocks, from the last one back.
+      kernels: whose: those of 1x1 convolutions, of depthwise ones, or both.
+      tail: whether the 1x1 convolution after the last block has bases, too.
+      spread: see above.
+
+    Raises PatchSettingError where `weights` hold bases of another number or in other layers.
+    """
+    wanted = _layers(weights, blocks, kernels, tail)
+    held = layers_with_bases(weights)
+    if held and held != wanted:
+        raise PatchSettingError(
+            f"the weights have bases for {_listed(held)}; the patch's settings blocks={blocks}, "
+            f"kernels={kernels} and tail={str(tail).lower()} ask for {_listed(wanted)}. Give the "
+            "settings that made the weights."
+        )
+    extended = {path: dict(leaves) for path, leaves in weights.items()}
+    for index, path in enumerate(wanted):
+        if path not in held:
+            w = weights[path]["w"]
+            noise = jax.random.normal(jax.random.fold_in(key, index), (bases, *w.shape), w.dtype)
+            size = spread * jnp.sqrt(jnp.mean(jnp.square(w)))
+            extended[path]["bases"] = size * (noise - jnp.mean(noise, axis=0, keepdims=True))
+        found = extended[path]["bases"].shape[0]
+        if found != bases:
+            raise PatchSettingError(
+                f"the weights have {found} bases for {path}, the patch's setting is bases={bases}."
+            )
+    return extended
+
+
+def layers_with_bases(weights: Weights) -> list[str]:
+    """Module paths, sorted, of the layers that have bases."""
+    return sorted(path for path, leaves in weights.items() if "bases" in leaves)
+
+
+def _layers(weights: Weights, blocks: int, kernels: Kernels, tail: bool) -> list[str]:
+    names = sorted({path.split("/")[0] for path in weights if path.startswith("block_")})
+    last = [*names[-blocks:], *(["tail"] if tail else [])]
+    return sorted(
+        path
+        for path, leaves in weights.items()
+        if path.split("/")[0] in last
+        and f"{path}/norm" in weights
+        and leaves["w"].ndim in _RANKS[kernels]
+        and (leaves["w"].ndim == 2 or leaves["w"].shape[2] == 1)
+    )
+
+
+def _listed(paths: list[str]) -> str:
+    return f"{len(paths)} layers ({', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''})"

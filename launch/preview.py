@@ -1,0 +1,97 @@
+"""Tells what a patch's first look at images is worth: when to stop there, how kernels are mixed.
+
+    launch/preview out/digits.patch --weights=out/backbone.safetensors --plot=digits_preview.png
+
+The threshold is chosen on validation: the cheapest that loses at most --loss of the accuracy. Test
+images are scored once, at that threshold and without stopping.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.analysis import mixing
+from adapters.training import tidy
+from launch import command, evaluation, output, previewing
+
+_WEIGHTS = flags.DEFINE_string("weights", None, "The shared backbone, with preview and bases.")
+_TASK = flags.DEFINE_string("task", None, "Task to evaluate on, if the patch's name finds none.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_LOSS = flags.DEFINE_float("loss", 0.0, "Accuracy that may be lost on validation, a fraction.")
+_PLOT = flags.DEFINE_string("plot", None, "PNG file of thresholds and mixtures.")
+_RESULTS = flags.DEFINE_string("results", None, "CSV file that rows of figures are added to.")
+_TIMED = flags.DEFINE_bool("timed", True, "Measure the speed-up too, on an idle machine.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the chosen threshold, and what it does."""
+    if len(arguments) != 2:
+        raise app.UsageError("give one patch file: launch/preview out/digits.patch")
+    opened = evaluation.open_patch(arguments[1], "test", _TASK.value, _WEIGHTS.value)
+    study = previewing.Preview(opened, _DATA_DIR.value)
+    validation = study.both("validation")
+    points = [study.point(validation, threshold) for threshold in previewing.thresholds()]
+    chosen = previewing.choose(points, _LOSS.value)
+    test = study.both("test")
+    never = study.point(test, previewing.NEVER)
+    early = study.point(test, chosen.threshold)
+    always = study.point(test, 0.0)
+    print(
+        f"{opened.contents.task}: a look takes {study.look / 1e6:.2f} million multiply-adds, "
+        f"finishing {study.finish / 1e6:.2f} million more\n"
+        f"stops at a probability of {chosen.threshold:.2f}, chosen on validation"
+    )
+    for name, point in (("never stopping", never), ("as chosen", early), ("look alone", always)):
+        print(
+            f"test, {name}: accuracy {100 * point.accuracy:.2f} %, {100 * point.stopped:.1f} % "
+            f"stop, {point.multiply_adds / 1e6:.2f} million multiply-adds an image"
+        )
+    figures = [
+        ("accuracy without early exit", never.accuracy, "fraction"),
+        ("accuracy with early exit", early.accuracy, "fraction"),
+        ("accuracy of the look alone", always.accuracy, "fraction"),
+        ("share stopped", early.stopped, "fraction"),
+        ("multiply-adds without early exit", never.multiply_adds, "multiply-adds"),
+        ("multiply-adds with early exit", early.multiply_adds, "multiply-adds"),
+    ]
+    mixtures = study.mixtures("validation")
+    for path, own in mixtures.items():
+        found = mixing.mixing(own)
+        shares = ", ".join(f"{100 * share:.0f}" for share in found.shares)
+        print(
+            f"{path}: bases take {shares} %, entropy {found.entropy:.2f} of an even mix's, spread "
+            f"between images {found.spread:.3f}"
+            f"{f'. COLLAPSED: {found.collapse}' if found.collapse else ''}"
+        )
+    if _TIMED.value:
+        before, after = study.seconds("test", chosen.threshold)
+        print(f"measured: {before / after:.2f} times as fast as never stopping")
+        figures.append(("ratio", before / after, "times as fast"))
+    if _PLOT.value:
+        title = f"{opened.contents.task}: {opened.contents.patch}"
+        output.write_picture(_PLOT.value, previewing.picture(title, points, chosen, mixtures))
+        print(f"{_PLOT.value} shows other thresholds, and how kernels are mixed, on validation.")
+    if _RESULTS.value:
+        tidy.append(
+            _RESULTS.value,
+            [
+                tidy.Measurement(
+                    task=opened.contents.task,
+                    backbone=opened.contents.backbone,
+                    patch=opened.contents.patch,
+                    setting=f"threshold {chosen.threshold:.2f}",
+                    seed=0,
+                    split="test",
+                    metric=metric,
+                    value=value,
+                    unit=unit,
+                    command=shlex.join(["launch/preview", *arguments[1:]]),
+                )
+                for metric, value, unit in figures
+            ],
+        )
+
+
+if __name__ == "__main__":
+    command.run(main)
