@@ -5,6 +5,7 @@
 For each patch it tries learning rates in short runs and keeps the best on validation, trains with
 that once for each seed, and scores test. It ends with tables and a picture of accuracy against
 bytes. Stopped or killed, the same command goes on from there; it also adds seeds, patches or rates.
+With --train_shared every run trains a network of its own, shared weights at the patch's rate.
 """
 
 import pathlib

@@ -45,7 +45,8 @@ class Plan:
       seeds: how many runs a patch gets at the rates chosen for it.
       sweep_steps: steps of the runs that choose the rates.
       rates, head_rates: learning rates tried, each of the patch with each of the head.
-      base: everything else; its patch, its seed and its learning rates are replaced.
+      base: everything else; its patch, its seed and its learning rates are replaced. Where it
+        trains the shared weights too, they have the patch's rate.
 
     Raises:
       SettingError: a value out of its range.
@@ -83,7 +84,7 @@ class Plan:
         nearest half decades above and below those of `head_rates`.
         """
         pairs = list(itertools.starmap(Rates, itertools.product(self.rates, self.head_rates)))
-        if patch != HEAD_ONLY:
+        if patch != HEAD_ONLY or self.base.train_shared:
             return pairs
         above = [rate for rate in _LADDER if rate > max(self.head_rates)]
         below = [rate for rate in reversed(_LADDER) if rate < min(self.head_rates)]
@@ -94,7 +95,11 @@ class Plan:
     def settings(self, patch: str, seed: int, rates: Rates, steps: int) -> Settings:
         """Of one run."""
         recipe = dataclasses.replace(
-            self.base.recipe, steps=steps, patch_rate=rates.patch, head_rate=rates.head
+            self.base.recipe,
+            steps=steps,
+            patch_rate=rates.patch,
+            head_rate=rates.head,
+            shared_rate=rates.patch if self.base.train_shared else 0.0,
         )
         return dataclasses.replace(self.base, patch=patch, seed=seed, recipe=recipe)
 

@@ -154,7 +154,8 @@ def write_summary(
                 patch=settings.patch,
                 setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
-                + ("" if settings.encoding == "float32" else f", {settings.encoding}"),
+                + ("" if settings.encoding == "float32" else f", {settings.encoding}")
+                + (", shared weights trained" if settings.train_shared else ""),
                 seed=settings.seed,
                 split=split,
                 metric=metric,

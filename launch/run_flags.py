@@ -63,17 +63,16 @@ _ENCODING = flags.DEFINE_enum(
     "How patch files store numbers. Scores are of the numbers as stored; other than with float32, "
     "the accuracy that this costs on validation is reported too.",
 )
+_TRAIN_SHARED = flags.DEFINE_bool(
+    "train_shared", False, "Train the shared weights too; they go to backbone.safetensors."
+)
+_SHARED_RATE = flags.DEFINE_float(
+    "shared_learning_rate", 1e-4, "Peak rate of the shared weights, with --train_shared."
+)
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
 
 
-def settings(
-    patch: str,
-    seed: int,
-    patch_rate: float,
-    head_rate: float,
-    shared_rate: float = 0.0,
-    train_shared: bool = False,
-) -> Settings:
+def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Settings:
     """What the flags above say, and the rest from the command.
 
     Raises SettingError for a value out of its range.
@@ -92,12 +91,12 @@ def settings(
         augmentation=_AUGMENTATION.value,
         workers=_WORKERS.value,
         encoding=_ENCODING.value,
-        train_shared=train_shared,
+        train_shared=_TRAIN_SHARED.value,
         recipe=Recipe(
             steps=_STEPS.value,
             patch_rate=patch_rate,
             head_rate=head_rate,
-            shared_rate=shared_rate,
+            shared_rate=_SHARED_RATE.value if _TRAIN_SHARED.value else 0.0,
             warmup=_WARMUP.value,
             head_decay=_DECAY.value,
             smoothing=_SMOOTHING.value,

@@ -29,12 +29,6 @@ _PATCH_RATE = flags.DEFINE_float(
     "patch_learning_rate", None, "Peak rate of the patches; by default 1e-2, for `full` 1e-4."
 )
 _HEAD_RATE = flags.DEFINE_float("head_learning_rate", 3e-3, "Peak rate of the heads.")
-_SHARED_RATE = flags.DEFINE_float(
-    "shared_learning_rate", 1e-4, "Peak rate of the shared weights, with --train_shared."
-)
-_TRAIN_SHARED = flags.DEFINE_bool(
-    "train_shared", False, "Train the shared weights too; they go to backbone.safetensors."
-)
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
 
 
@@ -64,8 +58,6 @@ def settings() -> Settings:
         seed=_SEED.value,
         patch_rate=default_rate(_PATCH.value) if _PATCH_RATE.value is None else _PATCH_RATE.value,
         head_rate=_HEAD_RATE.value,
-        shared_rate=_SHARED_RATE.value,
-        train_shared=_TRAIN_SHARED.value,
     )
 
 

@@ -17,7 +17,7 @@ from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
 from adapters.training import packing
 from tests import narrow
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 CLASSES = 8
 SETTINGS = export.Settings(CLASSES, (narrow.SIZE,), (1, 4), signatures.KINDS)
@@ -63,7 +63,7 @@ def features(weights, images):
     return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
 
 
-def contents(task: str, entry=ENTRIES[2], seed=2, classes=3, **changes) -> PatchContents:
+def contents(task: str, entry=PLAIN[2], seed=2, classes=3, **changes) -> PatchContents:
     """A patch whose parity vector JAX has computed."""
     own, mine = edits(entry, seed), head(classes, seed)
     shape = (narrow.SIZE, narrow.SIZE, 3)

@@ -14,14 +14,14 @@ from adapters.store.edits import apply_edits
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 CLASSES = 8
 TOLERANCE = 1e-5  # of the largest logit
 # Patches that no shared graph has room for, one that replaces all, one of every other kind.
 OWN = [
     entry
-    for entry in ENTRIES
+    for entry in PLAIN
     if "adapter" in entry.name or entry.name.startswith(("full", "mask(affine", "lora(rank=2)"))
 ]
 
@@ -145,7 +145,7 @@ def test_a_jax_program_takes_patches_and_heads_as_arguments():
     }
     program = jax.export.deserialize(bytearray(jax_program(narrow.BACKBONE, shapes, 32, 2)))
     assert set(program.platforms) == {"cpu", "cuda", "tpu"}
-    for entry, classes in ((ENTRIES[0], 3), (ENTRIES[2], 5)):
+    for entry, classes in ((PLAIN[0], 3), (PLAIN[2], 5)):
         patched = apply_edits(exported.weights(), exported.edits(entry))
         head = exported.head(classes, seed=1)
         wanted = np.asarray(exported.features(patched, seeded(2))) @ head["w"] + head["b"]

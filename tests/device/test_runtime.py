@@ -25,7 +25,7 @@ from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
 from tests import imports, narrow
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def adds_paths(entry):
     return any(leaf not in ("scale", "offset") for leaves in inserted for leaf in leaves)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", PLAIN, ids=lambda entry: entry.name)
 def test_every_patch_answers_as_in_jax_or_is_refused(device, tmp_path, entry):
     made = exported.contents("one", entry)
     path = exported.patch_file(tmp_path, made)
@@ -79,7 +79,7 @@ def test_every_patch_answers_as_in_jax_or_is_refused(device, tmp_path, entry):
         close(device.run("one", exported.png(1)), made, exported.png(1))
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", PLAIN, ids=lambda entry: entry.name)
 def test_what_can_be_an_input_is_one(device, tmp_path, entry):
     path = exported.patch_file(tmp_path, exported.contents("one", entry))
     changed = [
@@ -104,7 +104,7 @@ def test_without_depthwise_inputs_their_kernels_are_folded():
     graph = exported.graph()
     fewer = {kind: names for kind, names in graph.inputs.items() if kind != "depthwise"}
     narrower = dataclasses.replace(graph, inputs=fewer)
-    edits = exported.edits(next(entry for entry in ENTRIES if entry.name == "depthwise, frozen"))
+    edits = exported.edits(next(entry for entry in PLAIN if entry.name == "depthwise, frozen"))
     assert feeds.feed(graph, edits, "auto").kind == "depthwise"
     assert feeds.feed(narrower, edits, "auto").kind == "folded"
     with pytest.raises(UnsupportedPatchError, match="launch/export --depthwise"):

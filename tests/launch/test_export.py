@@ -17,7 +17,7 @@ from launch import backbones, exporting
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 SETTINGS = export.Settings(classes=8, sizes=(narrow.SIZE,), batches=(1, 2))
 NOISE = exporting.Comparison((), 1e-4)
@@ -69,7 +69,7 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
 
 
 def test_one_task_s_graph_takes_adapters_too(loaded, tmp_path):
-    entry = next(entry for entry in ENTRIES if entry.name.startswith("conv_adapter"))
+    entry = next(entry for entry in PLAIN if entry.name.startswith("conv_adapter"))
     patch = exported.patch_file(tmp_path, exported.contents("one", entry))
     out = tmp_path / "one.tflite"
     text = exporting.task_graph(loaded, str(patch), (1, 2), NOISE, out)
@@ -109,7 +109,7 @@ def test_the_command_exports_a_backbone(tmp_path):
 
 def test_the_command_exports_one_task(tmp_path):
     weights = small.write_backbone(tmp_path / "narrow.safetensors")
-    entry = next(entry for entry in ENTRIES if entry.name.startswith("parallel_adapter"))
+    entry = next(entry for entry in PLAIN if entry.name.startswith("parallel_adapter"))
     made, out = exported.contents("one", entry), tmp_path / "one.tflite"
     patch = exported.patch_file(tmp_path, made)
     flags = [f"--patch={patch}", f"--weights={weights}", "--batches=1", f"--out={out}"]

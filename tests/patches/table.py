@@ -50,8 +50,7 @@ KERNELS = 2_189_760  # values of all 52 convolutions' kernels
 # The values of bias to full are published or derived in arXiv 1810.10703 and 2007.11622;
 # statistics add two values for each of the 17,056 norm channels. A low rank r of a 1x1 convolution
 # is r (inputs + outputs), 18,528 r in all.
-PREVIEW = "preview=narrow, preview_size=16, dropout=0"
-ENTRIES = (
+PLAIN = (
     _named("head_only", 0),
     _named("bias", 17_056),
     _named("scale_bias", 34_112),
@@ -85,6 +84,10 @@ ENTRIES = (
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
+)
+PREVIEW = "preview=narrow, preview_size=16, dropout=0"
+# Those that add leaves to the weights that all tasks share.
+EXTENDING = (
     # Two 1x1 convolutions in each of the last three blocks, four bases.
     _named("coefficients", 6 * 4),
     _named("coefficients(per=network, kernels=both, bases=2)+scale_bias", 9 * 2 + 34_112),
@@ -96,3 +99,4 @@ ENTRIES = (
         alike=False,
     ),
 )
+ENTRIES = (*PLAIN, *EXTENDING)

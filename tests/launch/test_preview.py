@@ -1,0 +1,79 @@
+"""A network that looks first, from training to its study, in this process."""
+
+import csv
+
+import pytest
+
+from adapters.store.contents import check_without_look
+from adapters.store.errors import UnsupportedFeatureError
+from adapters.store.read import read_patch
+from launch import evaluation, experiment, previewing
+from tasks import registry
+from tests.launch import small
+
+SPEC = "basisnet(preview=narrow, preview_size=16, bases=2)"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(folder of a finished run, the task's name for commands)."""
+    root = tmp_path_factory.mktemp("preview")
+    folder = f"folder:{small.write_folder(root / 'shades', 3)}"
+    settings = small.settings(
+        small.write_backbone(root / "narrow.safetensors"),
+        patch=SPEC,
+        train_shared=True,
+        recipe={"shared_rate": 3e-3},
+    )
+    experiment.run(registry.resolve([folder]), settings, root / "out", "a test")
+    return root / "out", folder
+
+
+def opened(run):
+    out, task = run
+    weights = str(out / "backbone.safetensors")
+    return evaluation.open_patch(str(out / "shades.patch"), "test", task, weights)
+
+
+def test_a_file_gives_the_score_it_was_saved_with(run):
+    out, task = run
+    weights = str(out / "backbone.safetensors")
+    line = evaluation.evaluate(str(out / "shades.patch"), "test", task, weights, data_dir=None)
+    assert "identical to the saved score" in line
+    with open(out / "results.csv") as file:
+        assert all("shared weights trained" in row["setting"] for row in csv.DictReader(file))
+
+
+def test_the_file_holds_two_classifiers_and_no_edits(run):
+    contents = read_patch(run[0] / "shades.patch")
+    assert contents.edits == {}
+    assert set(contents.head) == {"w", "b", "preview/w", "preview/b"}
+    assert contents.head["preview/w"].shape == (16, 3)
+    with pytest.raises(UnsupportedFeatureError, match="'preview'"):
+        check_without_look(contents)
+
+
+def test_the_study_agrees_with_evaluation_where_nothing_stops(run):
+    study = previewing.Preview(opened(run), None)
+    split = study.both("validation")
+    points = [study.point(split, threshold) for threshold in previewing.thresholds()]
+    always, never = points[0], points[-1]
+    assert (always.stopped, never.stopped) == (1.0, 0.0)
+    assert always.multiply_adds == study.look
+    assert never.multiply_adds == study.look + study.finish
+    saved = read_patch(run[0] / "shades.patch").scores["validation"]
+    assert never.accuracy == pytest.approx(saved, abs=1e-12)
+    chosen = previewing.choose(points, loss=0.0)
+    assert chosen.accuracy >= never.accuracy
+    assert chosen.multiply_adds == min(
+        point.multiply_adds for point in points if point.accuracy >= never.accuracy
+    )
+    mixtures = study.mixtures("validation")
+    assert set(mixtures) == {
+        *("block_01/project", "block_02/expand", "block_02/project"),
+        *("block_03/expand", "block_03/project"),
+    }
+    for shares in mixtures.values():
+        assert shares.shape == (len(split.labels), 2)
+        assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert previewing.picture("shades", points, chosen, mixtures).startswith(b"\x89PNG")
