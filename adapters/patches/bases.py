@@ -1,5 +1,6 @@
 """Bases: kernels among the shared weights, from which a layer's own is mixed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -10,6 +11,8 @@ from adapters.patches.settings import PatchSettingError, check_setting
 
 Kernels = Literal["pointwise", "depthwise", "both"]
 Sharing = Literal["layer", "network"]
+
+KERNELS = ("pointwise", "depthwise", "both")
 
 _RANKS = {"pointwise": (2,), "depthwise": (4,), "both": (2, 4)}
 _PER = ("layer", "network")
@@ -69,6 +72,23 @@ def with_bases(
             raise PatchSettingError(
                 f"the weights have {found} bases for {path}, the patch's setting is bases={bases}."
             )
+    return extended
+
+
+def bases_of(
+    weights: Weights, others: Sequence[Weights], blocks: int, kernels: Kernels, tail: bool
+) -> Weights:
+    """`weights` with what each of `others` changed of the last blocks' kernels as their bases.
+
+    Args:
+      weights: of a backbone.
+      others: the same network as N tasks have it.
+      blocks, kernels, tail: see `with_bases`.
+    """
+    extended = {path: dict(leaves) for path, leaves in weights.items()}
+    for path in _layers(weights, blocks, kernels, tail):
+        w = weights[path]["w"]
+        extended[path]["bases"] = jnp.stack([other[path]["w"] - w for other in others])
     return extended
 
 
