@@ -71,13 +71,15 @@ def evaluate(
     )
 
 
-def open_patch(path: str, split: str, task_name: str | None, weights: str | None) -> Opened:
-    """Reads a patch file through every check, to be scored on a split.
+def open_patch(
+    path: str, split: str, task: Task | str | None, weights: str | None, examples: int = EXAMPLES
+) -> Opened:
+    """Reads a patch file through every check, to answer `examples` images of a split at once.
 
-    Raises what `evaluate` raises.
+    `task` is by default the one that the file names. Raises what `evaluate` raises.
     """
     card = read_patch(path)
-    task = _task_of(card, task_name)
+    task = task if isinstance(task, Task) else _task_of(card, task)
     check_labels(path, card, task)
     if split == "test" and task.hidden_test_labels:
         raise HiddenLabelsError(
@@ -86,7 +88,7 @@ def open_patch(path: str, split: str, task_name: str | None, weights: str | None
     backbone = backbones.load(card.backbone, weights)
     preprocessing = Preprocessing.from_json(card.preprocessing)
     patch = from_spec(card.patch, card.norm)  # type: ignore[arg-type]  # checked with the card
-    network = inference(backbone.network, EXAMPLES, preprocessing.size, patch.prepare)
+    network = inference(backbone.network, examples, preprocessing.size, patch.prepare)
     contents = read_patch(
         path,
         shapes=backbone.shapes,

@@ -25,7 +25,7 @@ from adapters.training import loop, packing
 from adapters.training.calibration import calibrated
 from adapters.training.report import Row
 from adapters.training.step import State, trainer
-from launch import backbones, evaluation, output, results, scoring
+from launch import backbones, evaluation, output, results, scoring, teaching
 from launch.settings import Settings, scheduler
 from tasks import loading, pipeline
 from tasks.task import Task
@@ -138,6 +138,7 @@ class _Run:
             scheduler(settings, sizes),
             plan,
             self._validate,
+            teaching.teacher(settings, self._tasks, self._layout),
         )
 
     def _streams(self, *purpose: str) -> list[pipeline.TrainingIterator]:

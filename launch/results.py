@@ -155,7 +155,8 @@ def write_summary(
                 setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
-                + (", shared weights trained" if settings.train_shared else ""),
+                + (", shared weights trained" if settings.train_shared else "")
+                + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else ""),
                 seed=settings.seed,
                 split=split,
                 metric=metric,

@@ -63,6 +63,12 @@ _ENCODING = flags.DEFINE_enum(
     "How patch files store numbers. Scores are of the numbers as stored; other than with float32, "
     "the accuracy that this costs on validation is reported too.",
 )
+_TEACHER = flags.DEFINE_string(
+    "teacher", None, "Folder of a finished run of the same tasks, whose probabilities are learned."
+)
+_DISTILLATION = flags.DEFINE_float(
+    "distillation", 1.0, "With --teacher: its share of the loss; the labels have the rest."
+)
 _TRAIN_SHARED = flags.DEFINE_bool(
     "train_shared", False, "Train the shared weights too; they go to backbone.safetensors."
 )
@@ -92,6 +98,7 @@ def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Sett
         workers=_WORKERS.value,
         encoding=_ENCODING.value,
         train_shared=_TRAIN_SHARED.value,
+        teacher=_TEACHER.value,
         recipe=Recipe(
             steps=_STEPS.value,
             patch_rate=patch_rate,
@@ -100,6 +107,7 @@ def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Sett
             warmup=_WARMUP.value,
             head_decay=_DECAY.value,
             smoothing=_SMOOTHING.value,
+            distillation=_DISTILLATION.value if _TEACHER.value else 0.0,
             norm=_NORM.value,  # type: ignore[arg-type]
             rematerialise=_REMATERIALISE.value,
         ),

@@ -41,6 +41,7 @@ class Settings:
     encoding: str
     train_shared: bool
     recipe: Recipe
+    teacher: str | None = None
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -52,6 +53,8 @@ class Settings:
         _check("temperature", self.temperature, 0 < self.temperature < math.inf, "above 0")
         _check("steps", recipe.steps, recipe.steps >= 1, "1 or more")
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
+        share = recipe.distillation
+        _check("distillation", share, 0 <= share <= 1, "from 0 to 1")
         _check("label_smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
         for name, rate in (
             ("patch_learning_rate", recipe.patch_rate),
@@ -118,6 +121,8 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         "head_learning_rate": recipe.head_rate,
         "shared_learning_rate": recipe.shared_rate,
         "train_shared": str(settings.train_shared).lower(),
+        "teacher": settings.teacher,
+        "distillation": recipe.distillation if settings.teacher else None,
         "warmup": recipe.warmup,
         "weight_decay": recipe.head_decay,
         "label_smoothing": recipe.smoothing,

@@ -99,3 +99,13 @@ def cross_entropy(
     zero = jnp.zeros((), logits.dtype)
     mean = jnp.sum(jnp.where(own, log_probabilities, zero)) / jnp.sum(own).astype(logits.dtype)
     return -((1 - smoothing) * right + smoothing * mean)
+
+
+def distilled(logits: jax.Array, teacher: jax.Array) -> jax.Array:
+    """Cross-entropy of one example against a teacher's probabilities, in nats.
+
+    Args:
+      logits: [rows], masked outside the task's own.
+      teacher: [rows], zero outside the task's own.
+    """
+    return -jnp.sum(teacher * jax.nn.log_softmax(logits))

@@ -32,6 +32,10 @@ class Stream(Protocol):
     def set_state(self, state: Any) -> None: ...
 
 
+Teacher = Callable[[int, np.ndarray], np.ndarray]
+"""(task, images [E, H, W, 3] uint8) -> probabilities [E, rows] on the wide head's rows."""
+
+
 class DivergedError(ModelPatchError):
     """A loss is no longer a finite number."""
 
@@ -68,6 +72,7 @@ def train(
     scheduler: Scheduler,
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
+    teacher: Teacher | None = None,
 ) -> State:
     """Runs `plan.steps` steps, from the directory's last checkpoint when it has one.
 
@@ -79,6 +84,7 @@ def train(
       scheduler: chooses each step's tasks.
       plan: everything else.
       validate: gives each task's validation metric, by name.
+      teacher: whose probabilities are learned, if any.
 
     Raises:
       DivergedError: a loss is not finite.
@@ -108,7 +114,7 @@ def train(
     ):
         for step in range(start or 0, plan.steps):
             choice, schedule = scheduler.next(schedule, plan.seed, step, plan.groups)
-            batch = _batch(choice, streams)
+            batch = _batch(choice, streams, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key)
             figures = _by_task(choice.tasks, metrics)
             schedule = scheduler.feedback(schedule, figures)
@@ -132,13 +138,15 @@ def train(
     return state
 
 
-def _batch(choice: Choice, streams: Sequence[Stream]) -> Batch:
+def _batch(choice: Choice, streams: Sequence[Stream], teacher: Teacher | None) -> Batch:
     parts = [next(streams[task]) for task in choice.tasks]
+    pairs = zip(choice.tasks, parts, strict=True)
     return Batch(
         tasks=choice.tasks,
         images=np.stack([part["image"] for part in parts]),
         labels=np.stack([part["label"] for part in parts]),
         weights=choice.weights,
+        teacher=teacher and np.stack([teacher(int(task), part["image"]) for task, part in pairs]),
     )
 
 

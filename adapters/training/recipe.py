@@ -21,6 +21,7 @@ class Recipe:
       warmup: share of the run over which rates rise.
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
+      distillation: share of the loss whose targets are a teacher's probabilities.
       norm: mode of the norms while training.
       rematerialise: whether blocks are computed again in the backward pass, to save memory; not in
         modes that measure, whose norms look at the whole batch.
@@ -34,6 +35,7 @@ class Recipe:
     warmup: float = 0.05
     head_decay: float = 0.0
     smoothing: float = 0.1
+    distillation: float = 0.0
     norm: Mode = "frozen"
     rematerialise: bool = False
     statistics_decay: float = 0.95

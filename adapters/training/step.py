@@ -28,12 +28,15 @@ class Batch(NamedTuple):
       images: [G, E, H, W, 3] uint8.
       labels: [G, E] int32, classes counted within the task.
       weights: [T] float32, how much each task's loss counts.
+      teacher: [G, E, rows] float32, a teacher's probabilities on the wide head's rows; None: no
+        teacher.
     """
 
     tasks: jax.Array | np.ndarray
     images: jax.Array | np.ndarray
     labels: jax.Array | np.ndarray
     weights: jax.Array | np.ndarray
+    teacher: jax.Array | np.ndarray | None = None
 
 
 class State(NamedTuple):
@@ -160,14 +163,19 @@ def trainer(
             logits: jax.Array,
             others: dict[str, AuxiliaryLogits],
             labels: jax.Array,
+            teacher: jax.Array | None,
             penalty: jax.Array,
         ) -> tuple[jax.Array, jax.Array]:
             own, right = owners == task, labels + starts[task]
 
             def cross_entropies(logits: jax.Array) -> jax.Array:
-                return jax.vmap(classification.cross_entropy, (0, 0, None, None))(
+                hard = jax.vmap(classification.cross_entropy, (0, 0, None, None))(
                     logits, right, own, recipe.smoothing
                 )
+                if teacher is None:
+                    return hard
+                soft = jax.vmap(classification.distilled, (0, 0))(logits, teacher)
+                return (1 - recipe.distillation) * hard + recipe.distillation * soft
 
             loss = cross_entropies(logits)
             for other in others.values():
@@ -180,6 +188,7 @@ def trainer(
             predictions.logits,
             predictions.auxiliary,
             jnp.asarray(batch.labels),
+            None if batch.teacher is None else jnp.asarray(batch.teacher),
             predictions.penalties,
         )
         total = jnp.mean(loss * batch.weights[batch.tasks])
@@ -239,7 +248,7 @@ def trainer(
         NamedSharding(mesh, PartitionSpec()),
         NamedSharding(mesh, PartitionSpec("data")),
     )
-    batch_sharding: Any = (by_group, by_group, by_group, everywhere)
+    batch_sharding: Any = (by_group, by_group, by_group, everywhere, by_group)
     compiled_init = jax.jit(init, out_shardings=everywhere)
     compiled = jax.jit(
         step,

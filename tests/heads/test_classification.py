@@ -55,3 +55,16 @@ def test_cross_entropy_and_gradient_are_the_tasks_own(smoothing):
     np.testing.assert_allclose(gradient["b"][3:6], difference, atol=1e-6)
     np.testing.assert_allclose(gradient["w"][3:6], np.outer(difference, features), atol=1e-5)
     assert not np.delete(np.asarray(gradient["w"]), [3, 4, 5], axis=0).any()
+
+
+def test_the_loss_against_a_teacher_sees_the_tasks_own_rows_alone():
+    generator = np.random.default_rng(0)
+    wide = generator.normal(size=10).astype(np.float32)
+    own = np.isin(np.arange(10), (3, 4, 5))
+    masked = jnp.where(own, wide, classification.MASKED)
+    teacher = np.where(own, [0, 0, 0, 0.2, 0.7, 0.1, 0, 0, 0, 0], 0).astype(np.float32)
+    value, gradient = jax.value_and_grad(classification.distilled)(masked, jnp.asarray(teacher))
+    log_p = log_softmax(wide[3:6])
+    np.testing.assert_allclose(value, -(teacher[3:6] * log_p).sum(), rtol=1e-5)
+    np.testing.assert_allclose(gradient[3:6], np.exp(log_p) - teacher[3:6], atol=1e-6)
+    assert not np.delete(np.asarray(gradient), [3, 4, 5]).any()
