@@ -4,6 +4,8 @@ import csv
 import json
 import pathlib
 
+import jax
+import numpy as np
 import pytest
 
 from adapters import carriers
@@ -12,8 +14,9 @@ from adapters.errors import UnknownNameError
 from adapters.patches.registry import PatchSpecError
 from adapters.store.errors import FingerprintError
 from adapters.store.read import read_patch
+from adapters.store.write import write_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
-from launch import backbones, descriptions, evaluation, experiment
+from launch import backbones, descriptions, encoding, evaluation, experiment
 from launch.output import OutputFolderError
 from launch.settings import SettingError
 from tasks import registry
@@ -92,6 +95,30 @@ def test_another_backbone_is_refused(weights, folders, tmp_path):
     assert "identical to the saved score" in line
     with pytest.raises(FingerprintError):
         evaluation.evaluate(patch, "test", folders[0], str(weights), data_dir=None)
+
+
+def test_a_file_is_encoded_again_as_a_run_would_have(finished, weights, folders, tmp_path):
+    """The numbers of a run with --encoding=int8, out of one without."""
+    plain, rows = finished
+    settings = small.settings(weights, encoding="int8")
+    wanted = experiment.run(registry.resolve(folders), settings, tmp_path / "int8", "a test")
+    for row, want, task in zip(rows, wanted, registry.resolve(folders), strict=True):
+        path = str(plain / f"{row.task}.patch")
+        one = encoding.encoded(path, "int8", str(weights), None, task)
+        assert (one.before, one.after) == (row.validation_accuracy, want.validation_accuracy)
+        assert (one.bytes_before, one.contents.encoding) == (row.patch_bytes, "int8")
+        direct = read_patch(tmp_path / "int8" / f"{row.task}.patch")
+        same = jax.tree.map(np.array_equal, dict(one.contents.edits), dict(direct.edits))
+        assert jax.tree.all(same)
+        write_patch(tmp_path / f"{row.task}.patch", one.contents)
+        line = evaluation.evaluate(
+            str(tmp_path / f"{row.task}.patch"),
+            "validation",
+            folders[rows.index(row)],
+            str(weights),
+            data_dir=None,
+        )
+        assert "identical to the saved score" in line
 
 
 def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders, tmp_path):

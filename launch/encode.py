@@ -1,0 +1,60 @@
+"""Stores patch files in another encoding, and says what that saves and loses.
+
+    launch/encode out/*.patch --encoding=int8 --out=small
+
+Each file is read through every check, its numbers are rounded, and the network that they make is
+scored on validation again; test is not opened, so that an encoding can be chosen by this.
+"""
+
+import pathlib
+import shlex
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.store.encoding import ENCODINGS
+from adapters.store.write import write_patch
+from adapters.training import tidy
+from launch import command, encoding, output
+from tasks import registry
+
+_ENCODING = flags.DEFINE_enum("encoding", "int8", ENCODINGS, "How numbers are stored.")
+_OUT = flags.DEFINE_string("out", None, "Folder for the new files; none: nothing is written.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "The backbone's local checkpoint, if the patches' backbone brings none."
+)
+_TASK = flags.DEFINE_string(
+    "task", None, "Task to score on, if the patch's own name does not find it: folder:PATH, say."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_RESULTS = flags.DEFINE_string("results", None, "CSV file that rows of figures are added to.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints a line a file, and the mean."""
+    paths = arguments[1:]
+    if not paths:
+        raise app.UsageError("give one or more patch files: launch/encode out/*.patch")
+    done = []
+    for path in paths:
+        target = _OUT.value and output.new_file(
+            str(pathlib.Path(_OUT.value) / pathlib.Path(path).name)
+        )
+        task = registry.resolve_one(_TASK.value) if _TASK.value else None
+        one = encoding.encoded(path, _ENCODING.value, _WEIGHTS.value, _DATA_DIR.value, task)
+        if target:
+            write_patch(target, one.contents)
+        done.append(one)
+        print(
+            f"{path}: {one.bytes_before:,} -> {one.bytes_after:,} bytes, validation "
+            f"{100 * one.before:.2f} -> {100 * one.after:.2f} %"
+        )
+    lost = sum(one.before - one.after for one in done) / len(done)
+    print(f"{_ENCODING.value} loses {100 * lost:.3f} points in the mean of {len(done)} files")
+    if _RESULTS.value:
+        typed = shlex.join(["launch/encode", *paths, f"--encoding={_ENCODING.value}"])
+        tidy.append(_RESULTS.value, [row for one in done for row in encoding.rows(one, typed)])
+
+
+if __name__ == "__main__":
+    command.run(main)

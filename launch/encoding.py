@@ -1,0 +1,90 @@
+"""Patch files in another encoding."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from adapters.device.inference import parity_vector
+from adapters.store.contents import PatchContents
+from adapters.store.edits import apply_edits
+from adapters.store.encoding import rounded
+from adapters.store.kinds import Array, Edits
+from adapters.store.write import patch_size
+from adapters.training import tidy
+from launch import evaluation, scoring
+from tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """A patch in another encoding, and what that did: accuracies on validation, sizes in bytes."""
+
+    contents: PatchContents
+    before: float
+    after: float
+    bytes_before: int
+    bytes_after: int
+
+
+def encoded(
+    path: str, encoding: str, weights: str | None, data_dir: str | None, task: Task | None = None
+) -> Encoded:
+    """The patch file at `path` in another encoding; `task` is by default the one that it names.
+
+    Raises what `evaluation.evaluate` raises, and EncodingError for a number that the encoding
+    cannot hold.
+    """
+    opened = evaluation.open_patch(path, "validation", task, weights)
+    contents = opened.contents
+    edits, head = rounded(contents.edits, contents.head, encoding)
+
+    def score(edits: Edits, head: Mapping[str, Array]) -> float:
+        patched = apply_edits(opened.backbone.weights, edits)
+        answers = scoring.predict(
+            *(opened.network, patched, head, opened.task, "validation"),
+            *(opened.preprocessing, data_dir),
+        )
+        return scoring.score(opened.task, answers)
+
+    after = score(edits, head)
+    patched = apply_edits(opened.backbone.weights, edits)
+    made = dataclasses.replace(
+        contents,
+        edits=edits,
+        head=head,
+        encoding=encoding,
+        scores={"validation": after},
+        parity=parity_vector(opened.network, patched, head),
+    )
+    return Encoded(
+        made,
+        score(contents.edits, contents.head),
+        after,
+        patch_size(contents).total,
+        patch_size(made).total,
+    )
+
+
+def rows(one: Encoded, typed: str) -> list[tidy.Measurement]:
+    """The figures of one file, `typed` being the command that gave them."""
+    figures = [
+        ("validation accuracy", one.after, "fraction"),
+        ("validation accuracy lost to encoding", one.before - one.after, "fraction"),
+        ("patch", one.bytes_after, "bytes"),
+        ("patch before", one.bytes_before, "bytes"),
+    ]
+    contents = one.contents
+    return [
+        tidy.Measurement(
+            task=contents.task,
+            backbone=contents.backbone,
+            patch=contents.patch,
+            setting=contents.encoding,
+            seed=0,
+            split="validation" if unit == "fraction" else "",
+            metric=metric,
+            value=value,
+            unit=unit,
+            command=typed,
+        )
+        for metric, value, unit in figures
+    ]
