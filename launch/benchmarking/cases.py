@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-Work = Literal["inference", "block", "training", "forward", "swap", "input"]
+Work = Literal["inference", "block", "finish", "training", "forward", "swap", "input"]
 
 CLASSES = 10  # of every task
 SMOOTHING = 0.1  # of labels
@@ -17,7 +17,8 @@ class Case:
     """One piece of work at one shape.
 
     Attributes:
-      work: `inference` is the network with one task's head; `block` one block of it; `training` one
+      work: `inference` is the network with one task's head; `block` one block of it; `finish` the
+        network after a first look at its images, with what that gave for each; `training` one
         whole step from uint8 pixels to moved parameters; `forward` a mixed-task batch without
         gradients; `swap` reading and applying a patch file; `input` batches of training images,
         from files to pixels.

@@ -7,8 +7,10 @@ from jax.sharding import Mesh
 
 from adapters.backbones import registry
 from adapters.backbones.builder import build
+from adapters.device.early_exit import early_exit
 from adapters.device.inference import inference, logits
 from adapters.heads import classification
+from adapters.patches.basisnet import PREVIEW
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
 from adapters.training.recipe import Recipe
@@ -33,6 +35,7 @@ def prepare(case: Case) -> Prepared:
     works = {
         "inference": _inference,
         "block": ours_blocks.block_alone,
+        "finish": _finish,
         "training": _training,
         "forward": _forward,
         "swap": ours_files.swap,
@@ -59,6 +62,17 @@ def _inference(case: Case) -> Prepared:
         return compilations.analysis(jax.jit(network.features), weights, normalised)
 
     return Prepared(lambda: logits(network, weights, head, normalised), facts)
+
+
+def _finish(case: Case) -> Prepared:
+    """From normalised images, and what a first look gave for each, to features."""
+    table, patch = registry.table(case.backbone), from_spec(case.patch)
+    weights = patch.extend(jax.random.key(0), jax.tree.map(jnp.asarray, stand_ins.weights(table)))
+    network = early_exit(build(table), patch.prepare, PREVIEW, [case.examples])
+    (images,) = stand_ins.pixels(1, case.examples, case.size)
+    normalised = (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS
+    leaves, _ = network.look(weights, normalised)
+    return Prepared(lambda: np.asarray(network.finish(weights, leaves, normalised)))
 
 
 def _training(case: Case) -> Prepared:

@@ -101,6 +101,13 @@ def _mixed(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
             yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
 
 
+def _synthesis(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        mixed = dataclasses.replace(network, work="finish", patch=patch)
+        kernels = Contender("a kernel an image", "ours", mixed)
+        yield Comparison("synthesis", (kernels, Contender("one kernel", "ours", network)))
+
+
 def _start(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
     start = dataclasses.replace(network, work="training", patch="scale_bias")
     yield Comparison(
@@ -130,6 +137,7 @@ WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "blocks": _blocks,
     "training": _training,
     "mixed": _mixed,
+    "synthesis": _synthesis,
     "start": _start,
     "swap": _swap,
     "input": _input,

@@ -43,6 +43,14 @@ def test_a_block_alone_gives_what_it_gives_in_the_network():
     assert ours.prepare(case).run().shape == (4, 8, 8, 12)
 
 
+def test_what_follows_a_look_gives_features():
+    patch = "basisnet(preview=narrow, preview_size=16, spread=3.0)"
+    case = dataclasses.replace(CASE, work="finish", patch=patch)
+    features = ours.prepare(case).run()
+    assert features.shape == (4, 16)
+    assert np.isfinite(features).all()
+
+
 @pytest.mark.parametrize(("spec", "own"), [("bias", 1), ("scale_bias", 2)])
 def test_a_training_step_says_how_many_values_it_trains(spec, own):
     facts = run(dataclasses.replace(CASE, work="training", patch=spec))

@@ -14,7 +14,7 @@ from launch.benchmarking.interleave import WorkerError
 from launch.benchmarking.measure import DifferentWorkError, Settings, Sides
 
 SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
-WORKS = [work for work in plan.WORKS if work != "blocks"]  # which reads the table
+WORKS = [work for work in plan.WORKS if work not in ("blocks", "synthesis")]
 COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], WORKS))
 STEP = COMPARISONS[1]
 
