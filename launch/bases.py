@@ -32,6 +32,10 @@ _KERNELS = flags.DEFINE_enum("kernels", "pointwise", KERNELS, "Which of their co
 _TAIL = flags.DEFINE_bool("tail", False, "The 1x1 convolution after the last block, too.")
 
 
+class BasesPresentError(ModelPatchError):
+    """A backbone that has bases before any are made."""
+
+
 class UnchangedKernelsError(ModelPatchError):
     """A patch that leaves every kernel as it is, so that its basis would be zero."""
 
@@ -42,10 +46,15 @@ def main(arguments: Sequence[str]) -> None:
     if not paths:
         raise app.UsageError("give one or more patch files: launch/bases out/*.patch")
     kernels: Any = _KERNELS.value
-    check_settings(len(paths), _BLOCKS.value, kernels, "layer")
+    check_settings(len(paths), _BLOCKS.value, kernels, "layer", spread=1.0)
     out = output.new_file(_OUT.value)
     backbone = backbones.load(read_patch(paths[0]).backbone, _WEIGHTS.value)
     weights: Any = backbone.weights
+    if layers_with_bases(weights):
+        raise BasesPresentError(
+            f"the backbone {backbone.name} has bases already: start from the one without, that the "
+            "patches were trained on."
+        )
     networks: list[Any] = []
     for path in paths:
         contents = read_patch(path, shapes=backbone.shapes, fingerprint=backbone.fingerprint)

@@ -50,6 +50,11 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
     if not run_flags.TASKS.value:
         raise app.UsageError("name what to compare on: --tasks=pocket_decathlon, say.")
+    if flags.FLAGS["shared_learning_rate"].present:
+        raise app.UsageError(
+            "--shared_learning_rate has no place here: with --train_shared, --rates are tried for "
+            "the shared weights and the patch alike."
+        )
     directory = pathlib.Path(run_flags.OUT.value)
     plan = comparison.Plan(
         names=run_flags.TASKS.value,

@@ -12,7 +12,7 @@ from adapters.backbones.builder import build, count_parameters
 from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.kinds import leaf_and_part
 from adapters.store.write import patch_size
 from adapters.training.report import grid
@@ -41,6 +41,10 @@ def describe_patch(contents: PatchContents) -> str:
             ("preprocessing", ", ".join(f"{k} {v}" for k, v in contents.preprocessing.items())),
             ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
+            *(
+                (f"head {name!r}", "reads a first look at the image, before the network proper")
+                for name in auxiliary_heads(contents.head)
+            ),
             ("bytes", f"{size.total:,}"),
             *(
                 (f"  {part}", f"{getattr(size, part):,}")

@@ -8,6 +8,7 @@ scored on validation again; test is not opened, so that an encoding can be chose
 
 import pathlib
 import shlex
+import sys
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -27,6 +28,7 @@ _TASK = flags.DEFINE_string(
     "task", None, "Task to score on, if the patch's own name does not find it: folder:PATH, say."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_SEED = flags.DEFINE_integer("seed", 0, "The runs', for the rows of --results.")
 _RESULTS = flags.DEFINE_string("results", None, "CSV file that rows of figures are added to.")
 
 
@@ -35,12 +37,12 @@ def main(arguments: Sequence[str]) -> None:
     paths = arguments[1:]
     if not paths:
         raise app.UsageError("give one or more patch files: launch/encode out/*.patch")
+    task = registry.resolve_one(_TASK.value) if _TASK.value else None
     done = []
     for path in paths:
         target = _OUT.value and output.new_file(
             str(pathlib.Path(_OUT.value) / pathlib.Path(path).name)
         )
-        task = registry.resolve_one(_TASK.value) if _TASK.value else None
         one = encoding.encoded(path, _ENCODING.value, _WEIGHTS.value, _DATA_DIR.value, task)
         if target:
             write_patch(target, one.contents)
@@ -52,8 +54,9 @@ def main(arguments: Sequence[str]) -> None:
     lost = sum(one.before - one.after for one in done) / len(done)
     print(f"{_ENCODING.value} loses {100 * lost:.3f} points in the mean of {len(done)} files")
     if _RESULTS.value:
-        typed = shlex.join(["launch/encode", *paths, f"--encoding={_ENCODING.value}"])
-        tidy.append(_RESULTS.value, [row for one in done for row in encoding.rows(one, typed)])
+        typed = shlex.join(["launch/encode", *sys.argv[1:]])
+        rows = [row for one in done for row in encoding.rows(one, _SEED.value, typed)]
+        tidy.append(_RESULTS.value, rows)
 
 
 if __name__ == "__main__":

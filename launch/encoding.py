@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Mapping
 
-from adapters.device.inference import parity_vector
+from adapters.device.inference import Weights, parity_vector
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
-from adapters.store.kinds import Array, Edits
+from adapters.store.kinds import Array
 from adapters.store.write import patch_size
 from adapters.training import tidy
 from launch import evaluation, scoring
@@ -37,16 +37,16 @@ def encoded(
     contents = opened.contents
     edits, head = rounded(contents.edits, contents.head, encoding)
 
-    def score(edits: Edits, head: Mapping[str, Array]) -> float:
-        patched = apply_edits(opened.backbone.weights, edits)
+    def score(patched: Weights, head: Mapping[str, Array]) -> float:
         answers = scoring.predict(
             *(opened.network, patched, head, opened.task, "validation"),
             *(opened.preprocessing, data_dir),
         )
         return scoring.score(opened.task, answers)
 
-    after = score(edits, head)
+    exact = apply_edits(opened.backbone.weights, contents.edits)
     patched = apply_edits(opened.backbone.weights, edits)
+    after = score(patched, head)
     made = dataclasses.replace(
         contents,
         edits=edits,
@@ -57,15 +57,15 @@ def encoded(
     )
     return Encoded(
         made,
-        score(contents.edits, contents.head),
+        score(exact, contents.head),
         after,
         patch_size(contents).total,
         patch_size(made).total,
     )
 
 
-def rows(one: Encoded, typed: str) -> list[tidy.Measurement]:
-    """The figures of one file, `typed` being the command that gave them."""
+def rows(one: Encoded, seed: int, typed: str) -> list[tidy.Measurement]:
+    """The figures of one file, of a run with this seed, `typed` being the command."""
     figures = [
         ("validation accuracy", one.after, "fraction"),
         ("validation accuracy lost to encoding", one.before - one.after, "fraction"),
@@ -79,7 +79,7 @@ def rows(one: Encoded, typed: str) -> list[tidy.Measurement]:
             backbone=contents.backbone,
             patch=contents.patch,
             setting=contents.encoding,
-            seed=0,
+            seed=seed,
             split="validation" if unit == "fraction" else "",
             metric=metric,
             value=value,

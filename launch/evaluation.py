@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from adapters.device.inference import Inference, inference, parity_check
+from adapters.device.inference import Inference, Prepare, inference, parity_check
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.patches.contract import Patch
+from adapters.patches.contract import no_look
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from launch import backbones, scoring
@@ -31,10 +31,13 @@ class HiddenLabelsError(ModelPatchError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Opened:
-    """A patch file that has passed every check, and what it needs to answer."""
+    """A patch file that has passed every check, and what it needs to answer.
+
+    `prepare` is what its patch does when it first looks at an image.
+    """
 
     contents: PatchContents
-    patch: Patch
+    prepare: Prepare
     task: Task
     backbone: backbones.Loaded
     preprocessing: Preprocessing
@@ -87,8 +90,10 @@ def open_patch(
         )
     backbone = backbones.load(card.backbone, weights)
     preprocessing = Preprocessing.from_json(card.preprocessing)
-    patch = from_spec(card.patch, card.norm)  # type: ignore[arg-type]  # checked with the card
-    network = inference(backbone.network, examples, preprocessing.size, patch.prepare)
+    prepare: Prepare = no_look
+    if auxiliary_heads(card.head):
+        prepare = from_spec(card.patch, card.norm).prepare  # type: ignore[arg-type]
+    network = inference(backbone.network, examples, preprocessing.size, prepare)
     contents = read_patch(
         path,
         shapes=backbone.shapes,
@@ -96,7 +101,7 @@ def open_patch(
         fingerprint=backbone.fingerprint,
         check_parity=parity_check(network, backbone.weights),
     )
-    return Opened(contents, patch, task, backbone, preprocessing, network)
+    return Opened(contents, prepare, task, backbone, preprocessing, network)
 
 
 def _task_of(card: PatchContents, name: str | None) -> Task:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jax.sharding import Mesh
 from adapters.backbones.checkpoint import Weights
 from adapters.device.inference import Answers, inference
 from adapters.heads import classification
-from adapters.patches.contract import Patch
+from adapters.patches.contract import Patch, no_look
 from adapters.patches.registry import from_spec
 from adapters.patches.replacement import STATISTICS, with_leaves
 from adapters.preprocessing import Preprocessing
@@ -26,7 +27,7 @@ from adapters.training.calibration import calibrated
 from adapters.training.report import Row
 from adapters.training.step import State, trainer
 from launch import backbones, evaluation, output, results, scoring, teaching
-from launch.settings import Settings, scheduler
+from launch.settings import SettingError, Settings, scheduler
 from tasks import loading, pipeline
 from tasks.task import Task
 
@@ -64,25 +65,36 @@ def run(
     backbone = backbones.load(settings.backbone, settings.weights)
     configuration = _configuration(tasks, settings, backbone)
     sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
+    layout = classification.layout([len(task.labels) for task in tasks])
+    if overwrite:
+        _check_outside(directory, settings)
+    teacher = teaching.teacher(settings, tasks, layout)
     with output.claimed(directory, configuration, resume, overwrite):
         for task, size in zip(tasks, sizes, strict=True):
             logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
-        run = _Run(tasks, settings, patch, backbone)
+        run = _Run(tasks, settings, patch, backbone, layout, teacher)
         state = run.train(directory, configuration, sizes, validations)
         return run.finish(state, directory, command, test)
 
 
 class _Run:
     def __init__(
-        self, tasks: Sequence[Task], settings: Settings, patch: Patch, backbone: backbones.Loaded
+        self,
+        tasks: Sequence[Task],
+        settings: Settings,
+        patch: Patch,
+        backbone: backbones.Loaded,
+        layout: classification.HeadLayout,
+        teacher: loop.Teacher | None,
     ):
         self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
+        self._layout, self._teacher = layout, teacher
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
+        _check_learned(patch, self._weights, backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
         edits = packing.task_edits(patch, patch.init(key, self._weights))
         apply_edits(jax.tree.map(np.asarray, self._weights), edits)
-        self._layout = classification.layout([len(task.labels) for task in tasks])
         self._network = inference(
             backbone.network, evaluation.EXAMPLES, settings.size, patch.prepare
         )
@@ -138,7 +150,7 @@ class _Run:
             scheduler(settings, sizes),
             plan,
             self._validate,
-            teaching.teacher(settings, self._tasks, self._layout),
+            self._teacher,
         )
 
     def _streams(self, *purpose: str) -> list[pipeline.TrainingIterator]:
@@ -214,6 +226,35 @@ class _Run:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
 
 
+def _check_outside(directory: pathlib.Path, settings: Settings) -> None:
+    for flag, path in (("weights", settings.weights), ("teacher", settings.teacher)):
+        inside = pathlib.Path(path).resolve() if path else None
+        if inside and (inside == directory.resolve() or directory.resolve() in inside.parents):
+            raise SettingError(
+                f"--{flag}={path} lies in --out={directory}, which --overwrite would delete: "
+                "choose another --out."
+            )
+
+
+def _check_learned(
+    patch: Patch, weights: Any, backbone: backbones.Loaded, settings: Settings
+) -> None:
+    """A preview network that is new has to be trained."""
+    added = sum(
+        leaf.size
+        for path, leaves in weights.items()
+        for name, leaf in leaves.items()
+        if name not in backbone.weights.get(path, {})
+    )
+    if added:
+        logging.info("the patch adds %s values to the weights that all tasks share", f"{added:,}")
+    if added and patch.prepare is not no_look and not settings.train_shared:
+        raise SettingError(
+            f"--patch={settings.patch} looks at images by {added:,} shared values that nothing "
+            "would train: give --train_shared, or --weights of a run that had it."
+        )
+
+
 def _configuration(
     tasks: Sequence[Task], settings: Settings, backbone: backbones.Loaded
 ) -> dict[str, object]:
@@ -221,6 +262,7 @@ def _configuration(
         **dataclasses.asdict(settings),
         "tasks": [f"{task.name} {task.version}" for task in tasks],
         "fingerprint": backbone.fingerprint,
+        **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),
         "devices": jax.device_count(),
         "platform": jax.default_backend(),
     }

@@ -18,6 +18,7 @@ from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
 from launch import scoring
 from launch.evaluation import EXAMPLES, Opened
+from launch.settings import SettingError
 from tasks import pipeline
 
 NEVER = 1.01  # a threshold that no probability reaches
@@ -50,8 +51,9 @@ class Preview:
         self._opened, self._data_dir = opened, data_dir
         self._weights = apply_edits(opened.backbone.weights, opened.contents.edits)
         sizes = [max(EXAMPLES // part, 1) for part in (8, 4, 2, 1)]
-        prepare = opened.patch.prepare
-        self._network: EarlyExit = early_exit(opened.backbone.network, prepare, PREVIEW, sizes)
+        self._network: EarlyExit = early_exit(
+            opened.backbone.network, opened.prepare, PREVIEW, sizes
+        )
         traced = programs(self._network, self._weights, opened.preprocessing.size)
         classes = len(opened.contents.labels)
         widths = [opened.contents.head[f"{PREVIEW}/w"].shape[0], opened.contents.head["w"].shape[0]]
@@ -84,14 +86,14 @@ class Preview:
     def seconds(self, split: str, threshold: float) -> tuple[float, float]:
         """Medians over interleaved rounds, for an image: of all images finished, and with exits."""
         batches = [batch["image"] for batch in self._batches(split)]
-        times: dict[float, list[float]] = {NEVER: [], threshold: []}
+        times: tuple[list[float], list[float]] = ([], [])
         for _ in range(ROUNDS + 1):  # the first one compiles
-            for limit, found in times.items():
+            for limit, found in zip((NEVER, threshold), times, strict=True):
                 started = time.perf_counter()
                 for images in batches:
                     self._answer(images, limit)
                 found.append((time.perf_counter() - started) / (len(batches) * EXAMPLES))
-        never, early = (float(np.median(found[1:])) for found in times.values())
+        never, early = (float(np.median(found[1:])) for found in times)
         return never, early
 
     def mixtures(self, split: str) -> dict[str, npt.NDArray[np.float32]]:
@@ -127,7 +129,12 @@ def thresholds() -> list[float]:
 
 
 def choose(points: Sequence[Point], loss: float) -> Point:
-    """The cheapest point that loses at most `loss` of the accuracy of never stopping."""
+    """The cheapest point that loses at most `loss` of the accuracy of never stopping.
+
+    Raises SettingError for a loss that is no share.
+    """
+    if not 0 <= loss <= 1:
+        raise SettingError(f"--loss={loss} must be from 0 to 1.")
     never = max(points, key=lambda point: point.threshold)
     good = [point for point in points if point.accuracy >= never.accuracy - loss]
     return min(good, key=lambda point: (point.multiply_adds, -point.threshold))

@@ -14,8 +14,9 @@ from adapters.backbones.builder import count_parameters
 from adapters.backbones.checkpoint import Weights, write_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.device.inference import Answers, Inference, parity_check, parity_vector
+from adapters.patches.registry import with_defaults
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from adapters.store.write import patch_size, write_patch
@@ -58,7 +59,7 @@ def shared_backbone(
         backbone.checkpoint,
         weights=weights,
         head=None,
-        source=f"{backbone.checkpoint.source}; trained further here",
+        source=f"{backbone.checkpoint.source}; extended or trained further here",
     )
     write_checkpoint(directory / SHARED_BACKBONE, checkpoint)
     return dataclasses.replace(
@@ -90,7 +91,7 @@ def write_task(
     contents = PatchContents(
         task=task.name,
         task_version=task.version,
-        patch=settings.patch,
+        patch=with_defaults(settings.patch) if auxiliary_heads(head) else settings.patch,
         backbone=backbone.name,
         fingerprint=backbone.fingerprint,
         norm=settings.recipe.norm,

@@ -5,7 +5,7 @@ from absl import flags
 from adapters.layers.norm import MODES
 from adapters.store.encoding import ENCODINGS
 from adapters.training.recipe import Recipe
-from launch.settings import SAMPLING, Settings
+from launch.settings import SAMPLING, SettingError, Settings
 from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(
@@ -81,8 +81,10 @@ _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: 
 def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Settings:
     """What the flags above say, and the rest from the command.
 
-    Raises SettingError for a value out of its range.
+    Raises SettingError for a value out of its range, or one that nothing would use.
     """
+    if flags.FLAGS["distillation"].present and not _TEACHER.value:
+        raise SettingError("--distillation is a teacher's share of the loss: give --teacher too.")
     return Settings(
         backbone=_BACKBONE.value,
         weights=_WEIGHTS.value,

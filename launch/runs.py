@@ -10,7 +10,7 @@ from absl import logging
 from adapters.training import interrupt, loop, tidy
 from adapters.training.progress import duration
 from launch import experiment
-from launch.results import RESULTS
+from launch.results import RESULTS, SHARED_BACKBONE
 from launch.settings import Settings, train_command
 from tasks.task import Task
 
@@ -74,5 +74,5 @@ def _drop_what_is_large(folder: pathlib.Path, test: bool) -> None:
     if (folder / loop.CHECKPOINTS).exists():
         shutil.rmtree(folder / loop.CHECKPOINTS)
     if not test:
-        for path in folder.glob("*.patch"):
-            path.unlink()
+        for path in [*folder.glob("*.patch"), folder / SHARED_BACKBONE]:
+            path.unlink(missing_ok=True)

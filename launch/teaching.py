@@ -4,6 +4,8 @@ Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv 150
 temperature 1.
 """
 
+import hashlib
+import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from adapters.device.early_exit import probabilities
+from adapters.device.inference import probabilities
 from adapters.errors import ModelPatchError
 from adapters.heads.classification import HeadLayout
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
 from adapters.training.loop import Teacher
 from launch import evaluation
+from launch.output import RUN
 from launch.results import SHARED_BACKBONE
 from launch.settings import Settings
 from tasks.task import Task
@@ -39,17 +42,10 @@ def teacher(settings: Settings, tasks: Sequence[Task], layout: HeadLayout) -> Te
     """
     if settings.teacher is None:
         return None
-    folder = pathlib.Path(settings.teacher)
-    shared = folder / SHARED_BACKBONE
-    weights = str(shared) if shared.exists() else settings.weights
+    files = _files(settings, tasks)
+    weights = _weights(pathlib.Path(settings.teacher))
     taught = []
-    for task in tasks:
-        path = folder / f"{task.name}.patch"
-        if not path.exists():
-            raise TeacherError(
-                f"--teacher={folder} has no {path.name}: train the same tasks there first, with "
-                f"launch/train --out={folder}."
-            )
+    for task, path in zip(tasks, files, strict=True):
         opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
         if opened.preprocessing.size != settings.size:
             raise TeacherError(
@@ -69,3 +65,33 @@ def teacher(settings: Settings, tasks: Sequence[Task], layout: HeadLayout) -> Te
         return wide
 
     return teach
+
+
+def digest(settings: Settings, tasks: Sequence[Task]) -> list[str]:
+    """The sha256 of each task's teacher, so that a resumed run has the same ones."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in _files(settings, tasks)]
+
+
+def _files(settings: Settings, tasks: Sequence[Task]) -> list[pathlib.Path]:
+    folder = pathlib.Path(str(settings.teacher))
+    files = [folder / f"{task.name}.patch" for task in tasks]
+    for path in files:
+        if not path.exists():
+            raise TeacherError(
+                f"--teacher={folder} has no {path.name}: train the same tasks there first, with "
+                f"launch/train --out={folder}."
+            )
+    return files
+
+
+def _weights(folder: pathlib.Path) -> str | None:
+    """The file of the backbone that the run in `folder` left, or had."""
+    shared, record = folder / SHARED_BACKBONE, folder / RUN
+    if shared.exists():
+        return str(shared)
+    try:
+        return json.loads(record.read_bytes())["weights"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TeacherError(
+            f"--teacher={folder} is no folder of a finished run: {record} cannot be read ({error})."
+        ) from error

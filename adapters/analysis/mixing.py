@@ -19,7 +19,8 @@ class Mixing:
 
     Attributes:
       entropy: mean over images of the mixture's entropy, in units of that of an even mix.
-      spread: standard deviation between images of a basis's share, mean over bases.
+      spread: standard deviation between images of a basis's share, in the root of the mean square
+        over bases, in units of the most there can be: each image its own basis, all alike often.
       shares: [N], each basis's mean share.
     """
 
@@ -33,9 +34,9 @@ class Mixing:
         if len(self.shares) == 1:
             return ""
         if self.spread < LEAST and self.entropy < LEAST:
-            return "all images take one basis"
+            return "all images of this task take one basis"
         if self.spread < LEAST:
-            return "all images take the same mixture"
+            return "all images of this task take the same mixture"
         return ""
 
 
@@ -43,14 +44,15 @@ def mixing(mixtures: npt.NDArray[np.float32]) -> Mixing:
     """Describes the mixtures [images, N] of one layer, each of which sums to one.
 
     >>> mixing(np.full((8, 4), 0.25, np.float32)).collapse
-    'all images take the same mixture'
+    'all images of this task take the same mixture'
     """
     shares = mixtures.astype(np.float64)
     logarithms = np.log(np.where(shares > 0, shares, 1))
     entropies = -np.sum(shares * logarithms, axis=1)
-    most = np.log(shares.shape[1]) if shares.shape[1] > 1 else 1.0
+    bases = shares.shape[1]
+    most, widest = (np.log(bases), np.sqrt(bases - 1) / bases) if bases > 1 else (1.0, 1.0)
     return Mixing(
         float(entropies.mean() / most),
-        float(shares.std(axis=0).mean()),
+        float(np.sqrt(np.square(shares.std(axis=0)).mean()) / widest),
         tuple(map(float, shares.mean(axis=0))),
     )

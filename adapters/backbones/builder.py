@@ -43,11 +43,14 @@ class Backbone(NamedTuple):
       apply: (weights, image [H, W, 3], mode, membership, axis_names, rematerialise) -> Outputs; the
         middle three default to frozen norms, and with the last one every block keeps its input
         alone for the backward pass. Written for one image: map it over examples with `jax.vmap`.
+      padding, epsilon: the checkpoint's conventions, under which it was built.
     """
 
     table: LayerTable
     init: Callable[[jax.Array], Weights]
     apply: Callable[..., Outputs]
+    padding: str
+    epsilon: float
 
 
 def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Backbone:
@@ -94,7 +97,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
         (features, endpoints), moments = transformed.apply(weights, {}, None, image, norm)
         return Outputs(features, endpoints, moments)
 
-    return Backbone(table, init, apply)
+    return Backbone(table, init, apply, padding, epsilon)
 
 
 def _apply_blocks(

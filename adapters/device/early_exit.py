@@ -14,8 +14,8 @@ import numpy.typing as npt
 from jax.extend import core
 
 from adapters.backbones.builder import Backbone
+from adapters.device.inference import Prepare, probabilities
 from adapters.errors import ModelPatchError
-from adapters.patches.contract import Context, Prepared
 from adapters.patches.replacement import with_leaves
 
 Array = npt.NDArray[Any]
@@ -35,15 +35,15 @@ class EarlyExit(NamedTuple):
       finish: (weights, leaves, images [M, H, W, 3]) -> features [M, C], for M in `sizes`.
       prediction: the name of the auxiliary prediction.
       sizes: how many undecided images are finished at once, rising; the last is N.
-      looking, finishing: the parts' programs for one image, of which costs can be counted.
+      look_one, finish_one: the same for one image, not compiled: their costs can be counted.
     """
 
     look: Callable[..., Any]
     finish: Callable[..., jax.Array]
     prediction: str
     sizes: tuple[int, ...]
-    looking: Callable[[Weights, jax.Array], Any]
-    finishing: Callable[[Weights, Weights, jax.Array], jax.Array]
+    look_one: Callable[[Weights, jax.Array], Any]
+    finish_one: Callable[[Weights, Weights, jax.Array], jax.Array]
 
 
 class EarlyAnswers(NamedTuple):
@@ -62,7 +62,7 @@ class EarlyAnswers(NamedTuple):
 
 def early_exit(
     backbone: Backbone,
-    prepare: Callable[[Any, jax.Array, Context], Prepared],
+    prepare: Prepare,
     prediction: str,
     sizes: Sequence[int],
 ) -> EarlyExit:
@@ -75,8 +75,8 @@ def early_exit(
       sizes: see `EarlyExit`.
     """
 
-    def looking(weights: Weights, image: jax.Array) -> tuple[Any, jax.Array]:
-        seen = prepare(weights, image, {})
+    def look_one(weights: Weights, image: jax.Array) -> tuple[Any, jax.Array]:
+        seen = prepare(weights, image, {"backbone": backbone})
         if prediction not in seen.auxiliary:
             known = ", ".join(seen.auxiliary) or "none"
             raise NoPredictionError(
@@ -85,16 +85,16 @@ def early_exit(
             )
         return seen.leaves, seen.auxiliary[prediction].features
 
-    def finishing(weights: Any, leaves: Any, image: jax.Array) -> jax.Array:
+    def finish_one(weights: Any, leaves: Any, image: jax.Array) -> jax.Array:
         return backbone.apply(with_leaves(weights, leaves), image).features
 
     return EarlyExit(
-        jax.jit(jax.vmap(looking, in_axes=(None, 0))),
-        jax.jit(jax.vmap(finishing, in_axes=(None, 0, 0))),
+        jax.jit(jax.vmap(look_one, in_axes=(None, 0))),
+        jax.jit(jax.vmap(finish_one, in_axes=(None, 0, 0))),
         prediction,
         tuple(sorted(sizes)),
-        looking,
-        finishing,
+        look_one,
+        finish_one,
     )
 
 
@@ -126,20 +126,13 @@ def answer_early(
     return EarlyAnswers(first, final, stopped)
 
 
-def probabilities(features: Array, w: Array, b: Array) -> Array:
-    """Softmax [N, classes] of features [N, F] @ w [F, classes] + b [classes]."""
-    logits = features @ w + b
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def programs(
     network: EarlyExit, weights: Any, size: int
 ) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr]:
     """The traced look and finish of one image [size, size, 3], for counting what they cost."""
     image = jax.ShapeDtypeStruct((size, size, 3), np.float32)
-    leaves, _ = jax.eval_shape(network.looking, weights, image)
+    leaves, _ = jax.eval_shape(network.look_one, weights, image)
     return (
-        jax.make_jaxpr(network.looking)(weights, image),
-        jax.make_jaxpr(network.finishing)(weights, leaves, image),
+        jax.make_jaxpr(network.look_one)(weights, image),
+        jax.make_jaxpr(network.finish_one)(weights, leaves, image),
     )

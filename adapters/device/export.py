@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from adapters.backbones.builder import Backbone
+from adapters.backbones.builder import Backbone, expected_shapes
 from adapters.device import converter, signatures
 from adapters.device.channels import without_statistics
 from adapters.device.fold import fold_norms
@@ -68,6 +68,8 @@ def export_backbone(
       ConverterError: the converter is missing, or cannot convert this network.
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
+    own = expected_shapes(network.table)  # not those of a network that looks at images first
+    weights = {module: leaves for module, leaves in weights.items() if module in own}
     marks = marked(weights)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data = _converted(network, marks, inputs, settings)

@@ -56,7 +56,7 @@ def inference(
     """
 
     def one(weights: Any, image: jax.Array) -> jax.Array:
-        leaves = prepare(weights, image, {}).leaves
+        leaves = prepare(weights, image, {"backbone": backbone}).leaves
         return backbone.apply(with_leaves(weights, leaves), image).features
 
     return Inference(jax.jit(jax.vmap(one, in_axes=(None, 0))), examples, size)
@@ -68,6 +68,13 @@ def logits(network: Inference, weights: Weights, head: Head, images: Array) -> A
     The head runs outside the compiled program, so that its width compiles nothing.
     """
     return np.asarray(network.features(weights, images)) @ head["w"] + head["b"]
+
+
+def probabilities(features: Array, w: Array, b: Array) -> Array:
+    """Softmax [N, classes] of features [N, F] @ w [F, classes] + b [classes]."""
+    logits = features @ w + b
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def answer(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from adapters.backbones.builder import Backbone
 from adapters.device.inference import Inference, Weights, inference, parity_check
 from adapters.preprocessing import Preprocessing, PreprocessingError
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.errors import PreprocessingMismatchError
 
 # Far above any MobileNet's; a hostile file must not make its parity image fill the memory.
@@ -30,8 +30,8 @@ def self_test(
       mean: of RGB pixels in 0..255, that the backbone was trained with.
       std: likewise.
 
-    The check raises PreprocessingMismatchError or ParityError. A network is compiled for the first
-    patch of each size.
+    The check raises UnsupportedFeatureError, PreprocessingMismatchError or ParityError. A network
+    is compiled for the first patch of each size.
     """
 
     @functools.cache
@@ -39,6 +39,7 @@ def self_test(
         return inference(backbone, 1, size)
 
     def check(contents: PatchContents) -> None:
+        check_without_look(contents)
         size = _check_preprocessing(contents, mean, std)
         parity_check(network(size), weights)(contents)
 

@@ -1,5 +1,6 @@
 """Bases: kernels among the shared weights, from which a layer's own is mixed."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,8 +19,9 @@ _RANKS = {"pointwise": (2,), "depthwise": (4,), "both": (2, 4)}
 _PER = ("layer", "network")
 
 
-def check_settings(bases: int, blocks: int, kernels: str, per: str) -> None:
+def check_settings(bases: int, blocks: int, kernels: str, per: str, spread: float) -> None:
     """Raises PatchSettingError for a setting out of its range."""
+    check_setting("spread", spread, 0 < spread < math.inf, "above 0")
     check_setting("bases", bases, bases >= 1, "1 or more")
     check_setting("blocks", blocks, blocks >= 1, "1 or more")
     check_setting("kernels", kernels, kernels in _RANKS, f"one of {', '.join(_RANKS)}")
@@ -38,8 +40,7 @@ def with_bases(
     """`weights` with bases for the kernels of the last blocks; those that are there already stay.
 
     New ones are drawn: normal, `spread` times as large as their kernel in the root of the mean
-    square, and with a sum of zero, so that an even mix is the kernel itself. They must differ, or
-    equal gradients would keep them equal for ever.
+    square. They must differ, or equal gradients would keep them equal for ever.
 
     Args:
       key: for the draws.
@@ -65,8 +66,7 @@ def with_bases(
         if path not in held:
             w = weights[path]["w"]
             noise = jax.random.normal(jax.random.fold_in(key, index), (bases, *w.shape), w.dtype)
-            size = spread * jnp.sqrt(jnp.mean(jnp.square(w)))
-            extended[path]["bases"] = size * (noise - jnp.mean(noise, axis=0, keepdims=True))
+            extended[path]["bases"] = noise * (spread * jnp.sqrt(jnp.mean(jnp.square(w))))
         found = extended[path]["bases"].shape[0]
         if found != bases:
             raise PatchSettingError(
@@ -99,8 +99,9 @@ def layers_with_bases(weights: Weights) -> list[str]:
 
 def _layers(weights: Weights, blocks: int, kernels: Kernels, tail: bool) -> list[str]:
     names = sorted({path.split("/")[0] for path in weights if path.startswith("block_")})
+    check_setting("blocks", blocks, blocks <= len(names), f"{len(names)} at most, as the backbone")
     last = [*names[-blocks:], *(["tail"] if tail else [])]
-    return sorted(
+    found = sorted(
         path
         for path, leaves in weights.items()
         if path.split("/")[0] in last
@@ -108,6 +109,12 @@ def _layers(weights: Weights, blocks: int, kernels: Kernels, tail: bool) -> list
         and leaves["w"].ndim in _RANKS[kernels]
         and (leaves["w"].ndim == 2 or leaves["w"].shape[2] == 1)
     )
+    if not found:
+        raise PatchSettingError(
+            f"the backbone's last {blocks} blocks have no {kernels} kernels to mix from bases: "
+            "give others of blocks, kernels and tail."
+        )
+    return found
 
 
 def _listed(paths: list[str]) -> str:

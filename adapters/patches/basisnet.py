@@ -11,6 +11,8 @@ a run the even mix fades and that a basis is dropped for an example, not a batch
 kernel is w + sum_n coefficient_n bases_n: see `adapters.layers.mixture`.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
@@ -33,12 +35,12 @@ _COEFFICIENTS = f"{PREVIEW}/coefficients"
 
 
 def basisnet(
+    preview: str,
     bases: int = 4,
     blocks: int = 3,
     kernels: Kernels = "pointwise",
     tail: bool = False,
     per: Sharing = "layer",
-    preview: str = "mobilenet_v2_1.0",
     preview_size: int = 32,
     preview_weight: float = 1.0,
     temperature: float = 1.0,
@@ -50,36 +52,38 @@ def basisnet(
 
     Bases and preview network are shared by all tasks and trained where the shared weights are
     (`--train_shared`); a task owns its two classifiers. A preview network of the backbone's own
-    layer table starts as a copy of it, any other from random weights.
+    layer table starts as a copy of it; any other starts from random weights and the statistics of
+    norms that have seen nothing, so train it in a norm mode that measures them.
 
     Args:
+      preview: the layer table of the preview network, of any width.
       bases: N; see `adapters.patches.bases.with_bases`, also for the next three and the last.
       blocks: how many of the last blocks have them.
       kernels: of which convolutions: `pointwise`, `depthwise` or `both`.
       tail: whether the 1x1 convolution after the last block has bases, too.
       per: coefficients for every `layer`, or the same for the whole `network`.
-      preview: the layer table of the preview network, of any width.
       preview_size: side of the image that it sees, in pixels.
       preview_weight: of its prediction's loss, beside the network's 1.
       temperature: T, by which the coefficients' logits are divided.
       anneal: share of the run over which an even mix fades into the image's own; 0: none.
-      dropout: probability that an example does without a basis, in training.
+      dropout: probability that an example's own mixture does without a basis, in training.
       spread: of bases that are drawn because the weights have none.
 
     Raises PatchSettingError, or UnknownNameError for `preview`.
     """
-    check_settings(bases, blocks, kernels, per)
-    check_setting("preview_size", preview_size, preview_size >= 1, "1 or more")
+    check_settings(bases, blocks, kernels, per, spread)
+    check_setting("preview_size", preview_size, 1 <= preview_size <= 1024, "from 1 to 1024")
     check_setting("preview_weight", preview_weight, preview_weight >= 0, "0 or more")
     check_setting("temperature", temperature, temperature > 0, "above 0")
     check_setting("anneal", anneal, 0 <= anneal <= 1, "from 0 to 1")
     check_setting("dropout", dropout, 0 <= dropout < 1, "from 0 to below 1")
     table = registry.table(preview)
-    network = build(table)
 
     def extend(key: jax.Array, weights: Weights) -> Weights:
         keys = jax.random.split(key, 3)
         extended = dict(with_bases(keys[0], weights, bases, blocks, kernels, tail, spread))
+        if layers_with_bases(weights) == []:  # an even mix of new ones is the kernel itself
+            extended = {path: _centred(leaves) for path, leaves in extended.items()}
         rows = len(layers_with_bases(extended)) if per == "layer" else 1
         shape = (table.features, rows * bases)
         if _COEFFICIENTS in weights:
@@ -94,6 +98,8 @@ def basisnet(
         }
 
     def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+        backbone = context["backbone"]
+        network = build(table, backbone.padding, backbone.epsilon)
         small = jax.image.resize(image, (preview_size, preview_size, 3), "linear")
         own = {
             path.removeprefix(f"{PREVIEW}/"): leaves
@@ -121,10 +127,21 @@ def basisnet(
     return head_only()._replace(extend=extend, prepare=prepare)
 
 
+def _centred(leaves: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    if "bases" not in leaves or leaves["bases"].shape[0] == 1:
+        return dict(leaves)
+    drawn = leaves["bases"]
+    return {**leaves, "bases": drawn - jnp.mean(drawn, axis=0, keepdims=True)}
+
+
 def _initial_preview(key: jax.Array, weights: Weights, table: LayerTable) -> Weights:
     """The backbone's own weights where the preview network is the same, else random ones."""
     shapes = expected_shapes(table)
-    own = {path: leaves for path, leaves in weights.items() if path in shapes}
+    own = {
+        path: {name: leaf for name, leaf in weights[path].items() if name in leaves}
+        for path, leaves in shapes.items()
+        if path in weights
+    }
     same = {
         path: {name: leaf.shape for name, leaf in leaves.items()} for path, leaves in own.items()
     }

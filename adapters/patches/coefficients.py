@@ -44,7 +44,7 @@ def coefficients(
 
     Raises PatchSettingError.
     """
-    check_settings(bases, blocks, kernels, per)
+    check_settings(bases, blocks, kernels, per, spread)
 
     def extend(key: jax.Array, weights: Weights) -> Weights:
         return with_bases(key, weights, bases, blocks, kernels, tail, spread)

@@ -13,6 +13,7 @@ from adapters.patches.contract import (
     Predicate,
     Prepared,
     Weights,
+    no_look,
 )
 from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
@@ -84,7 +85,10 @@ def chain(*patches: Patch) -> Patch:
     def rates(params: PatchParams, context: Context) -> Any:
         return tuple(patch.rates(own, context) for patch, own in each(params))
 
-    return Patch(init, apply, extend, prepare, penalty, cost, pack, rates)
+    looks = any(patch.prepare is not no_look for patch in patches)
+    return Patch(
+        *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates),
+    )
 
 
 def select(predicate: Predicate, patch: Patch) -> Patch:

@@ -91,14 +91,15 @@ class Patch(NamedTuple):
     """One family of patches, with its settings closed over.
 
     Attributes:
-      init: (key, weights) -> PatchParams of ONE task; the network's outputs start bit-identical to
-        the un-patched one's.
+      init: (key, weights) -> PatchParams of ONE task; `apply` then changes nothing of the network's
+        outputs, to the bit.
       apply: (weights, params, context) -> weights with leaves replaced or optional leaves added.
       extend: (key, weights) -> weights with the shared leaves this patch needs.
       prepare: (patched weights, image [H, W, 3], context) -> Prepared, after a first look at the
-        image. It comes after `apply` and sees no params, so that it is the same on a device, where
-        a file's edits have taken their place. There the context is empty; in training it has
-        `norm`, (mode, membership, axis names) as `Backbone.apply` takes them.
+        image; `no_look` where there is none. It comes after `apply` and sees no params, so that it
+        is the same on a device, where a file's edits have taken their place. The context holds the
+        `backbone`; in training also `key`, `progress` and `norm`, which is (mode, membership, axis
+        names) as `Backbone.apply` takes them.
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from adapters.errors import UnknownNameError
 from adapters.layers.norm import Mode
-from adapters.patches.basisnet import basisnet
+from adapters.patches.basisnet import PREVIEW, basisnet
 from adapters.patches.bias import bias
 from adapters.patches.coefficients import coefficients
-from adapters.patches.combine import chain
-from adapters.patches.contract import Patch
+from adapters.patches.combine import chain, select
+from adapters.patches.contract import Patch, no_look
 from adapters.patches.conv_adapter import conv_adapter
 from adapters.patches.delta import delta
 from adapters.patches.depthwise import depthwise
@@ -52,6 +52,7 @@ _INNER = "inner"  # the parameter of constructors that take another patch
 def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
     """The patch that `spec` describes, see `adapters.patches.spec`.
 
+    A patch that does not look at images first leaves a preview network among the weights alone.
     Outside `frozen` mode the tasks' own norm statistics are part of it: under the gates of a patch
     that has gates.
 
@@ -64,7 +65,37 @@ def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
     >>> patch = from_spec("scale_bias+depthwise")
     >>> patch = from_spec("spotpatch(lora(rank=4), weight=0.5)")
     """
-    return _chained(parse(spec), norm)
+    patch = _chained(parse(spec), norm)
+    return patch if patch.prepare is not no_look else select(_not_of_preview, patch)
+
+
+def with_defaults(spec: str) -> str:
+    """`spec` with every setting spelled out: a file's meaning must not move with our defaults.
+
+    >>> with_defaults("lora")
+    'lora(rank=2, alpha=none)'
+    """
+    return "+".join(_spelled(term) for term in parse(spec))
+
+
+def _spelled(term: Term) -> str:
+    known = inspect.signature(PATCHES[term.name]).parameters
+    inner = ["+".join(_spelled(each) for each in term.inner)] if term.inner else []
+    settings = [
+        f"{name}={_value(term.settings.get(name, parameter.default))}"
+        for name, parameter in known.items()
+        if name != _INNER
+    ]
+    inside = ", ".join([*inner, *settings])
+    return f"{term.name}({inside})" if inside else term.name
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _not_of_preview(path: str, name: str, leaf: object) -> bool:
+    return not path.startswith(f"{PREVIEW}/")
 
 
 def _chained(terms: Sequence[Term], norm: Mode) -> Patch:

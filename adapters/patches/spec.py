@@ -93,7 +93,7 @@ class _Reader:
         token = self._token()
         if token and _NUMBER.match(token):
             return int(token) if re.fullmatch(r"[-+]?\d+", token) else float(token)
-        if token and token.isidentifier():
+        if token and token.replace(".", "_").isidentifier():  # mobilenet_v2_1.0
             return _CONSTANTS.get(token, token)
         raise self._error("has a setting without a value")
 

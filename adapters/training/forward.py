@@ -88,7 +88,12 @@ def mixed_forward(
                 image: jax.Array, key: jax.Array
             ) -> tuple[tuple[jax.Array, dict[str, AuxiliaryLogits]], Weights]:
                 norm = (mode, membership, (GROUPS, EXAMPLES))
-                context: dict[str, Any] = {"key": key, "progress": progress, "norm": norm}
+                context: dict[str, Any] = {
+                    "backbone": backbone,
+                    "key": key,
+                    "progress": progress,
+                    "norm": norm,
+                }
                 patched = patch.apply(weights, params, context)
                 seen = patch.prepare(patched, image, context)
                 outputs = backbone.apply(

@@ -140,13 +140,16 @@ def train(
 
 def _batch(choice: Choice, streams: Sequence[Stream], teacher: Teacher | None) -> Batch:
     parts = [next(streams[task]) for task in choice.tasks]
-    pairs = zip(choice.tasks, parts, strict=True)
+    taught = None
+    if teacher is not None:
+        pairs = zip(choice.tasks, parts, strict=True)
+        taught = np.stack([teacher(int(task), part["image"]) for task, part in pairs])
     return Batch(
         tasks=choice.tasks,
         images=np.stack([part["image"] for part in parts]),
         labels=np.stack([part["label"] for part in parts]),
         weights=choice.weights,
-        teacher=teacher and np.stack([teacher(int(task), part["image"]) for task, part in pairs]),
+        teacher=taught,
     )
 
 
@@ -167,7 +170,7 @@ def _check_finite(losses: Mapping[str, float], step: int) -> None:
     if odd:
         raise DivergedError(
             f"the loss of {', '.join(odd)} is not finite after step {step}: start again with lower "
-            "learning rates (--patch_learning_rate, --head_learning_rate)."
+            "learning rates (--patch_learning_rate, --head_learning_rate, --shared_learning_rate)."
         )
 
 

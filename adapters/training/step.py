@@ -121,7 +121,7 @@ def trainer(
         head = classification.initial(layout.capacity, backbone.table.features)
         auxiliary = {
             name: classification.initial(layout.capacity, width)
-            for name, width in auxiliary_widths(patch, weights).items()
+            for name, width in auxiliary_widths(backbone, patch, weights).items()
         }
         trained_shared = leaves_where(shared, weights)
         return State(
@@ -268,12 +268,13 @@ def trainer(
     return Trainer(compiled_init, checked_step)
 
 
-def auxiliary_widths(patch: Patch, weights: Weights) -> dict[str, int]:
+def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict[str, int]:
     """Features of each auxiliary prediction that `patch` makes of one image, by name."""
 
     def look(weights: Weights) -> Prepared:
         patched = patch.apply(weights, patch.init(jax.random.key(0), weights), {})
-        return patch.prepare(patched, jnp.zeros((32, 32, 3), jnp.float32), {})
+        image = jnp.zeros((32, 32, 3), jnp.float32)
+        return patch.prepare(patched, image, {"backbone": backbone})
 
     seen = jax.eval_shape(look, weights)
     return {name: made.features.shape[-1] for name, made in seen.auxiliary.items()}

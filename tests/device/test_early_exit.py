@@ -12,10 +12,9 @@ from adapters.device.early_exit import (
     NoPredictionError,
     answer_early,
     early_exit,
-    probabilities,
     programs,
 )
-from adapters.device.inference import inference
+from adapters.device.inference import inference, probabilities
 from adapters.patches.basisnet import basisnet
 from adapters.patches.contract import no_look
 from tests import narrow

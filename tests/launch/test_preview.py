@@ -2,12 +2,17 @@
 
 import csv
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from adapters.patches.registry import from_spec
 from adapters.store.contents import check_without_look
 from adapters.store.errors import UnsupportedFeatureError
 from adapters.store.read import read_patch
-from launch import evaluation, experiment, previewing
+from launch import backbones, evaluation, experiment, previewing
+from launch.settings import SettingError
 from tasks import registry
 from tests.launch import small
 
@@ -44,6 +49,25 @@ def test_a_file_gives_the_score_it_was_saved_with(run):
         assert all("shared weights trained" in row["setting"] for row in csv.DictReader(file))
 
 
+def test_training_moves_all_that_is_shared(run):
+    """Bases, the preview network and its coefficients among it; only statistics stay."""
+    moved = backbones.load("narrow", str(run[0] / "backbone.safetensors")).weights
+    before = backbones.load("narrow", str(run[0].parent / "narrow.safetensors")).weights
+    key = jax.random.fold_in(jax.random.key(0), experiment.EXTENSION)
+    drawn = from_spec(SPEC).extend(key, jax.tree.map(jnp.asarray, before))
+    assert drawn.keys() == moved.keys()
+    for path, leaves in drawn.items():
+        for name, leaf in leaves.items():
+            same = np.array_equal(leaf, moved[path][name])
+            assert same == (name in ("mean", "var")), f"{path}/{name}"
+
+
+def test_without_training_the_shared_weights_it_is_refused(run, tmp_path):
+    settings = small.settings(run[0].parent / "narrow.safetensors", patch=SPEC)
+    with pytest.raises(SettingError, match="--train_shared"):
+        experiment.run(registry.resolve([run[1]]), settings, tmp_path / "out", "a test")
+
+
 def test_the_file_holds_two_classifiers_and_no_edits(run):
     contents = read_patch(run[0] / "shades.patch")
     assert contents.edits == {}
@@ -65,9 +89,10 @@ def test_the_study_agrees_with_evaluation_where_nothing_stops(run):
     assert never.accuracy == pytest.approx(saved, abs=1e-12)
     chosen = previewing.choose(points, loss=0.0)
     assert chosen.accuracy >= never.accuracy
-    assert chosen.multiply_adds == min(
-        point.multiply_adds for point in points if point.accuracy >= never.accuracy
-    )
+    assert previewing.choose(points, loss=1.0).stopped == 1.0
+    with pytest.raises(SettingError, match="loss"):
+        previewing.choose(points, loss=-0.1)
+    assert all(seconds > 0 for seconds in study.seconds("validation", previewing.NEVER))
     mixtures = study.mixtures("validation")
     assert set(mixtures) == {
         *("block_01/project", "block_02/expand", "block_02/project"),

@@ -1,13 +1,14 @@
 """Runs that learn from another run's patches."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from adapters.device.early_exit import probabilities
+from adapters.device.inference import probabilities
 from adapters.heads import classification
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
-from adapters.store.read import read_patch
 from launch import backbones, evaluation, experiment, teaching
 from launch.settings import SettingError
 from tasks import registry
@@ -46,29 +47,45 @@ def test_a_teacher_answers_with_its_patches(school):
     assert not found[:, :2].any()
 
 
-def test_a_student_takes_after_its_teacher(school, tmp_path):
-    """With labels out of the loss, it is the teacher's answers that the student comes to give."""
+def test_a_student_takes_after_its_teacher_and_not_the_labels(school, tmp_path, monkeypatch):
+    """A teacher who takes each class for the next one is believed."""
+    weights, folders, out = school
+    task = registry.resolve(folders[1:])
+
+    def wrong(settings, tasks, layout):
+        def teach(number, pixels):
+            label = np.rint(pixels.mean(axis=(1, 2, 3)) / 255 * 2).astype(int)
+            return np.eye(3, dtype=np.float32)[(label + 1) % 3]
+
+        return teach
+
+    monkeypatch.setattr(teaching, "teacher", wrong)
+    recipe = {"distillation": 1.0, "steps": 40}
+    settings = small.settings(weights, teacher=str(out), recipe=recipe)
+    rows = experiment.run(task, settings, tmp_path / "taught", "a test")
+    deaf = small.settings(weights, teacher=str(out), recipe={"distillation": 0.0, "steps": 40})
+    right = experiment.run(task, deaf, tmp_path / "deaf", "a test")
+    assert rows[0].test_accuracy < 0.4
+    assert right[0].test_accuracy > 0.8
+
+
+def test_a_resumed_run_notices_another_teacher(school, tmp_path):
     weights, folders, out = school
     tasks = registry.resolve(folders)
-    agreed = {}
-    for name, recipe in (
-        ("alone", {}),
-        ("taught", {"distillation": 1.0}),
-    ):
-        teacher = str(out) if recipe else None
-        settings = small.settings(weights, patch="head_only", teacher=teacher, recipe=recipe)
-        experiment.run(tasks, settings, tmp_path / name, "a test")
-        head = read_patch(tmp_path / name / "shades.patch").head
-        agreed[name] = {leaf: array.tobytes() for leaf, array in head.items()}
-    assert agreed["alone"] != agreed["taught"]
-    again = small.settings(
-        weights, patch="head_only", teacher=str(out), recipe={"distillation": 0.0}
-    )
-    experiment.run(tasks, again, tmp_path / "deaf", "a test")
-    head = read_patch(tmp_path / "deaf" / "shades.patch").head
-    alone = read_patch(tmp_path / "alone" / "shades.patch").head
-    for leaf in ("w", "b"):
-        np.testing.assert_allclose(head[leaf], alone[leaf], rtol=1e-5, atol=1e-6)
+    settings = small.settings(weights, teacher=str(out), recipe={"distillation": 0.5})
+    before = teaching.digest(settings, tasks)
+    other = tmp_path / "other"
+    shutil.copytree(out, other)
+    shutil.copy(other / "greys.patch", other / "shades.patch")
+    assert teaching.digest(small.settings(weights, teacher=str(other)), tasks) != before
+
+
+def test_what_overwriting_would_delete_is_refused(school):
+    weights, folders, out = school
+    settings = small.settings(weights, teacher=str(out))
+    with pytest.raises(SettingError, match="which --overwrite would delete"):
+        experiment.run(registry.resolve(folders), settings, out, "a test", overwrite=True)
+    assert (out / "greys.patch").exists()
 
 
 def test_what_cannot_teach_is_refused(school, tmp_path):

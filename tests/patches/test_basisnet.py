@@ -14,6 +14,7 @@ from adapters.backbones.builder import build
 from adapters.patches.bases import with_bases
 from adapters.patches.basisnet import basisnet
 from adapters.patches.coefficients import coefficients
+from adapters.patches.registry import from_spec, with_defaults
 from adapters.patches.replacement import with_leaves
 from adapters.patches.settings import PatchSettingError
 from tests import narrow
@@ -32,7 +33,7 @@ def image():
 
 
 def mixtures(patch, weights, context):
-    seen = patch.prepare(weights, image(), context)
+    seen = patch.prepare(weights, image(), {"backbone": narrow.BACKBONE, **context})
     return np.asarray([leaves["mix"] for _, leaves in sorted(seen.leaves.items())])
 
 
@@ -59,6 +60,50 @@ def test_the_preview_network_starts_as_the_backbone_where_it_is_the_same_one():
     other = basisnet(preview="mobilenet_v2_0.35")
     weights = jax.eval_shape(other.extend, jax.random.key(0), narrow.weights())
     assert weights["preview/block_17/project"]["w"].shape == (336, 112)
+
+
+def test_a_preview_is_a_copy_where_the_backbone_has_bases_already():
+    """From `launch/bases`, or from a run of coefficients."""
+    with_some = coefficients(bases=4).extend(jax.random.key(3), narrow.weights())
+    weights = known().extend(jax.random.key(0), with_some)
+    assert np.array_equal(weights["preview/stem"]["w"], narrow.weights()["stem"]["w"])
+    assert "bases" not in weights["preview/block_03/expand"]
+    assert np.array_equal(
+        weights["block_03/expand"]["bases"], with_some["block_03/expand"]["bases"]
+    )
+
+
+def test_a_preview_has_the_backbones_conventions():
+    """Padding and epsilon are no leaves: no shape would tell."""
+    backbone = build(narrow.TABLE, "symmetric", 1e-5)
+    patch = known()
+    weights = patch.extend(jax.random.key(0), narrow.weights())
+    small = jax.image.resize(image(), (16, 16, 3), "linear")
+    seen = patch.prepare(weights, image(), {"backbone": backbone}).auxiliary["preview"]
+    wanted = backbone.apply(narrow.weights(), small).features
+    np.testing.assert_allclose(seen.features, wanted, rtol=1e-5, atol=1e-6)
+    other = narrow.BACKBONE.apply(narrow.weights(), small).features
+    assert np.abs(np.asarray(seen.features) - other).max() > 1e-3
+
+
+def test_a_patch_that_does_not_look_leaves_the_preview_alone():
+    weights = known().extend(jax.random.key(0), narrow.weights())
+    for spec, norm in (("scale_bias", "frozen"), ("full", "frozen"), ("coefficients", "ema")):
+        params = from_spec(spec, norm).init(jax.random.key(0), weights)
+        paths = {path for part in params[:2] for path in _modules(part)}
+        assert paths
+        assert not {path for path in paths if path.startswith("preview/")}
+    params = from_spec("scale_bias", "frozen").init(jax.random.key(0), narrow.weights())
+    before = from_spec("scale_bias").cost(params)
+    with_preview = from_spec("scale_bias").init(jax.random.key(0), weights)
+    assert from_spec("scale_bias").cost(with_preview) == before
+
+
+def _modules(tree):
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return [
+        str(key.key) for path, _ in leaves for key in path if "/" in str(getattr(key, "key", ""))
+    ]
 
 
 def test_mixtures_are_a_softmax_of_what_the_preview_sees():
@@ -104,7 +149,13 @@ def test_dropped_bases_take_no_share_and_never_all_are_dropped():
     weights = patch.extend(jax.random.key(0), narrow.weights())
     progress = jnp.ones(())
     look = jax.jit(
-        lambda key: patch.prepare(weights, image(), {"key": key, "progress": progress}).leaves
+        lambda key: (
+            patch.prepare(
+                weights,
+                image(),
+                {"backbone": narrow.BACKBONE, "key": key, "progress": progress},
+            ).leaves
+        )
     )
     kept = []
     for seed in range(64):
@@ -138,11 +189,24 @@ def test_weights_made_by_other_settings_are_refused(made, then, match):
         *({"bases": 0}, {"blocks": 0}, {"kernels": "dense"}, {"per": "block"}),
         *({"preview_size": 0}, {"temperature": 0.0}, {"anneal": 1.5}, {"dropout": 1.0}),
         {"preview_weight": -1.0},
+        {"spread": 0.0},
     ],
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(PatchSettingError, match=next(iter(settings))):
         known(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [({"blocks": 4}, "blocks=4 must be 3 at most"), ({"blocks": 1, "kernels": "depthwise"}, None)],
+)
+def test_bases_without_a_place_are_refused(settings, match):
+    if match is None:  # the last block has one
+        known(**settings).extend(jax.random.key(0), narrow.weights())
+        return
+    with pytest.raises(PatchSettingError, match=match):
+        known(**settings).extend(jax.random.key(0), narrow.weights())
 
 
 # Derived for arXiv 2105.03014: weights of MobileNetV3-Large's convolutions from a bottleneck on to
@@ -191,3 +255,11 @@ def test_coefficients_of_a_task_are_a_kernel_mixed_once():
     np.testing.assert_allclose(
         narrow.BACKBONE.apply(mixed, image()).features, by_layers, rtol=1e-5, atol=1e-5
     )
+
+
+def test_a_spec_with_its_defaults_means_the_same():
+    spec = with_defaults("basisnet(preview=mobilenet_v2_1.0)+spotpatch(scale_bias, weight=2)")
+    assert "bases=4, blocks=3, kernels=pointwise, tail=false" in spec
+    assert "spotpatch(scale_bias, weight=2, budget_bits=none" in spec
+    assert with_defaults(spec) == spec
+    from_spec(spec)
