@@ -24,20 +24,20 @@ def encode(value: Any) -> bytes:
     return _spelled(value).encode("ascii")
 
 
-def decode(data: bytes) -> Any:
-    """The value whose canonical encoding is `data`.
+def decode(data: bytes | str) -> Any:
+    """The value whose canonical encoding is `data`, or its ASCII text.
 
     Raises JSONError, DuplicateKeyError, or NotCanonicalError for another spelling of the value.
     """
+    if not data.isascii():
+        raise errors.JSONError("the header holds a character beyond ASCII")
+    text = data if isinstance(data, str) else data.decode("ascii")
     try:
-        text = data.decode("ascii")
         value = json.loads(
             text,
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
         )
-    except UnicodeDecodeError as error:
-        raise errors.JSONError(f"the header holds a non-ASCII byte at {error.start}") from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
@@ -85,14 +85,16 @@ def _check_text(text: Any) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise errors.JSONError(f"{text!r} holds half of a surrogate pair") from None
+        raise errors.JSONError(f"{errors.shown(text)} holds half of a surrogate pair") from None
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for key, item in pairs:
         if key in value:
-            raise errors.DuplicateKeyError(f"the key {key!r} stands twice in one JSON object")
+            raise errors.DuplicateKeyError(
+                f"the key {errors.shown(key)} stands twice in one JSON object"
+            )
         value[key] = item
     return value
 

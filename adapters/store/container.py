@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 
 from adapters.store import canonical_json
 from adapters.store.encoding import DTYPES, Storage
-from adapters.store.errors import HeaderError, TooLargeError, TruncatedError
+from adapters.store.errors import HeaderError, TooLargeError, TruncatedError, shown
 
 FILE_LIMIT = 64 * 2**20
 HEADER_LIMIT = 2**20
@@ -82,21 +82,26 @@ def check_density(header: bytes, file_size: int) -> None:
         )
 
 
-def decode_header(header: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def decode_header(header: bytes, file_size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The card, and the tensors' entries, of a header without its length.
 
-    Raises JSONError, DuplicateKeyError, NotCanonicalError or HeaderError.
+    Raises TooLargeError, JSONError, DuplicateKeyError, NotCanonicalError or HeaderError.
     """
-    text = header.rstrip(b" ")
-    if len(header) - len(text) >= _ALIGNMENT:
+    check_density(header, file_size)
+    size = len(header)
+    header = header.rstrip(b" ")
+    if size - len(header) >= _ALIGNMENT:
         raise HeaderError("the header is padded by more spaces than needed")
-    entries = canonical_json.decode(text)
+    entries = canonical_json.decode(header)
+    # Not kept while the card is parsed: one character beyond 16 bits makes a text of the card take
+    # four bytes for each, and twice that until it has been read.
+    del header
     metadata = entries.pop(_METADATA, None) if isinstance(entries, dict) else None
     if not isinstance(metadata, dict) or set(metadata) != {_KEY}:
         raise HeaderError(f"this is no patch: its metadata is not the one key {_KEY!r}")
     if not isinstance(metadata[_KEY], str):
         raise HeaderError(f"the metadata {_KEY!r} is not a text")
-    card = canonical_json.decode(metadata[_KEY].encode("utf-8"))
+    card = canonical_json.decode(metadata.pop(_KEY))
     if not isinstance(card, dict):
         raise HeaderError(f"the metadata {_KEY!r} is not a JSON object")
     return card, entries
@@ -114,15 +119,18 @@ def tensor_layout(entries: Mapping[str, Any]) -> dict[str, Storage]:
         place = entry if isinstance(entry, dict) else {}
         shape, offsets = place.get("shape"), place.get("data_offsets")
         if not _are_integers(shape) or not _are_integers(offsets) or min(shape, default=1) < 1:
-            raise HeaderError(f"the tensor {name!r} has no shape and place of whole numbers")
+            raise HeaderError(f"the tensor {shown(name)} has no shape and place of whole numbers")
         dtype = place.get("dtype")
         if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise HeaderError(f"the tensor {name!r} is {dtype!r}, none of {', '.join(DTYPES)}")
+            raise HeaderError(
+                f"the tensor {shown(name)} is {shown(dtype)}, none of {', '.join(DTYPES)}"
+            )
         layout[name] = Storage(dtype, tuple(shape))
         begin, end = end, end + layout[name].size
         if entry != _entry(layout[name], begin):
             raise HeaderError(
-                f"the tensor {name!r} is not {dtype} at bytes {begin} to {end} after the header"
+                f"the tensor {shown(name)} is not {dtype} at bytes {begin} to {end} after the "
+                "header"
             )
     return layout
 

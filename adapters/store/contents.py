@@ -18,6 +18,7 @@ from adapters.store.errors import (
     NotFiniteError,
     SchemaError,
     UnsupportedFeatureError,
+    shown,
 )
 from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
@@ -97,19 +98,25 @@ class PatchCard:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
             _check_text(f"the field {field!r}", getattr(self, field))
         if not names.is_file_name(self.task):
-            raise SchemaError(f"the task name {self.task!r} cannot be a file's name")
+            raise SchemaError(f"the task name {shown(self.task)} cannot be a file's name")
         if not _SHA256.fullmatch(self.fingerprint):
-            raise SchemaError(f"the fingerprint {self.fingerprint!r} is not 64 hexadecimal digits")
+            raise SchemaError(
+                f"the fingerprint {shown(self.fingerprint)} is not 64 hexadecimal digits"
+            )
         if self.norm not in NORM_MODES:
-            raise SchemaError(f"the norm mode {self.norm!r} is none of {', '.join(NORM_MODES)}")
+            raise SchemaError(
+                f"the norm mode {shown(self.norm)} is none of {', '.join(NORM_MODES)}"
+            )
         if self.encoding not in ENCODINGS:
-            raise SchemaError(f"the encoding {self.encoding!r} is none of {', '.join(ENCODINGS)}")
+            raise SchemaError(
+                f"the encoding {shown(self.encoding)} is none of {', '.join(ENCODINGS)}"
+            )
         _check_labels(self.labels)
         if not self.scores:
-            raise SchemaError(f"no split has a score of the metric {self.metric!r}")
+            raise SchemaError(f"no split has a score of the metric {shown(self.metric)}")
         for split, score in self.scores.items():
             _check_text("a split's name", split)
-            _check_number(f"the score of {split!r}", score)
+            _check_number(f"the score of {shown(split)}", score)
         if not isinstance(self.preprocessing, Mapping):
             raise SchemaError("the preprocessing is not a mapping")
         canonical_json.encode(self.preprocessing)
@@ -196,7 +203,7 @@ def check_without_look(contents: PatchContents) -> None:
     names = auxiliary_heads(contents.head)
     if names:
         raise UnsupportedFeatureError(
-            f"the patch for {contents.task} looks at every image first (and predicts {names[0]!r}),"
+            f"the patch for {contents.task} looks at every image first (and predicts {shown(names[0])}),"
             " which only JAX can do so far: use launch/evaluate or launch/preview"
         )
 
@@ -218,23 +225,23 @@ def _check_labels(labels: tuple[str, ...]) -> None:
         _check_text("a label", label)
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
-        raise LabelsError(f"the label {twice!r} stands for two classes")
+        raise LabelsError(f"the label {shown(twice)} stands for two classes")
 
 
 def _check_text(what: str, text: str) -> None:
     if not isinstance(text, str) or not text.strip():
-        raise SchemaError(f"{what} is {text!r}, not a text")
+        raise SchemaError(f"{what} is {shown(text)}, not a text")
     if names.has_control_characters(text):
-        raise SchemaError(f"{what} is {text!r}, which holds a control character")
+        raise SchemaError(f"{what} is {shown(text)}, which holds a control character")
 
 
 def _check_integer(what: str, number: int, least: int) -> None:
     if type(number) is not int or not least <= number < 2**53:
-        raise SchemaError(f"{what} is {number!r}, not an integer from {least} to 2**53 - 1")
+        raise SchemaError(f"{what} is {shown(number)}, not an integer from {least} to 2**53 - 1")
 
 
 def _check_number(what: str, number: float) -> None:
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise SchemaError(f"{what} is {number!r}, not a Python float")
+        raise SchemaError(f"{what} is {shown(number)}, not a Python float")
     if not math.isfinite(number):
         raise SchemaError(f"{what} is {number!r}, not a finite number")

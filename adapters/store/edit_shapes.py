@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 from adapters.store import inserted
-from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError
+from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError, shown
 from adapters.store.kinds import (
     BASES,
     COEFFICIENTS,
@@ -27,7 +27,7 @@ def check_kinds(kinds: Iterable[str]) -> None:
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown:
         raise UnsupportedFeatureError(
-            f"the patch holds edits of the kind {unknown[0]!r}, known are {', '.join(KINDS)}"
+            f"the patch holds edits of the kind {shown(unknown[0])}, known are {', '.join(KINDS)}"
         )
 
 

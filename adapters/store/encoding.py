@@ -29,6 +29,7 @@ _STORED = {"float32": "F32", "float16": "F16", "int8": "I8"}
 _MOST = 127
 _SCALE_BITS = 16
 _LEAST_SCALE = 2.0**-126  # below it float32 has fewer bits
+_BLOCK = 2**12  # numbers that are divided at once, in float64
 
 
 class Storage(NamedTuple):
@@ -82,7 +83,7 @@ def decode(stored: Mapping[str, Array]) -> dict[str, Array]:
             if not (np.isfinite(scale) & (scale > 0)).all():
                 raise SchemaError(f"{tensors.SCALE + name} holds a scale that is not above zero")
             with np.errstate(over="ignore"):  # an infinity is refused with the other values
-                array = (array.astype(np.float32) * scale).reshape(array.shape)
+                array = np.multiply(array, scale, dtype=np.float32).reshape(array.shape)
         elif array.dtype == np.float16:
             array = array.astype(np.float32)
         named[name] = array.view()
@@ -95,7 +96,7 @@ def check_canonical(stored: Mapping[str, Array], named: Mapping[str, Array], enc
     for name, array in named.items():
         # One at a time: all of them again would be a third of the memory that reading takes.
         for part, again in encode({name: array}, encoding).items():
-            if stored[part].tobytes() != again.tobytes():
+            if not np.array_equal(_bytes(stored[part]), _bytes(again)):
                 raise SchemaError(f"{part} holds numbers that {encoding} spells otherwise")
 
 
@@ -144,18 +145,33 @@ def _half(name: str, array: Array) -> Array:
 
 def _quantised(name: str, array: Array) -> tuple[Array, Array]:
     """int8 of the array's shape, and the scales."""
-    wide = np.atleast_1d(array.astype(np.float64))
-    axes = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
-    most = np.maximum(wide.max(axis=axes), -wide.min(axis=axes))
-    fraction, exponent = np.frexp(most.reshape(_scale_shape(array.shape)) / _MOST)
+    rows = array.reshape(-1, *_scale_shape(array.shape))
+    whole, scale = np.empty(rows.shape, np.int8), np.empty(rows.shape[1], np.float32)
+    # In blocks, since float64 takes eight bytes where the file has one.
+    step = max(1, _BLOCK // scale.size)
+    for first in range(0, scale.size, _BLOCK):
+        channels = slice(first, first + _BLOCK)
+        scale[channels] = _scale(name, rows[:, channels])
+        for begin in range(0, len(rows), step):
+            block = rows[begin : begin + step, channels] / scale[channels].astype(np.float64)
+            whole[begin : begin + step, channels] = np.rint(block, out=block)
+    return whole.reshape(array.shape), scale
+
+
+def _scale(name: str, rows: Array) -> Array:
+    """The scale of each column of `rows` [N, C], in float64 but exact in float32."""
+    most = np.maximum(rows.max(axis=0), -rows.min(axis=0)).astype(np.float64)
+    fraction, exponent = np.frexp(most / _MOST)
     scale = np.ldexp(np.ceil(np.ldexp(fraction, _SCALE_BITS)), exponent - _SCALE_BITS)
     scale = np.maximum(scale, _LEAST_SCALE)
     if _MOST * scale.max() > np.finfo(np.float32).max:
-        raise EncodingError(f"{name} holds {_largest(array):.6g}, which int8's scale cannot reach")
+        raise EncodingError(f"{name} holds {_largest(rows):.6g}, which int8's scale cannot reach")
     # A channel of zeros alone has no magnitude to take a scale from.
-    scale = np.where(np.rint(most.reshape(scale.shape) / scale) == 0, 1.0, scale)
-    whole = np.rint(np.divide(wide, scale, out=wide), out=wide).astype(np.int8)
-    return whole.reshape(array.shape), scale.astype(np.float32)
+    return np.where(np.rint(most / scale) == 0, 1.0, scale)
+
+
+def _bytes(array: Array) -> Array:
+    return array.ravel().view(np.uint8)
 
 
 def _scale_shape(shape: Shape) -> Shape:

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import reprlib
 from collections.abc import Iterator
+from typing import Any
 
 from adapters.errors import ModelPatchError
 
@@ -24,6 +26,15 @@ class PatchFileError(ModelPatchError):
     def __str__(self) -> str:
         where = "" if self.path is None else f"{self.path}: "
         return f"{where}{self.reason}. {self.advice}".rstrip()
+
+
+def shown(value: Any) -> str:
+    """How a message spells what a file holds: as `repr`, but short however long that is."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 @contextlib.contextmanager

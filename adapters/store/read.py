@@ -108,9 +108,7 @@ def _read(
     """Every check that needs the header alone; only then the tensors are read."""
     container.check_file_size(size, size_cap)
     length = container.header_length(file.read(container.LENGTH_SIZE), size)
-    header = file.read(length)
-    container.check_density(header, size)
-    value, entries = container.decode_header(header)
+    value, entries = container.decode_header(file.read(length), size)
     schema.check_version(value)
     layout = container.tensor_layout(entries)
     data_size = _data_size(layout, size - container.LENGTH_SIZE - length)

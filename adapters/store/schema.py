@@ -15,7 +15,7 @@ from adapters.store.container import DIGEST_FIELD
 from adapters.store.contents import Parity, PatchCard, auxiliary_heads
 from adapters.store.edit_shapes import check_kinds
 from adapters.store.encoding import ENCODINGS
-from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError
+from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError, shown
 from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
@@ -58,7 +58,9 @@ def check_version(value: Mapping[str, Any]) -> None:
     known = {*_features(KINDS, "float32", ()), *encodings, AUXILIARY}
     unknown = sorted(set(needed) - known)
     if unknown:
-        raise UnsupportedFeatureError(f"the patch needs {unknown[0]!r}, which is not known here")
+        raise UnsupportedFeatureError(
+            f"the patch needs {shown(unknown[0])}, which is not known here"
+        )
 
 
 def decode_card(value: Mapping[str, Any]) -> PatchCard:
@@ -130,11 +132,11 @@ def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:
 
 def _field(value: Mapping[str, Any], name: str, kind: type[Kind]) -> Kind:
     if name not in value:
-        raise SchemaError(f"the field {name!r} is missing")
+        raise SchemaError(f"the field {shown(name)} is missing")
     found = value[name]
     if type(found) is not kind:
         raise SchemaError(
-            f"the field {name!r} is of type {type(found).__name__}, not {kind.__name__}"
+            f"the field {shown(name)} is of type {type(found).__name__}, not {kind.__name__}"
         )
     return found
 
@@ -151,5 +153,7 @@ def _items(value: Mapping[str, Any], name: str, kind: type[Kind]) -> list[Kind]:
     items = _field(value, name, list)
     for item in items:
         if type(item) is not kind:
-            raise SchemaError(f"the field {name!r} holds {item!r}, which is no {kind.__name__}")
+            raise SchemaError(
+                f"the field {shown(name)} holds {shown(item)}, which is no {kind.__name__}"
+            )
     return items

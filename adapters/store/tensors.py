@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from adapters.store.errors import SchemaError
+from adapters.store.errors import SchemaError, shown
 
 SCALE = "scale/"
 _EDIT, _HEAD = "edit", "head"
@@ -43,7 +43,7 @@ def unflatten(named: Mapping[str, Item]) -> tuple[Nested[Item], dict[str, Item]]
             check_path(module, leaf)
             edits.setdefault(kind, {}).setdefault(module, {})[leaf] = item
         else:
-            raise SchemaError(f"the tensor {name!r} is neither an edit nor the head's")
+            raise SchemaError(f"the tensor {shown(name)} is neither an edit nor the head's")
     return edits, head
 
 
@@ -62,4 +62,4 @@ def is_edit(name: str) -> bool:
 def check_path(module: str, leaf: str) -> None:
     """Raises SchemaError unless a module path and a leaf can be read back out of `module/leaf`."""
     if not all(_PATH_PART.fullmatch(part) for part in (*module.split("/"), leaf)):
-        raise SchemaError(f"{module + '/' + leaf!r} is not a module path and a leaf")
+        raise SchemaError(f"{shown(module + '/' + leaf)} is not a module path and a leaf")
