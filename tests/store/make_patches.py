@@ -31,8 +31,9 @@ CARD: dict[str, Any] = {
     "parity": {"seed": 7, "shape": [8, 8, 3], "logits": [0.25, -1.5], "tolerance": 0.001},
 }
 
-# name: (shape, values in row-major order)
-Tensors = dict[str, tuple[list[int], list[float]]]
+# name: (shape, values in row-major order), and the dtype where it is not F32
+Tensors = dict[str, tuple[list[int], list[Any]] | tuple[list[int], list[Any], str]]
+FORMATS = {"F32": "f", "F16": "e", "I8": "b", "U8": "B"}  # as `struct` packs each dtype
 TENSORS: Tensors = {
     "edit/replace/block_02/expand/norm/offset": ([2], [0.5, -0.5]),
     "edit/replace/block_02/expand/norm/scale": ([2], [1.5, 2.0]),
@@ -53,9 +54,7 @@ def spell(value: Any) -> bytes:
 
 def assemble(card: dict[str, Any], tensors: Tensors, digest: str | None = None) -> bytes:
     """The file for this card and these tensors, however wrong; its digest right by default."""
-    data = b"".join(
-        struct.pack(f"<{len(values)}f", *values) for _, (_, values) in sorted(tensors.items())
-    )
+    data = b"".join(packed(*tensor) for _, tensor in sorted(tensors.items()))
     if digest is None:
         zeroed = header(spell(card | {"sha256": "0" * 64}), tensors)
         digest = hashlib.sha256(zeroed + data).hexdigest()
@@ -65,10 +64,19 @@ def assemble(card: dict[str, Any], tensors: Tensors, digest: str | None = None) 
 def header(card: bytes, tensors: Tensors) -> bytes:
     entries: dict[str, Any] = {"__metadata__": {"modelpatch": card.decode()}}
     end = 0
-    for name, (shape, values) in sorted(tensors.items()):
-        begin, end = end, end + 4 * len(values)
-        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    for name, (shape, values, *dtype) in sorted(tensors.items()):
+        begin, end = end, end + len(packed(shape, values, *dtype))
+        entries[name] = {
+            "dtype": dtype[0] if dtype else "F32",
+            "shape": shape,
+            "data_offsets": [begin, end],
+        }
     return wrap(spell(entries))
+
+
+def packed(shape: list[int], values: list[Any], dtype: str = "F32") -> bytes:
+    """The bytes of a tensor, as many as there are values, whatever its shape says."""
+    return struct.pack(f"<{len(values)}{FORMATS[dtype]}", *values)
 
 
 def wrap(text: bytes) -> bytes:
@@ -132,8 +140,13 @@ def patches() -> dict[str, tuple[bytes, str | None]]:
     }
 
 
-if __name__ == "__main__":
+def write(contents: dict[str, bytes]) -> None:
+    """Writes `{file name: bytes}` and says how large each is."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, (content, _) in patches().items():
+    for name, content in contents.items():
         (FOLDER / name).write_bytes(content)
         print(f"{len(content):6d} {name}")
+
+
+if __name__ == "__main__":
+    write({name: content for name, (content, _) in patches().items()})

@@ -12,7 +12,7 @@ from adapters.errors import ModelPatchError
 from adapters.store import errors, read
 from adapters.store.parity import check_logits
 from adapters.store.read import read_patch
-from tests.store import make_patches
+from tests.store import make_kind_patches, make_patches
 
 TENSORS, SHAPES = make_patches.TENSORS, make_patches.SHAPES
 BACKBONE = {"shapes": SHAPES, "features": 3, "fingerprint": "0123456789abcdef" * 4}
@@ -46,7 +46,8 @@ def test_committed_files(name, expected):
 
 
 def test_no_committed_file_is_forgotten():
-    assert {path.name for path in make_patches.FOLDER.iterdir()} == set(make_patches.patches())
+    made = {*make_patches.patches(), *make_kind_patches.patches()}
+    assert {path.name for path in make_patches.FOLDER.iterdir()} == made
 
 
 def _refused(path, content, error, match=None, **arguments):
