@@ -61,8 +61,8 @@ def deps(module: imports.Module, modules: Mapping[str, imports.Module]) -> list[
 
     To import a module is to run its packages' `__init__` first, so each target depends on its own
     folder's, and that on its parent folder's; and pytest imports every `conftest.py` above a test.
-    What only the extra [bench] or the converter's group brings is not in the lock that Bazel reads,
-    so Bazel has none of it.
+    What only the extra [bench] or a dependency group brings is not in the lock that Bazel reads, so
+    Bazel has none of it.
     """
     folders = module.path.parent.parts
     implied = {".".join(folders[:-1] if module.is_package else folders)}
@@ -74,7 +74,7 @@ def deps(module: imports.Module, modules: Mapping[str, imports.Module]) -> list[
         implied |= {name for name in modules if name.startswith(DISCOVERS[1])}
     ours = module.ours | (implied & modules.keys())
     labels = [label(modules[name], module.path.parent) for name in ours - {module.name}]
-    outside = imports.declared("bench") | imports.grouped("converter")
+    outside = imports.declared("bench") | imports.grouped("converter") | imports.grouped("fuzz")
     unlocked = outside - imports.declared("train", "test")
     return sorted(labels, key=lambda text: (text.startswith("//"), text)) + [
         f'requirement("{name}")' for name in sorted(module.distributions - unlocked)
