@@ -78,15 +78,15 @@ def _change_card(card: Card, _: Tensors, random: random.Random) -> None:
             break
         place = place[key]
     value = copy.deepcopy(random.choice(VALUES))
-    how = random.randrange(4)
-    if key is None or how == 0:
+    how = random.choice(("added", "gone", "doubled", "replaced"))
+    if key is None or how == "added":
         if isinstance(place, dict):
             place[str(random.choice(VALUES))] = value
         else:
             place.append(value)
-    elif how == 1:
+    elif how == "gone":
         del place[key]
-    elif how == 2 and isinstance(place, list):
+    elif how == "doubled" and isinstance(place, list):
         place.insert(key, copy.deepcopy(place[key]))
     else:
         place[key] = value
@@ -98,24 +98,24 @@ def _change_tensor(_: Card, tensors: Tensors, random: random.Random) -> None:
         return
     name = random.choice(sorted(tensors))
     shape, values, dtype = _whole(tensors[name])
-    how = random.randrange(6)
-    if how == 0:
+    how = random.choice((*["numbers"] * 3, "filled", "dtype", "gone", "renamed", "reshaped"))
+    if how == "numbers":
         values = list(values)
         for _ in range(random.randint(1, 3)):
             if values:
                 values[random.randrange(len(values))] = random.choice(NUMBERS[dtype])
         tensors[name] = (shape, values, dtype)
-    elif how == 1:
+    elif how == "filled":
         tensors[name] = _filled(_shape(random), random.choice(sorted(FORMATS)), random)
-    elif how == 2:
+    elif how == "dtype":
         data = _bytes(values, dtype)
         dtype = random.choice(sorted(FORMATS))
         data = data[: len(data) // _numpy(dtype).itemsize * _numpy(dtype).itemsize]
         stored = np.frombuffer(data, _numpy(dtype)).tolist()
         tensors[name] = ([len(stored)], stored, dtype)
-    elif how == 3:
+    elif how == "gone":
         del tensors[name]
-    elif how == 4:
+    elif how == "renamed":
         tensors[random.choice(NAMES)] = (shape, values, dtype)
     else:
         kept = random.choice((shape[::-1], [*shape, 1], shape[1:], [len(values)], [1, *shape]))
