@@ -25,7 +25,11 @@ PYTHON = ENVIRONMENT / "bin" / "python"
 STAMP = ENVIRONMENT / "modelpatch.json"
 LOG = ENVIRONMENT / "modelpatch.log"
 LOCKS = ("train",)  # of `requirements/`, that a command's packages come from
-LOCKS_OF = {"test": ("test", "converter"), "export": ("test", "converter")}  # where others do
+LOCKS_OF = {  # where others do
+    "test": ("test", "converter"),
+    "export": ("test", "converter"),
+    "answer": ("test",),
+}
 INSTALLING = r"^Installing collected packages: (.*)$"  # what pip says before it changes anything
 SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
 

@@ -3,22 +3,28 @@
     launch/install out/digits.patch --store=device --trusted=keys/maker.pub
     launch/install out/digits.patch --store=device --weights=mobilenet_v2_1.4.h5
     launch/install --store=device --roll_back=digits
+    launch/install digits.patch --store=device --graph=backbone.tflite --trusted=maker.pub
 
 The first installation decides which backbone the store is for: --backbone, or the one that the
 patch names; patches for any other are refused from then on. With --trusted, a patch needs a
 signature by one of those keys beside it, FILE.sig; without it, unsigned patches are installed too.
 The patch that was active is kept, and answers again if the new one is found damaged; --roll_back
 goes back to it. A version below one that was installed is refused.
+
+With --graph a patch is tried on an exported backbone, as devices run it. That needs LiteRT and no
+JAX: after `pip install '.[device]'`, call `python -m launch.install`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import app, flags
 
-from adapters.store.installed import NotInstalledError
+from adapters.device import stored
+from adapters.device.runtime import Device
+from adapters.store.installed import NotInstalledError, Store
 from adapters.store.keys import read_trusted_keys
 from launch import command
-from launch.installation import backbone_of, named_backbone, open_store
+from launch.graph_flag import GRAPH
 from launch.trust_flag import TRUSTED
 
 _STORE = flags.DEFINE_string("store", None, "Folder of the installed patches; made when missing.")
@@ -36,16 +42,13 @@ def main(arguments: Sequence[str]) -> None:
     paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
     if folder is None or bool(paths) == bool(task):
         raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
+    if GRAPH.value is not None and (_BACKBONE.value or _WEIGHTS.value):
+        raise app.UsageError("--graph is the backbone: leave out --backbone and --weights.")
     trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
-    backbone = _BACKBONE.value or backbone_of(folder)
-    if backbone is None:
-        if task:
-            raise NotInstalledError(
-                f"{folder} does not say which backbone its patches are for: check --store, or give "
-                "--backbone."
-            )
-        backbone = named_backbone(paths[0], trusted)
-    store = open_store(folder, backbone, _WEIGHTS.value, trusted)
+    if GRAPH.value is not None:
+        store = stored.open_store(Device(GRAPH.value), folder, trusted)
+    else:
+        store = _compiled_store(folder, paths, trusted)
     if task:
         print(f"{task} {store.roll_back(task).task_version} is active in {folder} again.")
     for path in paths:
@@ -54,5 +57,27 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{path}: {card.task} {card.task_version} is active in {folder}; {vouched}.")
 
 
+def _compiled_store(
+    folder: str, paths: Sequence[str], trusted: Mapping[bytes, str] | None
+) -> Store:
+    """The store, of which a patch is tried on its backbone's own weights."""
+    try:
+        from launch import installation  # needs JAX, which a device has not
+    except ImportError as error:
+        raise app.UsageError(
+            f"{error}. Give the exported backbone, --graph=backbone.tflite, or install '.[train]'."
+        ) from error
+    command.keep_compiled_programs()
+    backbone = _BACKBONE.value or installation.backbone_of(folder)
+    if backbone is None:
+        if not paths:
+            raise NotInstalledError(
+                f"{folder} does not say which backbone its patches are for: check --store, or give "
+                "--backbone."
+            )
+        backbone = installation.named_backbone(paths[0], trusted)
+    return installation.open_store(folder, backbone, _WEIGHTS.value, trusted)
+
+
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, compiles=False)

@@ -48,7 +48,7 @@ EXTRAS = {
 }
 # The one module that uses what each dependency group brings.
 GROUPS = {"adapters.device.converter": "converter", "tests.store.fuzz_reader": "fuzz"}
-RUNTIME = "adapters.device.runtime"
+RUNTIMES = ("adapters.device.runtime", "adapters.device.stored")
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 
 
@@ -154,11 +154,14 @@ def test_commands_for_the_plain_installation_need_nothing_of_the_training_stack(
         ended = run(f"launch.{verb}", *arguments)
         assert ended.returncode == 0, ended.stderr
     assert "undamaged" in ended.stdout
-    assert "is not in the plain installation" in run("launch.install", "--help").stderr
+    told = run("launch.install", str(patch), f"--store={tmp_path / 'store'}").stderr
+    assert "is not in the plain installation. Give the exported backbone, --graph" in told
+    assert run("launch.evaluate", "--help").stderr.endswith("not in the plain installation\n")
 
 
-def test_the_runtime_needs_litert_beside_the_plain_installation():
-    needed = imports.closure(MODULES, RUNTIME)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_runtime_needs_litert_beside_the_plain_installation(runtime: str):
+    needed = imports.closure(MODULES, runtime)
     used = frozenset().union(*(MODULES[name].distributions for name in needed))
     assert used <= imports.declared("device")
     assert "ai-edge-litert" in used

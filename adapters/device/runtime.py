@@ -84,7 +84,7 @@ class Device:
 
         Every check of the file is made, and the logits that it states must come out of this very
         graph, in its smallest batch, before anything is replaced. Neither its signature nor its
-        version is looked at: `adapters.store.installed` does that, where patches are received.
+        version is looked at: `stored.StoredDevice` does that.
 
         Args:
           patch: path of the file.
@@ -97,8 +97,6 @@ class Device:
           PreprocessingError: its preprocessing is none.
           UnsupportedPatchError: the graph cannot take this patch.
         """
-        if how not in HOWS:
-            raise UnknownNameError("way to install a patch", how, HOWS)
         contents = read_patch(
             patch,
             shapes=self._graph.shapes,
@@ -106,13 +104,28 @@ class Device:
             fingerprint=self._graph.fingerprint,
         )
         with naming(patch):
-            check_without_look(contents)
-        task = self._prepared(contents, how)
-        with naming(patch):
-            self._check_parity(contents, task)
+            self.install_contents(contents, how)
+        return contents.task
+
+    def install_contents(self, contents: PatchContents, how: How = "auto") -> None:
+        """`install`, of a patch that was read and checked already. Raises as `prove` does."""
+        task = self._proven(contents, how)
         with self._installing:
             self._tasks = {**self._tasks, contents.task: task}
-        return contents.task
+
+    def prove(self, contents: PatchContents, how: How = "auto") -> None:
+        """Tries a patch on this graph and installs nothing.
+
+        Raises:
+          ParityError: this graph does not give the logits that the patch states.
+          PreprocessingError, UnsupportedPatchError: see `install`.
+        """
+        self._proven(contents, how)
+
+    @property
+    def graph(self) -> Graph:
+        """The exported backbone."""
+        return self._graph
 
     def remove(self, task: str) -> None:
         """Forgets a task. Raises UnknownNameError when it is not installed."""
@@ -158,6 +171,15 @@ class Device:
         if task not in tasks:
             raise UnknownNameError("installed task", task, tasks)
         return tasks[task]
+
+    def _proven(self, contents: PatchContents, how: How) -> _Task:
+        """A patch ready to run, that has given the logits which it states."""
+        if how not in HOWS:
+            raise UnknownNameError("way to install a patch", how, HOWS)
+        check_without_look(contents)
+        task = self._prepared(contents, how)
+        self._check_parity(contents, task)
+        return task
 
     def _prepared(self, contents: PatchContents, how: How) -> _Task:
         preprocessing = Preprocessing.from_json(contents.preprocessing)

@@ -40,13 +40,13 @@ def self_test(
 
     def check(contents: PatchContents) -> None:
         check_without_look(contents)
-        size = _check_preprocessing(contents, mean, std)
+        size = check_preprocessing(contents, mean, std)
         parity_check(network(size), weights)(contents)
 
     return check
 
 
-def _check_preprocessing(contents: PatchContents, mean: Pixels, std: Pixels) -> int:
+def check_preprocessing(contents: PatchContents, mean: Pixels, std: Pixels) -> int:
     """The side of the patch's images in pixels; raises PreprocessingMismatchError."""
     try:
         stated = Preprocessing.from_json(contents.preprocessing)

@@ -4,7 +4,7 @@
 |---|---|
 | `POST /tasks/NAME`, an image file as body | labels and their probabilities, under that task |
 | `GET /tasks` | what is installed |
-| `PUT /tasks/NAME`, a patch file as body | installs or replaces it |
+| `PUT /tasks/NAME`, a patch file as body | installs or replaces it; `Patch-Signature` signs it |
 | `DELETE /tasks/NAME` | removes it |
 | `GET /health` | 200 while it answers |
 | `GET /metrics` | figures for Prometheus |
@@ -32,13 +32,14 @@ from starlette.routing import Route
 
 from adapters import preprocessing as images
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.files import NotDurableError, NotWrittenError
 from adapters.serving.batching import Batcher, BusyError, ClosedError
+from adapters.serving.installing import Installer
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
 from adapters.serving.network import Array, Example, FullError, MixedNetwork, Task
-from adapters.store.contents import PatchContents
-from adapters.store.errors import PatchFileError
+from adapters.store.folder_lock import StoreInUseError
+from adapters.store.installed import NotInstalledError
 
-Reader = Callable[[bytes], PatchContents]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -54,21 +55,21 @@ class NoAnswerError(ModelPatchError):
     """A network's logits of an image are not finite."""
 
 
-class WrongTaskError(ModelPatchError):
-    """A patch sent under another task's name."""
-
-
 _STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
     (UnknownNameError, 404),
+    (NotInstalledError, 404),
     (TooSlowError, 408),
     (TooMuchError, 413),
     (BusyError, 503),
     (ClosedError, 503),
+    (StoreInUseError, 503),
+    (NotWrittenError, 507),
+    (NotDurableError, 507),
     (FullError, 409),
-    (PatchFileError, 422),
     (ModelPatchError, 422),
 )
 DECODERS = 2  # threads
+SIGNATURE = "Patch-Signature"  # the header that holds the line of a patch's signature file
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait
 
 
@@ -92,15 +93,15 @@ class Limits:
     answers: int = 5
 
 
-def application(network: MixedNetwork, read: Reader, limits: Limits) -> Starlette:
+def application(network: MixedNetwork, installer: Installer, limits: Limits) -> Starlette:
     """The server's application, for any ASGI server.
 
     Args:
       network: compiled; tasks may be installed already.
-      read: makes a patch file's bytes into its contents, through every check but parity.
+      installer: what adds and removes them while it runs.
       limits: what it takes.
     """
-    server = _Server(network, read, limits)
+    server = _Server(network, installer, limits)
     routes = [
         ("/tasks/{name}", server.classify, "POST"),
         ("/tasks/{name}", server.install, "PUT"),
@@ -120,8 +121,8 @@ def application(network: MixedNetwork, read: Reader, limits: Limits) -> Starlett
 
 
 class _Server:
-    def __init__(self, network: MixedNetwork, read: Reader, limits: Limits):
-        self._network, self._read, self._limits = network, read, limits
+    def __init__(self, network: MixedNetwork, installer: Installer, limits: Limits):
+        self._network, self._installer, self._limits = network, installer, limits
         self._metrics = Metrics()
         self._batcher = Batcher(self._answer, max(network.batches), limits.queue)
         self._installing = asyncio.Lock()
@@ -211,13 +212,18 @@ class _Server:
             raise BusyError("another patch is being installed; try again later.")
         async with self._installing:
             data = await _body(request, self._limits.patch_bytes, self._limits.body_seconds)
-            contents = await asyncio.to_thread(self._install, name, data)
+            line = request.headers.get(SIGNATURE)
+            signature = None if line is None else f"{line}\n".encode("latin-1")
+            contents = await asyncio.to_thread(self._installer.install, name, data, signature)
         self._metrics.tasks.set(len(self._network.tasks))
         return JSONResponse({"task": name, "version": contents.task_version})
 
     async def remove(self, request: Request) -> Response:
         name = request.path_params["name"]
-        await asyncio.to_thread(self._network.remove, name)
+        if self._installing.locked():
+            raise BusyError("a patch is being installed; try again later.")
+        async with self._installing:
+            await asyncio.to_thread(self._installer.remove, name)
         with contextlib.suppress(KeyError):
             self._metrics.answers.remove(name)
         self._metrics.tasks.set(len(self._network.tasks))
@@ -253,15 +259,6 @@ class _Server:
         _check_pixels(data, self._limits.pixels)
         how = task.preprocessing
         return images.normalise(images.prepare(images.decode(data, how.background), how), how)
-
-    def _install(self, name: str, data: bytes) -> PatchContents:
-        contents = self._read(data)
-        if contents.task != name:
-            raise WrongTaskError(
-                f"the patch is for the task {contents.task!r}: send it to /tasks/{contents.task}."
-            )
-        self._network.add(contents)
-        return contents
 
 
 async def _hung_up(request: Request) -> None:

@@ -131,10 +131,8 @@ class MixedNetwork:
             tables = self._installed.tables
             jax.block_until_ready(self._features(self._shared, tables, rows, images))
 
-    def add(self, contents: PatchContents) -> None:
-        """Installs a patch, or another version of an installed task's.
-
-        `contents` have passed every other check of `read_patch`; parity is checked here.
+    def check(self, contents: PatchContents) -> None:
+        """Whether `add` would take a patch that has passed every other check of `read_patch`.
 
         Raises:
           UnservedPatchError: the tables have no room for such edits, or the image size differs.
@@ -142,26 +140,14 @@ class MixedNetwork:
           ParityError: the patched network does not give the logits that the file states.
           UnsupportedFeatureError: the patch looks at an image before its network does.
         """
-        check_without_look(contents)
-        preprocessing = Preprocessing.from_json(contents.preprocessing)
-        if preprocessing.size != self.size:
-            raise UnservedPatchError(
-                f"the patch of {contents.task} takes images of {preprocessing.size} px, this "
-                f"server's network takes {self.size}: start another server with that --size."
-            )
-        image = (self.size, self.size, 3)
-        if contents.parity.shape != image:
-            raise UnservedPatchError(
-                f"the patch of {contents.task} proves itself by an image {contents.parity.shape}, "
-                f"this server's are {image}: export it again for {self.size} px."
-            )
-        patched = apply_edits(self._weights, contents.edits)
-        self._check_tables_hold(contents, patched)
-        self._check_parity(contents)
+        self._checked(contents)
+
+    def add(self, contents: PatchContents) -> None:
+        """Installs a patch, or another version of an installed task's. Raises as `check` does."""
+        preprocessing, patched = self._checked(contents)
         with self._changing:
             before = self._installed
-            replaced = before.tasks.get(contents.task)
-            row = self._free_row() if replaced is None else replaced.row
+            row = self._row(contents.task)
             tables = {
                 path: {
                     name: _with_row(table, row, patched[path][name])
@@ -200,6 +186,27 @@ class MixedNetwork:
             answers.append(own @ head["w"] + head["b"] if current else None)
         return answers
 
+    def _checked(self, contents: PatchContents) -> tuple[Preprocessing, Weights]:
+        """How its images are prepared, and the patched weights, once everything was checked."""
+        check_without_look(contents)
+        preprocessing = Preprocessing.from_json(contents.preprocessing)
+        if preprocessing.size != self.size:
+            raise UnservedPatchError(
+                f"the patch of {contents.task} takes images of {preprocessing.size} px, this "
+                f"server's network takes {self.size}: start another server with that --size."
+            )
+        image = (self.size, self.size, 3)
+        if contents.parity.shape != image:
+            raise UnservedPatchError(
+                f"the patch of {contents.task} proves itself by an image {contents.parity.shape}, "
+                f"this server's are {image}: export it again for {self.size} px."
+            )
+        patched = apply_edits(self._weights, contents.edits)
+        self._check_tables_hold(contents, patched)
+        self._row(contents.task)
+        self._check_parity(contents)
+        return preprocessing, patched
+
     def _check_tables_hold(self, contents: PatchContents, patched: Weights) -> None:
         for path, leaves in patched.items():
             for name, leaf in leaves.items():
@@ -215,7 +222,11 @@ class MixedNetwork:
                         f"this server's tables hold {self._tabled}: start it with another --tabled."
                     )
 
-    def _free_row(self) -> int:
+    def _row(self, name: str) -> int:
+        """The row of an installed task, or a free one; raises FullError."""
+        replaced = self._installed.tasks.get(name)
+        if replaced is not None:
+            return replaced.row
         taken = {task.row for task in self._installed.tasks.values()}
         free = next((row for row in range(self.capacity) if row not in taken), None)
         if free is None:

@@ -214,6 +214,12 @@ class VersionError(PatchFileError):
     advice = "Give the task a version of numbers, such as 1.2.0, and export the patch again."
 
 
+class WrongTaskError(PatchFileError):
+    """The patch is for another task than the one it was given for."""
+
+    advice = "Give each task its own patch."
+
+
 class OlderVersionError(PatchFileError):
     """A later version of the task was installed here before."""
 

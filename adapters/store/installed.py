@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.store.contents import PatchContents
-from adapters.store.errors import NotRunnableError, PatchFileError, SchemaError, naming
+from adapters.store.errors import NotRunnableError, PatchFileError, WrongTaskError, naming
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
@@ -113,21 +113,34 @@ class Store:
           RecordError, StoreBackboneError: what the store remembers is damaged.
         """
         with naming(path):
-            self._check_backbone()
-            data, signature = read_bytes(path), read_signature(path)
-            contents = self._decode(data, signature, self._checks.self_test)
-            version_key(contents.task_version)
-            entry = Entry(sha256(data), None if signature is None else _text(signature))
-            with self._folder.changing(self._patience):
-                record = self._folder.record(contents.task)
-                if record is not None:
-                    check_not_older(contents.task_version, record.highest)
-                entry = _as_signed_before(entry, record)
-                previous = self._to_fall_back_to(record, entry)
-                if self._check_backbone() is None:
-                    self._folder.put_backbone(self._checks.backbone)
-                self._folder.put(contents.task, entry, data)
-                self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
+            return self.install_bytes(read_bytes(path), read_signature(path))
+
+    def install_bytes(
+        self, data: bytes, signature: bytes | None, task: str | None = None
+    ) -> PatchContents:
+        """Like `install`, of a patch file and a signature file of these bytes, however they came.
+
+        Args:
+          data: of the patch file.
+          signature: of its signature file, if there is one.
+          task: the one that the patch must be for; None takes any.
+
+        Raises what `install` raises, naming no path; WrongTaskError for a patch of another task.
+        """
+        self._check_backbone()
+        contents = self._decode(data, signature, self._checks.self_test, task)
+        version_key(contents.task_version)
+        entry = Entry(sha256(data), None if signature is None else _text(signature))
+        with self._folder.changing(self._patience):
+            record = self._folder.record(contents.task)
+            if record is not None:
+                check_not_older(contents.task_version, record.highest)
+            entry = _as_signed_before(entry, record)
+            previous = self._to_fall_back_to(record, entry)
+            if self._check_backbone() is None:
+                self._folder.put_backbone(self._checks.backbone)
+            self._folder.put(contents.task, entry, data)
+            self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
         return contents
 
     def active(self, task: str) -> Active:
@@ -216,17 +229,24 @@ class Store:
         data: bytes,
         signature: bytes | None,
         self_test: Callable[[PatchContents], None] | None,
+        task: str | None,
     ) -> PatchContents:
         # Before anything else: what nobody vouches for is not interpreted.
         if self._trusted is not None:
             verify(data, signature, self._trusted)
+
+        def last(contents: PatchContents) -> None:
+            check_task(contents, task)
+            if self_test is not None:
+                self_test(contents)
+
         try:
             return decode_patch(
                 data,
                 shapes=self._checks.shapes,
                 features=self._checks.features,
                 fingerprint=self._checks.backbone.fingerprint,
-                check_parity=self_test,
+                check_parity=last,
             )
         except ModelPatchError:
             raise
@@ -256,10 +276,7 @@ class Store:
         data = self._folder.read(task, entry)
         signature = None if entry.signature is None else entry.signature.encode("utf-8")
         with naming(self._folder.path(task, entry)):
-            contents = self._decode(data, signature, self_test)
-            if contents.task != task:
-                raise SchemaError(f"the patch is of the task {contents.task!r}, not of {task!r}")
-        return contents
+            return self._decode(data, signature, self_test, task)
 
     def _to_fall_back_to(self, record: Record | None, new: Entry) -> Entry | None:
         """The first patch of `record` that is not the new one and would be accepted now.
@@ -284,6 +301,12 @@ class Store:
         except ModelPatchError:
             return False
         return True
+
+
+def check_task(contents: PatchContents, task: str | None) -> None:
+    """Raises WrongTaskError for a patch of another task than `task`, if there is one."""
+    if task is not None and contents.task != task:
+        raise WrongTaskError(f"the patch is of the task {contents.task!r}, not of {task!r}")
 
 
 def _as_signed_before(entry: Entry, record: Record | None) -> Entry:

@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -21,8 +20,6 @@ from adapters.errors import UnknownNameError
 from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare
 from adapters.store.edits import apply_edits
 from adapters.store.errors import FingerprintError, ParityError
-from adapters.store.installed import Checks, Store
-from adapters.store.store_backbone import StoreBackbone
 from tests import imports, narrow
 from tests.device import exported
 from tests.patches.table import PLAIN
@@ -328,27 +325,15 @@ print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
     close(runtime.Answer(label, probabilities), made, exported.png(1))
 
 
-def documented(number):
-    """A block of Python in docs/export.md."""
+def documented():
+    """The one block of Python in docs/export.md."""
     text = (imports.ROOT / "docs" / "export.md").read_text()
-    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)[number]
-
-
-def test_the_documented_way_to_a_store_s_file_installs_it(device, tmp_path, monkeypatch):
-    made = exported.contents("digits")
-    path = exported.patch_file(tmp_path, made)
-    graph = exported.graph()
-    backbone = StoreBackbone(made.backbone, graph.fingerprint)
-    checks = Checks(graph.shapes, graph.features, backbone, self_test=lambda _: None)
-    Store(tmp_path / "store", checks, trusted=None).install(path)
-    path.unlink()
-    monkeypatch.chdir(tmp_path)
-    exec(documented(1), {"device": device, "pathlib": pathlib})
-    close(device.run("digits", exported.png(1)), made, exported.png(1))
+    (block,) = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    return block
 
 
 def test_the_documented_script_answers(backbone, tmp_path):
-    (tmp_path / "answer.py").write_text(documented(0))
+    (tmp_path / "answer.py").write_text(documented())
     shutil.copy(backbone, tmp_path / "backbone.tflite")
     (tmp_path / "three.png").write_bytes(exported.png(1))
     made = exported.contents("digits", classes=5)

@@ -17,6 +17,7 @@ import uvicorn
 from PIL import Image
 
 from adapters.serving import app
+from adapters.serving.installing import InMemory
 from adapters.serving.network import MixedNetwork
 from adapters.store.read import decode_patch
 from adapters.store.write import encode_patch
@@ -37,9 +38,8 @@ OWN = {name: patches.contents(name, seed, classes=3 + seed) for seed, name in en
 @contextlib.contextmanager
 def served(network, limits=LIMITS):
     """(host and port, the server) of a server in a thread, which has ended after the block."""
-    config = uvicorn.Config(
-        app.application(network, READ, limits), port=0, log_level="error", lifespan="on"
-    )
+    application = app.application(network, InMemory(network, READ), limits)
+    config = uvicorn.Config(application, port=0, log_level="error", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,0 +1,65 @@
+"""How tasks come to a running server and go: for as long as it runs, or through a store."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from adapters.serving.network import MixedNetwork
+from adapters.store.contents import PatchContents
+from adapters.store.installed import Store, check_task
+
+
+class Installer(Protocol):
+    """What a server asks to change its tasks; one call at a time."""
+
+    def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
+        """Installs a patch file's bytes, with those of its signature file, as the task `name`.
+
+        Raises WrongTaskError for a patch of another task, another PatchFileError, or what
+        `MixedNetwork.add` raises; then the task is what it was.
+        """
+
+    def remove(self, name: str) -> None:
+        """Removes a task. Raises UnknownNameError or NotInstalledError where there is none."""
+
+
+class InMemory:
+    """Tasks that are gone when the server ends. Nobody's signature is asked for, nor a version.
+
+    Args:
+      network: that serves them.
+      read: makes a patch file's bytes into its contents, through every check but parity.
+    """
+
+    def __init__(self, network: MixedNetwork, read: Callable[[bytes], PatchContents]):
+        self._network, self._read = network, read
+
+    def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
+        contents = self._read(data)
+        check_task(contents, name)
+        self._network.add(contents)
+        return contents
+
+    def remove(self, name: str) -> None:
+        self._network.remove(name)
+
+
+class Stored:
+    """Tasks that are active in a store, which checks their signatures and versions.
+
+    Args:
+      network: that serves them.
+      store: whose self-test asks `MixedNetwork.check`, so that it holds nothing that is not served.
+    """
+
+    def __init__(self, network: MixedNetwork, store: Store):
+        self._network, self._store = network, store
+
+    def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
+        contents = self._store.install_bytes(data, signature, name)
+        self._network.add(contents)
+        return contents
+
+    def remove(self, name: str) -> None:
+        self._store.remove(name)
+        if name in self._network.tasks:  # it is not while nothing in the store passes
+            self._network.remove(name)

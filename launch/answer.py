@@ -1,0 +1,53 @@
+"""Answers for image files as a device does: an exported backbone, and what a store holds for it.
+
+    launch/answer digits three.png --graph=device/backbone.tflite --store=device/store \\
+      --trusted=keys/maker.pub
+
+With --trusted, only a patch that is signed with one of those keys answers; if the current one is
+found damaged, the one before it does. It needs LiteRT and no JAX: after `pip install '.[device]'`,
+call `python -m launch.answer`. docs/device.md says more.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+
+from adapters.device.stored import StoredDevice
+from adapters.errors import ModelPatchError
+from adapters.preprocessing import UnreadableImageError
+from adapters.store.keys import read_trusted_keys
+from launch import command
+from launch.graph_flag import GRAPH
+from launch.trust_flag import TRUSTED
+
+_STORE = flags.DEFINE_string("store", None, "Folder of the installed patches.")
+
+
+class NothingAnswersError(ModelPatchError):
+    """No installed patch of the task passes every check."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints one line for each image; the first that is none ends it."""
+    _, *named = arguments
+    if len(named) < 2 or _STORE.value is None or GRAPH.value is None:
+        raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
+    task, *paths = named
+    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
+    device = StoredDevice(GRAPH.value, _STORE.value, trusted=trusted)
+    refused = device.refused.get(task, ())
+    if refused and task not in device.tasks():
+        raise NothingAnswersError(f"no patch of {task} may answer. {refused[0]}")
+    for refusal in refused:
+        logging.warning("the patch before it answers, since %s", refusal)
+    for path in paths:
+        try:
+            answer = device.run(task, pathlib.Path(path).read_bytes())
+        except UnreadableImageError as error:
+            raise UnreadableImageError(f"{path}: {error}") from error
+        print(f"{path}: {answer.label} ({answer.probabilities[answer.label]:.1%})")
+
+
+if __name__ == "__main__":
+    command.run(main, compiles=False)

@@ -1,0 +1,204 @@
+"""A device with a store: what answers after which change, at the next start, and why not."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.device import graph_file
+from adapters.device.feeds import UnsupportedPatchError
+from adapters.device.runtime import Device
+from adapters.device.stored import StoredDevice
+from adapters.errors import UnknownNameError
+from adapters.store import errors, signature
+from adapters.store.installed import NotInstalledError
+from tests import imports
+from tests.device import exported
+from tests.patches.table import ENTRIES
+
+MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
+IMAGE = exported.png(1)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    path = tmp_path_factory.mktemp("backbone") / "narrow.tflite"
+    graph_file.write_graph(path, exported.graph())
+    return path
+
+
+@pytest.fixture
+def start(backbone, tmp_path):
+    """A device as a new process would open it."""
+    return lambda trusted=TRUSTED: StoredDevice(backbone, tmp_path / "store", trusted=trusted)
+
+
+@pytest.fixture
+def answer(backbone, tmp_path):
+    """What a device without a store answers with a patch that was just made."""
+
+    def call(made):
+        folder = tmp_path / "alone"
+        folder.mkdir(exist_ok=True)
+        device = Device(backbone)
+        device.install(exported.patch_file(folder, made))
+        return device.run(made.task, IMAGE)
+
+    return call
+
+
+def patch(seed=2, version="1.0.0", **changes):
+    return exported.contents("one", seed=seed, task_version=version, **changes)
+
+
+def signed(folder, made, key=MAKER):
+    """The patch's file, with a signature beside it unless `key` is None."""
+    folder = folder / "incoming"
+    folder.mkdir(exist_ok=True)
+    path = exported.patch_file(folder, made)
+    beside = signature.signature_path(path)
+    beside.unlink(missing_ok=True)
+    if key is not None:
+        beside.write_bytes(signature.sign(path.read_bytes(), key))
+    return path
+
+
+def file_of(folder, made):
+    """Where the store keeps a patch."""
+    digest = hashlib.sha256(signed(folder, made).read_bytes()).hexdigest()
+    return folder / "store" / "patches" / made.task / f"{digest}.patch"
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_what_was_installed_answers_at_the_next_start(start, answer, tmp_path):
+    first, second = patch(2), patch(5, "1.1.0")
+    assert answer(first) != answer(second)
+    device = start()
+    assert device.tasks() == ()
+    for made in (first, second):
+        assert device.install(signed(tmp_path, made)) == "one"
+        for opened in (device, start()):
+            assert opened.run("one", IMAGE) == answer(made)
+            assert opened.refused == {}
+    device.roll_back("one")
+    for opened in (device, start()):
+        assert opened.run("one", IMAGE) == answer(first)
+    device.remove("one")
+    for opened in (device, start()):
+        assert opened.tasks() == ()
+    with pytest.raises(NotInstalledError):
+        device.remove("one")
+
+
+@pytest.mark.parametrize(
+    ("key", "error"), [(None, errors.UnsignedError), (STRANGER, errors.UntrustedKeyError)]
+)
+def test_who_is_not_trusted_changes_nothing(start, answer, tmp_path, key, error):
+    device, old = start(), patch()
+    device.install(signed(tmp_path, old))
+    with pytest.raises(error, match=r"incoming/one\.patch"):
+        device.install(signed(tmp_path, patch(5, "2.0.0"), key))
+    for opened in (device, start()):
+        assert opened.run("one", IMAGE) == answer(old)
+
+
+def test_keys_count_at_every_start(start, tmp_path):
+    start(trusted=None).install(signed(tmp_path, patch(), STRANGER))
+    device = start()
+    with pytest.raises(UnknownNameError):
+        device.run("one", IMAGE)
+    assert [type(refusal) for refusal in device.refused["one"]] == [errors.UntrustedKeyError]
+
+
+def test_an_older_version_is_refused_also_at_the_next_start(start, answer, tmp_path):
+    new = patch(5, "1.10.0")
+    start().install(signed(tmp_path, new))
+    device = start()
+    with pytest.raises(errors.OlderVersionError, match=r"1\.9\.0, 1\.10\.0 was installed"):
+        device.install(signed(tmp_path, patch(2, "1.9.0")))
+    assert device.run("one", IMAGE) == answer(new)
+
+
+def test_a_damaged_patch_falls_back_and_then_to_none(start, answer, tmp_path):
+    old, new = patch(2), patch(5)
+    for made in (old, new):
+        start().install(signed(tmp_path, made))
+    damage(file_of(tmp_path, new))
+    device = start()
+    assert device.run("one", IMAGE) == answer(old)
+    (refusal,) = device.refused["one"]
+    assert isinstance(refusal, errors.DigestError)
+    assert str(file_of(tmp_path, new)) in str(refusal)
+    damage(file_of(tmp_path, old))
+    device.reload()
+    for opened in (device, start()):
+        assert opened.tasks() == ()
+        assert len(opened.refused["one"]) == 2
+    device.install(signed(tmp_path, new))
+    assert device.run("one", IMAGE) == answer(new)
+    assert device.refused == {}
+
+
+def test_a_patch_that_this_graph_answers_otherwise_is_not_stored(start, answer, tmp_path):
+    device, old = start(), patch()
+    device.install(signed(tmp_path, old))
+    logits = tuple(logit + 0.01 for logit in old.parity.logits)
+    lying = dataclasses.replace(old, parity=dataclasses.replace(old.parity, logits=logits))
+    with pytest.raises(errors.ParityError, match=r"one\.patch: logits differ"):
+        device.install(signed(tmp_path, lying))
+    delta = exported.contents("one", next(e for e in ENTRIES if e.name.startswith("delta")))
+    with pytest.raises(UnsupportedPatchError, match="does not take as an input"):
+        device.install(signed(tmp_path, delta), "inputs")
+    for opened in (device, start()):
+        assert opened.run("one", IMAGE) == answer(old)
+    device.install(signed(tmp_path, delta))
+    assert start().run("one", IMAGE) == device.run("one", IMAGE) == answer(delta)
+
+
+def test_reloading_takes_what_others_did(start, answer, tmp_path):
+    device, other = start(), start()
+    made = patch()
+    other.install(signed(tmp_path, made))
+    assert device.tasks() == ()
+    device.reload()
+    assert device.run("one", IMAGE) == answer(made)
+    other.remove("one")
+    assert device.run("one", IMAGE) == answer(made)
+    device.reload()
+    assert device.tasks() == ()
+
+
+def test_it_runs_where_jax_cannot_be_imported(backbone, tmp_path, answer):
+    made = patch()
+    path = signed(tmp_path, made)
+    script = f"""
+import json, sys
+for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
+    sys.modules[name] = None  # importing it fails from here on
+from adapters.device.stored import StoredDevice
+trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): "maker.pub"}}
+device = StoredDevice({str(backbone)!r}, {str(tmp_path / "store")!r}, trusted=trusted)
+device.install({str(path)!r})
+print(json.dumps(device.run("one", bytes.fromhex({IMAGE.hex()!r}))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0] == answer(made).label
