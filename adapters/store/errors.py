@@ -19,8 +19,9 @@ class PatchFileError(ModelPatchError):
     advice = ""
 
     def __init__(self, reason: str):
-        super().__init__(reason)
-        self.reason = reason
+        # Names and shapes of a file may be as long as its header.
+        self.reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
+        super().__init__(self.reason)
         self.path: str | None = None
 
     def __str__(self) -> str:
@@ -33,6 +34,7 @@ def shown(value: Any) -> str:
     return _SHORT.repr(value)
 
 
+_LONGEST = 1000  # characters of a reason
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 

@@ -12,7 +12,9 @@ from adapters.store.errors import SchemaError, shown
 
 SCALE = "scale/"
 _EDIT, _HEAD = "edit", "head"
-_PATH_PART = re.compile(r"[A-Za-z0-9_.~-]+")
+_LEAF = re.compile(r"[A-Za-z0-9_.~-]+")
+# Parts with one `/` between them, not split: a hostile path has some hundred thousand.
+_MODULE = re.compile(r"(?!/)(?!.*//)[A-Za-z0-9_.~/-]+(?<!/)")
 
 Item = TypeVar("Item")
 Nested = dict[str, dict[str, dict[str, Item]]]
@@ -61,5 +63,5 @@ def is_edit(name: str) -> bool:
 
 def check_path(module: str, leaf: str) -> None:
     """Raises SchemaError unless a module path and a leaf can be read back out of `module/leaf`."""
-    if not all(_PATH_PART.fullmatch(part) for part in (*module.split("/"), leaf)):
+    if not _MODULE.fullmatch(module) or not _LEAF.fullmatch(leaf):
         raise SchemaError(f"{shown(module + '/' + leaf)} is not a module path and a leaf")

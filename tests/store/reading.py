@@ -16,7 +16,7 @@ from tests.store.mutated import take_apart
 
 # Beside ten times the file: what no file is too small to need (see `container.check_density`).
 SLACK = 2**18
-LONGEST = 2000  # characters of a message; the longest has two names and a list of what is known
+LONGEST = 1200  # characters of a message
 KNOWN = ("backbone", "task", "parity", "head")  # fields of the card with known fields of their own
 
 

@@ -222,6 +222,27 @@ def test_one_wide_character_in_a_long_text(wide, field):
     check_promise(make_patches.card_with(**{field: value}))
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        ("edit/insert/" + "a" * 500_000 + "/open", [1]),
+        ("edit/replace/" + "ab/" * 160_000 + "w", [1]),
+        ("edit/low_rank/stem/w." + "a" * 500_000, [1]),
+        ("edit/replace/stem/w", [1] * 1500),
+        ("x" * 500_000, [1]),
+    ],
+    ids=["module", "path", "part", "shape", "name"],
+)
+def test_names_and_shapes_as_long_as_a_header(tensor):
+    name, shape = tensor
+    kinds = [f"edit/{name.split('/')[1]}"] if "/" in name else []
+    card = make_patches.card_with(must_understand=kinds)
+    tensors = {name: (shape, [1.0]), "head/b": make_patches.TENSORS["head/b"]}
+    content = make_patches.assemble(card, {**tensors, "head/w": make_patches.TENSORS["head/w"]})
+    with pytest.raises(errors.PatchFileError):
+        refused_or_the_same(content, SHAPES)
+
+
 @pytest.mark.parametrize("name", encoding.ENCODINGS)
 @pytest.mark.parametrize("shape", [[100_000], [1, 100_000], [100_000, 1], [1000, 100]])
 def test_one_tensor_that_is_all_of_the_file(name, shape):
