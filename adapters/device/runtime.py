@@ -22,7 +22,8 @@ from adapters.device import signatures
 from adapters.device.engine import Engine
 from adapters.device.feeds import HOWS, Feed, How, UnsupportedPatchError, feed
 from adapters.device.graph_file import Graph, read_graph
-from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.device.probabilities import probabilities
+from adapters.errors import UnknownNameError
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
 from adapters.store import parity
 from adapters.store.contents import PatchContents, check_without_look
@@ -43,10 +44,6 @@ class Answer(NamedTuple):
 
     label: str
     probabilities: dict[str, float]
-
-
-class NoAnswerError(ModelPatchError):
-    """A network's logits of an image are not finite."""
 
 
 class _Task(NamedTuple):
@@ -242,12 +239,6 @@ def padded_head(head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
 
 
 def _answer(task: str, labels: Sequence[str], logits: Array) -> Answer:
-    if not np.isfinite(logits).all():
-        raise NoAnswerError(
-            f"{task} gives logits that are not finite for this image: its patch does not suit such "
-            "images. Train it again, with images like this one among them."
-        )
-    scores = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = scores / scores.sum()
-    order = np.argsort(-probabilities, kind="stable")
-    return Answer(labels[order[0]], {labels[i]: float(probabilities[i]) for i in order})
+    shares = probabilities(task, logits)
+    order = np.argsort(-shares, kind="stable")
+    return Answer(labels[order[0]], {labels[i]: float(shares[i]) for i in order})

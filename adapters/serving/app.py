@@ -31,6 +31,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters import preprocessing as images
+from adapters.device.probabilities import probabilities
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.files import NotDurableError, NotWrittenError
 from adapters.serving.batching import Batcher, BusyError, ClosedError
@@ -49,10 +50,6 @@ class TooMuchError(ModelPatchError):
 
 class TooSlowError(ModelPatchError):
     """A body that does not arrive."""
-
-
-class NoAnswerError(ModelPatchError):
-    """A network's logits of an image are not finite."""
 
 
 _STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
@@ -168,12 +165,10 @@ class _Server:
             task, logits = await self._logits(name, request)
         finally:
             self._present -= 1
-        if not np.isfinite(logits).all():
-            raise NoAnswerError(f"{name} has no finite answer to this image: send another.")
+        shares = probabilities(name, logits)
         if name in self._network.tasks:  # not a label of one that has gone meanwhile
             self._metrics.answers.labels(name).inc()
         shown = np.argsort(-logits, kind="stable")[: self._limits.answers]
-        probabilities = _softmax(logits)
         return JSONResponse(
             {
                 "task": name,
@@ -181,7 +176,7 @@ class _Server:
                 "answers": [
                     {
                         "label": task.contents.labels[index],
-                        "probability": float(probabilities[index]),
+                        "probability": float(shares[index]),
                         "logit": float(logits[index]),
                     }
                     for index in shown
@@ -319,8 +314,3 @@ def _check_pixels(data: bytes, limit: int) -> None:
         raise TooMuchError(
             f"the image has {width} x {height} pixels; {limit:,} are allowed: scale it down."
         )
-
-
-def _softmax(logits: Array) -> Any:
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()

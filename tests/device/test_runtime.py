@@ -16,6 +16,7 @@ from PIL import Image
 
 from adapters.device import engine, feeds, graph_file, runtime, signatures
 from adapters.device.feeds import UnsupportedPatchError
+from adapters.device.probabilities import NoAnswerError
 from adapters.errors import UnknownNameError
 from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare
 from adapters.store.edits import apply_edits
@@ -115,7 +116,7 @@ def test_a_network_that_overflows_does_not_answer(device, tmp_path):
     task = device._tasks["one"]
     broken = {**task.inputs, signatures.HEAD_B: np.full(exported.CLASSES, np.inf, np.float32)}
     device._tasks = {"one": task._replace(inputs=broken)}
-    with pytest.raises(runtime.NoAnswerError, match="one gives logits that are not finite"):
+    with pytest.raises(NoAnswerError, match="one gives logits that are not finite"):
         device.run("one", exported.png(1))
 
 

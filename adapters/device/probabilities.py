@@ -1,0 +1,21 @@
+"""From a task's logits to probabilities, on a device and in a server alike."""
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.errors import ModelPatchError
+
+
+class NoAnswerError(ModelPatchError):
+    """A network's logits of an image are not finite."""
+
+
+def probabilities(task: str, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The softmax [classes] of a task's `logits` [classes]. Raises NoAnswerError."""
+    if not np.isfinite(logits).all():
+        raise NoAnswerError(
+            f"{task} gives logits that are not finite for this image: its patch does not suit such "
+            "images. Train it again, with images like this one among them."
+        )
+    scores = np.exp(logits.astype(np.float64) - logits.max())
+    return scores / scores.sum()
