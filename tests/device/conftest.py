@@ -1,8 +1,11 @@
-"""Where LiteRT and its converter are not installed, these tests have nothing to run."""
+"""The exported backbone; without LiteRT and its converter, these tests have nothing to run."""
 
 import importlib.util
 
 import pytest
+
+from adapters.device import graph_file, runtime
+from tests.device import exported
 
 NEEDED = ("ai_edge_litert", "litert_converter")  # `launch/test` installs both
 
@@ -12,3 +15,16 @@ def _litert():
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
+
+
+@pytest.fixture(scope="package")
+def backbone(tmp_path_factory):
+    """The exported narrow backbone's file."""
+    path = tmp_path_factory.mktemp("backbone") / "narrow.tflite"
+    graph_file.write_graph(path, exported.graph())
+    return path
+
+
+@pytest.fixture
+def device(backbone):
+    return runtime.Device(backbone)

@@ -6,12 +6,13 @@ import pathlib
 
 import jax
 import numpy as np
+import pytest
 from PIL import Image
 
 from adapters.backbones.fingerprint import fingerprint
 from adapters.device import export, signatures
 from adapters.device.graph_file import Graph
-from adapters.preprocessing import Preprocessing
+from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from adapters.store import parity, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -99,3 +100,22 @@ def png(seed: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def wanted(made, image):
+    """JAX's probabilities of an image file, by label."""
+    pixels = prepare(decode(image), PREPROCESSING)
+    patched = apply_edits(weights(), made.edits)
+    images = normalise(pixels, PREPROCESSING)[None]
+    logits = np.asarray(features(patched, images))[0] @ made.head["w"] + made.head["b"]
+    scores = np.exp(logits.astype(np.float64))
+    return dict(zip(made.labels, scores / scores.sum(), strict=True))
+
+
+def close(answer, made, image):
+    expected = wanted(made, image)
+    assert answer.label == max(expected, key=expected.get)
+    assert answer.probabilities == pytest.approx(expected, abs=1e-4)
+    assert list(answer.probabilities.values()) == sorted(
+        answer.probabilities.values(), reverse=True
+    )

@@ -6,11 +6,8 @@ import shlex
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from adapters.preprocessing import decode, normalise, prepare
-from adapters.store.edits import apply_edits
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
@@ -45,16 +42,6 @@ def run(tmp_path):
     return call
 
 
-def best(made, image):
-    """JAX's label of an image file, and its probability."""
-    images = normalise(prepare(decode(image), exported.PREPROCESSING), exported.PREPROCESSING)
-    patched = apply_edits(exported.weights(), made.edits)
-    features = np.asarray(exported.features(patched, images[None]))
-    logits = (features @ made.head["w"] + made.head["b"])[0].astype(np.float64)
-    shares = np.exp(logits) / np.exp(logits).sum()
-    return made.labels[shares.argmax()], shares.max()
-
-
 def test_from_a_trained_patch_to_an_answer(run, tmp_path, monkeypatch, capsys):
     made, image = exported.contents("digits", classes=5), exported.png(1)
     (tmp_path / "out").mkdir()
@@ -75,10 +62,11 @@ def test_from_a_trained_patch_to_an_answer(run, tmp_path, monkeypatch, capsys):
         assert (python, flag) == ("python", "-m")
         said = run(module, arguments, device=True)
 
-    label, share = best(made, image)
+    expected = exported.wanted(made, image)
+    label = max(expected, key=expected.get)
     name, answer, probability = re.fullmatch(r"(\S+): (\S+) \((.*)%\)\n", said).groups()
     assert (name, answer) == ("three.png", label)
-    assert float(probability) == pytest.approx(100 * share, abs=0.06)
+    assert float(probability) == pytest.approx(100 * expected[label], abs=0.06)
     assert re.search(r"^```\nthree\.png: \S+ \([\d.]+%\)\n```", PAGE, re.M)
 
     monkeypatch.chdir(tmp_path)

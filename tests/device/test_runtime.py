@@ -1,4 +1,4 @@
-"""The runtime without JAX against JAX."""
+"""A device: what it answers and refuses, in any order of calls and from many threads."""
 
 import dataclasses
 import io
@@ -14,99 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.device import engine, feeds, graph_file, runtime, signatures
+from adapters.device import engine, graph_file, runtime, signatures
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.device.probabilities import NoAnswerError
 from adapters.errors import UnknownNameError
-from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare
-from adapters.store.edits import apply_edits
+from adapters.preprocessing import UnreadableImageError
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
 from tests.device import exported
-from tests.patches.table import PLAIN
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    path = tmp_path_factory.mktemp("backbone") / "narrow.tflite"
-    graph_file.write_graph(path, exported.graph())
-    return path
-
-
-@pytest.fixture
-def device(backbone):
-    return runtime.Device(backbone)
-
-
-def wanted(made, image):
-    """JAX's probabilities of an image file, by label."""
-    pixels = prepare(decode(image), exported.PREPROCESSING)
-    patched = apply_edits(exported.weights(), made.edits)
-    images = normalise(pixels, exported.PREPROCESSING)[None]
-    logits = np.asarray(exported.features(patched, images))[0] @ made.head["w"] + made.head["b"]
-    scores = np.exp(logits.astype(np.float64))
-    return dict(zip(made.labels, scores / scores.sum(), strict=True))
-
-
-def close(answer, made, image):
-    expected = wanted(made, image)
-    assert answer.label == max(expected, key=expected.get)
-    assert answer.probabilities == pytest.approx(expected, abs=1e-4)
-    assert list(answer.probabilities.values()) == sorted(
-        answer.probabilities.values(), reverse=True
-    )
-
-
-def adds_paths(entry):
-    """Whether the patch adds leaves that nothing can take up."""
-    inserted = exported.edits(entry).get("insert", {}).values()
-    return any(leaf not in ("scale", "offset") for leaves in inserted for leaf in leaves)
-
-
-@pytest.mark.parametrize("entry", PLAIN, ids=lambda entry: entry.name)
-def test_every_patch_answers_as_in_jax_or_is_refused(device, tmp_path, entry):
-    made = exported.contents("one", entry)
-    path = exported.patch_file(tmp_path, made)
-    if adds_paths(entry):
-        with pytest.raises(UnsupportedPatchError, match="launch/export --patch"):
-            device.install(path)
-        assert device.tasks() == ()
-        return
-    for how in ("auto", "folded"):
-        assert device.install(path, how) == "one"
-        close(device.run("one", exported.png(1)), made, exported.png(1))
-
-
-@pytest.mark.parametrize("entry", PLAIN, ids=lambda entry: entry.name)
-def test_what_can_be_an_input_is_one(device, tmp_path, entry):
-    path = exported.patch_file(tmp_path, exported.contents("one", entry))
-    changed = [
-        (module, leaf)
-        for modules in exported.edits(entry).values()
-        for module, leaves in modules.items()
-        for leaf in leaves
-    ]
-    fits = [
-        leaf in ("scale", "offset", "mean", "var") or (module.endswith("depthwise") and leaf == "w")
-        for module, leaf in changed
-    ]
-    if all(fits):
-        device.install(path, "inputs")
-        assert device.tasks() == ("one",)
-    else:
-        with pytest.raises(UnsupportedPatchError):
-            device.install(path, "inputs")
-
-
-def test_without_depthwise_inputs_their_kernels_are_folded():
-    graph = exported.graph()
-    fewer = {kind: names for kind, names in graph.inputs.items() if kind != "depthwise"}
-    narrower = dataclasses.replace(graph, inputs=fewer)
-    edits = exported.edits(next(entry for entry in PLAIN if entry.name == "depthwise, frozen"))
-    assert feeds.feed(graph, edits, "auto").kind == "depthwise"
-    assert feeds.feed(narrower, edits, "auto").kind == "folded"
-    with pytest.raises(UnsupportedPatchError, match="launch/export --depthwise"):
-        feeds.feed(narrower, edits, "inputs")
 
 
 def test_a_network_that_overflows_does_not_answer(device, tmp_path):
@@ -126,14 +41,14 @@ def test_a_task_gives_its_own_answer_whatever_ran_before(device, tmp_path):
         device.install(exported.patch_file(tmp_path, made))
     assert device.tasks() == ("first", "second")
     for made in (first, second, first):
-        close(device.run(made.task, exported.png(3)), made, exported.png(3))
+        exported.close(device.run(made.task, exported.png(3)), made, exported.png(3))
 
 
 def test_installing_again_replaces(device, tmp_path):
     for seed in (2, 5):
         made = exported.contents("one", seed=seed)
         device.install(exported.patch_file(tmp_path, made))
-        close(device.run("one", exported.png(3)), made, exported.png(3))
+        exported.close(device.run("one", exported.png(3)), made, exported.png(3))
     assert device.tasks() == ("one",)
 
 
@@ -155,7 +70,7 @@ def test_threads_get_their_own_task_s_answers(device, tmp_path, how):
     for one in made:
         device.install(exported.patch_file(tmp_path, one), how)
         expected[one.task] = [device.run(one.task, image) for image in images]
-        close(expected[one.task][0], one, images[0])
+        exported.close(expected[one.task][0], one, images[0])
     wrong = []
 
     def work(task):
@@ -245,7 +160,7 @@ def test_an_opened_image_answers_as_its_file(device, tmp_path):
     data = rotated_photograph()
     lying = Image.open(io.BytesIO(data))
     answer = device.run("one", lying)
-    close(answer, made, data)
+    exported.close(answer, made, data)
     assert answer == device.run("one", data)
     turned = Image.fromarray(np.rot90(np.asarray(lying), -1))  # as a viewer shows it, no mark left
     assert answer == device.run("one", turned)
@@ -323,7 +238,7 @@ print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
     )
     assert done.returncode == 0, done.stderr
     label, probabilities = json.loads(done.stdout)
-    close(runtime.Answer(label, probabilities), made, exported.png(1))
+    exported.close(runtime.Answer(label, probabilities), made, exported.png(1))
 
 
 def documented():
@@ -347,5 +262,5 @@ def test_the_documented_script_answers(backbone, tmp_path):
         text=True,
         timeout=90,
     )
-    expected = wanted(made, exported.png(1))
+    expected = exported.wanted(made, exported.png(1))
     assert done.stdout == f"{max(expected, key=expected.get)}\n", done.stderr

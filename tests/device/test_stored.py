@@ -10,7 +10,6 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.device import graph_file
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.device.runtime import Device
 from adapters.device.stored import StoredDevice
@@ -19,19 +18,12 @@ from adapters.store import errors, signature
 from adapters.store.installed import NotInstalledError
 from tests import imports
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
 IMAGE = exported.png(1)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    path = tmp_path_factory.mktemp("backbone") / "narrow.tflite"
-    graph_file.write_graph(path, exported.graph())
-    return path
 
 
 @pytest.fixture
@@ -158,7 +150,7 @@ def test_a_patch_that_this_graph_answers_otherwise_is_not_stored(start, answer, 
     lying = dataclasses.replace(old, parity=dataclasses.replace(old.parity, logits=logits))
     with pytest.raises(errors.ParityError, match=r"one\.patch: logits differ"):
         device.install(signed(tmp_path, lying))
-    delta = exported.contents("one", next(e for e in ENTRIES if e.name.startswith("delta")))
+    delta = exported.contents("one", next(e for e in PLAIN if e.name.startswith("delta")))
     with pytest.raises(UnsupportedPatchError, match="does not take as an input"):
         device.install(signed(tmp_path, delta), "inputs")
     for opened in (device, start()):

@@ -5,8 +5,9 @@ import pathlib
 import numpy as np
 import pytest
 
+from adapters.store import signature
 from adapters.store.contents import Parity, PatchContents
-from tests.store import make_patches
+from tests.store import make_patches, toy_store
 
 
 @pytest.fixture
@@ -47,3 +48,25 @@ def good() -> bytes:
 @pytest.fixture
 def path(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "tiny.patch"
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The folder of a store."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def install(tmp_path, root):
+    """Installs `toy_store.patch(number, version, ...)`, signed with `key` if there is one."""
+
+    def call(number, version="1.0.0", key=None, trusted=None, **fields):
+        content = toy_store.patch(number, version, **fields)
+        path = toy_store.write(tmp_path / "incoming", content)
+        beside = signature.signature_path(path)
+        beside.unlink(missing_ok=True)
+        if key is not None:
+            beside.write_bytes(signature.sign(content, key))
+        return toy_store.store(root, trusted).install(path)
+
+    return call

@@ -3,16 +3,24 @@
 Patches are spelled out by `make_patches`, with nothing of `adapters`.
 """
 
+import hashlib
 import pathlib
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.store import parity
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
 from tests.store import make_patches
+
+MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
+# The head's columns in another order: good but for parity.
+SWAPPED = make_patches.TENSORS | {"head/w": ([3, 2], [1.0, 0.0, 3.0, 2.0, 5.0, 4.0])}
 
 
 def patch(number: int = 0, version: str = "1.0.0", task: str = "tiny", **fields: Any) -> bytes:
@@ -53,3 +61,18 @@ def number(root: pathlib.Path, task: str = "tiny", trusted=None) -> int | None:
 def listing(root: pathlib.Path) -> list[str]:
     """Every file of the store, by its path in it."""
     return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+
+
+def file_of(
+    root: pathlib.Path, number: int, version: str = "1.0.0", task: str = "tiny"
+) -> pathlib.Path:
+    """Where the store keeps `patch(number, version, task)`."""
+    digest = hashlib.sha256(patch(number, version, task)).hexdigest()
+    return root / "patches" / task / f"{digest}.patch"
+
+
+def damage(path: pathlib.Path) -> None:
+    """Flips a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
