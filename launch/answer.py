@@ -9,9 +9,9 @@ call `python -m launch.answer`. docs/device.md says more.
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from absl import app, flags, logging
+from absl import app, logging
 
 from adapters.device.stored import StoredDevice
 from adapters.errors import ModelPatchError
@@ -19,9 +19,8 @@ from adapters.preprocessing import UnreadableImageError
 from adapters.store.keys import read_trusted_keys
 from launch import command
 from launch.graph_flag import GRAPH
+from launch.store_flag import STORE
 from launch.trust_flag import TRUSTED
-
-_STORE = flags.DEFINE_string("store", None, "Folder of the installed patches.")
 
 
 class NothingAnswersError(ModelPatchError):
@@ -30,12 +29,20 @@ class NothingAnswersError(ModelPatchError):
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each image; the first that is none ends it."""
-    _, *named = arguments
-    if len(named) < 2 or _STORE.value is None or GRAPH.value is None:
+    named = arguments[1:]
+    if len(named) < 2 or STORE.value is None or GRAPH.value is None:
         raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
-    task, *paths = named
     trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
-    device = StoredDevice(GRAPH.value, _STORE.value, trusted=trusted)
+    device = StoredDevice(GRAPH.value, STORE.value, trusted=trusted)
+    for line in answers(device, named[0], named[1:]):
+        print(line)
+
+
+def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[str]:
+    """A line for each image file: what the task says of it, and how surely.
+
+    Raises NothingAnswersError, UnreadableImageError naming the file, and what `Device.run` raises.
+    """
     refused = device.refused.get(task, ())
     if refused and task not in device.tasks():
         raise NothingAnswersError(f"no patch of {task} may answer. {refused[0]}")
@@ -46,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
             answer = device.run(task, pathlib.Path(path).read_bytes())
         except UnreadableImageError as error:
             raise UnreadableImageError(f"{path}: {error}") from error
-        print(f"{path}: {answer.label} ({answer.probabilities[answer.label]:.1%})")
+        yield f"{path}: {answer.label} ({answer.probabilities[answer.label]:.1%})"
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ from adapters.store.installed import NotInstalledError, Store
 from adapters.store.keys import read_trusted_keys
 from launch import command
 from launch.graph_flag import GRAPH
+from launch.store_flag import STORE
 from launch.trust_flag import TRUSTED
 
-_STORE = flags.DEFINE_string("store", None, "Folder of the installed patches; made when missing.")
 _BACKBONE = flags.DEFINE_string(
     "backbone", None, "The backbone here (default: the store's, or the first patch's)."
 )
@@ -39,7 +39,7 @@ _ROLL_BACK = flags.DEFINE_string("roll_back", None, "Task whose previous patch i
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
+    paths, folder, task = arguments[1:], STORE.value, _ROLL_BACK.value
     if folder is None or bool(paths) == bool(task):
         raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
     if GRAPH.value is not None and (_BACKBONE.value or _WEIGHTS.value):

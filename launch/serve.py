@@ -22,11 +22,11 @@ from adapters.serving.installing import Installer
 from adapters.serving.network import TABLED, MixedNetwork
 from adapters.store.keys import read_trusted_keys
 from launch import command, serving
+from launch.store_flag import STORE
 from launch.trust_flag import TRUSTED
 
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at.")
 _PORT = flags.DEFINE_integer("port", 8080, "Port to listen at.", lower_bound=0, upper_bound=65535)
-_STORE = flags.DEFINE_string("store", None, "Folder of installed patches, to serve these.")
 _BACKBONE = flags.DEFINE_string(
     "backbone", None, "Backbone; by default that of the first patch, or the store's."
 )
@@ -53,7 +53,7 @@ _DRAIN = flags.DEFINE_integer(
 
 def main(arguments: Sequence[str]) -> None:
     """Loads, compiles, and serves until a signal comes."""
-    paths, folder = arguments[1:], _STORE.value
+    paths, folder = arguments[1:], STORE.value
     if folder is not None and paths:
         raise app.UsageError("give patch files or --store, not both: launch/install fills a store.")
     if folder is None and TRUSTED.value is not None:
