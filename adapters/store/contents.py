@@ -203,8 +203,8 @@ def check_without_look(contents: PatchContents) -> None:
     names = auxiliary_heads(contents.head)
     if names:
         raise UnsupportedFeatureError(
-            f"the patch for {contents.task} looks at every image first (and predicts "
-            f"{shown(names[0])}), which only JAX can do so far: use launch/evaluate or launch/preview"
+            f"the patch for {contents.task} looks at every image first, and predicts "
+            f"{shown(names[0])}: only JAX can do that so far, launch/evaluate or launch/preview"
         )
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from tests.store import make_patches
 from tests.store.make_patches import CARD, Tensors, assemble
 
-KINDS = ("insert", "replace", "mask", "affine_mask", "low_rank", "add")
+KINDS = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 ENCODINGS = ("float32", "float16", "int8")
 SHAPES = {
-    "stem": {"w": (3, 5)},
+    "stem": {"w": (3, 5), "bases": (2, 3, 5)},
     "stem/norm": {"mean": (5,), "offset": (5,)},
     "depthwise": {"w": (3, 3, 1, 3)},
 }
@@ -36,10 +36,12 @@ EDITS: dict[str, Places] = {
         "depthwise/w.mask": ([4], [255, 0, 0b10011001, 0b10100000], "U8"),
         "depthwise/w.coefficients": ([4], [1.0, 0.3, -0.1, 1e-3], "F32"),
     },
+    "mixture": {"stem/w.coefficients": ([2], [0.3, -0.1], "F32")},
     "low_rank": {"stem/w.down": [3, 2], "stem/w.up": [2, 5]},
     "add": {"stem/w": [3, 5], "stem/norm/mean": ([5], [0.1, 0.2, 0.3, 0.4, 0.5], "F32")},
 }
 HEAD: Places = {"head/w": [3, 2], "head/b": [2]}
+PREVIEW: Places = {"head/preview/w": [4, 2], "head/preview/b": [2]}  # a head beside it
 
 
 class Bad(NamedTuple):
@@ -74,6 +76,8 @@ def stored(places: Places, encoding: str) -> Tensors:
 
 def places(kind: str) -> Places:
     """What a good file of this kind holds, by the tensors' names."""
+    if not kind:
+        return HEAD | PREVIEW
     return {f"edit/{kind}/{name}": place for name, place in EDITS[kind].items()} | HEAD
 
 
@@ -84,6 +88,16 @@ def card(kind: str, encoding: str, **fields: Any) -> dict[str, Any]:
 
 def good(kind: str, encoding: str) -> bytes:
     return assemble(card(kind, encoding), stored(places(kind), encoding))
+
+
+def previewed(
+    encoding: str, preview: Places, listed: tuple[str, ...] = ("auxiliary",), features: int = 4
+) -> bytes:
+    """A file without edits, that has a head beside its own."""
+    needed = [*listed] + ([] if encoding == "float32" else [f"encoding/{encoding}"])
+    described = CARD["head"] | {"auxiliary": {"preview": features}}
+    fields = {"must_understand": needed, "head": described}
+    return assemble(card("basisnet", encoding, **fields), stored(HEAD | preview, encoding))
 
 
 def changed(
@@ -102,17 +116,21 @@ def changed(
 
 
 def goods() -> dict[str, tuple[str, str, bytes]]:
-    """`{file name: (kind, encoding, bytes)}`."""
-    return {
+    """`{file name: (kind of its edits, encoding, bytes)}`; the kind is "" where it has none."""
+    edited = {
         f"{kind}_{encoding}.patch": (kind, encoding, good(kind, encoding))
         for kind in KINDS
+        for encoding in ENCODINGS
+    }
+    return edited | {
+        f"auxiliary_{encoding}.patch": ("", encoding, previewed(encoding, PREVIEW))
         for encoding in ENCODINGS
     }
 
 
 def bads() -> dict[str, Bad]:
     """`{file name: a file to refuse}`, each for one reason alone; the digest of each is right."""
-    made = {**_of_kinds(), **_of_encodings()}
+    made = {**_of_kinds(), **_of_encodings(), **_of_heads()}
     return {f"{name}.patch": bad for name, bad in made.items()}
 
 
@@ -196,6 +214,24 @@ def _of_kinds() -> dict[str, Bad]:
             changed("affine_mask", {"depthwise/w.mask": ([4], [0, 0, 0, 1], "U8")}),
             schema,
             "beyond the leaf's 27",
+        ),
+        "mixture_of_no_bases": Bad(
+            changed("mixture", {"depthwise/w.coefficients": ([2], [1.0, 0.0], "F32")}),
+            shape,
+            "bases into depthwise/w; this backbone has none for it",
+        ),
+        "mixture_of_other_bases": Bad(
+            changed("mixture", {"stem/w.coefficients": ([3], [1.0, 0.0, 0.0], "F32")}),
+            shape,
+            "mixes 3 bases into stem/w; the backbone has 2",
+        ),
+        "mixture_of_rows": Bad(
+            changed("mixture", {"stem/w.coefficients": ([1, 2], [1.0, 0.0], "F32")}),
+            schema,
+            "coefficients [1, 2], not [N]",
+        ),
+        "mixture_of_masks": Bad(
+            changed("mixture", {"stem/w.mask": [2]}), schema, "its parts are LEAF.coefficients"
         ),
         "low_rank_one_part": Bad(
             changed("low_rank", {}, without=low_rank), schema, "lacks its part w.up"
@@ -285,6 +321,27 @@ def _of_encodings() -> dict[str, Bad]:
         "int8_minus_128": Bad(quantised(-128), schema, "numbers that int8 spells otherwise"),
         "int8_rounded_mean": Bad(
             changed("add", {"stem/norm/mean": rounded_mean}, "int8"), schema, "it is F32 [5]"
+        ),
+    }
+
+
+def _of_heads() -> dict[str, Bad]:
+    half = {"head/preview/w": PREVIEW["head/preview/w"]}
+    wide: Places = {"head/preview/w": [4, 3], "head/preview/b": [3]}
+    schema = "SchemaError"
+    return {
+        "auxiliary_not_listed": Bad(
+            previewed("float32", PREVIEW, listed=()), schema, "must_understand does not list"
+        ),
+        "auxiliary_not_there": Bad(
+            previewed("float32", {}), schema, "must_understand does not list"
+        ),
+        "auxiliary_half": Bad(previewed("float32", half), schema, "the head is not w"),
+        "auxiliary_misdescribed": Bad(
+            previewed("float32", PREVIEW, features=5), schema, "describes another head"
+        ),
+        "auxiliary_of_other_classes": Bad(
+            previewed("float32", wide), "LabelsError", "3 columns in head/preview/w"
         ),
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.store.make_kind_patches import KINDS
 from tests.store.make_patches import FORMATS, Tensors, assemble
 
 Card = dict[str, Any]
@@ -21,6 +22,7 @@ VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 127, 2**31, 2**53 - 1, 2**53, -(2**63), 10**30),
     *(0.0, -0.0, 0.5, 1e308, 5e-324, [], {}, [[]], "", " ", "w", "tiny", "float16", "int8", "ema"),
     *("a\0b", "\ud800", "\u202e", "\N{FISH}", "../x", "x" * 300, "edit/mask", "0" * 64),
+    *("auxiliary", {"preview": 4}),
 ]
 NUMBERS: dict[str, list[Any]] = {
     "F32": [0.0, -0.0, 1.0, 1e-45, 3e38, float("inf"), float("nan")],
@@ -30,6 +32,7 @@ NUMBERS: dict[str, list[Any]] = {
 }
 NAMES = [
     *("head/w", "head/b", "head/c", "edit/mix/stem/w", "edit/replace/w", "scale/head/w", "x", ""),
+    *("head/preview/w", "head/preview/b", "edit/mixture/stem/w.coefficients", "head/a/b/w"),
     *("edit/insert/stem/side_up", "edit/insert/stem/side_down", "edit/insert/stem/open"),
     *("edit/insert/stem/norm/scale", "edit/low_rank/stem/w.down", "edit/low_rank/stem/w.up"),
     *("edit/mask/stem/w", "edit/affine_mask/stem/w.mask", "edit/affine_mask/stem/w.coefficients"),
@@ -130,7 +133,7 @@ def _change_both(card: Card, tensors: Tensors, random: random.Random) -> None:
         if isinstance(card.get("must_understand"), list) and encoding != "float32":
             card["must_understand"] = _sorted([*card["must_understand"], f"encoding/{encoding}"])
         return
-    kind = random.choice(("insert", "replace", "mask", "affine_mask", "low_rank", "add", "mix"))
+    kind = random.choice((*KINDS, "mix"))
     module = random.choice(("stem", "stem/norm", "tail", "a" * 40, "x/y/z"))
     leaf = random.choice(("w", "w.mask", "w.coefficients", "w.down", "w.up", "mean", "scale"))
     dtype = random.choice(sorted(FORMATS))

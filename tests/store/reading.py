@@ -17,7 +17,7 @@ from tests.store.mutated import take_apart
 # Beside ten times the file: what no file is too small to need (see `container.check_density`).
 SLACK = 2**18
 LONGEST = 1200  # characters of a message
-KNOWN = ("backbone", "task", "parity", "head")  # fields of the card with known fields of their own
+KNOWN = ("backbone", "task", "parity")  # fields of the card with known fields of their own
 
 
 def refused_or_the_same(content: bytes, shapes: Mapping[str, Mapping[str, Any]]) -> PatchContents:

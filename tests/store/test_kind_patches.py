@@ -33,9 +33,9 @@ def test_there_is_a_file_of_every_kind_and_encoding():
 def test_a_good_file_gives_its_numbers(name, made):
     kind, stored_as, content = made
     contents = read_patch(committed(name, content), **BACKBONE)
-    assert (contents.encoding, list(contents.edits)) == (stored_as, [kind])
+    assert (contents.encoding, list(contents.edits)) == (stored_as, [kind] if kind else [])
     found = {f"head/{leaf}": array for leaf, array in contents.head.items()}
-    for module, leaves in contents.edits[kind].items():
+    for module, leaves in contents.edits.get(kind, {}).items():
         found |= {f"edit/{kind}/{module}/{leaf}": array for leaf, array in leaves.items()}
     expected = make_kind_patches.places(kind)
     assert found.keys() == expected.keys()

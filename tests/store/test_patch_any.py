@@ -51,6 +51,8 @@ def leaves(kind, module, draw):
         elif kind == "affine_mask":
             edits[f"{leaf}.mask"] = draw(bits(int(np.prod(shape))))
             edits[f"{leaf}.coefficients"] = draw(numbers(4))
+        elif kind == "mixture" and leaf == "w" and "bases" in SHAPES[module]:
+            edits["w.coefficients"] = draw(numbers(SHAPES[module]["bases"][0]))
         elif kind == "low_rank" and len(shape) == 2:
             rank = draw(st.integers(1, 6))
             edits[f"{leaf}.down"] = draw(numbers(shape[0], rank))
@@ -95,6 +97,9 @@ def patches(draw):
     name = draw(st.sampled_from(encoding.ENCODINGS))
     classes = draw(st.integers(1, 4))
     head = {"w": draw(numbers(3, classes)), "b": draw(numbers(classes))}
+    for beside in draw(st.sets(st.sampled_from(["preview", "a.b"]))):
+        width = draw(st.integers(1, 4))
+        head |= {f"{beside}/w": draw(numbers(width, classes)), f"{beside}/b": head["b"]}
     edits, head = encoding.rounded(edits, head, name)
     finite = st.floats(allow_nan=False, allow_infinity=False)
     values = (
