@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from adapters.device.feeds import How
 from adapters.device.runtime import Device
 from adapters.errors import ModelPatchError
+from adapters.files import NotDurableError
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
@@ -95,10 +96,15 @@ class StoredDevice(Device):
           how: see `Device.install`; the next start takes "auto".
 
         Raises what `Store.install` and `Device.install` raise; then the task is what it was, here
-        and in the store. After a NotDurableError alone the store has the new patch.
+        and in the store. After a NotDurableError it may be the new one, in both.
         """
         with self._changing:
-            return self._take(self._store(how).install(patch), how)
+            try:
+                contents = self._store(how).install(patch)
+            except NotDurableError:
+                self._follow()
+                raise
+            return self._take(contents, how)
 
     def roll_back(self, task: str) -> None:
         """Goes back to the patch before, see `Store.roll_back`, which also says what is raised."""
@@ -114,15 +120,21 @@ class StoredDevice(Device):
     def reload(self) -> None:
         """Takes what the store holds now; a task of which nothing passes answers no more."""
         with self._changing:
-            store = self._store()
-            installed = store.tasks()
-            for task in {*self.tasks(), *self._refused} - {*installed}:
+            self._follow()
+
+    def _follow(self) -> None:
+        store = self._store()
+        installed = store.tasks()
+        for task in {*self.tasks(), *self._refused} - {*installed}:
+            self._forget(task)
+        for task in installed:
+            found = store.active(task)
+            if found.contents is None:
                 self._forget(task)
-            for task in installed:
-                found = store.active(task)
-                self._forget(task) if found.contents is None else self._take(found.contents, "auto")
-                if found.refused:
-                    self._refused[task] = found.refused
+            else:
+                self._take(found.contents, "auto")
+            if found.refused:
+                self._refused[task] = found.refused
 
     def _store(self, how: How = "auto") -> Store:
         return open_store(self, self._folder, self._trusted, how)

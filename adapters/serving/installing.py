@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from adapters.files import NotDurableError
 from adapters.serving.network import MixedNetwork
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Store, check_task
@@ -15,7 +16,8 @@ class Installer(Protocol):
         """Installs a patch file's bytes, with those of its signature file, as the task `name`.
 
         Raises WrongTaskError for a patch of another task, another PatchFileError, or what
-        `MixedNetwork.add` raises; then the task is what it was.
+        `MixedNetwork.add` raises; then the task is what it was. After a NotDurableError it may be
+        the new one.
         """
 
     def remove(self, name: str) -> None:
@@ -55,7 +57,14 @@ class Stored:
         self._network, self._store = network, store
 
     def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
-        contents = self._store.install_bytes(data, signature, name)
+        try:
+            contents = self._store.install_bytes(data, signature, name)
+        except NotDurableError:
+            # It may be active already; then the next start would answer otherwise than this one.
+            active = self._store.active(name).contents
+            if active is not None:
+                self._network.add(active)
+            raise
         self._network.add(contents)
         return contents
 

@@ -1,6 +1,7 @@
 """A device with a store: what answers after which change, at the next start, and why not."""
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters import files
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.device.runtime import Device
 from adapters.device.stored import StoredDevice
@@ -170,6 +172,27 @@ def test_reloading_takes_what_others_did(start, answer, tmp_path):
     assert device.run("one", IMAGE) == answer(made)
     device.reload()
     assert device.tasks() == ()
+
+
+def test_what_the_disk_does_not_confirm_answers_here_as_at_the_next_start(
+    start, answer, tmp_path, monkeypatch
+):
+    device, old, new = start(), patch(2), patch(5)
+    device.install(signed(tmp_path, old))
+    path = signed(tmp_path, new)
+    real = files.sync_directory
+
+    def broken(folder):
+        if folder.name == "state":  # after the rename that makes the new patch current
+            raise OSError(errno.EIO, "broken")
+        real(folder)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(files, "sync_directory", broken)
+        with pytest.raises(files.NotDurableError):
+            device.install(path)
+    for opened in (device, start()):
+        assert opened.run("one", IMAGE) == answer(new)
 
 
 def test_it_runs_where_jax_cannot_be_imported(backbone, tmp_path, answer):

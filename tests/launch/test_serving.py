@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import http.client
 import io
 import json
@@ -16,6 +17,7 @@ from absl import logging
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
+from adapters import files
 from adapters.serving.app import SIGNATURE
 from adapters.serving.network import FullError, UnservedPatchError
 from adapters.store import errors
@@ -137,6 +139,26 @@ def test_changes_go_through_the_store(opened, install, made):
     assert labels(network) == labels(opened()[0]) == {"b": "1.1.0"}
     with pytest.raises(NotInstalledError):
         installer.remove("a")
+
+
+def test_what_the_disk_does_not_confirm_is_served_as_at_the_next_start(
+    opened, install, made, monkeypatch
+):
+    install(made("a", 1))
+    network, installer = opened()
+    data = encode_patch(made("a", 2, "2.0.0"))
+    real = files.sync_directory
+
+    def broken(folder):
+        if folder.name == "state":  # after the rename that makes the new patch current
+            raise OSError(errno.EIO, "broken")
+        real(folder)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(files, "sync_directory", broken)
+        with pytest.raises(files.NotDurableError):
+            installer.install("a", data, sign(data, MAKER))
+    assert labels(network) == labels(opened()[0]) == {"a": "2.0.0"}
 
 
 def test_what_this_server_cannot_serve_is_not_stored(opened, install, made):
