@@ -2,12 +2,16 @@
 
     launch/export --backbone=mobilenet_v2 --sizes=64 --out=device/backbone.tflite
     launch/export --patch=out/digits.patch --out=device/digits.tflite
+    launch/export --backbone=mobilenet_v2 --to=onnx --sizes=64 --out=device/backbone.onnx
+    launch/export --patch=out/digits.patch --to=inputs --out=device/digits.safetensors
     launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=device/backbone.jax
 
 The first takes patches as inputs; `adapters.device.runtime` installs them. The second is one task's
-own graph, with any patch folded in. The third is a program for `jax.export.deserialize`. Each is
-compared with JAX first, on the image files given as arguments and on seeded noise, and is not
-written where a logit differs too much. docs/export.md goes on from here.
+own graph, with any patch folded in. `--to=onnx` makes either for ONNX Runtime, and `--to=inputs`
+writes what the first kind of graph is fed for one patch. The last is a program for
+`jax.export.deserialize`. Each graph is compared with JAX first, on the image files given as
+arguments and on seeded noise, and is not written where a logit differs too much. docs/export.md
+goes on from here.
 """
 
 import pathlib
@@ -19,13 +23,16 @@ from absl import app, flags
 from adapters.device import converter, signatures
 from adapters.device.export import Settings
 from adapters.device.export_parity import TOLERANCE
+from adapters.device.onnx.convert import check_installed
 from adapters.store.read import read_patch
-from launch import backbones, command, exporting, output
+from launch import backbones, command, exporting, exporting_onnx, output
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Backbone to export; --patch names its own.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "Its local checkpoint, if it brings none.")
 _PATCH = flags.DEFINE_string("patch", None, "Patch file to make one task's own graph of.")
-_TO = flags.DEFINE_enum("to", "litert", ("litert", "jax"), "What to export to.")
+_TO = flags.DEFINE_enum(
+    "to", "litert", ("litert", "onnx", "inputs", "jax"), "What to export to."
+)
 _SIZES = flags.DEFINE_list("sizes", ["64"], "Sides of images, in pixels, that patches look at.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Numbers of images in one call.")
 _CLASSES = flags.DEFINE_integer("classes", 128, "Most classes a patch may have.", lower_bound=1)
@@ -49,9 +56,19 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
-    if _TO.value != "litert":
-        raise app.UsageError("--patch makes a LiteRT graph; a JAX program takes any patch")
-    _refuse((_SIZES, _CLASSES, _DEPTHWISE), "--patch makes a graph of the file's size and head")
+    if _TO.value == "jax":
+        raise app.UsageError("--patch makes one task's graph; a JAX program takes any patch")
+    _refuse((_SIZES, _CLASSES), "--patch makes what is of the file's size and head")
+    if _TO.value == "inputs":
+        _refuse((_BATCHES, _TOLERANCE), "--to=inputs makes no graph")
+        backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
+        return exporting_onnx.graph_inputs(backbone, patch, _kind(), out)
+    _refuse((_DEPTHWISE,), "--patch makes a graph that takes images alone")
+    if _TO.value == "onnx":
+        _refuse((_BATCHES,), "--to=onnx makes a graph for any number of images")
+        check_installed()
+        backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
+        return exporting_onnx.task_graph(backbone, patch, comparison, out)
     batches = _numbers("batches", _BATCHES.value)
     converter.check_installed()
     backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
@@ -60,6 +77,8 @@ def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> st
 
 def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
     sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
+    if _TO.value == "inputs":
+        raise app.UsageError("--to=inputs is of a patch, which names its backbone: --patch=FILE")
     if _TO.value == "jax":
         if len(sizes) != 1 or (_BATCHES.present and len(batches) != 1):
             raise app.UsageError(
@@ -68,11 +87,23 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
         _refuse((_CLASSES, _DEPTHWISE), "--to=jax makes a program that takes any head and weights")
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
+    if _TO.value == "onnx":
+        if len(sizes) != 1:
+            raise app.UsageError("--to=onnx makes a graph for one size: --sizes=64, say")
+        _refuse((_CLASSES, _BATCHES), "--to=onnx makes a graph for any head and number of images")
+        check_installed()
+        backbone = backbones.load(name, _WEIGHTS.value)
+        return exporting_onnx.backbone_graph(backbone, _kind(), sizes[0], comparison, out)
     kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
     settings = Settings(_CLASSES.value, sizes, batches, kinds)
     converter.check_installed()
     backbone = backbones.load(name, _WEIGHTS.value)
     return exporting.backbone_graph(backbone, settings, comparison, out)
+
+
+def _kind() -> str:
+    """Of inputs, where a graph has those of one kind alone."""
+    return signatures.DEPTHWISE if _DEPTHWISE.value else signatures.NORMS
 
 
 def _refuse(unused: Sequence[flags.FlagHolder[Any]], because: str) -> None:

@@ -17,7 +17,7 @@ from adapters.device.jax_program import jax_program
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.store import parity
-from adapters.store.contents import check_without_look
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from launch.backbones import Loaded
@@ -56,12 +56,12 @@ def backbone_graph(
         backbone.checkpoint.epsilon,
         settings,
     )
-    images = {size: _images(backbone, comparison, size, settings.batches) for size in graph.sizes}
+    images = {size: images_for(backbone, comparison, size, settings.batches) for size in graph.sizes}
     found = export_parity.graph_differences(graph, backbone.network, backbone.weights, images)
     export_parity.check(found, comparison.tolerance)
     write_graph(out, graph)
     about = f"{backbone.name}, heads of up to {graph.classes} classes"
-    return _report(out, about, found, comparison, max(graph.batches))
+    return report(out, about, found, comparison, max(graph.batches))
 
 
 def task_graph(
@@ -72,17 +72,7 @@ def task_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
     PatchFileError where the patch fails a check.
     """
-    card = read_patch(patch)
-    check_without_look(card)
-    preprocessing = Preprocessing.from_json(card.preprocessing)
-    network = inference(backbone.network, 1, preprocessing.size)
-    contents = read_patch(
-        patch,
-        shapes=backbone.shapes,
-        features=backbone.network.table.features,
-        fingerprint=backbone.fingerprint,
-        check_parity=parity_check(network, backbone.weights),
-    )
+    contents, preprocessing = checked_patch(backbone, patch)
     graph = export_task(
         backbone.network,
         backbone.weights,
@@ -92,7 +82,7 @@ def task_graph(
         preprocessing.size,
         batches,
     )
-    images = _prepared(comparison, preprocessing, batches)
+    images = prepared(comparison, preprocessing, batches)
     patched = apply_edits(backbone.weights, contents.edits)
     found = export_parity.task_differences(
         graph, backbone.network, patched, contents.head, batches, images
@@ -100,7 +90,7 @@ def task_graph(
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
     about = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
-    return _report(out, about, found, comparison, max(batches))
+    return report(out, about, found, comparison, max(batches))
 
 
 def jax_graph(
@@ -111,7 +101,7 @@ def jax_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as the network does.
     """
     data = jax_program(backbone.network, backbone.shapes, size, batch)
-    images = _images(backbone, comparison, size, (batch,))
+    images = images_for(backbone, comparison, size, (batch,))
     generator = np.random.default_rng(0)
     features = backbone.network.table.features
     head = {
@@ -129,16 +119,36 @@ def jax_graph(
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
-    return _report(out, about, found, comparison, batch)
+    return report(out, about, found, comparison, batch)
 
 
-def _images(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
+def checked_patch(backbone: Loaded, patch: str) -> tuple[PatchContents, Preprocessing]:
+    """A patch file that has passed every check, parity among them, and how its images are made.
+
+    Raises PatchFileError where it fails one.
+    """
+    card = read_patch(patch)
+    check_without_look(card)
+    preprocessing = Preprocessing.from_json(card.preprocessing)
+    network = inference(backbone.network, 1, preprocessing.size)
+    contents = read_patch(
+        patch,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=parity_check(network, backbone.weights),
+    )
+    return contents, preprocessing
+
+
+def images_for(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
+    """The images to compare a backbone on: as `prepared` gives them, scaled as it was trained."""
     checkpoint = backbone.checkpoint
     preprocessing = Preprocessing(size, checkpoint.mean, checkpoint.std)
-    return _prepared(comparison, preprocessing, batches)
+    return prepared(comparison, preprocessing, batches)
 
 
-def _prepared(
+def prepared(
     comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]
 ) -> Array:
     """The files' images, then seeded ones: [files + max(batches), size, size, 3]."""
@@ -156,9 +166,10 @@ def _read(path: str, preprocessing: Preprocessing) -> Array:
     return normalise(prepare(image, preprocessing), preprocessing)
 
 
-def _report(
+def report(
     out: pathlib.Path, about: str, found: Mapping[str, float], comparison: Comparison, noise: int
 ) -> str:
+    """What to print of a file that was written: `found` by signature, of so much noise."""
     lines = [
         f"{out}: {about}, {out.stat().st_size:,} bytes",
         f"largest difference to JAX on {len(comparison.files)} image files and {noise} images of "

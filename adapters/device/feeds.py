@@ -1,6 +1,6 @@
 """How a patch gets into an exported graph: as its inputs, or written into its constants."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -52,8 +52,8 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
       UnsupportedPatchError: the patch adds paths beside layers; or `how` is "inputs" and it changes
         what is no input, or "folded" and the graph has no such signatures.
     """
-    changed = _changed(graph, edits)
-    kind = next((kind for kind in _FED if changed <= _reached(graph, kind)), None)
+    changed = _changed(graph.weights, edits)
+    kind = next((kind for kind in _FED if changed <= _reached(graph.weights, graph.inputs, kind)), None)
     if how == "inputs" and kind is None:
         raise UnsupportedPatchError(
             f"the patch changes {_first(changed, graph)}, which this graph does not take as an "
@@ -81,22 +81,51 @@ def fed(graph: Graph, kind: str, weights: Weights) -> Feed:
         for places in (graph.kernels, graph.biases):
             for name, place in places.items():
                 place.write(data, leaf_of(weights, name))
-    reduced = without_statistics(weights, graph.epsilon)
-    inputs = {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in graph.inputs[kind]}
+    inputs = folded_vectors(graph.inputs[kind], weights, graph.epsilon)
     return Feed(kind, inputs, None if data is None else bytes(data))
+
+
+def folded_vectors(
+    names: Iterable[str], weights: Weights, epsilon: float
+) -> dict[str, Array]:
+    """What a graph takes as `names`, `module/leaf` each: norms folded with their statistics."""
+    reduced = without_statistics(weights, epsilon)
+    return {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in names}
+
+
+def patch_inputs(weights: Weights, epsilon: float, edits: Edits, kind: str) -> dict[str, Array]:
+    """All that a graph with inputs of a kind takes beside images and head, for a patch's edits.
+
+    Args:
+      weights: of the backbone, float32.
+      epsilon: of its norms.
+      edits: as `read_patch` gave them, checked against the weights' shapes.
+      kind: `norms` or `depthwise`, of `adapters.device.signatures`.
+
+    Raises UnsupportedPatchError where the patch changes what is no input.
+    """
+    names = signatures.inputs(kind, weights)
+    beyond = _changed(weights, edits) - _reached(weights, {kind: names}, kind)
+    if beyond:
+        raise UnsupportedPatchError(
+            f"the patch changes {min(beyond)}, which graphs with inputs of the kind {kind!r} do not "
+            "take. Depthwise kernels can be inputs with --depthwise; for any other patch, export a "
+            "graph for this task alone: launch/export --patch=FILE."
+        )
+    return folded_vectors(sorted(names), apply_edits(weights, edits), epsilon)
 
 
 _FED = (signatures.NORMS, signatures.DEPTHWISE)
 
 
-def _changed(graph: Graph, edits: Edits) -> set[str]:
+def _changed(weights: Weights, edits: Edits) -> set[str]:
     """`module/leaf` of all that the edits change."""
     changed = set()
     for kind, modules in edits.items():
         for module, named in modules.items():
             for name in named:
                 leaf = leaf_and_part(kind, name)[0]
-                if kind == "insert" and not _modulates(graph, module, leaf):
+                if kind == "insert" and not _modulates(weights, module, leaf):
                     raise UnsupportedPatchError(
                         f"the patch adds {module}/{leaf}, a path beside a layer, which no weights "
                         "can take up. Export a graph for this task alone: launch/export "
@@ -106,21 +135,21 @@ def _changed(graph: Graph, edits: Edits) -> set[str]:
     return changed
 
 
-def _modulates(graph: Graph, module: str, leaf: str) -> bool:
-    return leaf in MODULATION and is_norm(graph.weights.get(f"{module}/norm", {}))
+def _modulates(weights: Weights, module: str, leaf: str) -> bool:
+    return leaf in MODULATION and is_norm(weights.get(f"{module}/norm", {}))
 
 
-def _reached(graph: Graph, kind: str) -> set[str]:
+def _reached(weights: Weights, inputs: Mapping[str, Iterable[str]], kind: str) -> set[str]:
     """`module/leaf` of all that inputs of signatures of this kind can express."""
-    if kind not in graph.inputs:
+    if kind not in inputs:
         return set()
-    norms = {module for module, leaves in graph.weights.items() if is_norm(leaves)}
+    norms = {module for module, leaves in weights.items() if is_norm(leaves)}
     return {
-        *graph.inputs[kind],
-        *(f"{norm}/{leaf}" for norm in norms for leaf in graph.weights[norm]),
+        *inputs[kind],
+        *(f"{norm}/{leaf}" for norm in norms for leaf in weights[norm]),
         *(f"{norm.removesuffix('/norm')}/{leaf}" for norm in norms for leaf in MODULATION),
     }
 
 
 def _first(changed: set[str], graph: Graph) -> str:
-    return min(changed - _reached(graph, signatures.NORMS))
+    return min(changed - _reached(graph.weights, graph.inputs, signatures.NORMS))

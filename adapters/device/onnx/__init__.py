@@ -1,0 +1,1 @@
+"""From JAX functions of one image to ONNX graphs of many."""

@@ -1,0 +1,62 @@
+"""How far an ONNX graph's answers are from JAX's."""
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from adapters.backbones.builder import Backbone
+from adapters.device import signatures
+from adapters.device.channels import Array, Weights
+from adapters.device.export_parity import jax_features, worst
+from adapters.device.feeds import patch_inputs
+from adapters.device.onnx.session import Session
+
+BATCHES = (1, 8)  # numbers of images in a call that are compared; a graph takes any
+CLASSES = 128  # of the random head that is compared
+
+
+def backbone_differences(
+    graph: bytes, kind: str, network: Backbone, weights: Weights, epsilon: float, images: Array
+) -> dict[str, float]:
+    """By images in a call, the largest difference of a logit as a part of the largest logit.
+
+    Args:
+      graph: as `export_backbone` made it, with inputs of this kind.
+      kind: of `adapters.device.signatures`.
+      network, weights: what it was made of.
+      epsilon: of the norms.
+      images: [N, H, W, 3], normalised; N is at least the largest of `BATCHES`.
+    """
+    generator = np.random.default_rng(0)
+    head = {
+        "w": generator.standard_normal((network.table.features, CLASSES), np.float32),
+        "b": generator.standard_normal(CLASSES, np.float32),
+    }
+    inputs = patch_inputs(weights, epsilon, {}, kind)
+    inputs |= {signatures.HEAD_W: head["w"], signatures.HEAD_B: head["b"]}
+    return _differences(graph, network, weights, head, inputs, images)
+
+
+def task_differences(
+    graph: bytes, network: Backbone, patched: Weights, head: Mapping[str, Array], images: Array
+) -> dict[str, float]:
+    """The same of a graph for one task, of the backbone's weights with the task's edits."""
+    return _differences(graph, network, patched, head, {}, images)
+
+
+def _differences(
+    graph: bytes,
+    network: Backbone,
+    weights: Weights,
+    head: Mapping[str, Array],
+    inputs: Mapping[str, Array],
+    images: Array,
+) -> dict[str, float]:
+    wanted = jax_features(network, weights, images) @ head["w"] + head["b"]
+    run = functools.partial(_run, Session(graph, threads=1), inputs)
+    return {f"images_{batch}": worst(wanted, images, batch, run) for batch in BATCHES}
+
+
+def _run(session: Session, inputs: Mapping[str, Array], images: Array) -> Array:
+    return session.run({**inputs, signatures.IMAGES: images})

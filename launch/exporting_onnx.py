@@ -1,0 +1,76 @@
+"""Exports to ONNX, and what such graphs take of a patch; each graph is compared with JAX first."""
+
+import pathlib
+
+from adapters import files
+from adapters.device import export_parity
+from adapters.device.feeds import patch_inputs
+from adapters.device.input_file import about, write_inputs
+from adapters.device.onnx import differences
+from adapters.device.onnx.export import export_backbone, export_task
+from adapters.store.edits import apply_edits
+from launch import exporting
+from launch.backbones import Loaded
+from launch.exporting import Comparison
+
+
+def backbone_graph(
+    backbone: Loaded, kind: str, size: int, comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes the ONNX graph of a backbone with inputs of a kind; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
+    """
+    known = {"backbone": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
+    graph = export_backbone(backbone.network, backbone.weights, kind, size, known)
+    images = exporting.images_for(backbone, comparison, size, differences.BATCHES)
+    found = differences.backbone_differences(
+        graph, kind, backbone.network, backbone.weights, backbone.checkpoint.epsilon, images
+    )
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, graph)
+    said = f"{backbone.name} at {size} pixels, heads of any number of classes"
+    return exporting.report(out, said, found, comparison, max(differences.BATCHES))
+
+
+def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathlib.Path) -> str:
+    """Writes the ONNX graph of one patch file's task, folded; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
+    PatchFileError where the patch fails a check.
+    """
+    contents, preprocessing = exporting.checked_patch(backbone, patch)
+    graph = export_task(
+        backbone.network,
+        backbone.weights,
+        backbone.checkpoint.epsilon,
+        contents.edits,
+        contents.head,
+        preprocessing.size,
+        about(contents),
+    )
+    images = exporting.prepared(comparison, preprocessing, differences.BATCHES)
+    patched = apply_edits(backbone.weights, contents.edits)
+    found = differences.task_differences(
+        graph, backbone.network, patched, contents.head, images
+    )
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, graph)
+    said = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
+    return exporting.report(out, said, found, comparison, max(differences.BATCHES))
+
+
+def graph_inputs(backbone: Loaded, patch: str, kind: str, out: pathlib.Path) -> str:
+    """Writes what a graph with inputs of a kind takes for a patch file; returns what to print.
+
+    Raises PatchFileError where the patch fails a check, UnsupportedPatchError where it changes what
+    is no input.
+    """
+    contents, _ = exporting.checked_patch(backbone, patch)
+    epsilon = backbone.checkpoint.epsilon
+    inputs = patch_inputs(backbone.weights, epsilon, contents.edits, kind)
+    write_inputs(out, contents, inputs)
+    return (
+        f"{out}: {contents.task} on {backbone.name} as {len(inputs)} inputs of the kind "
+        f"{kind!r} and a head of {len(contents.labels)} classes, {out.stat().st_size:,} bytes"
+    )
