@@ -46,8 +46,15 @@ EXTRAS = {
     "launch": ("bench", "serve"),
     "tests": ("test", "serve", "device"),
 }
-# The one module that uses what each dependency group brings.
-GROUPS = {"adapters.device.converter": "converter", "tests.store.fuzz_reader": "fuzz"}
+# The modules that use what a dependency group brings.
+GROUPS = {
+    "adapters.device.converter": "converter",
+    "adapters.device.onnx.builder": "converter",
+    "adapters.device.onnx.session": "converter",
+    "adapters.device.quantiser": "converter",
+    "tests.device.test_onnx": "converter",
+    "tests.store.fuzz_reader": "fuzz",
+}
 RUNTIMES = ("adapters.device.runtime", "adapters.device.stored")
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 

@@ -200,7 +200,14 @@ def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
         (["--backbone=mobilenet_v2_1.0", "--sizes=big", "--out=x"], "--sizes=1,8"),
         (["--backbone=mobilenet_v2_1.0", "--out=x"], "is a layer table without weights"),
         (["--patch=missing.patch", "--out=x"], "missing.patch: there is no such file"),
-        (["--patch=x", "--sizes=64", "--depthwise", "--out=x"], "leave out --sizes, --depthwise"),
+        (["--patch=x", "--sizes=64", "--classes=9", "--out=x"], "leave out --sizes, --classes"),
+        (["--patch=x", "--depthwise", "--out=x"], "leave out --depthwise"),
+        (["--patch=x", "--to=onnx", "--batches=1", "--out=x"], "leave out --batches"),
+        (["--patch=x", "--to=inputs", "--tolerance=1", "--out=x"], "leave out --tolerance"),
+        (["--patch=x", "--to=jax", "--out=x"], "a JAX program takes any patch"),
+        (["--backbone=x", "--to=inputs", "--out=x"], "--to=inputs is of a patch"),
+        (["--backbone=x", "--to=onnx", "--sizes=64,96", "--out=x"], "a graph for one size"),
+        (["--backbone=x", "--to=onnx", "--classes=9", "--out=x"], "leave out --classes"),
         (["--backbone=x", "--to=jax", "--classes=9", "--out=x"], "leave out --classes"),
         (["--backbone=x", "--to=jax", "--batches=1,8", "--out=x"], "one size and one batch"),
     ],
@@ -226,6 +233,6 @@ runpy.run_module("launch.export", run_name="__main__", alter_sys=True)
     assert install in ended.stderr
     assert install in (imports.ROOT / "docs" / "export.md").read_text()
     asked = tomllib.loads((imports.ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    assert {entry.partition(" ; ")[0] for entry in asked["converter"]} == {
-        "litert-converter>=0.5,<0.6"
+    assert "litert-converter>=0.5,<0.6" in {
+        entry.partition(" ; ")[0] for entry in asked["converter"]
     }
