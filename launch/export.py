@@ -30,9 +30,7 @@ from launch import backbones, command, exporting, exporting_onnx, output
 _BACKBONE = flags.DEFINE_string("backbone", None, "Backbone to export; --patch names its own.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "Its local checkpoint, if it brings none.")
 _PATCH = flags.DEFINE_string("patch", None, "Patch file to make one task's own graph of.")
-_TO = flags.DEFINE_enum(
-    "to", "litert", ("litert", "onnx", "inputs", "jax"), "What to export to."
-)
+_TO = flags.DEFINE_enum("to", "litert", ("litert", "onnx", "inputs", "jax"), "What to export to.")
 _SIZES = flags.DEFINE_list("sizes", ["64"], "Sides of images, in pixels, that patches look at.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Numbers of images in one call.")
 _CLASSES = flags.DEFINE_integer("classes", 128, "Most classes a patch may have.", lower_bound=1)

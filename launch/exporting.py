@@ -56,7 +56,7 @@ def backbone_graph(
         backbone.checkpoint.epsilon,
         settings,
     )
-    images = {size: images_for(backbone, comparison, size, settings.batches) for size in graph.sizes}
+    images = {size: pictures(backbone, comparison, size, settings.batches) for size in graph.sizes}
     found = export_parity.graph_differences(graph, backbone.network, backbone.weights, images)
     export_parity.check(found, comparison.tolerance)
     write_graph(out, graph)
@@ -101,7 +101,7 @@ def jax_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as the network does.
     """
     data = jax_program(backbone.network, backbone.shapes, size, batch)
-    images = images_for(backbone, comparison, size, (batch,))
+    images = pictures(backbone, comparison, size, (batch,))
     generator = np.random.default_rng(0)
     features = backbone.network.table.features
     head = {
@@ -141,16 +141,14 @@ def checked_patch(backbone: Loaded, patch: str) -> tuple[PatchContents, Preproce
     return contents, preprocessing
 
 
-def images_for(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
+def pictures(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
     """The images to compare a backbone on: as `prepared` gives them, scaled as it was trained."""
     checkpoint = backbone.checkpoint
     preprocessing = Preprocessing(size, checkpoint.mean, checkpoint.std)
     return prepared(comparison, preprocessing, batches)
 
 
-def prepared(
-    comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]
-) -> Array:
+def prepared(comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]) -> Array:
     """The files' images, then seeded ones: [files + max(batches), size, size, 3]."""
     shape = (preprocessing.size, preprocessing.size, 3)
     images = [_read(path, preprocessing) for path in comparison.files]

@@ -23,7 +23,7 @@ def backbone_graph(
     """
     known = {"backbone": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
     graph = export_backbone(backbone.network, backbone.weights, kind, size, known)
-    images = exporting.images_for(backbone, comparison, size, differences.BATCHES)
+    images = exporting.pictures(backbone, comparison, size, differences.BATCHES)
     found = differences.backbone_differences(
         graph, kind, backbone.network, backbone.weights, backbone.checkpoint.epsilon, images
     )
@@ -51,9 +51,7 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
     )
     images = exporting.prepared(comparison, preprocessing, differences.BATCHES)
     patched = apply_edits(backbone.weights, contents.edits)
-    found = differences.task_differences(
-        graph, backbone.network, patched, contents.head, images
-    )
+    found = differences.task_differences(graph, backbone.network, patched, contents.head, images)
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
     said = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"

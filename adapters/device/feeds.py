@@ -53,12 +53,13 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
         what is no input, or "folded" and the graph has no such signatures.
     """
     changed = _changed(graph.weights, edits)
-    kind = next((kind for kind in _FED if changed <= _reached(graph.weights, graph.inputs, kind)), None)
+    reached = {kind: _reached(graph.weights, graph.inputs, kind) for kind in _FED}
+    kind = next((kind for kind in _FED if changed <= reached[kind]), None)
     if how == "inputs" and kind is None:
         raise UnsupportedPatchError(
-            f"the patch changes {_first(changed, graph)}, which this graph does not take as an "
-            'input. Install it with how="folded"; depthwise kernels can also be made inputs, with '
-            "launch/export --depthwise."
+            f"the patch changes {min(changed - reached[signatures.NORMS])}, which this graph does "
+            'not take as an input. Install it with how="folded"; depthwise kernels can also be made '
+            "inputs, with launch/export --depthwise."
         )
     if kind is None or how == "folded":
         kind = signatures.FOLDED
@@ -85,9 +86,7 @@ def fed(graph: Graph, kind: str, weights: Weights) -> Feed:
     return Feed(kind, inputs, None if data is None else bytes(data))
 
 
-def folded_vectors(
-    names: Iterable[str], weights: Weights, epsilon: float
-) -> dict[str, Array]:
+def folded_vectors(names: Iterable[str], weights: Weights, epsilon: float) -> dict[str, Array]:
     """What a graph takes as `names`, `module/leaf` each: norms folded with their statistics."""
     reduced = without_statistics(weights, epsilon)
     return {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in names}
@@ -108,9 +107,9 @@ def patch_inputs(weights: Weights, epsilon: float, edits: Edits, kind: str) -> d
     beyond = _changed(weights, edits) - _reached(weights, {kind: names}, kind)
     if beyond:
         raise UnsupportedPatchError(
-            f"the patch changes {min(beyond)}, which graphs with inputs of the kind {kind!r} do not "
-            "take. Depthwise kernels can be inputs with --depthwise; for any other patch, export a "
-            "graph for this task alone: launch/export --patch=FILE."
+            f"the patch changes {min(beyond)}, which graphs with inputs of the kind {kind!r} do "
+            "not take. Depthwise kernels can be inputs with --depthwise; for any other patch, "
+            "export a graph for this task alone: launch/export --patch=FILE."
         )
     return folded_vectors(sorted(names), apply_edits(weights, edits), epsilon)
 
@@ -149,7 +148,3 @@ def _reached(weights: Weights, inputs: Mapping[str, Iterable[str]], kind: str) -
         *(f"{norm}/{leaf}" for norm in norms for leaf in weights[norm]),
         *(f"{norm.removesuffix('/norm')}/{leaf}" for norm in norms for leaf in MODULATION),
     }
-
-
-def _first(changed: set[str], graph: Graph) -> str:
-    return min(changed - _reached(graph.weights, graph.inputs, signatures.NORMS))

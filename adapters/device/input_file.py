@@ -1,8 +1,8 @@
 """A patch as the very inputs of an exported graph, for programs that read no patch files.
 
 A safetensors file: every input of the graph but the images, by its name, float32. Its one metadata
-value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`. None of a
-patch file's checks is left in it: whoever loads it has to trust where it came from.
+value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`. None of
+a patch file's checks is left in it: whoever loads it has to trust where it came from.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""ONNX graphs in ONNX Runtime against JAX: every family, every patch, and what the graphs are of."""
+"""ONNX graphs in ONNX Runtime against JAX: every family, every patch, and what graphs are of."""
 
 import collections
 import importlib.util

@@ -28,7 +28,7 @@ class Builder:
         self._numbers = itertools.count()
 
     def input(self, name: str, dimensions: Sequence[int | str]) -> None:
-        """Declares a float32 input that every call has to give; a dimension's name leaves it open."""
+        """Declares a float32 input, which calls must give; a dimension's name leaves it open."""
         self._inputs.append(self._information(name, dimensions))
 
     def constant(self, value: Constant, name: str = "constant") -> str:

@@ -116,7 +116,8 @@ def _results(build: Builder, equation: Any, values: list[Value]) -> list[Value]:
         return _walked(build, inner.jaxpr, inner.consts, values)
     if not any(isinstance(value, Tensor) for value in values):
         found = equation.primitive.bind(*values, **parameters)
-        return [np.asarray(one) for one in (found if equation.primitive.multiple_results else [found])]
+        results = found if equation.primitive.multiple_results else [found]
+        return [np.asarray(result) for result in results]
     return [_result(build, equation, values)]
 
 

@@ -30,9 +30,7 @@ class Scaled(NamedTuple):
     factor: Constant | str
 
 
-def elementwise(
-    build: Builder, operation: str, values: Sequence[Value], shape: Shape
-) -> Tensor:
+def elementwise(build: Builder, operation: str, values: Sequence[Value], shape: Shape) -> Tensor:
     """The array of this shape that an operation, a key of `NODES`, makes of arrays."""
     if operation == "mul" and isinstance(values[1], np.ndarray) and np.all(values[1] == 1):
         return values[0]  # type: ignore[return-value]

@@ -78,9 +78,7 @@ def export_task(
     def logits(image: jax.Array, _: Mapping[str, jax.Array]) -> jax.Array:
         return network.apply(folded, image, "folded").features @ head["w"] + head["b"]
 
-    return onnx_graph(
-        logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about})
-    )
+    return onnx_graph(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about}))
 
 
 def _array(*shape: int) -> jax.ShapeDtypeStruct:

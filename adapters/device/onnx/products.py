@@ -44,8 +44,8 @@ def convolution(
         or parameters["batch_group_count"] != 1
     ):
         raise UnsupportedOperationError(
-            f"a convolution of {list(x.shape)} by {list(w.shape)} with {numbers} is of no kind that "
-            "this network's layers are of: export to LiteRT instead."
+            f"a convolution of {list(x.shape)} by {list(w.shape)} with {numbers} is of no kind "
+            "that layers here are of: export to LiteRT instead."
         )
     attributes = {
         "kernel_shape": w.shape[:2],

@@ -77,7 +77,9 @@ def reduced(build: Builder, operation: str, x: Tensor, axes: Sequence[int], shap
 
 def mean(build: Builder, total: Value, count: Value) -> Tensor | None:
     """total / count where that is the mean of an image by channels."""
-    note = build.notes.get(total.name) if isinstance(total, Tensor) else None
+    if not isinstance(total, Tensor):
+        return None
+    note = build.notes.get(total.name)
     if not isinstance(note, Summed) or not is_image(note.of) or set(note.axes) != {0, 1}:
         return None
     if isinstance(count, Tensor) or np.any(count != math.prod(note.of.shape[:2])):

@@ -1,8 +1,7 @@
 """What stands for an array of a JAX function of one image in an ONNX graph of many."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
-import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
@@ -40,7 +39,7 @@ class Tensor(NamedTuple):
 Value = Constant | Tensor
 
 
-def is_image(value: Value) -> bool:
+def is_image(value: Value) -> TypeGuard[Tensor]:
     """Whether the value is [H, W, C], stored as convolutions give it."""
     return isinstance(value, Tensor) and value.mapped and value.stored == (2, 0, 1)
 
