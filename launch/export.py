@@ -4,14 +4,15 @@
     launch/export --patch=out/digits.patch --out=device/digits.tflite
     launch/export --backbone=mobilenet_v2 --to=onnx --sizes=64 --out=device/backbone.onnx
     launch/export --patch=out/digits.patch --to=inputs --out=device/digits.safetensors
+    launch/export --backbone=mobilenet_v2 --kernels=int8 --sizes=64 --out=device/small.tflite
     launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=device/backbone.jax
 
 The first takes patches as inputs; `adapters.device.runtime` installs them. The second is one task's
 own graph, with any patch folded in. `--to=onnx` makes either for ONNX Runtime, and `--to=inputs`
-writes what the first kind of graph is fed for one patch. The last is a program for
-`jax.export.deserialize`. Each graph is compared with JAX first, on the image files given as
-arguments and on seeded noise, and is not written where a logit differs too much. docs/export.md
-goes on from here.
+writes what the first kind of graph is fed for one patch. `--kernels=int8` makes the first with
+rounded kernels, of few bytes. The last is a program for `jax.export.deserialize`. Each graph is
+compared with JAX first, on the image files given as arguments and on seeded noise, and is not
+written where a logit differs too much. docs/export.md goes on from here.
 """
 
 import pathlib
@@ -20,8 +21,8 @@ from typing import Any
 
 from absl import app, flags
 
-from adapters.device import converter, signatures
-from adapters.device.export import Settings
+from adapters.device import converter, quantiser, signatures
+from adapters.device.export import FLOAT32, INT8, Settings
 from adapters.device.export_parity import TOLERANCE
 from adapters.device.onnx.convert import check_installed
 from adapters.store.read import read_patch
@@ -35,6 +36,9 @@ _SIZES = flags.DEFINE_list("sizes", ["64"], "Sides of images, in pixels, that pa
 _BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Numbers of images in one call.")
 _CLASSES = flags.DEFINE_integer("classes", 128, "Most classes a patch may have.", lower_bound=1)
 _DEPTHWISE = flags.DEFINE_bool("depthwise", False, "Make depthwise kernels inputs too.")
+_KERNELS = flags.DEFINE_enum(
+    "kernels", FLOAT32, (FLOAT32, INT8), "How a LiteRT graph for patches stores its kernels."
+)
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", TOLERANCE, "Largest difference to JAX, as a part of the largest logit."
 )
@@ -56,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
 def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
     if _TO.value == "jax":
         raise app.UsageError("--patch makes one task's graph; a JAX program takes any patch")
-    _refuse((_SIZES, _CLASSES), "--patch makes what is of the file's size and head")
+    _refuse((_SIZES, _CLASSES, _KERNELS), "--patch makes what is of the file's size and head")
     if _TO.value == "inputs":
         _refuse((_BATCHES, _TOLERANCE), "--to=inputs makes no graph")
         backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
@@ -82,19 +86,23 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
             raise app.UsageError(
                 "--to=jax makes a program for one size and one batch: --sizes=64 --batches=8, say"
             )
-        _refuse((_CLASSES, _DEPTHWISE), "--to=jax makes a program that takes any head and weights")
+        unused = (_CLASSES, _DEPTHWISE, _KERNELS)
+        _refuse(unused, "--to=jax makes a program that takes any head and weights")
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
     if _TO.value == "onnx":
         if len(sizes) != 1:
             raise app.UsageError("--to=onnx makes a graph for one size: --sizes=64, say")
         _refuse((_CLASSES, _BATCHES), "--to=onnx makes a graph for any head and number of images")
+        _refuse((_KERNELS,), "--to=onnx keeps kernels as float32")
         check_installed()
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting_onnx.backbone_graph(backbone, _kind(), sizes[0], comparison, out)
     kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
-    settings = Settings(_CLASSES.value, sizes, batches, kinds)
+    settings = Settings(_CLASSES.value, sizes, batches, kinds, _KERNELS.value)
     converter.check_installed()
+    if settings.kernels == INT8:
+        quantiser.check_installed()
     backbone = backbones.load(name, _WEIGHTS.value)
     return exporting.backbone_graph(backbone, settings, comparison, out)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone, expected_shapes
-from adapters.device import converter, signatures
+from adapters.device import converter, int8, quantiser, signatures
 from adapters.device.channels import without_statistics
 from adapters.device.fold import fold_norms
 from adapters.device.graph_file import Graph, Place, leaf_of
@@ -17,6 +17,8 @@ from adapters.device.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.errors import ModelPatchError
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
+
+FLOAT32, INT8 = "float32", "int8"
 
 Array = npt.NDArray[np.float32]
 Weights = Mapping[str, Mapping[str, Array]]
@@ -34,12 +36,13 @@ class ExportError(ModelPatchError):
 
 
 class Settings(NamedTuple):
-    """What a graph is made for; see `graph_file.Graph`."""
+    """What a graph is made for; see `graph_file.Graph`. Kernels are stored as float32 or int8."""
 
     classes: int = 128
     sizes: tuple[int, ...] = (224,)
     batches: tuple[int, ...] = (1, 8)
     kinds: tuple[str, ...] = (signatures.NORMS, signatures.FOLDED)
+    kernels: str = FLOAT32
 
 
 def export_backbone(
@@ -70,11 +73,14 @@ def export_backbone(
     """
     own = expected_shapes(network.table)  # not those of a network that looks at images first
     weights = {module: leaves for module, leaves in weights.items() if module in own}
-    marks = marked(weights)
+    marks = marked(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data = _converted(network, marks, inputs, settings)
+    find = _place
+    if settings.kernels == INT8:
+        data, find = bytearray(quantiser.int8_kernels(bytes(data))), _int8_place
     kernels = {
-        f"{module}/w": _place(data, f"{module}/w", leaves["w"])
+        f"{module}/w": find(data, f"{module}/w", leaves["w"])
         for module, leaves in marks.items()
         if "w" in leaves
     }
@@ -83,8 +89,8 @@ def export_backbone(
         for path, leaves in marks.items()
         if signatures.FOLDED in inputs and signatures.follows_kernel(path, weights)
     }
-    for name, place in kernels.items():
-        place.write(data, leaf_of(weights, name))
+    for leaf, place in kernels.items():
+        place.write(data, leaf_of(weights, leaf))
     for place in biases.values():
         place.write(data, np.full(place.shape, np.nan, np.float32))
     return Graph(
@@ -188,30 +194,46 @@ def _logits(network: Backbone, weights: Any, head_w: Any, head_b: Any, images: A
     return jax.vmap(features)(images) @ head_w + head_b[None]
 
 
-def marked(weights: Weights) -> dict[str, dict[str, Array]]:
+def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
     """Random numbers of the weights' shapes, no two leaves alike.
 
-    Scales are 1, so that where they are constants they convert to nothing.
+    Scales are 1, so that where they are constants they convert to nothing. Kernels to be stored as
+    int8 are numbers that this does not round.
     """
     generator = np.random.default_rng(0)
+
+    def mark(name: str, shape: tuple[int, ...]) -> Array:
+        if name == "scale":
+            return np.ones(shape, np.float32)
+        if name == "w" and kernels == INT8:
+            return int8.marked(shape, generator)
+        return generator.standard_normal(shape, np.float32)
+
     return {
-        module: {
-            name: np.ones_like(leaf)
-            if name == "scale"
-            else generator.standard_normal(leaf.shape, np.float32)
-            for name, leaf in leaves.items()
-        }
+        module: {name: mark(name, leaf.shape) for name, leaf in leaves.items()}
         for module, leaves in weights.items()
     }
 
 
-def _place(data: bytearray, name: str, leaf: Array) -> Place:
+def _place(data: bytearray, name: str, leaf: npt.NDArray[Any]) -> Place:
     for axes in _ORDERS[leaf.ndim]:
         offsets = tuple(_occurrences(data, np.ascontiguousarray(leaf.transpose(axes)).tobytes()))
         if offsets:
             return Place(leaf.shape, axes, offsets)
-    raise ExportError(
-        f"conversion has changed {name} {list(leaf.shape)}, so that no patch could be folded into "
+    raise _changed(name, leaf.shape)
+
+
+def _int8_place(data: bytearray, name: str, leaf: Array) -> Place:
+    factors = int8.factors_of(leaf)
+    places = tuple(_occurrences(data, factors.tobytes()))
+    if not places:
+        raise _changed(name, leaf.shape)
+    return _place(data, name, int8.integers_of(leaf, factors))._replace(factors=places)
+
+
+def _changed(name: str, shape: tuple[int, ...]) -> ExportError:
+    return ExportError(
+        f"conversion has changed {name} {list(shape)}, so that no patch could be folded into "
         "this backbone's graph. Export a graph for each task instead, with --patch."
     )
 

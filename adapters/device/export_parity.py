@@ -38,11 +38,7 @@ def graph_differences(
       network, weights: what it was exported from.
       images: by their side, [N, side, side, 3], normalised; N is at least the largest batch.
     """
-    generator = np.random.default_rng(0)
-    head = {
-        signatures.HEAD_W: generator.standard_normal((graph.features, graph.classes), np.float32),
-        signatures.HEAD_B: generator.standard_normal(graph.classes, np.float32),
-    }
+    head = _random_head(graph)
     found = {}
     for kind in graph.inputs:
         feed = fed(graph, kind, graph.weights)
@@ -55,6 +51,35 @@ def graph_differences(
                 run = functools.partial(_logits, engine, name, {**feed.inputs, **head})
                 found[name] = worst(wanted, images[size], batch, run)
     return found
+
+
+def moved(graph: Graph, network: Backbone, weights: Weights, images: Mapping[int, Array]) -> float:
+    """How far rounding the kernels has moved a logit, as a part of its image's largest, in JAX.
+
+    Args:
+      graph: with the rounded kernels.
+      network, weights: what it was exported from.
+      images: by their side, [N, side, side, 3], normalised.
+    """
+    head = _random_head(graph)
+    worst = 0.0
+    for pictures in images.values():
+        wanted, got = (
+            jax_features(network, each, pictures) @ head[signatures.HEAD_W]
+            + head[signatures.HEAD_B]
+            for each in (weights, graph.weights)
+        )
+        far = np.abs(got - wanted).max(axis=1) / np.abs(wanted).max(axis=1)
+        worst = max(worst, float(far.max()))
+    return worst
+
+
+def _random_head(graph: Graph) -> dict[str, Array]:
+    generator = np.random.default_rng(0)
+    return {
+        signatures.HEAD_W: generator.standard_normal((graph.features, graph.classes), np.float32),
+        signatures.HEAD_B: generator.standard_normal(graph.classes, np.float32),
+    }
 
 
 def task_differences(

@@ -58,8 +58,8 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
     if how == "inputs" and kind is None:
         raise UnsupportedPatchError(
             f"the patch changes {min(changed - reached[signatures.NORMS])}, which this graph does "
-            'not take as an input. Install it with how="folded"; depthwise kernels can also be made '
-            "inputs, with launch/export --depthwise."
+            'not take as an input. Install it with how="folded"; depthwise kernels can also be '
+            "made inputs, with launch/export --depthwise."
         )
     if kind is None or how == "folded":
         kind = signatures.FOLDED

@@ -32,6 +32,7 @@ import safetensors
 import safetensors.numpy
 
 from adapters import files
+from adapters.device import int8
 from adapters.errors import ModelPatchError
 
 MAGIC = b"MPGRAPH1"
@@ -49,33 +50,51 @@ class GraphFileError(ModelPatchError):
 
 
 class Place(NamedTuple):
-    """Where a leaf lies in the flatbuffer, as float32.
+    """Where a leaf lies in the flatbuffer: as float32, or as int8 with factors.
 
     Attributes:
       shape: of the leaf.
       axes: the leaf's axes in the order in which they are stored.
       offsets: first byte of each copy.
+      factors: first byte of each copy of the factors, float32, that int8 is multiplied by; none
+        where the leaf is float32.
     """
 
     shape: Shape
     axes: tuple[int, ...]
     offsets: tuple[int, ...]
+    factors: tuple[int, ...] = ()
 
-    def view(self, graph: bytes | bytearray, copy: int = 0) -> Array:
-        """One copy of the leaf, of `shape`: a view, which can be written where `graph` can."""
-        stored = tuple(self.shape[axis] for axis in self.axes)
-        flat = np.frombuffer(graph, "<f4", math.prod(stored), self.offsets[copy])
-        return flat.reshape(stored).transpose(np.argsort(self.axes))
+    def read(self, graph: bytes | bytearray) -> Array:
+        """The leaf, of `shape`; a view where it is stored as float32."""
+        kept = self._stored(graph, self.offsets[0])
+        return kept * self._factors(graph, self.factors[0]) if self.factors else kept
 
     def check(self, graph: bytes) -> None:
         """Raises ValueError unless every copy lies inside `graph`."""
-        for copy in range(len(self.offsets)):
-            self.view(graph, copy)
+        for offset in self.offsets:
+            self._stored(graph, offset)
+        for offset in self.factors:
+            self._factors(graph, offset)
 
     def write(self, graph: bytearray, leaf: Array) -> None:
-        """Puts `leaf` [shape] where every copy lies."""
-        for copy in range(len(self.offsets)):
-            self.view(graph, copy)[...] = leaf
+        """Puts `leaf` [shape] where every copy lies, rounded if that is as int8."""
+        kept: npt.NDArray[Any] = leaf
+        if self.factors:
+            factors = int8.factors_of(leaf)
+            kept = int8.integers_of(leaf, factors)
+            for offset in self.factors:
+                self._factors(graph, offset)[...] = factors
+        for offset in self.offsets:
+            self._stored(graph, offset)[...] = kept
+
+    def _stored(self, graph: bytes | bytearray, offset: int) -> npt.NDArray[Any]:
+        lengths = tuple(self.shape[axis] for axis in self.axes)
+        flat = np.frombuffer(graph, "<i1" if self.factors else "<f4", math.prod(lengths), offset)
+        return flat.reshape(lengths).transpose(np.argsort(self.axes))
+
+    def _factors(self, graph: bytes | bytearray, offset: int) -> Array:
+        return np.frombuffer(graph, "<f4", self.shape[-1], offset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,6 +115,8 @@ class Graph:
       biases: what folding a norm leaves of it, by `norm/offset`; NaN until somebody folds.
       leaves: all other leaves of the backbone, float32.
       flatbuffer: the `.tflite`.
+      tolerance: how far a patch's logits may be from those that its file states, as a part of the
+        largest one, because kernels are rounded; 0 where they are not.
     """
 
     backbone: str
@@ -110,14 +131,15 @@ class Graph:
     biases: Mapping[str, Place]
     leaves: Weights
     flatbuffer: bytes
+    tolerance: float = 0.0
 
     @functools.cached_property
     def weights(self) -> dict[str, dict[str, Array]]:
-        """The whole backbone, {module: {leaf: array}}; kernels are views into the flatbuffer."""
+        """The whole backbone, {module: {leaf: array}}, as the graph computes with it."""
         whole = {module: dict(leaves) for module, leaves in self.leaves.items()}
         for name, place in self.kernels.items():
             module, leaf = name.rsplit("/", 1)
-            whole.setdefault(module, {})[leaf] = place.view(self.flatbuffer)
+            whole.setdefault(module, {})[leaf] = place.read(self.flatbuffer)
         return whole
 
     @functools.cached_property

@@ -208,7 +208,8 @@ class Device:
             )
         image = parity.seeded_image(stated.seed, stated.shape)
         logits = self._logits(task, image[None], min(self._graph.batches))
-        parity.check_logits(stated.logits, logits[0], stated.tolerance)
+        rounded = self._graph.tolerance * max(map(abs, stated.logits))
+        parity.check_logits(stated.logits, logits[0], max(stated.tolerance, rounded))
 
     def _logits(self, task: _Task, images: Array, batch: int) -> Array:
         """[N, classes] of at most `batch` images [N, H, W, 3]."""

@@ -73,6 +73,7 @@ def test_kernels_are_constants_and_norms_two_operations():
 
 
 def test_the_graph_keeps_every_weight_to_the_bit():
+    assert exported.graph().backbone == "narrow"
     kept = exported.graph().weights
     assert kept.keys() == exported.weights().keys()
     for module, leaves in exported.weights().items():

@@ -68,6 +68,20 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
     assert device.run("one", exported.png(1)).label.startswith("one_")
 
 
+def test_kernels_of_int8_are_smaller_and_their_rounding_is_said(loaded, tmp_path):
+    pytest.importorskip("litert_quantizer", reason="`launch/test` installs it")
+    out = tmp_path / "small.tflite"
+    text = exporting.backbone_graph(loaded, SETTINGS._replace(kernels=export.INT8), NOISE, out)
+    found = printed(text)
+    assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
+    assert max(found.values()) < 1e-5  # to JAX with the rounded kernels
+    moved = float(re.search(r"moved a logit by up to (\S+) of its image's largest", text)[1])
+    assert 1e-3 < moved < 0.2
+    device = runtime.Device(out)
+    device.install(exported.patch_file(tmp_path, exported.contents("one")))
+    assert device.run("one", exported.png(1)).label.startswith("one_")
+
+
 def test_one_task_s_graph_takes_adapters_too(loaded, tmp_path):
     entry = next(entry for entry in PLAIN if entry.name.startswith("conv_adapter"))
     patch = exported.patch_file(tmp_path, exported.contents("one", entry))
@@ -208,6 +222,7 @@ def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
         (["--backbone=x", "--to=inputs", "--out=x"], "--to=inputs is of a patch"),
         (["--backbone=x", "--to=onnx", "--sizes=64,96", "--out=x"], "a graph for one size"),
         (["--backbone=x", "--to=onnx", "--classes=9", "--out=x"], "leave out --classes"),
+        (["--backbone=x", "--to=onnx", "--kernels=int8", "--out=x"], "leave out --kernels"),
         (["--backbone=x", "--to=jax", "--classes=9", "--out=x"], "leave out --classes"),
         (["--backbone=x", "--to=jax", "--batches=1,8", "--out=x"], "one size and one batch"),
     ],

@@ -1,0 +1,127 @@
+"""Kernels stored as int8: what is kept of them, and graphs that compute with them."""
+
+import dataclasses
+import functools
+import importlib.util
+
+import jax
+import numpy as np
+import pytest
+
+from adapters.backbones.builder import build
+from adapters.device import export, export_parity, int8, runtime, signatures
+from adapters.device.engine import Engine
+from adapters.device.feeds import feed
+from adapters.device.graph_file import read_graph, write_graph
+from adapters.store import errors, parity
+from adapters.store.edits import apply_edits
+from launch import exporting
+from launch.benchmarking import stand_ins
+from tests import narrow
+from tests.backbones.families import FAMILIES
+from tests.device import exported
+from tests.patches.table import ENTRIES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quantiser():
+    if not importlib.util.find_spec("litert_quantizer"):
+        pytest.skip("not installed: litert_quantizer; `launch/test` installs what is missing")
+
+
+def graph_of(network, weights, epsilon=narrow.EPSILON, kinds=signatures.KINDS):
+    settings = export.Settings(8, (32,), (1, 2), kinds, export.INT8)
+    mark = exported.contents("one").fingerprint
+    return export.export_backbone("narrow", network, weights, mark, epsilon, settings)
+
+
+@functools.cache
+def graph():
+    return graph_of(narrow.BACKBONE, exported.weights())
+
+
+def seeded(count):
+    return np.stack([parity.seeded_image(seed, (32, 32, 3)) for seed in range(count)])
+
+
+def test_the_nearest_integers_are_kept():
+    kernel = np.array([[[[1.27, 0, -5]], [[-0.634, 0, 2.5]]]], np.float32)  # [1, 2, 1, 3]
+    factors = int8.factors_of(kernel)
+    np.testing.assert_allclose(factors, [0.01, 1, 5 / 127], rtol=1e-6)
+    integers = int8.integers_of(kernel, factors)
+    assert integers.dtype == np.int8
+    assert integers.reshape(2, 3).tolist() == [[127, 0, -127], [-63, 0, 64]]
+
+
+def test_marks_are_not_rounded():
+    kernel = int8.marked((3, 3, 5, 40), np.random.default_rng(0))
+    factors = int8.factors_of(kernel)
+    np.testing.assert_array_equal(int8.integers_of(kernel, factors) * factors, kernel)
+    assert len(set(factors)) == 40
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v4 hybrid"])
+def test_graphs_compute_with_the_rounded_kernels(name):
+    network = build(FAMILIES[name])
+    drawn = stand_ins.weights(network.table)
+    weights = jax.tree.map(np.asarray, narrow.disturbed(drawn, seed=1))
+    made = graph_of(network, weights, epsilon=1e-3)
+    found = export_parity.graph_differences(made, network, made.weights, {32: seeded(2)})
+    assert len(found) == 2 * len(signatures.KINDS)
+    assert max(found.values()) < 1e-5
+    assert 1e-3 < export_parity.moved(made, network, weights, {32: seeded(2)}) < 0.2
+
+
+def test_each_kernel_is_within_half_a_step_and_all_else_as_it_was():
+    for module, leaves in exported.weights().items():
+        for name, leaf in leaves.items():
+            kept = graph().weights[module][name]
+            if name == "w":
+                assert not np.array_equal(kept, leaf)
+                half = np.abs(leaf).max(axis=tuple(range(leaf.ndim - 1))) / 127 / 2
+                assert (np.abs(kept - leaf) <= half * 1.001).all()
+            else:
+                np.testing.assert_array_equal(kept, leaf)
+
+
+def test_each_kernel_is_stored_once_and_not_as_floats():
+    for name, place in graph().kernels.items():
+        assert len(place.offsets) == 1
+        constant = ("norms", "folded") if "depthwise" in name else signatures.KINDS
+        assert len(place.factors) == 2 * len(constant)  # one a signature
+    for name, place in graph().kernels.items():
+        kernel = place.read(graph().flatbuffer)
+        for axes in {place.axes, tuple(range(kernel.ndim))}:
+            assert kernel.transpose(axes).tobytes() not in graph().flatbuffer, name
+
+
+def test_any_patch_can_be_folded_in_and_is_rounded_then():
+    entry = next(entry for entry in ENTRIES if entry.name.startswith("delta"))
+    edits, head = exported.edits(entry), exported.head(8, seed=1)
+    folded = feed(graph(), edits, "folded")
+    given = {**folded.inputs, signatures.HEAD_W: head["w"], signatures.HEAD_B: head["b"]}
+    given[signatures.IMAGES] = seeded(2)
+    got = Engine(folded.flatbuffer, 1).run("folded_32_2", given, signatures.LOGITS)
+    patched = apply_edits(exported.weights(), edits)
+    wanted = np.asarray(exported.features(patched, seeded(2))) @ head["w"] + head["b"]
+    assert 0 < export_parity.difference(wanted, got) < 0.1
+
+
+def test_a_patch_is_allowed_what_rounding_does_and_no_more(tmp_path):
+    moved = export_parity.moved(graph(), narrow.BACKBONE, exported.weights(), {32: seeded(4)})
+    file = exported.patch_file(tmp_path, exported.contents("one"))
+    for tolerance in (0.0, exporting.ROUNDING_ALLOWANCE * moved):
+        path = tmp_path / f"{tolerance}.tflite"
+        write_graph(path, dataclasses.replace(graph(), tolerance=tolerance))
+        assert read_graph(path).kernels == graph().kernels
+        device = runtime.Device(path)
+        if tolerance:
+            assert device.install(file) == "one"
+        else:
+            with pytest.raises(errors.ParityError):
+                device.install(file)
+    made = exported.contents("one")
+    reversed_logits = dataclasses.replace(made.parity, logits=made.parity.logits[::-1])
+    other = exported.patch_file(tmp_path, exported.contents("one", parity=reversed_logits))
+    with pytest.raises(errors.ParityError):
+        device.install(other)
