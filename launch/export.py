@@ -24,7 +24,7 @@ from absl import app, flags
 from adapters.device import converter, quantiser, signatures
 from adapters.device.export import FLOAT32, INT8, Settings
 from adapters.device.export_parity import TOLERANCE
-from adapters.device.onnx.convert import check_installed
+from adapters.device.onnx.installed import check_installed
 from adapters.store.read import read_patch
 from launch import backbones, command, exporting, exporting_onnx, output
 

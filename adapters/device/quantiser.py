@@ -1,6 +1,8 @@
 """LiteRT graphs whose kernels are stored as 8-bit integers, by `litert-quantizer`."""
 
+import contextlib
 import importlib
+import io
 
 from adapters.device.converter import ConverterError
 
@@ -29,7 +31,8 @@ def int8_kernels(flatbuffer: bytes) -> bytes:
     work = quantizer.Quantizer(flatbuffer)
     work.add_weight_only_config(".*", qtyping.TFLOperationName.ALL_SUPPORTED, num_bits=8)
     try:
-        result = work.quantize(enable_progress_bar=False, enable_progress_report=False)
+        with contextlib.redirect_stderr(io.StringIO()):  # one of its progress bars stays on
+            result = work.quantize(enable_progress_bar=False, enable_progress_report=False)
     except (RuntimeError, ValueError) as error:
         raise ConverterError(f"litert-quantizer refuses the graph: {error}.") from error
     return bytes(result.quantized_model)

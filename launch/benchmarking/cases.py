@@ -3,7 +3,19 @@
 import dataclasses
 from typing import Literal
 
-Work = Literal["inference", "block", "finish", "training", "forward", "swap", "input"]
+Work = Literal[
+    "inference",
+    "block",
+    "finish",
+    "training",
+    "forward",
+    "swap",
+    "input",
+    "graph",
+    "warm swap",
+    "cold swap",
+    "memory",
+]
 
 CLASSES = 10  # of every task
 SMOOTHING = 0.1  # of labels
@@ -21,7 +33,7 @@ class Case:
         network after a first look at its images, with what that gave for each; `training` one
         whole step from uint8 pixels to moved parameters; `forward` a mixed-task batch without
         gradients; `swap` reading and applying a patch file; `input` batches of training images,
-        from files to pixels.
+        from files to pixels. The others are of exported graphs: see `launch.benchmarking.device`.
       backbone: name of a layer table.
       size: side of the images, in pixels.
       examples: images in one run of the work.
@@ -31,6 +43,8 @@ class Case:
       tasks: how many tasks have tables; group g belongs to task g % tasks.
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
+      graph: which exported graph, a key of `launch.benchmarking.device.engines.ENGINES`.
+      folder: where `launch.benchmarking.device.make` has put it.
     """
 
     work: Work
@@ -42,3 +56,5 @@ class Case:
     tasks: int = 1
     compiled: bool = False
     block: str = ""
+    graph: str = ""
+    folder: str = ""

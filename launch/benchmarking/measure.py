@@ -38,11 +38,13 @@ class Sides:
       ours: our side.
       peer: the peer's side; None where it is not installed.
       fresh: starts another process of our side that keeps compiled programs in the given folder.
+      jax: our side in JAX, where `ours` is not that.
     """
 
     ours: Worker
     peer: Worker | None
     fresh: Callable[[str], Worker]
+    jax: Worker | None = None
 
     def name(self, contender: Contender) -> str:
         """What results call a contender: `one task`, or `PyTorch 2.13.0 eager`."""
@@ -50,6 +52,12 @@ class Sides:
             return contender.label
         assert self.peer is not None
         return f"{self.peer.name} {contender.label}"
+
+    def worker(self, contender: Contender) -> Worker:
+        """The process that runs a contender which is present."""
+        worker = {"ours": self.ours, "jax": self.jax, "peer": self.peer}[contender.side]
+        assert worker is not None
+        return worker
 
     def present(self, comparison: Comparison) -> list[Contender]:
         """The contenders that have a process here."""
@@ -108,17 +116,16 @@ def _timed(
     facts: dict[Contender, Facts] = {}
     workers: dict[Contender, Worker] = {}
     for one in sides.present(comparison):
-        worker = sides.ours if one.side == "ours" else sides.peer
-        assert worker is not None
+        worker = sides.worker(one)
         try:
             found = worker.prepare(one.case)
         except WorkerError as error:
-            if one.side == "ours":
+            if one.side != "peer":
                 raise
             logging.warning("%s is left out: %s", sides.name(one), error)
         else:
             workers[one] = worker
-            hidden = STARTING if one.side == "ours" else ()
+            hidden = () if one.side == "peer" else STARTING
             facts[one] = {name: value for name, value in found.items() if name not in hidden}
     timers = [_timer(worker, one) for one, worker in workers.items()]
     seconds = dict(zip(workers, interleaved(timers, repetitions), strict=True))

@@ -8,7 +8,7 @@ from typing import Literal
 from adapters.backbones import registry
 from launch.benchmarking.cases import Case, Work
 
-Side = Literal["ours", "peer", "first start", "second start"]
+Side = Literal["ours", "jax", "peer", "first start", "second start"]
 
 MIXED_TASKS = 8
 INPUT_BATCHES = 16  # more than is read ahead
@@ -20,8 +20,8 @@ class Contender:
 
     Attributes:
       label: how results call it; the peer's name goes before it.
-      side: the process that runs it. A `start` is a process of its own, the second with the
-        compiled programs that the first left.
+      side: the process that runs it; `jax` is our side where `ours` is what devices have. A
+        `start` is a process of its own, the second with the compiled programs that the first left.
       case: what is run.
     """
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from absl import logging
 
@@ -50,16 +50,31 @@ def run(
     """
     limit_cores(settings.threads)
     with _sides(settings, peer_python, ours) as sides:
-        for comparison in plan:
-            rows = tidy.read(out) if out.exists() else []
-            known = {(row.backbone, row.patch, row.setting) for row in rows}
-            if resume and measure.keys(comparison, sides, settings) <= known:
-                continue
-            rows = measure.measure(comparison, sides, settings)
-            tidy.update(out, rows)
-            for row in rows:
-                print(_line(row), flush=True)
+        measure_all(plan, sides, settings, out, resume=resume)
     picture.draw(tidy.read(out), drawing)
+
+
+def measure_all(
+    plan: Iterable[Comparison], sides: Sides, settings: Settings, out: pathlib.Path, *, resume: bool
+) -> None:
+    """Measures comparisons and keeps the rows of each as it ends; arguments are those of `run`."""
+    for comparison in plan:
+        if resume and measure.keys(comparison, sides, settings) <= known(out):
+            continue
+        keep(measure.measure(comparison, sides, settings), out)
+
+
+def known(out: pathlib.Path) -> set[tuple[str, str, str]]:
+    """The (backbone, patch, setting) that the CSV file `out` has rows of."""
+    rows = tidy.read(out) if out.exists() else []
+    return {(row.backbone, row.patch, row.setting) for row in rows}
+
+
+def keep(rows: Sequence[tidy.Measurement], out: pathlib.Path) -> None:
+    """Puts rows into the CSV file `out`, in place of those of the same, and prints them."""
+    tidy.update(out, rows)
+    for row in rows:
+        print(_line(row), flush=True)
 
 
 def limit_cores(threads: int) -> None:
@@ -76,29 +91,37 @@ def limit_cores(threads: int) -> None:
 @contextlib.contextmanager
 def _sides(settings: Settings, peer_python: str, ours: str) -> Iterator[Sides]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        # Fresh caches for both sides, so that what is compiled here is compiled by nobody before.
-        environment = {
-            "JAX_PLATFORMS": "cpu",
-            "MODELPATCH_CACHE": f"{folder}/modelpatch",
-            "OMP_NUM_THREADS": str(settings.threads),
-            "TMPDIR": folder,
-            "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
-        }
+        variables = environment(settings, folder)
 
         def fresh(cache: str) -> Worker:
-            return Worker(sys.executable, ours, environment | {"MODELPATCH_CACHE": cache})
+            return Worker(sys.executable, ours, variables | {"MODELPATCH_CACHE": cache})
 
-        own = stack.enter_context(Worker(sys.executable, ours, environment))
-        try:
-            peer = stack.enter_context(Worker(peer_python, PEER, environment))
-        except MissingPeerError as error:
-            logging.warning(
-                "%s Only our own side is measured. `pip install '.[bench]'` in some environment, "
-                "and name its Python with --peer_python.",
-                error,
-            )
-            peer = None
-        yield Sides(own, peer, fresh)
+        own = stack.enter_context(Worker(sys.executable, ours, variables))
+        yield Sides(own, peer(stack, peer_python, variables), fresh)
+
+
+def environment(settings: Settings, folder: str) -> dict[str, str]:
+    """Variables of a side: caches in `folder`, so that all it compiles is compiled for it alone."""
+    return {
+        "JAX_PLATFORMS": "cpu",
+        "MODELPATCH_CACHE": f"{folder}/modelpatch",
+        "OMP_NUM_THREADS": str(settings.threads),
+        "TMPDIR": folder,
+        "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
+    }
+
+
+def peer(stack: contextlib.ExitStack, python: str, variables: Mapping[str, str]) -> Worker | None:
+    """PyTorch's side, which ends with `stack`; None where that Python has no PyTorch."""
+    try:
+        return stack.enter_context(Worker(python, PEER, variables))
+    except MissingPeerError as error:
+        logging.warning(
+            "%s Only our own side is measured. `pip install '.[bench]'` in some environment, "
+            "and name its Python with --peer_python.",
+            error,
+        )
+        return None
 
 
 def _line(row: tidy.Measurement) -> str:

@@ -6,7 +6,6 @@ native convolutions, each of which becomes one `Conv`. What depends on nothing b
 computed on the way.
 """
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,8 @@ import numpy as np
 
 from adapters.device.onnx import elementwise, products, shaping
 from adapters.device.onnx.builder import IMAGES_AXIS, Builder
+from adapters.device.onnx.installed import check_installed
 from adapters.device.onnx.values import Tensor, UnsupportedOperationError, Value
-from adapters.errors import ModelPatchError
 
 # JAX's own functions of one array, by the name that it gives their calls.
 _NAMED: dict[str, Callable[[Builder, str], str]] = {
@@ -27,23 +26,6 @@ _NAMED: dict[str, Callable[[Builder, str], str]] = {
 }
 _SAME = ("copy", "copy_p", "optimization_barrier", "stop_gradient")
 _CALLS = ("jaxpr", "call_jaxpr")
-
-
-class ONNXError(ModelPatchError):
-    """onnx or ONNX Runtime is not installed, or cannot do what it was asked."""
-
-
-def check_installed() -> None:
-    """Raises ONNXError where onnx, or ONNX Runtime to run its graphs, is not installed."""
-    try:
-        for module in ("onnx", "onnxruntime"):
-            importlib.import_module(module)
-    except ImportError as error:
-        raise ONNXError(
-            "exporting to ONNX needs onnx and onnxruntime, and this installation lacks one of "
-            f"them: {error}. launch/export installs both. In an environment of your own: pip "
-            "install onnx onnxruntime."
-        ) from error
 
 
 def onnx_graph(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from adapters.device.onnx.convert import ONNXError, check_installed
+from adapters.device.onnx.installed import ONNXError
 from adapters.device.signatures import LOGITS
 
 Array = npt.NDArray[np.float32]
@@ -17,12 +17,18 @@ class Session:
 
     def __init__(self, graph: bytes, threads: int):
         """Opens a graph, to be run on so many threads. Raises ONNXError."""
-        check_installed()
-        import onnxruntime
-
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ONNXError(
+                "running an ONNX graph needs ONNX Runtime, which this installation lacks: pip "
+                "install onnxruntime."
+            ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _ERRORS_ALONE
+        # Threads that wait by spinning take the processor from whoever runs next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 graph, options, providers=["CPUExecutionProvider"]

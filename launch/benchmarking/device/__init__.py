@@ -1,0 +1,1 @@
+"""Measuring exported graphs: what devices run, beside JAX and PyTorch."""

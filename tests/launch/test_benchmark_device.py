@@ -1,0 +1,143 @@
+"""`launch/benchmark_device`: the files, what each engine answers with them, and the rows."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from adapters.backbones import registry
+from adapters.training import tidy
+from launch.benchmarking.cases import Case
+from launch.benchmarking.device import engines, held, make, plan, run, worker
+from launch.benchmarking.measure import Settings
+from tests import imports, narrow
+
+NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
+SETTINGS = Settings(threads=1, repetitions=1, command="x")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _exporters():
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("files")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+        make.write_files("narrow", narrow.SIZE, made)
+    return made
+
+
+def images(count):
+    return np.random.default_rng(1).random((count, narrow.SIZE, narrow.SIZE, 3), np.float32)
+
+
+def test_every_way_to_hold_a_task_gives_its_answers(folder):
+    """And tasks differ; files of one task's own graph are all the first one's."""
+    answers = {}
+    for name, engine in engines.ENGINES.items():
+        if name.startswith("Device"):
+            continue
+        holder = engine(folder, narrow.SIZE)
+        for number in (0, 3):
+            holder.add(number)
+        answers[name] = [holder.run(number, images(8)) for number in (0, 3, 0)]
+        np.testing.assert_array_equal(answers[name][0], answers[name][2])
+    first, other, _ = answers["LiteRT inputs"]
+    assert np.abs(first - other).max() > 0.1
+    for name, (own, another, _) in answers.items():
+        far = 0.1 if name.endswith("int8") else 1e-5
+        np.testing.assert_allclose(own, first, atol=far, err_msg=name)
+        wanted = first if name.endswith("fused") else other
+        np.testing.assert_allclose(another, wanted, atol=far, err_msg=name)
+
+
+@pytest.mark.parametrize("work", ["graph", "warm swap", "cold swap", "memory"])
+@pytest.mark.parametrize("graph", ["LiteRT inputs", "Device.install folded"])
+def test_every_work_is_done(folder, work, graph):
+    case = Case(work, "narrow", narrow.SIZE, 1, tasks=2, graph=graph, folder=str(folder))
+    prepared = worker.prepare(case)
+    prepared.run()
+    prepared.run()
+    facts = prepared.facts()
+    assert (set(facts) == {"resident memory", "memory beside imports"}) == (work == "memory")
+
+
+def test_what_is_planned_has_an_engine():
+    cases = [
+        one.case
+        for comparison in (
+            *plan.graphs("narrow", 32, (1, 8), "x"),
+            *plan.swaps("narrow", 32, "x"),
+            *plan.memories("narrow", 32, 10, "x"),
+        )
+        for one in comparison.contenders
+        if one.side == "ours"
+    ]
+    assert {case.graph for case in cases} == engines.ENGINES.keys()
+    assert {case.tasks for case in cases if case.work == "memory"} == {1, 10}
+
+
+def test_a_run_writes_rows_and_can_be_resumed(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+    out = tmp_path / "device.csv"
+
+    def once(works):
+        run.benchmark(
+            "narrow",
+            narrow.SIZE,
+            works,
+            [SETTINGS],
+            "no-such-python",
+            out,
+            resume=True,
+            jax="tests.launch.fake_side",
+        )
+        return {(row.setting, row.metric): row for row in tidy.read(out)}
+
+    rows = once(("graph", "size"))
+    shape = "32 px, batch 8, 1 threads"
+    ratio = rows[f"graph, peer LiteRT fused, {shape}", "ratio"]
+    assert ratio.unit == "times"
+    assert ratio.value > 0
+    assert rows[f"ONNX graph, ONNX Runtime inputs, {shape}", "time"].unit == "ms"
+    assert f"graph, JAX, {shape}" in {setting for setting, _ in rows}
+    sizes = {row.setting: row.value for row in rows.values() if row.metric == "size"}
+    assert len(sizes) == len(held.FILES)
+    assert sizes["size, patch as float16, 32 px"] < sizes["size, patch as float32, 32 px"]
+    assert once(("graph",)) == rows
+
+
+def test_memory_is_that_of_a_process_of_its_own(folder):
+    (first, *_) = plan.memories("narrow", narrow.SIZE, 2, str(folder))
+    rows = held.memory(first, SETTINGS, run.OURS)
+    found = {(row.setting, row.metric): row.value for row in rows}
+    two = "memory, LiteRT inputs 2 tasks, 32 px, batch 1, 1 threads"
+    one = two.replace("2 tasks", "1 task")
+    assert {setting for setting, _ in found} == {one, two}
+    assert held.keys(first, SETTINGS) == {("narrow", "", one), ("narrow", "", two)}
+    assert found[two, "resident memory"] > found[two, "memory beside imports"] > 0
+    assert 0.8 < found[two, "over LiteRT inputs 1 task"] < 1.25
+
+
+@pytest.mark.parametrize(
+    ("flag", "complaint"),
+    [
+        ("--works=memroy", "Did you mean 'memory'"),
+        ("--backbones=mobilenet_v2", "Did you mean"),
+        ("--threads=1,none", "--threads=1,none must be numbers"),
+    ],
+)
+def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, complaint):
+    out = tmp_path / "x.csv"
+    command = [sys.executable, "-P", "-m", "launch.benchmark_device", flag, f"--out={out}"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=imports.ROOT)
+    assert result.returncode in (1, 2)
+    assert complaint in result.stderr
+    assert not out.exists()
