@@ -3,13 +3,19 @@
     launch/evaluate out/digits.patch
 
 Each file is read through every check: its digest, the backbone's fingerprint, and parity of logits.
+
+    launch/evaluate out/*.patch --graph=device/backbone.tflite --results=results/device.csv
+
+evaluates on a graph that `launch/export --backbone` wrote, in LiteRT or ONNX Runtime, beside JAX.
 """
 
+import pathlib
 from collections.abc import Sequence
 
 from absl import app, flags
 
-from launch import command
+from adapters.training import tidy
+from launch import command, graph_evaluation
 from launch.evaluation import evaluate
 
 _SPLIT = flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "What to evaluate on.")
@@ -19,6 +25,8 @@ _TASK = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "The backbone's local checkpoint, if the patch's backbone brings none."
 )
+_GRAPH = flags.DEFINE_string("graph", None, "Exported graph to evaluate on, .tflite or .onnx.")
+_RESULTS = flags.DEFINE_string("results", None, "CSV file for what --graph answers.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 
 
@@ -26,8 +34,24 @@ def main(arguments: Sequence[str]) -> None:
     """Prints one line per patch file."""
     if len(arguments) < 2:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
+    if _RESULTS.value is not None and _GRAPH.value is None:
+        raise app.UsageError("--results keeps what a graph answers: name one with --graph")
     for path in arguments[1:]:
-        print(evaluate(path, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value))
+        if _GRAPH.value is None:
+            print(evaluate(path, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value))
+            continue
+        found = graph_evaluation.compare(
+            path, _GRAPH.value, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value
+        )
+        print(found, flush=True)
+        if _RESULTS.value is not None:
+            tidy.update(_RESULTS.value, found.rows(_command(_GRAPH.value)))
+
+
+def _command(graph: str) -> str:
+    """What to say again elsewhere: not where this machine keeps things."""
+    graph = pathlib.Path(graph).name
+    return f"launch/evaluate out/*.patch --split={_SPLIT.value} --graph=device/{graph}"
 
 
 if __name__ == "__main__":

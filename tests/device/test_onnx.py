@@ -15,7 +15,7 @@ from adapters.device import export_parity, input_file, signatures
 from adapters.device.feeds import UnsupportedPatchError, patch_inputs
 from adapters.device.onnx import convert, differences, export
 from adapters.device.onnx.installed import ONNXError
-from adapters.device.onnx.session import Session
+from adapters.device.onnx.session import KEY, Session
 from adapters.device.onnx.values import UnsupportedOperationError
 from adapters.store import parity
 from adapters.store.edits import apply_edits
@@ -184,7 +184,7 @@ def test_the_same_backbone_is_the_same_bytes_and_says_what_it_is():
     first = graph()
     assert first == graph()
     (entry,) = onnx.load_from_string(first).metadata_props
-    assert entry.key == export.KEY
+    assert entry.key == KEY
     assert json.loads(entry.value) == {"backbone": "one", "inputs": "norms"}
 
 

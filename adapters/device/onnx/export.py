@@ -14,11 +14,10 @@ from adapters.device.fold import fold_norms
 from adapters.device.graph_file import leaf_of
 from adapters.device.onnx.builder import IMAGES_AXIS
 from adapters.device.onnx.convert import onnx_graph
+from adapters.device.onnx.session import KEY
 from adapters.device.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
-
-KEY = "modelpatch"  # of the metadata, a JSON object
 
 
 def export_backbone(

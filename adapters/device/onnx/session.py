@@ -1,6 +1,8 @@
 """An ONNX graph in ONNX Runtime."""
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,7 @@ import numpy.typing as npt
 from adapters.device.onnx.installed import ONNXError
 from adapters.device.signatures import LOGITS
 
+KEY = "modelpatch"  # of the metadata, a JSON object
 Array = npt.NDArray[np.float32]
 _ERRORS_ALONE = 3
 
@@ -35,6 +38,12 @@ class Session:
             )
         except Exception as error:  # its own hierarchy begins there
             raise ONNXError(f"ONNX Runtime refuses the graph: {error}.") from error
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the graph's maker has said of it; empty for another maker's graph."""
+        said = self._session.get_modelmeta().custom_metadata_map
+        return json.loads(said.get(KEY, "{}"))
 
     def run(self, inputs: Mapping[str, Array]) -> Array:
         """The graph's logits; raises ONNXError, also where an input is missing."""

@@ -1,0 +1,131 @@
+"""`launch/evaluate --graph`: a patch's answers by an exported graph, beside JAX's."""
+
+import importlib.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from adapters.device import export, signatures
+from adapters.training import tidy
+from launch import backbones, evaluation, exporting, exporting_onnx, graph_evaluation
+from tests import imports, narrow
+from tests.device import exported
+from tests.launch import small
+from tests.patches.table import ENTRIES
+
+NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
+NOISE = exporting.Comparison((), 1e-4)
+LABELS = ("class_0", "class_1")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _exporters():
+    missing = [name for name in NEEDED if not importlib.util.find_spec(name)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a backbone, its graphs, a task and two patches of it."""
+    place = tmp_path_factory.mktemp("made")
+    weights = small.write_backbone(place / "narrow.safetensors")
+    small.write_folder(place / "squares", classes=2)
+    loaded = backbones.load("narrow", str(weights))
+    for name, kernels in (("float.tflite", export.FLOAT32), ("int8.tflite", export.INT8)):
+        settings = export.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
+        exporting.backbone_graph(loaded, settings, NOISE, place / name)
+    exporting_onnx.backbone_graph(loaded, signatures.NORMS, 32, NOISE, place / "backbone.onnx")
+    full = next(entry for entry in ENTRIES if entry.name.startswith("full"))
+    for task, entry in (("one", ENTRIES[2]), ("whole", full)):
+        exported.patch_file(place, exported.contents(task, entry, classes=2, labels=LABELS))
+    exporting_onnx.task_graph(loaded, str(place / "one.patch"), NOISE, place / "own.onnx")
+    return place
+
+
+def compared(made, patch, graph):
+    task = f"folder:{made / 'squares'}"
+    weights = str(made / "narrow.safetensors")
+    return graph_evaluation.compare(
+        str(made / patch), str(made / graph), "validation", task, weights, None
+    )
+
+
+@pytest.mark.parametrize(
+    ("patch", "graph", "kind", "far"),
+    [
+        ("one.patch", "float.tflite", "LiteRT float32, inputs", 1e-5),
+        ("one.patch", "backbone.onnx", "ONNX Runtime, inputs", 1e-5),
+        ("one.patch", "int8.tflite", "LiteRT int8, inputs", 0.2),
+        ("whole.patch", "float.tflite", "LiteRT float32, folded", 1e-5),
+    ],
+)
+def test_a_graph_s_answers_are_held_against_jax_s(made, patch, graph, kind, far):
+    found = compared(made, patch, graph)
+    assert found.graph == kind
+    assert 0 < found.difference < far
+    assert found.same == 1 or far == 0.2
+    said = evaluation.evaluate(
+        str(made / patch),
+        "validation",
+        f"folder:{made / 'squares'}",
+        str(made / "narrow.safetensors"),
+        None,
+    )
+    assert f"{100 * found.in_jax:.4f} % of {found.images} " in said
+    metrics = {row.metric: row.value for row in found.rows("x")}
+    assert metrics["accuracy"] == found.accuracy
+    assert f"{100 * found.accuracy:.4f} % of {found.images}" in str(found)
+
+
+def test_a_difference_is_seen(made, monkeypatch):
+    """Answers that are the other way round in the graph, for every image."""
+
+    class Wrong(graph_evaluation.Session):
+        def run(self, inputs):
+            return super().run(inputs)[:, ::-1]
+
+    right = compared(made, "one.patch", "backbone.onnx")
+    monkeypatch.setattr(graph_evaluation, "Session", Wrong)
+    wrong = compared(made, "one.patch", "backbone.onnx")
+    assert wrong.same == 0
+    assert wrong.in_jax == right.in_jax
+    assert wrong.difference > 1e-3
+
+
+def test_other_graphs_are_refused(made, tmp_path):
+    with pytest.raises(graph_evaluation.GraphError, match="takes no patches"):
+        compared(made, "one.patch", "own.onnx")
+    other = {module: dict(leaves) for module, leaves in exported.weights().items()}
+    other["tail"]["w"] = other["tail"]["w"] + np.float32(1)
+    graph = export_onnx(other, "f" * 64)
+    (made / "other.onnx").write_bytes(graph)
+    with pytest.raises(graph_evaluation.GraphError, match="other weights"):
+        compared(made, "one.patch", "other.onnx")
+
+
+def export_onnx(weights, mark):
+    from adapters.device.onnx.export import export_backbone
+
+    about = {"backbone": "narrow", "fingerprint": mark, "size": 32}
+    return export_backbone(narrow.BACKBONE, weights, signatures.NORMS, 32, about)
+
+
+def test_the_command_keeps_rows(made, tmp_path):
+    results = tmp_path / "device.csv"
+    command = [sys.executable, "-P", "-m", "tests.launch.small_evaluate", str(made / "one.patch")]
+    command += [f"--task=folder:{made / 'squares'}", f"--weights={made / 'narrow.safetensors'}"]
+    alone = [*command, f"--results={results}"]
+    ended = subprocess.run(alone, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    assert "name one with --graph" in ended.stdout + ended.stderr
+    command += [f"--graph={made / 'backbone.onnx'}", f"--results={results}", "--split=validation"]
+    ended = subprocess.run(command, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("squares, ONNX Runtime, inputs: validation top1 ")
+    rows = tidy.read(results)
+    assert {row.setting for row in rows} == {"ONNX Runtime, inputs, 32 px"}
+    assert {row.command for row in rows} == {
+        "launch/evaluate out/*.patch --split=validation --graph=device/backbone.onnx"
+    }
