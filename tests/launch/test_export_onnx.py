@@ -102,6 +102,21 @@ def test_the_command_exports_to_onnx(tmp_path):
     assert out.exists()
 
 
+def test_the_documented_way_runs(loaded, tmp_path, monkeypatch):
+    text = (imports.ROOT / "docs" / "export.md").read_text()
+    (code,) = re.findall(r"^```python\n(import onnxruntime.*?)^```", text, re.M | re.S)
+    made = exported.contents("digits")
+    kind, graph = signatures.NORMS, tmp_path / "backbone.onnx"
+    exporting_onnx.backbone_graph(loaded, kind, narrow.SIZE, NOISE, graph)
+    patch = str(exported.patch_file(tmp_path, made))
+    exporting_onnx.graph_inputs(loaded, patch, kind, tmp_path / "digits.safetensors")
+    monkeypatch.chdir(tmp_path)
+    image, wanted = stated(made)
+    names = {"images": image}
+    exec(code, names)
+    np.testing.assert_allclose(names["logits"][0], wanted, atol=1e-4)
+
+
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_what_is_not_installed_is_said_before_the_backbone_is_loaded(missing):
     script = f"""
