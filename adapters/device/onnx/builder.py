@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.device.onnx.values import Constant, Tensor, Value
 
-OPSET = 17  # what ONNX Runtime reads since 1.12, of June 2022
+OPSET = 17  # ONNX Runtime has read it since version 1.12
 IR_VERSION = 8
 IMAGES_AXIS = "N"
 
@@ -31,12 +31,12 @@ class Builder:
         """Declares a float32 input, which calls must give; a dimension's name leaves it open."""
         self._inputs.append(self._information(name, dimensions))
 
-    def constant(self, value: Constant, name: str = "constant") -> str:
+    def constant(self, value: Constant) -> str:
         """The name of an initialiser; equal ones are stored once."""
         array = np.ascontiguousarray(value)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
-            self._known[key] = self._unused(name)
+            self._known[key] = self._unused("constant")
             self._initialisers[self._known[key]] = self._numpy.from_array(array, self._known[key])
         return self._known[key]
 

@@ -32,10 +32,8 @@ class Scaled(NamedTuple):
 
 def elementwise(build: Builder, operation: str, values: Sequence[Value], shape: Shape) -> Tensor:
     """The array of this shape that an operation, a key of `NODES`, makes of arrays."""
-    if operation == "mul" and isinstance(values[1], np.ndarray) and np.all(values[1] == 1):
-        return values[0]  # type: ignore[return-value]
-    known = _biased(build, *values) if operation == "add" else None
-    if known is not None:
+    known = _simpler(build, operation, *values) if len(values) == 2 else None
+    if known is not None and known.shape == shape:
         return known
     tensors = [value for value in values if isinstance(value, Tensor)]
     widest = max((tensor.stored for tensor in tensors), key=len)
@@ -50,6 +48,12 @@ def elementwise(build: Builder, operation: str, values: Sequence[Value], shape: 
     return result
 
 
+def _simpler(build: Builder, operation: str, x: Value, y: Value) -> Tensor | None:
+    if operation == "mul" and isinstance(x, Tensor) and isinstance(y, np.ndarray):
+        return x if np.all(y == 1) else None
+    return _biased(build, x, y) if operation == "add" and is_image(x) else None
+
+
 def complementary_error(build: Builder, x: Tensor) -> Tensor:
     """1 - erf(x)."""
     error = x._replace(name=build.node("Erf", x.name))
@@ -62,10 +66,10 @@ def _axes(value: Value) -> tuple[int, ...]:
     return tuple(axis for axis, length in enumerate(value.shape) if length > 1)
 
 
-def _biased(build: Builder, image: Value, bias: Value) -> Tensor | None:
+def _biased(build: Builder, image: Tensor, bias: Value) -> Tensor | None:
     """image + bias where that ends a norm, or the convolution that made the image takes it up."""
     vector = channels(bias)
-    if not isinstance(image, Tensor) or vector is None:
+    if vector is None or bias.shape[-1] != image.shape[-1]:
         return None
     note = build.notes.get(image.name)
     if isinstance(note, Scaled):

@@ -41,7 +41,9 @@ Value = Constant | Tensor
 
 def is_image(value: Value) -> TypeGuard[Tensor]:
     """Whether the value is [H, W, C], stored as convolutions give it."""
-    return isinstance(value, Tensor) and value.mapped and value.stored == (2, 0, 1)
+    if not isinstance(value, Tensor) or len(value.shape) != 3:
+        return False
+    return value.mapped and value.stored == (2, 0, 1)
 
 
 def channels(value: Value) -> Constant | str | None:
