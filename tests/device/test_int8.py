@@ -20,7 +20,7 @@ from launch.benchmarking import stand_ins
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -96,7 +96,7 @@ def test_each_kernel_is_stored_once_and_not_as_floats():
 
 
 def test_any_patch_can_be_folded_in_and_is_rounded_then():
-    entry = next(entry for entry in ENTRIES if entry.name.startswith("delta"))
+    entry = next(entry for entry in PLAIN if entry.name.startswith("delta"))
     edits, head = exported.edits(entry), exported.head(8, seed=1)
     folded = feed(graph(), edits, "folded")
     given = {**folded.inputs, signatures.HEAD_W: head["w"], signatures.HEAD_B: head["b"]}

@@ -23,7 +23,7 @@ from launch.benchmarking import stand_ins
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 TOLERANCE = 1e-5  # of the largest logit
 KINDS = (signatures.NORMS, signatures.DEPTHWISE)
@@ -88,10 +88,10 @@ def kind_of(name):
     return signatures.DEPTHWISE if "depthwise" in parts else signatures.NORMS
 
 
-FEEDABLE = [entry for entry in ENTRIES if kind_of(entry.name)]
+FEEDABLE = [entry for entry in PLAIN if kind_of(entry.name)]
 OWN = [
     entry
-    for entry in ENTRIES
+    for entry in PLAIN
     if "adapter" in entry.name or entry.name.startswith(("full", "mask(affine", "lora(rank=2)"))
 ]
 

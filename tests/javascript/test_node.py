@@ -16,7 +16,7 @@ from adapters.device.onnx.session import Session
 from adapters.store import parity
 from tests import imports, narrow
 from tests.device import exported
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 JAVASCRIPT = imports.ROOT / "javascript"
 
@@ -72,7 +72,7 @@ def test_a_patch_s_inputs_give_python_s_logits(graph, images, tmp_path, classes)
 
 
 def test_a_graph_of_one_task_gives_python_s_logits(images, tmp_path):
-    entry = next(entry for entry in ENTRIES if entry.name.startswith("conv_adapter"))
+    entry = next(entry for entry in PLAIN if entry.name.startswith("conv_adapter"))
     made, path = exported.contents("one", entry), tmp_path / "one.onnx"
     own = export.export_task(
         narrow.BACKBONE,

@@ -17,7 +17,7 @@ from launch import backbones, exporting, exporting_onnx
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 NOISE = exporting.Comparison((), 1e-4)
 
@@ -35,7 +35,7 @@ def loaded(tmp_path):
 
 
 def entry(name):
-    return next(entry for entry in ENTRIES if entry.name.startswith(name))
+    return next(entry for entry in PLAIN if entry.name.startswith(name))
 
 
 def printed(text):

@@ -13,7 +13,7 @@ from launch import backbones, evaluation, exporting, exporting_onnx, graph_evalu
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
-from tests.patches.table import ENTRIES
+from tests.patches.table import PLAIN
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
 NOISE = exporting.Comparison((), 1e-4)
@@ -38,8 +38,8 @@ def made(tmp_path_factory):
         settings = export.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
         exporting.backbone_graph(loaded, settings, NOISE, place / name)
     exporting_onnx.backbone_graph(loaded, signatures.NORMS, 32, NOISE, place / "backbone.onnx")
-    full = next(entry for entry in ENTRIES if entry.name.startswith("full"))
-    for task, entry in (("one", ENTRIES[2]), ("whole", full)):
+    full = next(entry for entry in PLAIN if entry.name.startswith("full"))
+    for task, entry in (("one", PLAIN[2]), ("whole", full)):
         exported.patch_file(place, exported.contents(task, entry, classes=2, labels=LABELS))
     exporting_onnx.task_graph(loaded, str(place / "one.patch"), NOISE, place / "own.onnx")
     return place
