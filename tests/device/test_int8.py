@@ -15,7 +15,6 @@ from adapters.device.feeds import feed
 from adapters.device.graph_file import read_graph, write_graph
 from adapters.store import errors, parity
 from adapters.store.edits import apply_edits
-from launch import exporting
 from launch.benchmarking import stand_ins
 from tests import narrow
 from tests.backbones.families import FAMILIES
@@ -108,20 +107,17 @@ def test_any_patch_can_be_folded_in_and_is_rounded_then():
 
 
 def test_a_patch_is_allowed_what_rounding_does_and_no_more(tmp_path):
-    moved = export_parity.moved(graph(), narrow.BACKBONE, exported.weights(), {32: seeded(4)})
     file = exported.patch_file(tmp_path, exported.contents("one"))
-    for tolerance in (0.0, exporting.ROUNDING_ALLOWANCE * moved):
-        path = tmp_path / f"{tolerance}.tflite"
-        write_graph(path, dataclasses.replace(graph(), tolerance=tolerance))
-        assert read_graph(path).kernels == graph().kernels
-        device = runtime.Device(path)
-        if tolerance:
-            assert device.install(file) == "one"
-        else:
-            with pytest.raises(errors.ParityError):
-                device.install(file)
+    exact, path = tmp_path / "exact.tflite", tmp_path / "backbone.tflite"
+    write_graph(exact, dataclasses.replace(graph(), tolerance=0.0))
+    with pytest.raises(errors.ParityError):
+        runtime.Device(exact).install(file)
+    write_graph(path, graph())
+    assert read_graph(path).kernels == graph().kernels
+    device = runtime.Device(path)
+    assert device.install(file) == "one"
     made = exported.contents("one")
-    reversed_logits = dataclasses.replace(made.parity, logits=made.parity.logits[::-1])
-    other = exported.patch_file(tmp_path, exported.contents("one", parity=reversed_logits))
+    swapped = dataclasses.replace(made.parity, logits=made.parity.logits[::-1])
+    other = exported.patch_file(tmp_path, exported.contents("one", parity=swapped))
     with pytest.raises(errors.ParityError):
         device.install(other)
