@@ -40,7 +40,9 @@ def made(tmp_path_factory):
     exporting_onnx.backbone_graph(loaded, signatures.NORMS, 32, NOISE, place / "backbone.onnx")
     full = next(entry for entry in PLAIN if entry.name.startswith("full"))
     for task, entry in (("one", PLAIN[2]), ("whole", full)):
-        exported.patch_file(place, exported.contents(task, entry, classes=2, labels=LABELS))
+        spec = entry.name.rpartition(", ")[0]
+        made = exported.contents(task, entry, classes=2, labels=LABELS, patch=spec)
+        exported.patch_file(place, made)
     exporting_onnx.task_graph(loaded, str(place / "one.patch"), NOISE, place / "own.onnx")
     return place
 
