@@ -4,6 +4,7 @@ import pathlib
 
 from adapters import files
 from adapters.device import export_parity
+from adapters.device.export import own_weights
 from adapters.device.feeds import patch_inputs
 from adapters.device.input_file import about, write_inputs
 from adapters.device.onnx import differences
@@ -21,11 +22,12 @@ def backbone_graph(
 
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
     """
+    weights = own_weights(backbone.network, backbone.weights)
     known = {"backbone": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
-    graph = export_backbone(backbone.network, backbone.weights, kind, size, known)
+    graph = export_backbone(backbone.network, weights, kind, size, known)
     images = exporting.pictures(backbone, comparison, size, differences.BATCHES)
     found = differences.backbone_differences(
-        graph, kind, backbone.network, backbone.weights, backbone.checkpoint.epsilon, images
+        graph, kind, backbone.network, weights, backbone.checkpoint.epsilon, images
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
@@ -65,8 +67,8 @@ def graph_inputs(backbone: Loaded, patch: str, kind: str, out: pathlib.Path) -> 
     is no input.
     """
     contents, _ = exporting.checked_patch(backbone, patch)
-    epsilon = backbone.checkpoint.epsilon
-    inputs = patch_inputs(backbone.weights, epsilon, contents.edits, kind)
+    weights = own_weights(backbone.network, backbone.weights)
+    inputs = patch_inputs(weights, backbone.checkpoint.epsilon, contents.edits, kind)
     write_inputs(out, contents, inputs)
     return (
         f"{out}: {contents.task} on {backbone.name} as {len(inputs)} inputs of the kind "

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from adapters.device import signatures
 from adapters.device.engine import Engine
+from adapters.device.export import own_weights
 from adapters.device.feeds import feed, patch_inputs
 from adapters.device.graph_file import read_graph
 from adapters.device.inference import Answers, logits
@@ -174,9 +175,8 @@ def _onnx(
         raise GraphError(
             f"{path} is for images of {about['size']} pixels; the patch's have {size}."
         )
-    inputs = patch_inputs(
-        backbone.weights, backbone.checkpoint.epsilon, contents.edits, about["inputs"]
-    )
+    weights = own_weights(backbone.network, backbone.weights)
+    inputs = patch_inputs(weights, backbone.checkpoint.epsilon, contents.edits, about["inputs"])
     inputs |= {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}
     return "ONNX Runtime, inputs", lambda images: session.run({**inputs, signatures.IMAGES: images})
 

@@ -73,8 +73,7 @@ def export_backbone(
       ConverterError: the converter is missing, or cannot convert this network.
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
-    own = expected_shapes(network.table)  # not those of a network that looks at images first
-    weights = {module: leaves for module, leaves in weights.items() if module in own}
+    weights = own_weights(network, weights)
     marks = marked(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data = _converted(network, marks, inputs, settings)
@@ -110,6 +109,12 @@ def export_backbone(
         flatbuffer=bytes(data),
         tolerance=ROUNDING_TOLERANCE if settings.kernels == INT8 else 0.0,
     )
+
+
+def own_weights(network: Backbone, weights: Weights) -> dict[str, Mapping[str, Array]]:
+    """A network's, without those of another one that looks at images first."""
+    own = expected_shapes(network.table)
+    return {module: leaves for module, leaves in weights.items() if module in own}
 
 
 def export_task(

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from adapters.backbones.builder import build
 from adapters.device import export_parity, input_file, signatures
+from adapters.device.export import own_weights
 from adapters.device.feeds import UnsupportedPatchError, patch_inputs
 from adapters.device.onnx import convert, differences, export
 from adapters.device.onnx.installed import ONNXError
@@ -160,6 +161,15 @@ def test_every_kernel_is_one_convolution_and_every_norm_one_operation():
     assert own["Conv"] == norms
     assert own["BatchNormalization"] == 0
     assert own["Transpose"] == 1
+
+
+def test_a_network_that_looks_first_is_left_out():
+    weights = {**exported.weights(), "preview/stem/norm": exported.weights()["stem/norm"]}
+    kept = own_weights(narrow.BACKBONE, weights)
+    assert kept.keys() == exported.weights().keys()
+    assert patch_inputs(kept, narrow.EPSILON, {}, signatures.NORMS).keys() == signatures.inputs(
+        signatures.NORMS, exported.weights()
+    )
 
 
 def test_no_input_can_be_left_out(sessions):
