@@ -1,6 +1,7 @@
 """`launch/export --to=onnx` and `--to=inputs`: what they write, and what the two give together."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,16 @@ from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
+
+
+def called(command):
+    """A command's end, run in the checkout."""
+    return subprocess.run(
+        command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
+    )
+
 
 NOISE = exporting.Comparison((), 1e-4)
 
@@ -96,7 +107,7 @@ def test_the_command_exports_to_onnx(tmp_path):
     out = tmp_path / "device" / "backbone.onnx"
     command = [sys.executable, "-P", "-m", "tests.launch.small_export", "--backbone=narrow"]
     command += [f"--weights={weights}", "--to=onnx", f"--sizes={narrow.SIZE}", f"--out={out}"]
-    ended = subprocess.run(command, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    ended = called(command)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"{out}: narrow at 32 pixels")
     assert out.exists()
@@ -128,6 +139,7 @@ runpy.run_module("launch.export", run_name="__main__", alter_sys=True)
     ended = subprocess.run(
         [sys.executable, "-P", "-c", script, *flags],
         cwd=imports.ROOT,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=90,

@@ -1,6 +1,7 @@
 """`launch/evaluate --graph`: a patch's answers by an exported graph, beside JAX's."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,8 @@ from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
 NOISE = exporting.Comparison((), 1e-4)
@@ -120,10 +123,14 @@ def test_the_command_keeps_rows(made, tmp_path):
     command = [sys.executable, "-P", "-m", "tests.launch.small_evaluate", str(made / "one.patch")]
     command += [f"--task=folder:{made / 'squares'}", f"--weights={made / 'narrow.safetensors'}"]
     alone = [*command, f"--results={results}"]
-    ended = subprocess.run(alone, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    ended = subprocess.run(
+        alone, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
+    )
     assert "name one with --graph" in ended.stdout + ended.stderr
     command += [f"--graph={made / 'backbone.onnx'}", f"--results={results}", "--split=validation"]
-    ended = subprocess.run(command, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    ended = subprocess.run(
+        command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
+    )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("squares, ONNX Runtime, inputs: validation top1 ")
     rows = tidy.read(results)

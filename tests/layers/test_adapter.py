@@ -92,9 +92,11 @@ def test_a_bottleneck_is_three_convolutions(kernel, stride, dilation, padding):
 
 
 def test_folding_knows_every_leaf_that_layers_know():
-    assert fold._INWARD == INWARD
-    assert {"w"} | IDENTITY.keys() - {"scale", "offset"} == fold._OUTWARD
-    assert INSERTED.keys() == IDENTITY.keys() | INWARD
+    """Bases have a kernel's outputs, their mixture has none; neither comes in a file."""
+    mixed = {"bases", "mix"}
+    assert INWARD - mixed | {"mix"} == fold._INWARD
+    assert {"w", "bases"} | IDENTITY.keys() - {"scale", "offset", "mix"} == fold._OUTWARD
+    assert INSERTED.keys() == (IDENTITY.keys() | INWARD) - mixed
 
 
 def test_without_a_kernel_the_bottleneck_is_a_parallel_adapter_of_low_rank():
