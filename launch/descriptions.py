@@ -42,7 +42,10 @@ def describe_patch(contents: PatchContents) -> str:
             ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
             *(
-                (f"head {name!r}", "reads a first look at the image, before the network proper")
+                (
+                    f"head {name!r}",
+                    "reads a first look at the image; see launch/preview",
+                )
                 for name in auxiliary_heads(contents.head)
             ),
             ("bytes", f"{size.total:,}"),

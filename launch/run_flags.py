@@ -36,7 +36,8 @@ _AUGMENTATION = flags.DEFINE_enum(
     "augmentation",
     "none",
     list(POLICIES),
-    "none; each task's own; wide crops, down to 35 % of the area; or changes of colour too.",
+    "none; each task's own; that with wide crops, down to 35 % of the area, with changes of "
+    "colour, or with one operation of TrivialAugment.",
 )
 _STEPS = flags.DEFINE_integer("steps", 1500, "Training steps.")
 _GROUPS = flags.DEFINE_integer(

@@ -1,4 +1,4 @@
-"""How training images vary: a random part, sometimes mirrored, sometimes in other colours."""
+"""How training images vary: a random part, perhaps mirrored, in other colours, or distorted."""
 
 import dataclasses
 import math
@@ -23,12 +23,14 @@ class Augmentation:
       image's.
     flip: mirror left and right, half of the time; never for characters and signs.
     colour: brightness, contrast and saturation change by factors from 1 - colour to 1 + colour.
+    operation: one operation more of `tasks.trivial_augment`.
     """
 
     crop: tuple[float, float] = (0.7, 1.0)
     aspect: tuple[float, float] = (0.85, 1.18)
     flip: bool = False
     colour: float = 0.0
+    operation: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.crop[0] <= self.crop[1] <= 1:
@@ -47,6 +49,7 @@ POLICIES: dict[str, Callable[[Augmentation], Augmentation]] = {
     "none": lambda own: Augmentation(crop=(1.0, 1.0), aspect=(1.0, 1.0)),
     "wide": lambda own: dataclasses.replace(own, crop=(0.35, 1.0), aspect=(0.75, 1.33)),
     "colour": lambda own: dataclasses.replace(own, colour=0.3),
+    "trivial_augment": lambda own: dataclasses.replace(own, operation=True),
 }
 
 

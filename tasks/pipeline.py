@@ -15,6 +15,7 @@ from adapters.preprocessing import Preprocessing, prepare
 from tasks import loading
 from tasks.augmentation import POLICIES, Augmentation, random_view, recoloured
 from tasks.task import Task
+from tasks.trivial_augment import one_operation
 
 READ_THREADS = 2
 READ_AHEAD = 4  # batches
@@ -113,6 +114,8 @@ def training_pixels(
     whole = Image.fromarray(image)
     view = random_view(whole.width, whole.height, augmentation, rng)
     pixels = recoloured(prepare(whole, preprocessing, view.box), augmentation, rng)
+    if augmentation.operation:
+        pixels = one_operation(pixels, rng)
     return pixels[:, ::-1] if view.mirrored else pixels
 
 

@@ -213,6 +213,18 @@ def test_the_pipeline_changes_colours_when_asked():
     assert len(np.unique((new / greys).round(1))) > 2
 
 
+def test_the_pipeline_takes_the_tasks_own_views_and_one_operation():
+    own = Augmentation(crop=(0.3, 0.9), flip=True)
+    assert POLICIES["trivial_augment"](own) == Augmentation((0.3, 0.9), flip=True, operation=True)
+    first, again, plain = (
+        next(pipeline.training_iterator(gradient_task(), SETTINGS, 30, 0, augmentation=policy))
+        for policy in ("trivial_augment", "trivial_augment", "task")
+    )
+    np.testing.assert_array_equal(first["image"], again["image"])
+    changed = (first["image"] != plain["image"]).any((1, 2, 3))
+    assert 10 < changed.sum() < 30
+
+
 def test_colours_stay_when_no_change_is_asked_for():
     pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 3), np.uint8)
     np.testing.assert_array_equal(
