@@ -128,7 +128,7 @@ def basisnet(
 
 
 def _centred(leaves: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-    if "bases" not in leaves or leaves["bases"].shape[0] == 1:
+    if "bases" not in leaves:
         return dict(leaves)
     drawn = leaves["bases"]
     return {**leaves, "bases": drawn - jnp.mean(drawn, axis=0, keepdims=True)}
