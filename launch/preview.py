@@ -21,7 +21,9 @@ _TASK = flags.DEFINE_string("task", None, "Task to evaluate on, if the patch's n
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 _LOSS = flags.DEFINE_float("loss", 0.0, "Accuracy that may be lost on validation, a fraction.")
 _PLOT = flags.DEFINE_string("plot", None, "PNG file of thresholds and mixtures.")
-_RESULTS = flags.DEFINE_string("results", None, "CSV file that rows of figures are added to.")
+_RESULTS = flags.DEFINE_string(
+    "results", None, "CSV file for rows of figures; they take the place of earlier ones."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "The run's, for the rows of --results.")
 _TIMED = flags.DEFINE_bool("timed", True, "Measure the speed-up too, on an idle machine.")
 
@@ -88,7 +90,7 @@ def main(arguments: Sequence[str]) -> None:
         output.write_picture(_PLOT.value, previewing.picture(title, points, chosen, mixtures))
         print(f"{_PLOT.value} shows other thresholds, and how kernels are mixed, on validation.")
     if _RESULTS.value:
-        tidy.append(_RESULTS.value, rows)
+        tidy.update(_RESULTS.value, rows)
 
 
 def _row(

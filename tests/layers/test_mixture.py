@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adapters.analysis.counting import multiply_adds
 from adapters.layers import mixture
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
@@ -58,18 +59,35 @@ def test_every_image_gets_its_own_kernel(kind, side):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_both_ways_agree_in_value_and_gradient(monkeypatch):
+def test_both_ways_agree_in_value_and_gradient():
     mapped, *given = made(LAYERS["pointwise"], 2)
 
-    def loss(weights, mixes, images):
-        return jnp.sum(jnp.sin(mapped(weights, mixes, images)))
+    def gradient(pixels):
+        def loss(weights, mixes, images):
+            return jnp.sum(jnp.sin(mapped(weights, mixes, images)))
 
-    both = []
-    for pixels in (0, 4):
-        monkeypatch.setattr(mixture, "PIXELS", pixels)
-        both.append(jax.value_and_grad(loss, argnums=(0, 1, 2))(*given))
-        jax.clear_caches()
+        with mixture.products_up_to(pixels):
+            return jax.value_and_grad(loss, argnums=(0, 1, 2))(*given)
+
+    both = [gradient(0), gradient(4)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), *both)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_the_fewest_multiply_adds_come_of_mixing_kernels(side):
+    mapped, weights, mixes, images = made(LAYERS["pointwise"], side)
+    pixels, size = side * side, weights["layer"]["w"].size
+
+    def count(largest):
+        with mixture.products_up_to(largest):
+            again = functools.partial(mapped)  # not the function that was traced before
+            jaxpr = jax.make_jaxpr(again)(weights, mixes[:1], images[:1]).jaxpr
+        return sum(map(multiply_adds, jaxpr.eqns))
+
+    kernels = BASES * size + pixels * size
+    products = (BASES + 1) * pixels * size + BASES * pixels * size // CHANNELS
+    assert count(0) == kernels
+    assert count(9) == products
 
 
 def test_without_a_mixture_bases_do_nothing():
