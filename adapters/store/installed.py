@@ -27,7 +27,7 @@ from adapters.store.errors import NotRunnableError, PatchFileError, WrongTaskErr
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
-from adapters.store.signature import read_signature, verify
+from adapters.store.signature import belongs, read_signature, verify
 from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from adapters.store.store_folder import StoreFolder, sha256
 from adapters.store.versions import check_not_older, version_key
@@ -101,7 +101,7 @@ class Store:
         """Makes the patch at `path`, with the signature beside it, its task's current one.
 
         The patch that was current becomes the previous one. Installing the current patch again
-        changes nothing but its signature, if it comes with another one.
+        changes nothing but its signature, if it comes with another one that belongs to it.
 
         Raises:
           PatchFileError: the patch is refused: unsigned, damaged, for another backbone, older than
@@ -130,7 +130,7 @@ class Store:
         self._check_backbone()
         contents = self._decode(data, signature, self._checks.self_test, task)
         version_key(contents.task_version)
-        entry = Entry(sha256(data), None if signature is None else _text(signature))
+        entry = Entry(sha256(data), _worth_keeping(data, signature))
         with self._folder.changing(self._patience):
             record = self._folder.record(contents.task)
             if record is not None:
@@ -320,5 +320,12 @@ def _as_signed_before(entry: Entry, record: Record | None) -> Entry:
     return entry
 
 
-def _text(signature: bytes) -> str:
-    return signature.decode("ascii", "backslashreplace")
+def _worth_keeping(data: bytes, signature: bytes | None) -> str | None:
+    """The signature as text, if it can ever vouch for these bytes, whichever keys are trusted.
+
+    A store without keys looks at none; but one that belongs to another patch must not take the
+    place of the one that `data` came with before.
+    """
+    if signature is None or not belongs(data, signature):
+        return None
+    return signature.decode("ascii")

@@ -71,16 +71,36 @@ def verify(data: bytes, signature: bytes | None, trusted: Mapping[bytes, str]) -
     """
     if signature is None:
         raise UnsignedError("the patch has no signature")
+    public, signed = _parts(signature)
+    if public not in trusted:
+        raise UntrustedKeyError(f"the patch is signed with the unknown key {public.hex()[:12]}")
+    if not _signed(data, public, signed):
+        raise BadSignatureError(
+            f"the signature by {trusted[public]} does not belong to these bytes"
+        )
+    return trusted[public]
+
+
+def belongs(data: bytes, signature: bytes) -> bool:
+    """Whether the key that `signature` names, whosever it is, has signed `data`."""
+    try:
+        return _signed(data, *_parts(signature))
+    except BadSignatureError:
+        return False
+
+
+def _parts(signature: bytes) -> tuple[bytes, bytes]:
+    """The public key and the signature proper. Raises BadSignatureError."""
     line = _LINE.fullmatch(signature)
     if line is None:
         raise BadSignatureError("the signature is not `ed25519 PUBLIC_KEY SIGNATURE` in a line")
     public, signed = (bytes.fromhex(part.decode("ascii")) for part in line.groups())
-    if public not in trusted:
-        raise UntrustedKeyError(f"the patch is signed with the unknown key {public.hex()[:12]}")
+    return public, signed
+
+
+def _signed(data: bytes, public: bytes, signed: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signed, data)
     except InvalidSignature:
-        raise BadSignatureError(
-            f"the signature by {trusted[public]} does not belong to these bytes"
-        ) from None
-    return trusted[public]
+        return False
+    return True

@@ -21,6 +21,27 @@ def test_installing_without_the_signature_again_keeps_it(install, root):
     assert toy_store.number(root, trusted=toy_store.TRUSTED) == 2
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        signature.sign(toy_store.patch(2), toy_store.MAKER),
+        b"ed25519 " + b"0" * 64 + b" " + b"0" * 128 + b"\n",
+        b"ed25519 " + b"f" * 64 + b" " + b"f" * 128 + b"\n",
+        b"\xff",
+        b"",
+    ],
+)
+def test_a_signature_of_other_bytes_does_not_replace_the_right_one(install, root, tmp_path, beside):
+    """Where no key is configured, nobody refuses it."""
+    install(1, key=toy_store.MAKER)
+    before = (root / "state" / "tiny.record").read_bytes()
+    path = toy_store.write(tmp_path, toy_store.patch(1))
+    signature.signature_path(path).write_bytes(beside)
+    toy_store.store(root).install(path)
+    assert (root / "state" / "tiny.record").read_bytes() == before
+    assert toy_store.number(root, trusted=toy_store.TRUSTED) == 1
+
+
 def test_a_revoked_patch_does_not_push_out_the_good_one_behind_it(install, root):
     both = toy_store.TRUSTED | {toy_store.STRANGER.public_key().public_bytes_raw(): "stranger.pub"}
     install(1, key=toy_store.MAKER, trusted=both)

@@ -70,6 +70,14 @@ def test_every_change_is_refused():
     ]:
         with pytest.raises((errors.BadSignatureError, errors.UntrustedKeyError)):
             signature.verify(message, line, TRUSTED)
+        assert not signature.belongs(message, line)
+
+
+def test_a_signature_belongs_whosever_it_is():
+    assert signature.belongs(MESSAGE, LINE)
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    assert signature.belongs(MESSAGE, signature.sign(MESSAGE, stranger))
+    assert not signature.belongs(MESSAGE, b"ed25519 " + b"f" * 64 + b" " + b"f" * 128 + b"\n")
 
 
 def test_the_file_beside_a_patch(tmp_path):
