@@ -32,16 +32,19 @@ class Parity:
     """What the patched network must answer, so that a machine can prove it computes alike.
 
     Attributes:
-      seed: of the input image; see `adapters.store.parity.seeded_image`. Below 2**53.
+      seed: of the input image; see `adapters.store.parity.seed_of` and `seeded_image`. Below 2**53.
       shape: `[H, W, C]` of that image.
       logits: `[classes]`, the answer on the machine that made the patch.
       tolerance: the largest absolute difference allowed in any logit.
+      int8_logits: `[classes]`, the answer with every kernel rounded as an exported graph with
+        kernels of int8 rounds it; None where the maker of the patch did not say.
     """
 
     seed: int
     shape: tuple[int, int, int]
     logits: tuple[float, ...]
     tolerance: float
+    int8_logits: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_integer("the parity seed", self.seed, 0)
@@ -49,7 +52,7 @@ class Parity:
             raise SchemaError(f"the parity image's shape {list(self.shape)} is not [H, W, C]")
         for side in self.shape:
             _check_integer("a side of the parity image", side, 1)
-        for logit in self.logits:
+        for logit in (*self.logits, *(self.int8_logits or ())):
             if isinstance(logit, float) and not math.isfinite(logit):
                 raise NotFiniteError(f"a parity logit is {logit}")
             _check_number("a parity logit", logit)
@@ -181,6 +184,8 @@ def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
         "labels": len(card.labels),
         "parity logits": len(card.parity.logits),
     }
+    if card.parity.int8_logits is not None:
+        widths["parity logits of int8"] = len(card.parity.int8_logits)
     if len(set(widths.values())) != 1:
         counts = ", ".join(f"{count} {name}" for name, count in widths.items())
         raise LabelsError(f"the head and its labels disagree: {counts}")

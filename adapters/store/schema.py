@@ -20,6 +20,7 @@ from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
 AUXILIARY = "auxiliary"
+_INT8 = "int8_logits"
 
 Kind = TypeVar("Kind")
 
@@ -39,12 +40,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "norm": card.norm,
         "encoding": card.encoding,
         "head": _head(head),
-        "parity": {
-            "seed": card.parity.seed,
-            "shape": list(card.parity.shape),
-            "logits": [float(logit) for logit in card.parity.logits],
-            "tolerance": float(card.parity.tolerance),
-        },
+        "parity": _parity(card.parity),
     }
 
 
@@ -89,6 +85,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
             shape=(shape[0], shape[1], shape[2]),
             logits=tuple(_floats(parity, "logits")),
             tolerance=_field(parity, "tolerance", float),
+            int8_logits=tuple(_floats(parity, _INT8)) if _INT8 in parity else None,
         ),
         encoding=_field(value, "encoding", str),
     )
@@ -121,6 +118,18 @@ def _features(kinds: Iterable[str], encoding: str, head: Iterable[str]) -> list[
     encodings = [] if encoding == "float32" else [f"encoding/{encoding}"]
     auxiliary = [AUXILIARY] if auxiliary_heads(head) else []
     return sorted([*encodings, *auxiliary, *(f"edit/{kind}" for kind in kinds)])
+
+
+def _parity(parity: Parity) -> dict[str, Any]:
+    stated = {
+        "seed": parity.seed,
+        "shape": list(parity.shape),
+        "logits": [float(logit) for logit in parity.logits],
+        "tolerance": float(parity.tolerance),
+    }
+    if parity.int8_logits is None:
+        return stated
+    return {**stated, _INT8: [float(logit) for logit in parity.int8_logits]}
 
 
 def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:

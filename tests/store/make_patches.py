@@ -1,4 +1,4 @@
-"""Makes `tests/data/patches/`: one good patch file, and one for each way of being bad.
+"""Makes `tests/data/patches/`: two good patch files, and one for each way of being bad.
 
 Nothing of `adapters` is used: the format is spelled out a second time here, from its description,
 so that writer and reader are held to it and not to each other.
@@ -99,7 +99,7 @@ def respelled(old: bytes, new: bytes) -> bytes:
 
 
 def patches() -> dict[str, tuple[bytes, str | None]]:
-    """`{file name: (bytes, name of the error they are refused with)}`; None for the good one."""
+    """`{file name: (bytes, name of the error they are refused with)}`; None for a good one."""
     good = assemble(CARD, TENSORS)
     flipped = bytearray(good)
     flipped[-1] ^= 1
@@ -137,7 +137,15 @@ def patches() -> dict[str, tuple[bytes, str | None]]:
             "LabelsError",
         ),
         "not_finite.patch": (assemble(CARD, nan), "NotFiniteError"),
+        "int8_logits.patch": (_with_int8_logits([0.5, -1.25]), None),
+        "int8_logits_too_few.patch": (_with_int8_logits([0.5]), "LabelsError"),
+        "int8_logits_of_none.patch": (_with_int8_logits(None), "SchemaError"),
+        "int8_logits_of_text.patch": (_with_int8_logits(["0.5", "-1.25"]), "SchemaError"),
     }
+
+
+def _with_int8_logits(stated: Any) -> bytes:
+    return assemble(card_with(parity=CARD["parity"] | {"int8_logits": stated}), TENSORS)
 
 
 def write(contents: dict[str, bytes]) -> None:

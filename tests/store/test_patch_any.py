@@ -109,6 +109,7 @@ def patches(draw):
         | finite
         | st.text(st.characters(exclude_categories=("Cs",)))
     )
+    logits = st.lists(finite, min_size=classes, max_size=classes).map(tuple)
     return PatchContents(
         task=draw(st.sampled_from(["tiny", "a b", "\N{FISH}"])),
         task_version=draw(TEXTS),
@@ -123,8 +124,9 @@ def patches(draw):
         parity=Parity(
             seed=draw(st.integers(0, 2**53 - 1)),
             shape=(draw(st.integers(1, 2**53 - 1)), 8, 3),
-            logits=tuple(draw(st.lists(finite, min_size=classes, max_size=classes))),
+            logits=draw(logits),
             tolerance=draw(st.floats(0, 1e6, exclude_min=True)),
+            int8_logits=draw(st.none() | logits),
         ),
         edits=edits,
         head=head,

@@ -75,9 +75,14 @@ def test_refused_parity(fields, match):
 def test_logits_of_a_diverged_run_are_refused(contents):
     with pytest.raises(errors.NotFiniteError, match=r"logit is inf.*lower learning rate"):
         dataclasses.replace(contents.parity, logits=(0.5, float("inf")))
+    with pytest.raises(errors.NotFiniteError, match="logit is nan"):
+        dataclasses.replace(contents.parity, int8_logits=(0.5, float("nan")))
 
 
 def test_logits_must_be_one_for_each_label(contents):
     parity = dataclasses.replace(contents.parity, logits=(0.0,))
     with pytest.raises(errors.LabelsError, match="1 parity logits"):
+        dataclasses.replace(contents, parity=parity)
+    parity = dataclasses.replace(contents.parity, int8_logits=(0.0,))
+    with pytest.raises(errors.LabelsError, match="1 parity logits of int8"):
         dataclasses.replace(contents, parity=parity)

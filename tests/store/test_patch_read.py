@@ -12,6 +12,7 @@ from adapters.errors import ModelPatchError
 from adapters.store import errors, read
 from adapters.store.parity import check_logits
 from adapters.store.read import read_patch
+from adapters.store.write import encode_patch
 from tests.store import make_kind_patches, make_patches
 
 TENSORS, SHAPES = make_patches.TENSORS, make_patches.SHAPES
@@ -43,6 +44,13 @@ def test_committed_files(name, expected):
             read_patch(path, **BACKBONE)
         assert type(refusal.value).__name__ == error
         assert str(path) in str(refusal.value)
+
+
+def test_logits_for_rounded_kernels_are_those_of_the_file():
+    contents = read_patch(make_patches.FOLDER / "int8_logits.patch", **BACKBONE)
+    assert contents.parity.int8_logits == (0.5, -1.25)
+    assert read_patch(make_patches.FOLDER / "tiny.patch", **BACKBONE).parity.int8_logits is None
+    assert encode_patch(contents) == (make_patches.FOLDER / "int8_logits.patch").read_bytes()
 
 
 def test_no_committed_file_is_forgotten():
