@@ -53,7 +53,9 @@ def encoded(
         head=head,
         encoding=encoding,
         scores={"validation": after},
-        parity=parity_vector(opened.network, patched, head),
+        parity=parity_vector(
+            opened.network, opened.backbone.weights, edits, head, contents.preprocessing
+        ),
     )
     return Encoded(
         made,

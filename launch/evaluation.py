@@ -3,13 +3,15 @@
 import dataclasses
 
 from adapters.device.inference import Inference, Prepare, inference, parity_check
+from adapters.device.preprocessing_check import check_preprocessing
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.patches.contract import no_look
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.edits import apply_edits
-from adapters.store.read import read_patch
+from adapters.store.errors import naming
+from adapters.store.read import decode_patch, read_bytes
 from launch import backbones, scoring
 from tasks import registry
 from tasks.task import Task
@@ -81,7 +83,9 @@ def open_patch(
 
     `task` is by default the one that the file names. Raises what `evaluate` raises.
     """
-    card = read_patch(path)
+    with naming(path):
+        data = read_bytes(path)
+        card = decode_patch(data)
     task = task if isinstance(task, Task) else _task_of(card, task)
     check_labels(path, card, task)
     if split == "test" and task.hidden_test_labels:
@@ -89,18 +93,20 @@ def open_patch(
             f"the test labels of {task.name} are hidden; evaluate with --split=validation."
         )
     backbone = backbones.load(card.backbone, weights)
-    preprocessing = Preprocessing.from_json(card.preprocessing)
-    prepare: Prepare = no_look
-    if auxiliary_heads(card.head):
-        prepare = from_spec(card.patch, card.norm).prepare  # type: ignore[arg-type]
-    network = inference(backbone.network, examples, preprocessing.size, prepare)
-    contents = read_patch(
-        path,
-        shapes=backbone.shapes,
-        features=backbone.network.table.features,
-        fingerprint=backbone.fingerprint,
-        check_parity=parity_check(network, backbone.weights),
-    )
+    with naming(path):
+        contents = decode_patch(
+            data,
+            shapes=backbone.shapes,
+            features=backbone.network.table.features,
+            fingerprint=backbone.fingerprint,
+        )
+        checkpoint = backbone.checkpoint
+        preprocessing = check_preprocessing(contents, checkpoint.mean, checkpoint.std)
+        prepare: Prepare = no_look
+        if auxiliary_heads(contents.head):
+            prepare = from_spec(contents.patch, contents.norm).prepare  # type: ignore[arg-type]
+        network = inference(backbone.network, examples, preprocessing.size, prepare)
+        parity_check(network, backbone.weights)(contents)
     return Opened(contents, prepare, task, backbone, preprocessing, network)
 
 

@@ -12,12 +12,12 @@ from adapters import files
 from adapters.device import export_parity
 from adapters.device.export import FLOAT32, Settings, export_backbone, export_task
 from adapters.device.graph_file import write_graph
-from adapters.device.inference import inference, parity_check
 from adapters.device.jax_program import jax_program
+from adapters.device.self_test import self_test
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.store import parity
-from adapters.store.contents import PatchContents, check_without_look
+from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from launch.backbones import Loaded
@@ -54,6 +54,7 @@ def backbone_graph(
         backbone.weights,
         backbone.fingerprint,
         backbone.checkpoint.epsilon,
+        (backbone.checkpoint.mean, backbone.checkpoint.std),
         settings,
     )
     images = {size: pictures(backbone, comparison, size, settings.batches) for size in graph.sizes}
@@ -135,18 +136,15 @@ def checked_patch(backbone: Loaded, patch: str) -> tuple[PatchContents, Preproce
 
     Raises PatchFileError where it fails one.
     """
-    card = read_patch(patch)
-    check_without_look(card)
-    preprocessing = Preprocessing.from_json(card.preprocessing)
-    network = inference(backbone.network, 1, preprocessing.size)
+    checkpoint = backbone.checkpoint
     contents = read_patch(
         patch,
         shapes=backbone.shapes,
         features=backbone.network.table.features,
         fingerprint=backbone.fingerprint,
-        check_parity=parity_check(network, backbone.weights),
+        check_parity=self_test(backbone.network, backbone.weights, checkpoint.mean, checkpoint.std),
     )
-    return contents, preprocessing
+    return contents, Preprocessing.from_json(contents.preprocessing)
 
 
 def pictures(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:

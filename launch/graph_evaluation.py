@@ -10,11 +10,10 @@ import numpy.typing as npt
 from adapters.device import signatures
 from adapters.device.engine import Engine
 from adapters.device.export import own_weights
-from adapters.device.feeds import feed, patch_inputs
+from adapters.device.feeds import check_size, feed, padded_head, patch_inputs
 from adapters.device.graph_file import read_graph
 from adapters.device.inference import Answers, logits
 from adapters.device.onnx.session import Session
-from adapters.device.runtime import padded_head
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing, normalise
 from adapters.store.contents import PatchContents, check_without_look
@@ -140,11 +139,10 @@ def _litert(
 ) -> tuple[str, Run]:
     graph = read_graph(path)
     _check(path, graph.fingerprint, backbone.fingerprint)
-    if size not in graph.sizes:
-        raise GraphError(f"{path} is for images of {graph.sizes} pixels; the patch's have {size}.")
+    check_size(contents.task, size, graph.sizes)
     made = feed(graph, contents.edits, "auto")
     engine = Engine(made.flatbuffer or graph.flatbuffer, threads=1)
-    inputs = {**made.inputs, **padded_head(contents.head, graph)}
+    inputs = {**made.inputs, **padded_head(contents.task, contents.head, graph)}
     batch = max(count for count in graph.batches if evaluation.EXAMPLES % count == 0)
     signature = signatures.signature(made.kind, size, batch)
 
@@ -159,7 +157,7 @@ def _litert(
         ]
         return np.concatenate(parts)[:, : len(contents.labels)]
 
-    kernels = "int8" if any(place.factors for place in graph.kernels.values()) else "float32"
+    kernels = "int8" if graph.kernels_are_int8 else "float32"
     return f"LiteRT {kernels}, {'inputs' if made.flatbuffer is None else 'folded'}", run
 
 
@@ -171,10 +169,7 @@ def _onnx(
     if "inputs" not in about:
         raise GraphError(f"{path} takes no patches: give what launch/export --backbone wrote.")
     _check(path, about["fingerprint"], backbone.fingerprint)
-    if about["size"] != size:
-        raise GraphError(
-            f"{path} is for images of {about['size']} pixels; the patch's have {size}."
-        )
+    check_size(contents.task, size, (about["size"],))
     weights = own_weights(backbone.network, backbone.weights)
     inputs = patch_inputs(weights, backbone.checkpoint.epsilon, contents.edits, about["inputs"])
     inputs |= {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}

@@ -17,7 +17,6 @@ from adapters.device.inference import Answers, Inference, parity_check, parity_v
 from adapters.patches.registry import with_defaults
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, auxiliary_heads
-from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from adapters.store.write import patch_size, write_patch
 from adapters.training import plots, report, tidy
@@ -88,6 +87,7 @@ def write_task(
         for split, found in answers.items()
         if not (hidden and split == "test")
     }
+    preprocessing = trained.preprocessing.to_json()
     contents = PatchContents(
         task=task.name,
         task_version=task.version,
@@ -98,8 +98,8 @@ def write_task(
         labels=task.labels,
         metric=task.metric,
         scores=scores,
-        preprocessing=trained.preprocessing.to_json(),
-        parity=parity_vector(network, apply_edits(backbone.weights, edits), head),
+        preprocessing=preprocessing,
+        parity=parity_vector(network, backbone.weights, edits, head, preprocessing),
         edits=edits,
         head=head,
         encoding=settings.encoding,

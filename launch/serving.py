@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from adapters.device.self_test import check_preprocessing
+from adapters.device.preprocessing_check import check_preprocessing
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing
 from adapters.serving.installing import InMemory, Stored
@@ -60,11 +60,16 @@ def from_files(paths: Sequence[str], wanted: Wanted) -> tuple[MixedNetwork, InMe
         raise TwiceError(f"several of the files are for the task {twice[0]}: give one.")
     backbone = backbones.load(wanted.backbone or cards[0].backbone, wanted.weights)
     network = _network(backbone, cards, wanted)
+
+    def check(contents: PatchContents) -> None:
+        check_preprocessing(contents, backbone.checkpoint.mean, backbone.checkpoint.std)
+
     read = functools.partial(
         decode_patch,
         shapes=backbone.shapes,
         features=backbone.network.table.features,
         fingerprint=backbone.fingerprint,
+        check_parity=check,
     )
     for path in paths:
         with naming(path):

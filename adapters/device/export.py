@@ -13,13 +13,15 @@ from adapters.device import converter, int8, quantiser, signatures
 from adapters.device.channels import without_statistics
 from adapters.device.fold import fold_norms
 from adapters.device.graph_file import Graph, Place, leaf_of
+from adapters.device.preprocessing_check import Pixels
 from adapters.device.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.errors import ModelPatchError
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
 FLOAT32, INT8 = "float32", "int8"
-# Of a patch's largest logit. Kernels of int8 move those of the pocket suite by 0.04 to 0.07.
+# Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
+# those of the pocket suite by 0.04 to 0.07.
 ROUNDING_TOLERANCE = 0.25
 
 Array = npt.NDArray[np.float32]
@@ -53,6 +55,7 @@ def export_backbone(
     weights: Weights,
     fingerprint: str,
     epsilon: float,
+    pixels: tuple[Pixels, Pixels],
     settings: Settings,
 ) -> Graph:
     """The graph of a backbone.
@@ -67,6 +70,7 @@ def export_backbone(
       weights: float32, norm statistics included.
       fingerprint: of `weights`.
       epsilon: of the norms.
+      pixels: mean and deviation of RGB pixels in 0..255, that the backbone was trained with.
       settings: what to make.
 
     Raises:
@@ -98,6 +102,8 @@ def export_backbone(
         backbone=name,
         fingerprint=fingerprint,
         epsilon=epsilon,
+        mean=pixels[0],
+        std=pixels[1],
         features=network.table.features,
         classes=settings.classes,
         sizes=settings.sizes,

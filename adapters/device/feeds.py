@@ -1,6 +1,6 @@
 """How a patch gets into an exported graph: as its inputs, or written into its constants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,6 +22,10 @@ HOWS: tuple[How, ...] = ("auto", "inputs", "folded")
 
 class UnsupportedPatchError(ModelPatchError):
     """A patch that this graph cannot take, or not in the way that was asked for."""
+
+
+class OtherSizeError(UnsupportedPatchError):
+    """A patch that looks at images of another size than those the graph was exported for."""
 
 
 class Feed(NamedTuple):
@@ -64,6 +68,32 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
     if kind is None or how == "folded":
         kind = signatures.FOLDED
     return fed(graph, kind, apply_edits(graph.weights, edits))
+
+
+def check_size(task: str, size: int, sizes: Collection[int]) -> None:
+    """Raises OtherSizeError unless images of `size` pixels are among those of a graph."""
+    if size not in sizes:
+        raise OtherSizeError(
+            f"{task} looks at images of {size} pixels, this graph at "
+            f"{', '.join(map(str, sizes))}. Export it with --sizes={size}."
+        )
+
+
+def padded_head(task: str, head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
+    """A head of the graph's width; columns that are nobody's answer NaN.
+
+    Raises UnsupportedPatchError for a head of more classes than the graph has room for.
+    """
+    classes = head["b"].size
+    if classes > graph.classes:
+        raise UnsupportedPatchError(
+            f"{task} has {classes} classes; this graph has room for {graph.classes}. Export it "
+            f"with --classes={classes}."
+        )
+    w = np.zeros((graph.features, graph.classes), np.float32)
+    b = np.full(graph.classes, np.nan, np.float32)
+    w[:, :classes], b[:classes] = head["w"], head["b"]
+    return {signatures.HEAD_W: w, signatures.HEAD_B: b}
 
 
 def fed(graph: Graph, kind: str, weights: Weights) -> Feed:

@@ -105,6 +105,8 @@ class Graph:
       backbone: its name.
       fingerprint: of its weights.
       epsilon: of its norms.
+      mean: of RGB pixels in 0..255, that it was trained with; patches must have the same.
+      std: likewise.
       features: width of what the head reads.
       classes: columns of the head's inputs: no patch may have more.
       sizes: sides of the square images that there are signatures for, in pixels.
@@ -116,12 +118,15 @@ class Graph:
       leaves: all other leaves of the backbone, float32.
       flatbuffer: the `.tflite`.
       tolerance: how far a patch's logits may be from those that its file states, as a part of the
-        largest one, because kernels are rounded; 0 where they are not.
+        largest one, because kernels are rounded and the file does not state logits for that; 0
+        where they are not.
     """
 
     backbone: str
     fingerprint: str
     epsilon: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     features: int
     classes: int
     sizes: tuple[int, ...]
@@ -132,6 +137,11 @@ class Graph:
     leaves: Weights
     flatbuffer: bytes
     tolerance: float = 0.0
+
+    @property
+    def kernels_are_int8(self) -> bool:
+        """Whether kernels are rounded."""
+        return any(place.factors for place in self.kernels.values())
 
     @functools.cached_property
     def weights(self) -> dict[str, dict[str, Array]]:
@@ -209,7 +219,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
                 name: Place(*(tuple(part) for part in place))
                 for name, place in described[field].items()
             }
-        for field in ("sizes", "batches"):
+        for field in ("sizes", "batches", "mean", "std"):
             described[field] = tuple(described[field])
         described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
         graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
+from adapters.device import int8
 from adapters.patches.contract import Context, Prepared, no_look
 from adapters.patches.replacement import with_leaves
 from adapters.store import parity
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
+from adapters.store.kinds import Edits
 
 Array = npt.NDArray[Any]
 Head = Mapping[str, Array]
@@ -20,7 +22,6 @@ Weights = Mapping[str, Mapping[str, Array]]
 
 Prepare = Callable[[Any, jax.Array, Context], Prepared]
 
-PARITY_SEED = 0
 # Another machine sums in another order: float32 over 50 layers keeps about 4 digits.
 PARITY_TOLERANCE = 2e-3
 
@@ -104,12 +105,37 @@ def answer(
     return Answers(names, np.concatenate(labels), np.concatenate(predictions))
 
 
-def parity_vector(network: Inference, weights: Weights, head: Head) -> Parity:
-    """What this network answers to the seeded image, to be stored with a patch."""
-    shape = (network.size, network.size, 3)
-    answers = _seeded_logits(network, weights, head, PARITY_SEED, shape)
-    tolerance = PARITY_TOLERANCE * max(1.0, float(np.abs(answers).max()))
-    return Parity(PARITY_SEED, shape, tuple(map(float, answers)), tolerance)
+def parity_vector(
+    network: Inference,
+    weights: Weights,
+    edits: Edits,
+    head: Head,
+    preprocessing: Mapping[str, Any],
+) -> Parity:
+    """What a patched network answers to the seeded image, to be stored with the patch.
+
+    Args:
+      network: for images of the patch's size.
+      weights: of the backbone.
+      edits: of the patch.
+      head: of the patch.
+      preprocessing: of the patch, as its card has it.
+    """
+    seed, shape = parity.seed_of(preprocessing), (network.size, network.size, 3)
+
+    def answers(patched: Weights) -> Array:
+        return _seeded_logits(network, patched, head, seed, shape)
+
+    exact = answers(apply_edits(weights, edits))
+    # A device has the rounded backbone alone, and rounds what a patch makes of it once more.
+    coarse = apply_edits(int8.rounded_kernels(weights), edits)
+    return Parity(
+        seed,
+        shape,
+        tuple(map(float, exact)),
+        PARITY_TOLERANCE * max(1.0, float(np.abs(exact).max())),
+        tuple(map(float, answers(int8.rounded_kernels(coarse)))),
+    )
 
 
 def parity_check(network: Inference, weights: Weights) -> Callable[[PatchContents], None]:

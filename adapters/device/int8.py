@@ -4,6 +4,8 @@ Symmetric, as LiteRT stores them: kernel = integers * factors, integers from -12
 output channel is a kernel's last axis. After Krishnamoorthi, arXiv 1806.08342, section 2.2.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +24,20 @@ def integers_of(kernel: Array, factors: Array) -> npt.NDArray[np.int8]:
     """The integers nearest to kernel / factors."""
     nearest = np.rint(kernel / factors)
     return np.clip(nearest, -LARGEST, LARGEST).astype(np.int8)
+
+
+def rounded(kernel: Array) -> Array:
+    """The kernel as int8 keeps it, float32."""
+    factors = factors_of(kernel)
+    return integers_of(kernel, factors) * factors
+
+
+def rounded_kernels(weights: Mapping[str, Mapping[str, Array]]) -> dict[str, dict[str, Array]]:
+    """The weights {module: {leaf: array}} with every kernel rounded; all else is shared."""
+    return {
+        module: {name: rounded(leaf) if name == "w" else leaf for name, leaf in leaves.items()}
+        for module, leaves in weights.items()
+    }
 
 
 def marked(shape: tuple[int, ...], generator: np.random.Generator) -> Array:

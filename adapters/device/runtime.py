@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adapters.device import signatures
+from adapters.device import int8, signatures
 from adapters.device.engine import Engine
-from adapters.device.feeds import HOWS, Feed, How, UnsupportedPatchError, feed
+from adapters.device.feeds import HOWS, Feed, How, check_size, feed, padded_head
 from adapters.device.graph_file import Graph, read_graph
+from adapters.device.preprocessing_check import check_preprocessing
 from adapters.device.probabilities import probabilities
 from adapters.errors import UnknownNameError
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
@@ -90,9 +91,9 @@ class Device:
             cannot be an input.
 
         Raises:
-          PatchFileError: the file fails a check, parity among them.
-          PreprocessingError: its preprocessing is none.
-          UnsupportedPatchError: the graph cannot take this patch.
+          PatchFileError: the file fails a check: PreprocessingMismatchError where it makes of an
+            image what this graph does not take, ParityError where its logits do not come out.
+          UnsupportedPatchError: the graph cannot take this patch; OtherSizeError for its images.
         """
         contents = read_patch(
             patch,
@@ -114,8 +115,7 @@ class Device:
         """Tries a patch on this graph and installs nothing.
 
         Raises:
-          ParityError: this graph does not give the logits that the patch states.
-          PreprocessingError, UnsupportedPatchError: see `install`.
+          PreprocessingMismatchError, ParityError, UnsupportedPatchError: see `install`.
         """
         self._proven(contents, how)
 
@@ -179,37 +179,32 @@ class Device:
         return task
 
     def _prepared(self, contents: PatchContents, how: How) -> _Task:
-        preprocessing = Preprocessing.from_json(contents.preprocessing)
-        if preprocessing.size not in self._graph.sizes:
-            raise UnsupportedPatchError(
-                f"{contents.task} looks at images of {preprocessing.size} pixels, this graph at "
-                f"{', '.join(map(str, self._graph.sizes))}. Export it with "
-                f"--sizes={preprocessing.size}."
-            )
-        if len(contents.labels) > self._graph.classes:
-            raise UnsupportedPatchError(
-                f"{contents.task} has {len(contents.labels)} classes; this graph has room for "
-                f"{self._graph.classes}. Export it with --classes={len(contents.labels)}."
-            )
+        preprocessing = check_preprocessing(contents, self._graph.mean, self._graph.std)
+        check_size(contents.task, preprocessing.size, self._graph.sizes)
+        head = padded_head(contents.task, contents.head, self._graph)
         made: Feed = feed(self._graph, contents.edits, how)
         engine = self._engine
         if made.flatbuffer is not None:
             engine = Engine(made.flatbuffer, self._threads)
-        inputs = {**made.inputs, **padded_head(contents.head, self._graph)}
-        return _Task(contents.labels, preprocessing, engine, made.kind, inputs)
+        return _Task(contents.labels, preprocessing, engine, made.kind, {**made.inputs, **head})
 
     def _check_parity(self, contents: PatchContents, task: _Task) -> None:
-        stated = contents.parity
-        side = task.preprocessing.size
-        if stated.shape != (side, side, 3):
-            raise UnsupportedPatchError(
-                f"the parity image of {contents.task} is {list(stated.shape)}, its preprocessing "
-                f"gives {[side, side, 3]}. Train the patch again."
+        stated, graph = contents.parity, self._graph
+        expected, tolerance = stated.logits, stated.tolerance
+        if graph.kernels_are_int8 and stated.int8_logits is not None:
+            expected = stated.int8_logits
+            # Kernels that are inputs are float32; the file speaks of rounded ones.
+            task = task._replace(
+                inputs={
+                    name: int8.rounded(leaf) if name in graph.kernels else leaf
+                    for name, leaf in task.inputs.items()
+                }
             )
+        else:
+            tolerance = max(tolerance, graph.tolerance * max(map(abs, stated.logits)))
         image = parity.seeded_image(stated.seed, stated.shape)
-        logits = self._logits(task, image[None], min(self._graph.batches))
-        rounded = self._graph.tolerance * max(map(abs, stated.logits))
-        parity.check_logits(stated.logits, logits[0], max(stated.tolerance, rounded))
+        logits = self._logits(task, image[None], min(graph.batches))
+        parity.check_logits(expected, logits[0], tolerance)
 
     def _logits(self, task: _Task, images: Array, batch: int) -> Array:
         """[N, classes] of at most `batch` images [N, H, W, 3]."""
@@ -228,15 +223,6 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     else:
         opened = upright(image, preprocessing.background)
     return normalise(prepare(opened, preprocessing), preprocessing)
-
-
-def padded_head(head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
-    """A head of the graph's width; columns that are nobody's answer NaN."""
-    classes = head["b"].size
-    w = np.zeros((graph.features, graph.classes), np.float32)
-    b = np.full(graph.classes, np.nan, np.float32)
-    w[:, :classes], b[:classes] = head["w"], head["b"]
-    return {signatures.HEAD_W: w, signatures.HEAD_B: b}
 
 
 def _answer(task: str, labels: Sequence[str], logits: Array) -> Answer:

@@ -2,14 +2,28 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from adapters.store import canonical_json
 from adapters.store.errors import ParityError
 
+UNBOUND_SEED = 0  # of every patch that was made before `seed_of`
 _BLOCK = hashlib.sha256().digest_size
+
+
+def seed_of(preprocessing: Mapping[str, Any]) -> int:
+    """The seed of the parity image of a patch with this preprocessing: so the two are bound.
+
+    Parity says nothing of preprocessing, since its image is a network's input already. But whoever
+    changes any field of it needs another image, and so has to make the logits again. It is the
+    first 53 bits of the sha256 of the canonical JSON, as it stands in the patch's card.
+    """
+    digest = hashlib.sha256(canonical_json.encode(preprocessing)).digest()
+    return int.from_bytes(digest[:8], "big") >> 11
 
 
 def seeded_image(seed: int, shape: tuple[int, int, int]) -> npt.NDArray[np.float32]:

@@ -37,6 +37,7 @@ def swap(case: Case) -> Prepared:
     patch = from_spec(case.patch)
     params = patch.init(jax.random.key(0), jax.tree.map(jnp.asarray, weights))
     edits = jax.tree.map(np.asarray, patch.pack(params))
+    preprocessing = _preprocessing(case).to_json()
     path = pathlib.Path(tempfile.mkdtemp()) / "benchmark.patch"
     write_patch(
         path,
@@ -50,8 +51,8 @@ def swap(case: Case) -> Prepared:
             labels=tuple(map(str, range(cases.CLASSES))),
             metric="top1",
             scores={"validation": 0.0},
-            preprocessing=_preprocessing(case).to_json(),
-            parity=parity_vector(network, weights, head),
+            preprocessing=preprocessing,
+            parity=parity_vector(network, weights, edits, head, preprocessing),
             edits=edits,
             head=head,
         ),

@@ -36,7 +36,16 @@ def graph() -> Graph:
     """The narrow backbone, with signatures of every kind."""
     mark = fingerprint(weights())
     return export.export_backbone(
-        "narrow", narrow.BACKBONE, weights(), mark, narrow.EPSILON, SETTINGS
+        "narrow", narrow.BACKBONE, weights(), mark, narrow.EPSILON, narrow.PIXELS, SETTINGS
+    )
+
+
+@functools.cache
+def int8_graph() -> Graph:
+    """The same with kernels of int8, and other batches."""
+    return export.export_backbone(
+        *("narrow", narrow.BACKBONE, weights(), fingerprint(weights())),
+        *(narrow.EPSILON, narrow.PIXELS, SETTINGS._replace(batches=(1, 2), kernels=export.INT8)),
     )
 
 
@@ -64,12 +73,21 @@ def features(weights, images):
     return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
 
 
-def contents(task: str, entry=PLAIN[2], seed=2, classes=3, **changes) -> PatchContents:
-    """A patch whose parity vector JAX has computed."""
+def contents(
+    task: str, entry=PLAIN[2], seed=2, classes=3, preprocessing=PREPROCESSING, image=None, **changes
+) -> PatchContents:
+    """A patch whose parity vector JAX has computed; `image` is another seed of its image."""
     own, mine = edits(entry, seed), head(classes, seed)
-    shape = (narrow.SIZE, narrow.SIZE, 3)
-    image = parity.seeded_image(0, shape)
-    logits = np.asarray(features(apply_edits(weights(), own), image[None])) @ mine["w"] + mine["b"]
+    number = parity.seed_of(preprocessing.to_json()) if image is None else image
+    shape = (preprocessing.size, preprocessing.size, 3)
+    images = parity.seeded_image(number, shape)[None]
+
+    def logits(patched):
+        (found,) = np.asarray(features(patched, images)) @ mine["w"] + mine["b"]
+        return tuple(map(float, found))
+
+    exact = logits(apply_edits(weights(), own))
+    coarse = rounded(apply_edits(rounded(weights()), own))
     fields = {
         "task": task,
         "task_version": "1.0.0",
@@ -80,12 +98,26 @@ def contents(task: str, entry=PLAIN[2], seed=2, classes=3, **changes) -> PatchCo
         "labels": tuple(f"{task}_{label}" for label in range(classes)),
         "metric": "top1",
         "scores": {"validation": 0.5},
-        "preprocessing": PREPROCESSING.to_json(),
-        "parity": Parity(0, shape, tuple(map(float, logits[0])), 1e-4),
+        "preprocessing": preprocessing.to_json(),
+        "parity": Parity(number, shape, exact, 1e-4, logits(coarse)),
         "edits": own,
         "head": mine,
     }
     return PatchContents(**{**fields, **changes})
+
+
+def rounded(weights):
+    """Every kernel to 127 steps to either side of zero, in each output channel."""
+
+    def one(kernel):
+        step = np.abs(kernel).reshape(-1, kernel.shape[-1]).max(axis=0) / np.float32(127)
+        step[step == 0] = 1
+        return (np.rint(kernel / step) * step).astype(np.float32)
+
+    return {
+        module: {name: one(leaf) if name == "w" else leaf for name, leaf in leaves.items()}
+        for module, leaves in weights.items()
+    }
 
 
 def patch_file(folder: pathlib.Path, made: PatchContents) -> pathlib.Path:

@@ -37,7 +37,7 @@ def device(tmp_path_factory):
     path = tmp_path_factory.mktemp("bases") / "narrow.tflite"
     graph = export.export_backbone(
         *("narrow", narrow.BACKBONE, extended(), fingerprint(extended()), narrow.EPSILON),
-        exported.SETTINGS,
+        *(narrow.PIXELS, exported.SETTINGS),
     )
     assert not any(name.startswith("preview/") for name in graph.shapes)
     graph_file.write_graph(path, graph)

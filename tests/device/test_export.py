@@ -32,7 +32,9 @@ def seeded(count, side=narrow.SIZE):
 
 def graph_of(network, weights, epsilon, sizes=(32,)):
     settings = export.Settings(CLASSES, sizes, (1, 2), signatures.KINDS)
-    return export.export_backbone("narrow", network, weights, "0" * 64, epsilon, settings)
+    return export.export_backbone(
+        "narrow", network, weights, "0" * 64, epsilon, narrow.PIXELS, settings
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,8 @@ def test_a_kind_that_was_not_exported_is_said():
 
     settings = export.Settings(CLASSES, (32,), (1,), (signatures.NORMS,))
     graph = export.export_backbone(
-        "narrow", narrow.BACKBONE, exported.weights(), "0" * 64, narrow.EPSILON, settings
+        *("narrow", narrow.BACKBONE, exported.weights(), "0" * 64, narrow.EPSILON),
+        *(narrow.PIXELS, settings),
     )
     assert graph.biases == {}
     with pytest.raises(UnsupportedPatchError, match="'folded'"):

@@ -1,5 +1,7 @@
 """The file of an exported backbone: a round trip, and every way it can be damaged."""
 
+import hashlib
+
 import pytest
 
 from adapters.device import graph_file, runtime
@@ -18,7 +20,9 @@ def test_a_file_gives_back_what_was_written(written, tmp_path):
     path = tmp_path / "narrow.tflite"
     path.write_bytes(written)
     graph, read = exported.graph(), graph_file.read_graph(path)
-    for field in ("backbone", "fingerprint", "epsilon", "features", "classes", "sizes", "batches"):
+    for field in ("backbone", "fingerprint", "epsilon", "mean", "std", "features", "classes"):
+        assert getattr(read, field) == getattr(graph, field)
+    for field in ("sizes", "batches", "tolerance", "kernels_are_int8"):
         assert getattr(read, field) == getattr(graph, field)
     assert (read.inputs, read.kernels, read.biases) == (graph.inputs, graph.kernels, graph.biases)
     assert read.flatbuffer.rstrip(b"\0") == graph.flatbuffer.rstrip(b"\0")
@@ -40,6 +44,16 @@ def test_a_flipped_bit_is_noticed(written, tmp_path, place):
     path = tmp_path / "damaged.tflite"
     path.write_bytes(damaged)
     with pytest.raises(graph_file.GraphFileError, match="damaged"):
+        graph_file.read_graph(path)
+
+
+def test_a_file_that_does_not_say_how_pixels_are_scaled_is_to_be_exported_again(written, tmp_path):
+    """One of before graphs said it; its digest is right."""
+    assert written.count(rb"\"mean\":") == 1
+    older = written[:-48].replace(rb"\"mean\":", rb"\"none\":")
+    path = tmp_path / "older.tflite"
+    path.write_bytes(older + hashlib.sha256(older).digest() + written[-16:])
+    with pytest.raises(graph_file.GraphFileError, match=r"another version .* export it again"):
         graph_file.read_graph(path)
 
 

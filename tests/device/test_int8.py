@@ -1,7 +1,6 @@
 """Kernels stored as int8: what is kept of them, and graphs that compute with them."""
 
 import dataclasses
-import functools
 import importlib.util
 
 import jax
@@ -21,6 +20,9 @@ from tests.backbones.families import FAMILIES
 from tests.device import exported
 from tests.patches.table import PLAIN
 
+# Adapters add paths, which no shared graph has room for.
+SHARED = [entry for entry in PLAIN if "adapter" not in entry.name]
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _quantiser():
@@ -31,12 +33,12 @@ def _quantiser():
 def graph_of(network, weights, batches=(1, 2)):
     settings = export.Settings(8, (32,), batches, signatures.KINDS, export.INT8)
     mark = exported.contents("one").fingerprint
-    return export.export_backbone("narrow", network, weights, mark, narrow.EPSILON, settings)
+    return export.export_backbone(
+        "narrow", network, weights, mark, narrow.EPSILON, narrow.PIXELS, settings
+    )
 
 
-@functools.cache
-def graph():
-    return graph_of(narrow.BACKBONE, exported.weights())
+graph = exported.int8_graph
 
 
 def seeded(count):
@@ -106,18 +108,33 @@ def test_any_patch_can_be_folded_in_and_is_rounded_then():
     assert 0 < export_parity.difference(wanted, got) < 0.1
 
 
-def test_a_patch_is_allowed_what_rounding_does_and_no_more(tmp_path):
-    file = exported.patch_file(tmp_path, exported.contents("one"))
-    exact, path = tmp_path / "exact.tflite", tmp_path / "backbone.tflite"
-    write_graph(exact, dataclasses.replace(graph(), tolerance=0.0))
-    with pytest.raises(errors.ParityError):
-        runtime.Device(exact).install(file)
+@pytest.fixture(scope="module")
+def device(tmp_path_factory):
+    path = tmp_path_factory.mktemp("int8") / "narrow.tflite"
     write_graph(path, graph())
     assert read_graph(path).kernels == graph().kernels
-    device = runtime.Device(path)
-    assert device.install(file) == "one"
+    return runtime.Device(path)
+
+
+@pytest.mark.parametrize("entry", SHARED, ids=lambda entry: entry.name)
+def test_every_patch_gives_the_logits_that_it_states_for_rounded_kernels(device, tmp_path, entry):
+    made = exported.contents("one", entry)
+    exact, coarse = np.array(made.parity.logits), np.array(made.parity.int8_logits)
+    assert np.abs(exact - coarse).max() > 10 * made.parity.tolerance
+    for how in ("auto", "folded"):
+        assert device.install(exported.patch_file(tmp_path, made), how) == "one"
+
+
+def test_a_patch_that_states_none_is_allowed_what_rounding_does_and_no_more(device, tmp_path):
     made = exported.contents("one")
-    swapped = dataclasses.replace(made.parity, logits=made.parity.logits[::-1])
-    other = exported.patch_file(tmp_path, exported.contents("one", parity=swapped))
+    older = dataclasses.replace(made.parity, int8_logits=None)
+    file = exported.patch_file(tmp_path, dataclasses.replace(made, parity=older))
+    strict = tmp_path / "strict.tflite"
+    write_graph(strict, dataclasses.replace(graph(), tolerance=0.0))
+    with pytest.raises(errors.ParityError):
+        runtime.Device(strict).install(file)
+    assert device.install(file) == "one"
+    swapped = dataclasses.replace(older, logits=older.logits[::-1])
+    other = exported.patch_file(tmp_path, dataclasses.replace(made, parity=swapped))
     with pytest.raises(errors.ParityError):
         device.install(other)

@@ -133,8 +133,8 @@ def test_a_wrong_patch_is_refused_and_the_old_one_stays(device, tmp_path):
     [
         ({"classes": 9}, "--classes=9"),
         (
-            {"preprocessing": exported.PREPROCESSING.to_json() | {"size": 48}},
-            "--sizes=48",
+            {"preprocessing": dataclasses.replace(exported.PREPROCESSING, size=48)},
+            "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """`launch/evaluate --graph`: a patch's answers by an exported graph, beside JAX's."""
 
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from adapters.device import export, signatures
+from adapters.device.feeds import OtherSizeError
 from adapters.training import tidy
 from launch import backbones, evaluation, exporting, exporting_onnx, graph_evaluation
 from tests import imports, narrow
@@ -109,6 +111,16 @@ def test_other_graphs_are_refused(made, tmp_path):
     (made / "other.onnx").write_bytes(graph)
     with pytest.raises(graph_evaluation.GraphError, match="other weights"):
         compared(made, "one.patch", "other.onnx")
+
+
+@pytest.mark.parametrize("graph", ["float.tflite", "int8.tflite", "backbone.onnx"])
+def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
+    preprocessing = dataclasses.replace(exported.PREPROCESSING, size=48)
+    patch = exported.contents("one", classes=2, labels=LABELS, preprocessing=preprocessing)
+    path = exported.patch_file(tmp_path, patch)
+    said = "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48."
+    with pytest.raises(OtherSizeError, match=said):
+        compared(made, path, graph)
 
 
 def export_onnx(weights, mark):

@@ -12,11 +12,11 @@ import pytest
 
 from adapters.backbones.checkpoint import read_checkpoint, write_checkpoint
 from adapters.device.inference import inference, parity_vector
-from adapters.device.self_test import LARGEST_SIZE, self_test
+from adapters.device.preprocessing_check import LARGEST_SIZE
+from adapters.device.self_test import self_test
 from adapters.preprocessing import Preprocessing
 from adapters.store import errors
 from adapters.store.contents import PatchContents
-from adapters.store.edits import apply_edits
 from adapters.store.installed import Checks, Store
 from adapters.store.keys import new_key, read_private_key
 from adapters.store.signature import sign, signature_path
@@ -59,7 +59,7 @@ def contents(loaded):
         metric="top1",
         scores={"validation": 0.5},
         preprocessing=PIXELS.to_json(),
-        parity=parity_vector(network, apply_edits(loaded.weights, edits), head),
+        parity=parity_vector(network, loaded.weights, edits, head, PIXELS.to_json()),
         edits=edits,
         head=head,
     )

@@ -27,6 +27,7 @@ def contents(task, seed, spec="scale_bias", classes=3, size=narrow.SIZE, version
         "b": generator.standard_normal(classes, np.float32),
     }
     network = inference(narrow.BACKBONE, 1, size) if size != narrow.SIZE else NETWORK
+    preprocessing = Preprocessing(size, *narrow.PIXELS).to_json()
     return PatchContents(
         task=task,
         task_version=version,
@@ -37,8 +38,8 @@ def contents(task, seed, spec="scale_bias", classes=3, size=narrow.SIZE, version
         labels=tuple(f"{task}_{number}" for number in range(classes)),
         metric="accuracy",
         scores={"validation": 0.5},
-        preprocessing=Preprocessing(size, *narrow.PIXELS).to_json(),
-        parity=parity_vector(network, apply_edits(WEIGHTS, edits), head),
+        preprocessing=preprocessing,
+        parity=parity_vector(network, WEIGHTS, edits, head, preprocessing),
         edits=edits,
         head=head,
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from adapters.store.errors import ParityError
-from adapters.store.parity import check_logits, seeded_image
+from adapters.store.parity import check_logits, seed_of, seeded_image
 
 # printf 'modelpatch parity 7 0' | sha256sum; printf 'modelpatch parity 7 1' | sha256sum
 STREAM = bytes.fromhex(
@@ -16,6 +16,12 @@ def test_image_is_the_published_stream():
     assert image.dtype == np.float32
     expected = [(2 * byte - 255) / 256 for byte in STREAM[:60]]
     assert image.tolist() == np.reshape(expected, (4, 5, 3)).tolist()
+
+
+def test_seed_is_the_first_bits_of_the_preprocessing_s_digest():
+    # printf '{"fit":"crop","size":8}' | sha256sum | cut -c 1-16
+    assert seed_of({"size": 8, "fit": "crop"}) == 0x8A46F10CCC47305A >> 11
+    assert seed_of({"size": 8, "fit": "pad"}) != seed_of({"size": 8, "fit": "crop"}) < 2**53
 
 
 def test_image_is_noise_between_minus_one_and_one():

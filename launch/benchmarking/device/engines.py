@@ -15,10 +15,10 @@ from PIL import Image
 
 from adapters.device import signatures
 from adapters.device.engine import Engine
-from adapters.device.feeds import How, feed
+from adapters.device.feeds import How, feed, padded_head
 from adapters.device.graph_file import read_graph
 from adapters.device.onnx.session import Session
-from adapters.device.runtime import Device, padded_head
+from adapters.device.runtime import Device
 from adapters.preprocessing import Preprocessing
 from adapters.store.read import read_patch
 from launch.benchmarking.device import names
@@ -62,7 +62,7 @@ class LiteRT:
         engine = self._engine
         if made.flatbuffer is not None:
             engine = Engine(made.flatbuffer, threads())
-        inputs = {**made.inputs, **padded_head(contents.head, self._graph)}
+        inputs = {**made.inputs, **padded_head(contents.task, contents.head, self._graph)}
         self._tasks[number] = engine, made.kind, inputs
 
     def run(self, number: int, images: Array) -> Array:

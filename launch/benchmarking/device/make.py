@@ -19,7 +19,6 @@ from adapters.device.onnx import export as onnx
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents
-from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
 from adapters.store.kinds import Edits
 from adapters.store.write import write_patch
@@ -55,7 +54,9 @@ def write_files(backbone: str, size: int, folder: pathlib.Path) -> None:
     kinds = (signatures.NORMS, signatures.FOLDED)
     for name, kernels in ((names.LITERT, export.FLOAT32), (names.LITERT_INT8, export.INT8)):
         settings = export.Settings(CLASSES, (size,), BATCHES, kinds, kernels)
-        graph = export.export_backbone(backbone, network, weights, mark, EPSILON, settings)
+        graph = export.export_backbone(
+            backbone, network, weights, mark, EPSILON, (PIXELS, PIXELS), settings
+        )
         write_graph(folder / name, graph)
     _fused(network, weights, first, size, folder)
     about = {"backbone": backbone, "fingerprint": mark, "size": size}
@@ -100,6 +101,7 @@ def _contents(
         "b": np.zeros(CLASSES, np.float32),
     }
     edits, head = rounded(edits, head, encoding)
+    preprocessing = Preprocessing(network.size, PIXELS, PIXELS).to_json()
     return PatchContents(
         task=f"task_{number}",
         task_version="1",
@@ -110,8 +112,8 @@ def _contents(
         labels=tuple(map(str, range(CLASSES))),
         metric="top1",
         scores={"validation": 0.0},
-        preprocessing=Preprocessing(network.size, PIXELS, PIXELS).to_json(),
-        parity=parity_vector(network, apply_edits(weights, edits), head),
+        preprocessing=preprocessing,
+        parity=parity_vector(network, weights, edits, head, preprocessing),
         edits=edits,
         head=head,
         encoding=encoding,
