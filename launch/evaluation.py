@@ -16,7 +16,8 @@ from launch import backbones, scoring
 from tasks import registry
 from tasks.task import Task
 
-EXAMPLES = 64  # images in a compiled batch
+EXAMPLES = 64  # images in a compiled batch, if they are not too large
+_LARGE = 224  # a side in pixels; a batch holds no more pixels than this many images of it
 
 
 class TaskNeededError(ModelPatchError):
@@ -77,11 +78,16 @@ def evaluate(
 
 
 def open_patch(
-    path: str, split: str, task: Task | str | None, weights: str | None, examples: int = EXAMPLES
+    path: str,
+    split: str,
+    task: Task | str | None,
+    weights: str | None,
+    examples: int | None = None,
 ) -> Opened:
     """Reads a patch file through every check, to answer `examples` images of a split at once.
 
-    `task` is by default the one that the file names. Raises what `evaluate` raises.
+    `task` is by default the one that the file names, `examples` what `examples_of` gives. Raises
+    what `evaluate` raises.
     """
     with naming(path):
         data = read_bytes(path)
@@ -105,9 +111,24 @@ def open_patch(
         prepare: Prepare = no_look
         if auxiliary_heads(contents.head):
             prepare = from_spec(contents.patch, contents.norm).prepare  # type: ignore[arg-type]
-        network = inference(backbone.network, examples, preprocessing.size, prepare)
+        count = examples or examples_of(preprocessing.size)
+        network = inference(backbone.network, count, preprocessing.size, prepare)
         parity_check(network, backbone.weights)(contents)
     return Opened(contents, prepare, task, backbone, preprocessing, network)
+
+
+def examples_of(size: int) -> int:
+    """How many images of `size` pixels a side are answered at once.
+
+    A file chooses the size, and must not choose how much memory that takes.
+
+    >>> [examples_of(size) for size in (64, 224, 225, 1024)]
+    [64, 64, 32, 2]
+    """
+    count = EXAMPLES
+    while count > 1 and count * size**2 > EXAMPLES * _LARGE**2:
+        count //= 2
+    return count
 
 
 def _task_of(card: PatchContents, name: str | None) -> Task:

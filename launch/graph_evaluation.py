@@ -12,7 +12,7 @@ from adapters.device.engine import Engine
 from adapters.device.export import own_weights
 from adapters.device.feeds import check_size, feed, padded_head, patch_inputs
 from adapters.device.graph_file import read_graph
-from adapters.device.inference import Answers, logits
+from adapters.device.inference import Answers, Inference, logits
 from adapters.device.onnx.session import Session
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import Preprocessing, normalise
@@ -106,11 +106,11 @@ def compare(
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
     check_without_look(contents)
     opened = _onnx if pathlib.Path(graph).suffix == ".onnx" else _litert
-    kind, run = opened(graph, contents, patch.backbone, preprocessing.size)
+    kind, run = opened(graph, contents, patch.backbone, patch.network)
     patched = apply_edits(patch.backbone.weights, contents.edits)
     wanted, got, labels, names = [], [], [], []
     for batch in pipeline.evaluation_batches(
-        task, split, preprocessing, evaluation.EXAMPLES, data_dir=data_dir
+        task, split, preprocessing, patch.network.examples, data_dir=data_dir
     ):
         images, real = normalise(batch["image"], preprocessing), batch["mask"]
         wanted.append(logits(patch.network, patched, contents.head, images)[real])
@@ -135,16 +135,21 @@ def compare(
 
 
 def _litert(
-    path: str, contents: PatchContents, backbone: backbones.Loaded, size: int
+    path: str, contents: PatchContents, backbone: backbones.Loaded, network: Inference
 ) -> tuple[str, Run]:
     graph = read_graph(path)
     _check(path, graph.fingerprint, backbone.fingerprint)
-    check_size(contents.task, size, graph.sizes)
+    check_size(contents.task, network.size, graph.sizes)
     made = feed(graph, contents.edits, "auto")
     engine = Engine(made.flatbuffer or graph.flatbuffer, threads=1)
     inputs = {**made.inputs, **padded_head(contents.task, contents.head, graph)}
-    batch = max(count for count in graph.batches if evaluation.EXAMPLES % count == 0)
-    signature = signatures.signature(made.kind, size, batch)
+    batch = max((count for count in graph.batches if network.examples % count == 0), default=0)
+    if not batch:
+        raise GraphError(
+            f"{path} takes {', '.join(map(str, graph.batches))} images in a call, none of which "
+            f"divides {network.examples}. Export it with --batches=1."
+        )
+    signature = signatures.signature(made.kind, network.size, batch)
 
     def run(images: Array) -> Array:
         parts = [
@@ -162,14 +167,14 @@ def _litert(
 
 
 def _onnx(
-    path: str, contents: PatchContents, backbone: backbones.Loaded, size: int
+    path: str, contents: PatchContents, backbone: backbones.Loaded, network: Inference
 ) -> tuple[str, Run]:
     session = Session(pathlib.Path(path).read_bytes(), threads=1)
     about = session.about
     if "inputs" not in about:
         raise GraphError(f"{path} takes no patches: give what launch/export --backbone wrote.")
     _check(path, about["fingerprint"], backbone.fingerprint)
-    check_size(contents.task, size, (about["size"],))
+    check_size(contents.task, network.size, (about["size"],))
     weights = own_weights(backbone.network, backbone.weights)
     inputs = patch_inputs(weights, backbone.checkpoint.epsilon, contents.edits, about["inputs"])
     inputs |= {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}

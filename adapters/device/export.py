@@ -21,7 +21,7 @@ from adapters.store.kinds import Edits
 
 FLOAT32, INT8 = "float32", "int8"
 # Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
-# those of the pocket suite by 0.04 to 0.07.
+# those of the pocket suite by 0.04 to 0.08.
 ROUNDING_TOLERANCE = 0.25
 
 Array = npt.NDArray[np.float32]

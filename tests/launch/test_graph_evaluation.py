@@ -11,6 +11,7 @@ import pytest
 
 from adapters.device import export, signatures
 from adapters.device.feeds import OtherSizeError
+from adapters.device.graph_file import read_graph, write_graph
 from adapters.training import tidy
 from launch import backbones, evaluation, exporting, exporting_onnx, graph_evaluation
 from tests import imports, narrow
@@ -121,6 +122,13 @@ def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
     said = "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48."
     with pytest.raises(OtherSizeError, match=said):
         compared(made, path, graph)
+
+
+def test_a_graph_of_other_batches_is_refused(made):
+    graph = dataclasses.replace(read_graph(made / "float.tflite"), batches=(3, 5))
+    write_graph(made / "odd.tflite", graph)
+    with pytest.raises(graph_evaluation.GraphError, match="takes 3, 5 images in a call, none of"):
+        compared(made, "one.patch", "odd.tflite")
 
 
 def export_onnx(weights, mark):

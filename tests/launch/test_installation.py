@@ -220,6 +220,11 @@ def other_size(contents):
     return dataclasses.replace(contents, preprocessing=moved.to_json())
 
 
+def other_fit(contents):
+    moved = dataclasses.replace(PIXELS, fit="crop")
+    return dataclasses.replace(contents, preprocessing=moved.to_json())
+
+
 def no_preprocessing(contents):
     return dataclasses.replace(contents, preprocessing={"size": 32})
 
@@ -255,6 +260,7 @@ def wider(contents):
     [
         (other_pixels, errors.PreprocessingMismatchError, "the backbone was trained with"),
         (other_size, errors.PreprocessingMismatchError, "48 x 48 x 3, but .* has 32 x 32 x 3"),
+        (other_fit, errors.PreprocessingMismatchError, "another preprocessing .* fit 'crop'"),
         (no_preprocessing, errors.PreprocessingMismatchError, "holds the fields"),
         (huge, errors.PreprocessingMismatchError, "at most 1024"),
         (swapped_head, errors.ParityError, "logits differ"),
