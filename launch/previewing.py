@@ -13,6 +13,7 @@ from adapters.analysis.counting import multiply_adds
 from adapters.analysis.mixing import mixing
 from adapters.device.early_exit import EarlyAnswers, EarlyExit, answer_early, early_exit, programs
 from adapters.device.inference import Answers
+from adapters.layers.mixture import products_up_to
 from adapters.patches.basisnet import PREVIEW
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
@@ -45,7 +46,13 @@ class Split:
 
 
 class Preview:
-    """A patch that looks first, opened to be studied."""
+    """A patch that looks first, opened to be studied.
+
+    Attributes:
+      look: multiply-adds of a first look at one image.
+      finish: those of the network proper after it, in the way that takes the fewest; a batch may
+        be faster with more of them (`adapters.layers.mixture`).
+    """
 
     def __init__(self, opened: Opened, data_dir: str | None):
         self._opened, self._data_dir = opened, data_dir
@@ -54,7 +61,8 @@ class Preview:
         self._network: EarlyExit = early_exit(
             opened.backbone.network, opened.prepare, PREVIEW, sizes
         )
-        traced = programs(self._network, self._weights, opened.preprocessing.size)
+        with products_up_to(1):
+            traced = programs(self._network, self._weights, opened.preprocessing.size)
         classes = len(opened.contents.labels)
         widths = [opened.contents.head[f"{PREVIEW}/w"].shape[0], opened.contents.head["w"].shape[0]]
         self.look, self.finish = (

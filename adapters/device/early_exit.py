@@ -5,7 +5,6 @@ alone. Those are gathered on the host and filled up to one of a few sizes, so th
 compiled anew; one program that decided inside would have to compute both for every image.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ from jax.extend import core
 from adapters.backbones.builder import Backbone
 from adapters.device.inference import Prepare, probabilities
 from adapters.errors import ModelPatchError
-from adapters.layers.mixture import products_up_to
 from adapters.patches.replacement import with_leaves
 
 Array = npt.NDArray[Any]
@@ -131,13 +129,10 @@ def answer_early(
 def programs(
     network: EarlyExit, weights: Any, size: int
 ) -> tuple[core.ClosedJaxpr, core.ClosedJaxpr]:
-    """The look and finish of one image [size, size, 3] in the fewest multiply-adds, traced.
-
-    They tell what an image costs by itself; of a batch, `EarlyExit.finish` may take more of them in
-    less time (`adapters.layers.mixture`).
-    """
+    """The traced look and finish of one image [size, size, 3], for counting what they cost."""
     image = jax.ShapeDtypeStruct((size, size, 3), np.float32)
-    look, finish = functools.partial(network.look_one), functools.partial(network.finish_one)
-    with products_up_to(1):
-        leaves, _ = jax.eval_shape(look, weights, image)
-        return jax.make_jaxpr(look)(weights, image), jax.make_jaxpr(finish)(weights, leaves, image)
+    leaves, _ = jax.eval_shape(network.look_one, weights, image)
+    return (
+        jax.make_jaxpr(network.look_one)(weights, image),
+        jax.make_jaxpr(network.finish_one)(weights, leaves, image),
+    )
