@@ -7,9 +7,9 @@
 // task (`launch/export --patch=FILE --to=onnx`), give `-` instead of inputs.
 import { readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import { parsePatchInputs } from "./patch_inputs.mjs";
+import { parsePatchInputs } from "./browser/patch_inputs.mjs";
 
-const [graph, inputs, images] = process.argv.slice(2);
+const [graph, patch, images] = process.argv.slice(2);
 if (images === undefined) {
   console.error("usage: node logits.mjs GRAPH.onnx INPUTS.safetensors|- IMAGES.f32");
   process.exit(2);
@@ -18,8 +18,9 @@ const session = await InferenceSession.create(graph);
 const size = session.inputMetadata.find(({ name }) => name === "images").shape[1];
 const pixels = new Float32Array(new Uint8Array(readFileSync(images)).buffer);
 const count = pixels.length / (size * size * 3);
-const feeds = inputs === "-" ? {} : parsePatchInputs(readFileSync(inputs)).feeds;
-feeds.images = new Tensor("float32", pixels, [count, size, size, 3]);
+const feeds = { images: new Tensor("float32", pixels, [count, size, size, 3]) };
+const { inputs } = patch === "-" ? { inputs: [] } : parsePatchInputs(readFileSync(patch));
+for (const { name, shape, values } of inputs) feeds[name] = new Tensor("float32", values, shape);
 const { logits } = await session.run(feeds, ["logits"]);
 const width = logits.dims[1];
 const rows = Array.from({ length: count }, (_, row) =>

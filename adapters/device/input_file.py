@@ -1,10 +1,12 @@
 """A patch as the very inputs of an exported graph, for programs that read no patch files.
 
 A safetensors file: every input of the graph but the images, by its name, float32. Its one metadata
-value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`. None of
-a patch file's checks is left in it: whoever loads it has to trust where it came from.
+value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`, and as
+`parity` the logits that it must give for a seeded image (`adapters.store.parity`). No other of a
+patch file's checks is left in it: whoever loads it has to trust where it came from.
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -39,4 +41,5 @@ def about(contents: PatchContents) -> dict[str, object]:
         "preprocessing": contents.preprocessing,
         "backbone": contents.backbone,
         "fingerprint": contents.fingerprint,
+        "parity": dataclasses.asdict(contents.parity),
     }
