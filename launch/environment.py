@@ -28,6 +28,7 @@ LOCKS = ("train",)  # of `requirements/`, that a command's packages come from
 LOCKS_OF = {  # where others do
     "test": ("test", "converter"),
     "export": ("test", "converter"),
+    "page": ("test", "converter"),
     "benchmark_device": ("test", "converter"),
     "answer": ("test",),
 }

@@ -22,6 +22,19 @@ def backbone_graph(
 
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
     """
+    graph, found = compared_graph(backbone, kind, size, comparison)
+    files.write_bytes(out, graph)
+    said = f"{backbone.name} at {size} pixels, heads of any number of classes"
+    return exporting.report(out, said, found, comparison, max(differences.BATCHES))
+
+
+def compared_graph(
+    backbone: Loaded, kind: str, size: int, comparison: Comparison
+) -> tuple[bytes, dict[str, float]]:
+    """The ONNX graph of a backbone with inputs of a kind, and how far it is from JAX.
+
+    Raises ExportParityError where it does not answer as JAX does.
+    """
     weights = own_weights(backbone.network, backbone.weights)
     known = {"backbone": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
     graph = export_backbone(backbone.network, weights, kind, size, known)
@@ -30,9 +43,7 @@ def backbone_graph(
         graph, kind, backbone.network, weights, backbone.checkpoint.epsilon, images
     )
     export_parity.check(found, comparison.tolerance)
-    files.write_bytes(out, graph)
-    said = f"{backbone.name} at {size} pixels, heads of any number of classes"
-    return exporting.report(out, said, found, comparison, max(differences.BATCHES))
+    return graph, found
 
 
 def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathlib.Path) -> str:

@@ -1,0 +1,122 @@
+// One backbone in ONNX Runtime Web, and the patches that it runs.
+import * as ort from "./onnxruntime-web/ort.wasm.bundle.min.mjs";
+import { fetchChecked, fetchManifest } from "./fetching.mjs";
+import { checkLogits, seededImage } from "./parity.mjs";
+import { parsePatchInputs } from "./patch_inputs.mjs";
+
+ort.env.wasm.wasmPaths = {
+  wasm: new URL("./onnxruntime-web/ort-wasm-simd-threaded.wasm", import.meta.url).href,
+};
+// More threads need two headers of the server (COOP, COEP), which a plain one does not send.
+ort.env.wasm.numThreads = 1;
+
+const IMAGES = "images";
+
+export class Network {
+  #folder;
+  #session;
+  #installed = new Map();
+  #turn = Promise.resolve();
+
+  /** Fetches and opens the backbone of the page in `folder`, a URL; this happens once. */
+  static async open(folder) {
+    const manifest = await fetchManifest(folder);
+    const { bytes, milliseconds } = await fetchChecked(folder, manifest.backbone);
+    const start = performance.now();
+    const session = await ort.InferenceSession.create(bytes);
+    const opened = performance.now() - start;
+    return new Network(folder, manifest, session, {
+      bytes: bytes.byteLength,
+      fetched: milliseconds,
+      opened,
+    });
+  }
+
+  constructor(folder, { backbone, patches }, session, cost) {
+    this.#folder = folder;
+    this.#session = session;
+    /** The manifest's: `name`, `fingerprint`, `size`. */
+    this.backbone = backbone;
+    /** The manifest's, each with `task` and `bytes`. */
+    this.patches = patches;
+    /** Of the backbone: `bytes`, and the milliseconds in which it was `fetched` and `opened`. */
+    this.cost = cost;
+  }
+
+  /**
+   * Fetches a task's patch, once, and checks it: that it is the manifest's file, that it is for this
+   * backbone, and that it gives here the logits that it states. Returns its `labels`,
+   * `preprocessing`, `bytes`, the milliseconds `fetched` and `checked`, and the `difference` of a
+   * logit. Throws, and installs nothing, where a check fails.
+   */
+  install(task) {
+    if (!this.#installed.has(task)) {
+      const installing = this.#fetched(task);
+      this.#installed.set(task, installing);
+      installing.catch(() => this.#installed.delete(task));
+    }
+    return this.#installed.get(task);
+  }
+
+  /**
+   * The logits of an installed task, [Float32Array], one an image, and the milliseconds of the run.
+   * `images` is Float32Array [N * size * size * 3], as `networkInput` makes it.
+   */
+  async run(task, images) {
+    const { feeds } = await this.install(task);
+    return this.#inTurn(feeds, images);
+  }
+
+  async #fetched(task) {
+    const entry = this.patches.find((patch) => patch.task === task);
+    if (entry === undefined) throw new Error(`this page has no patch for ${task}`);
+    const { bytes, milliseconds } = await fetchChecked(this.#folder, entry);
+    const start = performance.now();
+    const patch = parsePatchInputs(bytes);
+    this.#checkFits(patch);
+    const feeds = {};
+    for (const { name, shape, values } of patch.inputs) {
+      feeds[name] = new ort.Tensor("float32", values, shape);
+    }
+    const { seed, shape, logits, tolerance } = patch.parity;
+    const image = await seededImage(seed, shape.reduce((product, side) => product * side));
+    const [got] = (await this.#inTurn(feeds, image)).logits;
+    const difference = checkLogits(logits, got, tolerance);
+    const checked = performance.now() - start;
+    const { labels, preprocessing } = patch;
+    const cost = { bytes: bytes.byteLength, fetched: milliseconds, checked, difference };
+    return { feeds, labels, preprocessing, ...cost };
+  }
+
+  #checkFits({ inputs, fingerprint, preprocessing }) {
+    const { name, size } = this.backbone;
+    if (fingerprint !== this.backbone.fingerprint) {
+      throw new Error(`the patch is for other weights than this page's ${name}`);
+    }
+    if (preprocessing.size !== size) {
+      throw new Error(`the patch is for images of ${preprocessing.size} pixels, not ${size}`);
+    }
+    const given = new Set(inputs.map((input) => input.name));
+    const missing = this.#session.inputNames.filter((name) => name !== IMAGES && !given.has(name));
+    if (missing.length) throw new Error(`the patch lacks ${missing.join(", ")}`);
+  }
+
+  /** Runs a session for one caller after the other: it serves one at a time. */
+  #inTurn(feeds, images) {
+    const turn = this.#turn.then(async () => {
+      const { size } = this.backbone;
+      const count = images.length / (size * size * 3);
+      const tensor = new ort.Tensor("float32", images, [count, size, size, 3]);
+      const start = performance.now();
+      const { logits } = await this.#session.run({ ...feeds, [IMAGES]: tensor });
+      const milliseconds = performance.now() - start;
+      const width = logits.dims[1];
+      const rows = Array.from({ length: count }, (_, row) =>
+        logits.data.slice(row * width, (row + 1) * width),
+      );
+      return { logits: rows, milliseconds };
+    });
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+}

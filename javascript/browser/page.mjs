@@ -1,0 +1,167 @@
+// What the page shows, and what its controls do.
+import { best } from "./answers.mjs";
+import { Network } from "./network.mjs";
+import { openPicture, rgbPixels } from "./picture.mjs";
+import { networkInput } from "./preprocessing.mjs";
+
+const ANSWERS = 5;
+const element = (id) => document.getElementById(id);
+const bytes = (count) => `${count.toLocaleString("en")} bytes`;
+const milliseconds = (count) =>
+  count < 0.1 ? "less than 0.1 ms" : `${count.toFixed(count < 10 ? 1 : 0)} ms`;
+
+let network;
+let wanted; // the task that was chosen last
+let task; // the one that answers
+let source; // what is looked at: a picture, or the camera's video; undefined at first
+const costs = new Map(); // by task, of installed patches
+
+try {
+  if (!isSecureContext) {
+    throw new Error("open this page by https, or from this computer as localhost");
+  }
+  network = await Network.open(new URL("./", import.meta.url));
+  showBackbone();
+  showTasks();
+  element("file").disabled = element("camera").disabled = false;
+  await choose(network.patches[0].task);
+} catch (error) {
+  refuse(error);
+}
+
+element("file").addEventListener("change", ({ target }) => look(target.files[0]));
+element("camera").addEventListener("click", () => attempt(toggleCamera));
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  look(event.dataTransfer.files[0]);
+});
+addEventListener("paste", (event) => look(event.clipboardData.files[0]));
+
+function showBackbone() {
+  const { cost, backbone } = network;
+  element("backbone").textContent =
+    `${backbone.name}: ${bytes(cost.bytes)}, fetched once in ${milliseconds(cost.fetched)}, ` +
+    `ready after ${milliseconds(cost.opened)} more`;
+}
+
+function showTasks() {
+  for (const patch of network.patches) {
+    const row = element("task").content.cloneNode(true);
+    const input = row.querySelector("input");
+    input.value = patch.task;
+    input.addEventListener("change", () => attempt(() => choose(patch.task)));
+    row.querySelector(".name").textContent = patch.task;
+    row.querySelector(".cost").textContent = bytes(patch.bytes);
+    row.querySelector("label").dataset.task = patch.task;
+    element("tasks").append(row);
+  }
+}
+
+/** Makes a task the one that answers, its patch being fetched if it is not here yet. */
+async function choose(name) {
+  wanted = name;
+  const row = element("tasks").querySelector(`[data-task="${CSS.escape(name)}"]`);
+  const start = performance.now();
+  const patch = await network.install(name);
+  if (name !== wanted) return;
+  const switched = performance.now() - start;
+  const isNew = !costs.has(name);
+  costs.set(name, patch);
+  task = name;
+  row.querySelector("input").checked = true;
+  row.querySelector(".cost").textContent =
+    `${bytes(patch.bytes)}\nfetched in ${milliseconds(patch.fetched)}, ` +
+    `checked in ${milliseconds(patch.checked)}`;
+  say(isNew ? `${name} is installed.` : `Switched to ${name} in ${milliseconds(switched)}.`);
+  if (source) await answer();
+}
+
+/** Looks at an image file in place of what was looked at. */
+function look(file) {
+  if (file === undefined) return;
+  attempt(async () => {
+    const picture = await openPicture(file).catch((error) => {
+      throw new Error(`${file.name}: ${error.message}`);
+    });
+    stopCamera();
+    source = picture;
+    await answer();
+  });
+}
+
+async function toggleCamera() {
+  if (source instanceof HTMLVideoElement) {
+    stopCamera();
+    return;
+  }
+  const video = document.createElement("video");
+  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+  await video.play();
+  source = video;
+  element("camera").textContent = "Stop the camera";
+  while (source === video) {
+    await answer();
+    await new Promise(requestAnimationFrame);
+  }
+}
+
+function stopCamera() {
+  if (!(source instanceof HTMLVideoElement)) return;
+  for (const track of source.srcObject.getTracks()) track.stop();
+  source = undefined;
+  element("camera").textContent = "Use the camera";
+}
+
+async function answer() {
+  if (task === undefined) throw new Error("choose a task first");
+  const { labels, preprocessing } = costs.get(task);
+  const looked = source;
+  const start = performance.now();
+  const picture = rgbPixels(looked, preprocessing.background);
+  const input = networkInput(picture, preprocessing);
+  const prepared = performance.now() - start;
+  const asked = task;
+  const { logits, milliseconds: ran } = await network.run(asked, input);
+  if (asked !== task || looked !== source) return; // Something else was chosen meanwhile.
+  showPicture(looked, picture);
+  const rows = best(labels, logits[0], ANSWERS).map(({ label, probability }) => {
+    const row = element("answer").content.cloneNode(true);
+    row.querySelector(".label").textContent = label;
+    row.querySelector("meter").value = probability;
+    row.querySelector(".probability").textContent = `${(100 * probability).toFixed(1)} %`;
+    return row;
+  });
+  element("answers").replaceChildren(...rows);
+  element("time").textContent =
+    `${asked}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
+}
+
+function showPicture(drawn, { width, height }) {
+  const canvas = element("picture");
+  canvas.hidden = false;
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").drawImage(drawn, 0, 0);
+}
+
+/** Does something for the user, and says so where it fails. */
+async function attempt(action) {
+  element("refused").textContent = "";
+  try {
+    await action();
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+function refuse(error) {
+  element("refused").textContent = `${error.message}.`;
+  const chosen = element("tasks").querySelector(`[value="${CSS.escape(task ?? "")}"]`);
+  if (chosen) chosen.checked = true; // What was chosen before still answers.
+}
+
+function say(text) {
+  element("said").textContent = text;
+}
+
+export { network };

@@ -1,0 +1,37 @@
+"""Makes a web page that answers in the browser: one backbone, and any number of patches.
+
+    npm ci --prefix javascript/browser
+    launch/page out/*.patch --out=site
+    python3 -m http.server --directory=site
+
+The first fetches ONNX Runtime Web, which the page brings along: it asks no other address for
+anything. The folder is static, for any web server; elsewhere than on localhost browsers want https.
+All patches belong to one backbone and one image size. docs/device.md goes on from here.
+"""
+
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.device.onnx.installed import check_installed
+from launch import command, output, page_folder
+
+_OUT = flags.DEFINE_string("out", None, "The folder to write.")
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "The backbone's local checkpoint, if the patches' backbone brings none."
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Checks every patch, writes the folder, and says how large everything is."""
+    paths = arguments[1:]
+    if not paths or _OUT.value is None:
+        raise app.UsageError(
+            "give patch files, and the folder to write: launch/page out/*.patch --out=site"
+        )
+    check_installed()
+    print(page_folder.write_page(paths, _WEIGHTS.value, output.new_file(_OUT.value)))
+
+
+if __name__ == "__main__":
+    command.run(main)
