@@ -6,7 +6,7 @@
 
 The first fetches ONNX Runtime Web, which the page brings along: it asks no other address for
 anything. The folder is static, for any web server; elsewhere than on localhost browsers want https.
-All patches belong to one backbone and one image size. docs/device.md goes on from here.
+All patches belong to one backbone and one image size. docs/export.md goes on from here.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,7 @@
 |---|---|
 | `backbone` | `name`, `fingerprint` of its weights, `size` of its images, and a file |
 | `patches` | for each a `task`, and a file |
+| `runtime` | the `bytes` of ONNX Runtime Web |
 
 where a file is `file`, its address from the folder on, `bytes` and `sha256`.
 """
@@ -35,6 +36,7 @@ from launch.backbones import Loaded
 SOURCE = pathlib.Path(__file__).parents[1] / "javascript" / "browser"
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+GRAPH = "backbone.onnx"
 NOISE = exporting.Comparison((), TOLERANCE)
 
 
@@ -64,34 +66,17 @@ def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> 
         for name, source in parts.items():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / name)
-        (folder / "backbone.onnx").write_bytes(graph)
+        (folder / GRAPH).write_bytes(graph)
         for contents, given in zip(patches, inputs, strict=True):
             write_inputs(folder / _inputs_name(contents), contents, given)
-        manifest = {
-            "backbone": {
-                "name": backbone.name,
-                "fingerprint": backbone.fingerprint,
-                "size": size,
-                **_described(folder, "backbone.onnx"),
-            },
-            "patches": [
-                {"task": contents.task, **_described(folder, _inputs_name(contents))}
-                for contents in patches
-            ],
-        }
+        manifest = _manifest(folder, backbone, size, patches)
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     about = f"{backbone.name} at {size} pixels"
-    return "\n".join(
-        [
-            exporting.report(out / "backbone.onnx", about, found, NOISE, max(differences.BATCHES)),
-            *(
-                f"{out / _inputs_name(contents)}: {len(contents.labels)} classes, "
-                f"{(out / _inputs_name(contents)).stat().st_size:,} bytes"
-                for contents in patches
-            ),
-            f"To look at it: python3 -m http.server --directory={out}",
-        ]
-    )
+    lines = [exporting.report(out / GRAPH, about, found, NOISE, max(differences.BATCHES))]
+    for contents in patches:
+        path = out / _inputs_name(contents)
+        lines.append(f"{path}: {len(contents.labels)} classes, {path.stat().st_size:,} bytes")
+    return "\n".join([*lines, f"To look at it: python3 -m http.server --directory={out}"])
 
 
 def _parts() -> dict[str, pathlib.Path]:
@@ -162,6 +147,22 @@ def _inputs_of(
 
 def _inputs_name(contents: PatchContents) -> str:
     return f"patches/{contents.task}.safetensors"
+
+
+def _manifest(
+    folder: pathlib.Path, backbone: Loaded, size: int, patches: Sequence[PatchContents]
+) -> dict[str, Any]:
+    known = {"name": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
+    return {
+        "backbone": {**known, **_described(folder, GRAPH)},
+        "patches": [
+            {"task": contents.task, **_described(folder, _inputs_name(contents))}
+            for contents in patches
+        ],
+        "runtime": {
+            "bytes": sum((folder / RUNTIME / name).stat().st_size for name in RUNTIME_FILES)
+        },
+    }
 
 
 def _described(folder: pathlib.Path, name: str) -> dict[str, Any]:

@@ -32,13 +32,14 @@ export class Network {
     });
   }
 
-  constructor(folder, { backbone, patches }, session, cost) {
+  constructor(folder, { backbone, patches, runtime }, session, cost) {
     this.#folder = folder;
     this.#session = session;
     /** The manifest's: `name`, `fingerprint`, `size`. */
     this.backbone = backbone;
     /** The manifest's, each with `task` and `bytes`. */
     this.patches = patches;
+    this.runtimeBytes = runtime.bytes;
     /** Of the backbone: `bytes`, and the milliseconds in which it was `fetched` and `opened`. */
     this.cost = cost;
   }

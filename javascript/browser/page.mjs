@@ -43,6 +43,7 @@ function showBackbone() {
   element("backbone").textContent =
     `${backbone.name}: ${bytes(cost.bytes)}, fetched once in ${milliseconds(cost.fetched)}, ` +
     `ready after ${milliseconds(cost.opened)} more`;
+  element("runtime").textContent = `It runs in ONNX Runtime Web: ${bytes(network.runtimeBytes)}.`;
 }
 
 function showTasks() {
@@ -95,14 +96,28 @@ async function toggleCamera() {
     stopCamera();
     return;
   }
-  const video = document.createElement("video");
-  video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
-  await video.play();
+  const video = await openCamera();
   source = video;
   element("camera").textContent = "Stop the camera";
-  while (source === video) {
-    await answer();
-    await new Promise(requestAnimationFrame);
+  try {
+    while (source === video) {
+      await answer();
+      await new Promise(requestAnimationFrame);
+    }
+  } finally {
+    if (source === video) stopCamera();
+  }
+}
+
+async function openCamera() {
+  element("camera").disabled = true; // While the user is asked.
+  try {
+    const video = document.createElement("video");
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+    await video.play();
+    return video;
+  } finally {
+    element("camera").disabled = false;
   }
 }
 

@@ -87,6 +87,10 @@ def opened(root: pathlib.Path, *flags: str) -> Iterator[Chromium]:
         def log_message(self, *_: object) -> None:
             asked.append(self.path)
 
+        def end_headers(self) -> None:
+            self.send_header("Cache-Control", "no-store")  # so that `asked` misses no second time
+            super().end_headers()
+
         def copyfile(self, *given: Any) -> None:
             with contextlib.suppress(ConnectionError):  # of a browser that has been closed
                 super().copyfile(*given)

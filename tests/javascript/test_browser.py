@@ -144,6 +144,8 @@ def test_tasks_are_switched_without_fetching_the_backbone_again(page, root, tmp_
         assert page.asked.count(f"/site/{file}") == 1
     for file in (root / "site").rglob("*.onnx"):
         assert f"{file.stat().st_size:,} bytes" in page.text("#backbone")
+    runtime = sum(path.stat().st_size for path in (root / "site" / "onnxruntime-web").iterdir())
+    assert page.text("#runtime") == f"It runs in ONNX Runtime Web: {runtime:,} bytes."
     for made in MADE:
         file = root / "site" / "patches" / f"{made.task}.safetensors"
         assert f"{file.stat().st_size:,} bytes" in page.text(f"[data-task={made.task}]")

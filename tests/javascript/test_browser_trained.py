@@ -46,7 +46,7 @@ def called(*arguments):
         cwd=imports.ROOT,
         env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
         check=True,
-        timeout=900,
+        timeout=1800,
     )
 
 

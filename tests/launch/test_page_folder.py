@@ -81,6 +81,7 @@ def test_a_page_holds_what_its_manifest_says(weights, tmp_path, family, kind):
         assert each["bytes"] == len(content)
         assert f"{out / name}: " in said
         assert f"{len(content):,} bytes" in said
+    assert manifest["runtime"]["bytes"] == sum(map(len, page_folder.RUNTIME_FILES))
     session = Session((out / "backbone.onnx").read_bytes(), 1)
     assert session.about["inputs"] == kind
     for contents, name in zip(made, names[1:], strict=True):
