@@ -29,7 +29,10 @@ try {
   refuse(error);
 }
 
-element("file").addEventListener("change", ({ target }) => look(target.files[0]));
+element("file").addEventListener("change", ({ target }) => {
+  look(target.files[0]);
+  target.value = ""; // So that the same file can be chosen again.
+});
 element("camera").addEventListener("click", () => attempt(toggleCamera));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => {

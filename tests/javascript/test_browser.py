@@ -21,6 +21,7 @@ from tests import narrow
 from tests.device import exported
 from tests.javascript import chromium
 from tests.launch import small
+from tests.patches.table import PLAIN
 
 MADE = (
     exported.contents("one", seed=2, classes=3),
@@ -42,13 +43,16 @@ def _needed():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A folder with a page of two tasks, of the narrow backbone."""
+    """A folder with a page of two tasks, of the narrow backbone, and one of relearned kernels."""
     place, root = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("served")
     weights = small.write_backbone(place / "narrow.safetensors")
     patches = [str(exported.patch_file(place, made)) for made in MADE]
+    deep = next(entry for entry in PLAIN if entry.name.startswith("depthwise"))
+    kernels = str(exported.patch_file(place, exported.contents("kernels", deep)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
         page_folder.write_page(patches, str(weights), root / "site")
+        page_folder.write_page([kernels], str(weights), root / "kernels")
     return root
 
 
@@ -149,6 +153,12 @@ def test_tasks_are_switched_without_fetching_the_backbone_again(page, root, tmp_
     for made in MADE:
         file = root / "site" / "patches" / f"{made.task}.safetensors"
         assert f"{file.stat().st_size:,} bytes" in page.text(f"[data-task={made.task}]")
+
+
+def test_a_patch_may_bring_depthwise_kernels(browser):
+    """It is installed once it has given the logits that it states."""
+    browser.open("kernels")
+    assert (browser.text("#refused"), browser.text("#said")) == ("", "kernels is installed.")
 
 
 def test_nothing_is_asked_of_any_other_address(page, root):
