@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from adapters import errors
 
@@ -117,10 +117,15 @@ def decode(
 def upright(image: Image.Image, background: Colour) -> Image.Image:
     """Returns an image that Pillow has opened as `decode` would have: upright, in RGB.
 
+    One that is both already is returned itself: a copy of a photograph takes some forty megabytes.
     Raises UnreadableImageError; Pillow reads a file's pixels only when they are needed.
     """
     try:
-        return to_rgb(ImageOps.exif_transpose(image), background)
+        image.load()
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+        plain = image.mode == "RGB" and not image.has_transparency_data
+        return image if plain else to_rgb(image, background)
     except UnreadableImageError:
         raise
     except Exception as error:  # as in `decode`

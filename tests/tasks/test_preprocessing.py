@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import pathlib
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -10,6 +14,7 @@ from PIL import Image
 
 from adapters import preprocessing
 from adapters.preprocessing import Preprocessing, PreprocessingError, UnreadableImageError
+from tests import imports
 
 SETTINGS = Preprocessing(4, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
 
@@ -237,3 +242,29 @@ def test_a_record_with_a_field_missing_is_refused():
     del record["fit"]
     with pytest.raises(PreprocessingError, match=r"background.*mean"):
         Preprocessing.from_json(record)
+
+
+PEAK = """
+import pathlib, sys
+from PIL import Image
+from adapters import preprocessing
+
+def resident(which):
+    line = next(one for one in open("/proc/self/status") if one.startswith(which))
+    return 1024 * int(line.split()[1])
+
+data = pathlib.Path(sys.argv[1]).read_bytes()
+Image.init()
+before = resident("VmRSS")
+image = preprocessing.decode(data)
+print((resident("VmHWM") - before) / (3 * image.width * image.height))
+"""
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="no /proc")
+def test_a_photograph_is_in_memory_once(tmp_path: pathlib.Path):
+    Image.new("RGB", (5000, 4000)).save(tmp_path / "large.jpg")
+    command = [sys.executable, "-P", "-c", PEAK, str(tmp_path / "large.jpg")]
+    environment = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert 0.9 < float(said.stdout) < 1.6  # Pillow keeps four bytes a pixel
