@@ -18,8 +18,8 @@ import contextlib
 import dataclasses
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from absl import logging
@@ -37,11 +37,47 @@ from adapters.files import NotDurableError, NotWrittenError
 from adapters.serving.batching import Batcher, BusyError, ClosedError
 from adapters.serving.installing import Installer
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
-from adapters.serving.network import Array, Example, FullError, MixedNetwork, Task
+from adapters.serving.network import Array, Example, FullError, Task
 from adapters.store.folder_lock import StoreInUseError
 from adapters.store.installed import NotInstalledError
 
 Handler = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Sequence[Example]], Sequence[Array | None]]
+
+
+class Network(Protocol):
+    """What answers for tasks: a `MixedNetwork`, or what it is compared with.
+
+    Attributes:
+      capacity: tasks that fit.
+      batches: numbers of images that it may be asked for at once.
+    """
+
+    @property
+    def capacity(self) -> int: ...
+
+    @property
+    def batches(self) -> Sequence[int]: ...
+
+    @property
+    def tasks(self) -> Mapping[str, Task]: ...
+
+    def task(self, name: str) -> Task: ...
+
+    def logits(self, examples: Sequence[Example]) -> Sequence[Array | None]: ...
+
+
+class Queue(Protocol):
+    """What gathers examples into the network's batches: a `Batcher`, or several."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    def start(self) -> None: ...
+
+    async def ask(self, item: Example) -> Array | None: ...
+
+    async def close(self) -> None: ...
 
 
 class TooMuchError(ModelPatchError):
@@ -90,15 +126,22 @@ class Limits:
     answers: int = 5
 
 
-def application(network: MixedNetwork, installer: Installer, limits: Limits) -> Starlette:
+def application(
+    network: Network,
+    installer: Installer,
+    limits: Limits,
+    queue: Callable[[Answer, int, int], Queue] = Batcher,
+) -> Starlette:
     """The server's application, for any ASGI server.
 
     Args:
       network: compiled; tasks may be installed already.
       installer: what adds and removes them while it runs.
       limits: what it takes.
+      queue: makes what gathers requests, from what answers them, the most at once, and how many may
+        wait. By default all tasks share a batch.
     """
-    server = _Server(network, installer, limits)
+    server = _Server(network, installer, limits, queue)
     routes = [
         ("/tasks/{name}", server.classify, "POST"),
         ("/tasks/{name}", server.install, "PUT"),
@@ -118,10 +161,16 @@ def application(network: MixedNetwork, installer: Installer, limits: Limits) -> 
 
 
 class _Server:
-    def __init__(self, network: MixedNetwork, installer: Installer, limits: Limits):
+    def __init__(
+        self,
+        network: Network,
+        installer: Installer,
+        limits: Limits,
+        queue: Callable[[Answer, int, int], Queue],
+    ):
         self._network, self._installer, self._limits = network, installer, limits
         self._metrics = Metrics()
-        self._batcher = Batcher(self._answer, max(network.batches), limits.queue)
+        self._queue = queue(self._answer, max(network.batches), limits.queue)
         self._installing = asyncio.Lock()
         # A pool of its own and a small one: a large image takes memory while it is decoded.
         self._decoders = concurrent.futures.ThreadPoolExecutor(DECODERS, "decoder")
@@ -129,9 +178,9 @@ class _Server:
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._batcher.start()
+        self._queue.start()
         yield
-        await self._batcher.close()
+        await self._queue.close()
         self._decoders.shutdown()
 
     def guarded(self, handler: Handler) -> Handler:
@@ -191,7 +240,7 @@ class _Server:
             pixels = await asyncio.get_running_loop().run_in_executor(
                 self._decoders, self._pixels, data, task
             )
-            answer = asyncio.ensure_future(self._batcher.ask(Example(task, pixels)))
+            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels)))
             await _first(answer, _hung_up(request))
             if not answer.done():
                 answer.cancel()
@@ -242,10 +291,10 @@ class _Server:
 
     async def figures(self, _: Request) -> Response:
         self._metrics.tasks.set(len(self._network.tasks))
-        self._metrics.waiting.set(self._batcher.waiting)
+        self._metrics.waiting.set(self._queue.waiting)
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
-    def _answer(self, examples: Sequence[Example]) -> list[Array | None]:
+    def _answer(self, examples: Sequence[Example]) -> Sequence[Array | None]:
         self._metrics.batch.observe(len(examples))
         self._metrics.mixed.observe(len({example.task.row for example in examples}))
         return self._network.logits(examples)
@@ -285,18 +334,22 @@ async def _not_there(_: Request, error: Exception) -> Response:
 
 async def _body(request: Request, limit: int, seconds: float) -> bytes:
     """The whole body, read no further than `limit` bytes. Raises TooMuchError, TooSlowError."""
+    # Nobody needs to send, or be waited for, what is too large by its own account.
+    _check_length(int(request.headers.get("Content-Length", 0)), limit)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
             async for part in request.stream():
                 body += part
-                if len(body) > limit:
-                    raise TooMuchError(
-                        f"the body is larger than {limit:,} bytes: send a smaller file."
-                    )
+                _check_length(len(body), limit)
     except TimeoutError:
         raise TooSlowError(f"the body took longer than {seconds:g} s: send it again.") from None
     return bytes(body)
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length > limit:
+        raise TooMuchError(f"the body is larger than {limit:,} bytes: send a smaller file.")
 
 
 def _check_pixels(data: bytes, limit: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from adapters.errors import ModelPatchError
@@ -31,10 +31,18 @@ class Batcher(Generic[Item, Answer]):
       answer: of a batch: one answer an item, in their order.
       most: items in a batch.
       queue: items that may wait.
+      kind: what the items of a batch must have in common; by default nothing. The one that has
+        waited longest then says whose turn it is.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Item]], Sequence[Answer]], most: int, queue: int):
-        self._answer, self._most, self._limit = answer, most, queue
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Item]], Sequence[Answer]],
+        most: int,
+        queue: int,
+        kind: Callable[[Item], Hashable] = lambda item: None,
+    ):
+        self._answer, self._most, self._limit, self._kind = answer, most, queue, kind
         self._waiting: collections.deque[tuple[Item, asyncio.Future[Answer]]] = collections.deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -78,12 +86,22 @@ class Batcher(Generic[Item, Answer]):
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            count = min(self._most, len(self._waiting))
-            batch = [self._waiting.popleft() for _ in range(count)]
-            # Those who hung up meanwhile need no answer.
-            batch = [(item, future) for item, future in batch if not future.done()]
+            batch = self._next()
             if batch:
                 await self._answer_all(batch)
+
+    def _next(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
+        """Takes a batch from those who wait; empty when all of them have hung up."""
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        others: list[tuple[Item, asyncio.Future[Answer]]] = []
+        while self._waiting and len(batch) < self._most:
+            item, future = self._waiting.popleft()
+            if future.done():  # whoever hung up needs no answer
+                continue
+            alike = not batch or self._kind(item) == self._kind(batch[0][0])
+            (batch if alike else others).append((item, future))
+        self._waiting.extendleft(reversed(others))
+        return batch
 
     async def _answer_all(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
         loop = asyncio.get_running_loop()

@@ -104,3 +104,27 @@ def test_whoever_hangs_up_takes_no_place_in_a_batch():
 
     asyncio.run(run())
     assert batches == [[1], [3]]
+
+
+def test_only_items_of_one_kind_share_a_batch_and_the_oldest_says_of_which():
+    batches, gate = [], threading.Event()
+
+    def answer(items):
+        gate.wait(5)
+        batches.append("".join(items))
+        return [item.upper() for item in items]
+
+    async def run():
+        batcher = Batcher(answer, most=3, queue=20, kind=str.lower)
+        batcher.start()
+        first = asyncio.create_task(batcher.ask("x"))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(batcher.ask(letter)) for letter in "abAcaBaA"]
+        await asyncio.sleep(0.01)
+        gate.set()
+        found = await asyncio.gather(first, *others)
+        await batcher.close()
+        return "".join(found)
+
+    assert asyncio.run(run()) == "XABACABAA"
+    assert batches == ["x", "aAa", "bB", "c", "aA"]

@@ -279,3 +279,11 @@ def test_a_body_that_does_not_arrive_holds_no_place_for_long():
             stalled.sendall(b"POST /tasks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
             assert stalled.recv(1000).startswith(b"HTTP/1.1 408")
         assert ask(address, "POST", "/tasks/a", png(pixels_of(0)))[0] == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_body_that_is_too_large_by_its_own_account_need_not_come(address, method):
+    head = f"{method} /tasks/a HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n"
+    with socket.create_connection(address[:2], 5) as patient:
+        patient.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert patient.recv(1000).startswith(b"HTTP/1.1 413")
