@@ -74,8 +74,8 @@ def deps(module: imports.Module, modules: Mapping[str, imports.Module]) -> list[
         implied |= {name for name in modules if name.startswith(DISCOVERS[1])}
     ours = module.ours | (implied & modules.keys())
     labels = [label(modules[name], module.path.parent) for name in ours - {module.name}]
-    outside = imports.declared("bench") | imports.grouped("converter") | imports.grouped("fuzz")
-    unlocked = outside - imports.declared("train", "test")
+    groups = frozenset().union(*map(imports.grouped, ("converter", "fuzz", "load")))
+    unlocked = (imports.declared("bench") | groups) - imports.declared("train", "test")
     return sorted(labels, key=lambda text: (text.startswith("//"), text)) + [
         f'requirement("{name}")' for name in sorted(module.distributions - unlocked)
     ]

@@ -34,6 +34,7 @@ def test_the_locks_pin_what_pyproject_asks_for():
     assert backends == pins("build").keys()
     for group in ("converter", "fuzz"):
         assert imports.grouped(group) == pins(group).keys()
+    assert imports.grouped("load") <= pins("load").keys()
 
 
 def test_the_test_lock_serves_the_commands_too():

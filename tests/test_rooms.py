@@ -52,6 +52,7 @@ GROUPS = {
     "adapters.device.onnx.builder": "converter",
     "adapters.device.onnx.session": "converter",
     "adapters.device.quantiser": "converter",
+    "launch.benchmarking.serving.locustfile": "load",
     "tests.device.test_onnx": "converter",
     "tests.store.fuzz_reader": "fuzz",
 }

@@ -1,0 +1,55 @@
+"""`launch/serve` with batches of one task, or with a whole network for each task.
+
+    python -m launch.benchmarking.serving.other_server one_task WEIGHTS out/*.patch
+    python -m launch.benchmarking.serving.other_server networks WEIGHTS out/*.patch
+
+WEIGHTS is the backbone's local checkpoint, or empty for one that brings its own. `one_task` holds
+one backbone and answers one task's batch after another's. `networks` holds a network for each task,
+each with a batcher and a thread of its own, in one process: in a process each, Python, JAX and the
+compiled programs would be there as often.
+"""
+
+from collections.abc import Sequence
+
+import uvicorn
+
+from adapters.errors import ModelPatchError
+from adapters.serving.app import Limits, application
+from adapters.store.contents import PatchContents
+from launch import command
+from launch.benchmarking.serving import patches
+from launch.benchmarking.serving.single import QUEUES, SingleTaskNetworks
+
+BATCHES = (1, 4, 16)  # as launch/serve has
+
+
+class FixedTasksError(ModelPatchError):
+    """This server's tasks do not change."""
+
+
+class _Fixed:
+    def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
+        raise FixedTasksError(f"{name} cannot be installed: this server's tasks do not change.")
+
+    def remove(self, name: str) -> None:
+        raise FixedTasksError(f"{name} cannot be removed: this server's tasks do not change.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Loads, compiles, and serves until a signal comes."""
+    _, how, weights, *paths = arguments
+    backbone, contents = patches.read(paths, weights or None)
+    network = SingleTaskNetworks(
+        backbone.network, backbone.weights, contents, BATCHES, copied=how == "networks"
+    )
+    network.compile()
+    uvicorn.run(
+        application(network, _Fixed(), Limits(), QUEUES[how]),
+        port=0,
+        log_level="info",
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,218 @@
+"""`launch/benchmark_serving`: what is asked, what counts as wrong, and the rows of a whole run."""
+
+import dataclasses
+import http.server
+import importlib.util
+import json
+import math
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from adapters.store.write import write_patch
+from adapters.training import tidy
+from launch import backbones
+from launch.benchmarking.interleave import MissingPeerError
+from launch.benchmarking.serving import load, malformed, questions, run
+from launch.benchmarking.serving.questions import Answer, Question
+from tests import imports, narrow
+from tests.launch import small
+from tests.serving import patches
+
+LOGITS = {"cat": 2.0, "dog": 1.0, "owl": -1.0}
+RIGHT = Answer("pets", "cat", LOGITS, 0.01)
+ASKED = Question("image", "/tasks/pets", b"\x89PNG", answer=RIGHT)
+GENERATORS = [
+    pytest.param(("-m", "tests.launch.fake_load"), id="fake"),
+    pytest.param(
+        load.LOCUST,
+        id="locust",
+        marks=pytest.mark.skipif(
+            not importlib.util.find_spec("locust"), reason="no Locust (requirements/load.lock)"
+        ),
+    ),
+]
+
+
+def answered(task="pets", **moved):
+    """What a server says, with some logits moved."""
+    logits = {label: logit + moved.get(label, 0.0) for label, logit in LOGITS.items()}
+    total = sum(math.exp(logit) for logit in logits.values())
+    ordered = sorted(logits, key=lambda label: -logits[label])[:2]
+    answers = [
+        {"label": label, "logit": logits[label], "probability": math.exp(logits[label]) / total}
+        for label in ordered
+    ]
+    return json.dumps({"task": task, "version": "1", "answers": answers}).encode()
+
+
+def test_questions_are_read_as_they_were_written(tmp_path):
+    plain = Question("empty", "/tasks/x", b"", "PUT", {"A": "b"}, (422, 503), raw=True)
+    questions.write(tmp_path, [ASKED, plain, ASKED])
+    assert questions.read(tmp_path) == [ASKED, plain, ASKED]
+    assert (tmp_path / questions.BODIES).read_bytes() == ASKED.body  # once
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (200, answered(), None),
+        (200, answered(cat=0.009, dog=-0.009), None),
+        (200, answered(dog=0.02), "the logit of dog"),
+        (200, answered(owl=4.0), "not cat"),
+        (200, answered("pats"), "of pats, not of pets"),
+        (200, answered().replace(b'"probability": 0.7', b'"probability": 0.6'), "the probability"),
+        (200, b'{"task": "pets", "answers": []}', "not cat"),
+        (200, b"{}", "no answer"),
+        (503, answered(), "status 503, not 200"),
+    ],
+)
+def test_an_answer_that_is_not_the_network_s_is_a_mistake(status, content, said):
+    found = questions.mistake(ASKED, status, content)
+    assert (found is None) == (said is None)
+    assert said is None or said in found
+
+
+@pytest.mark.parametrize(
+    ("raw", "content", "fine"),
+    [
+        (False, b'{"error": "X", "message": "it is no image of a kind."}', True),
+        (False, b'{"error": "X", "message": "no"}', False),
+        (False, b"Invalid HTTP request received.", False),
+        (True, b"Invalid HTTP request received.", True),
+        (True, b"", False),
+    ],
+)
+def test_a_refusal_says_why(raw, content, fine):
+    asked = Question("bad", "/tasks/pets", b"", statuses=(400,), raw=raw)
+    assert (questions.mistake(asked, 400, content) is None) == fine
+
+
+def test_every_kind_of_malformed_request_is_drawn_and_none_may_succeed():
+    chance = random.Random(0)
+    image = dataclasses.replace(ASKED, body=bytes(range(200)))
+    drawn = [malformed.malformed(image, chance) for _ in range(600)]
+    assert {question.kind for question in drawn} == set(malformed.KINDS)
+    for question in drawn:
+        assert question.answer is None
+        assert not [status for status in question.statuses if status < 400]
+
+
+@pytest.fixture(params=GENERATORS)
+def generator(request):
+    return load.Generator(sys.executable, request.param)
+
+
+class _Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    contents = (answered(),)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1
+        content = self.contents[self.server.asked % len(self.contents)]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def answering():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        server.asked = 0
+        threading.Thread(target=server.serve_forever).start()
+        yield server, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_the_load_generator_asks_each_once_and_reports(answering, generator):
+    server, host = answering
+    report = generator.once(host, [ASKED] * 30, 3)
+    assert server.asked == report.asked == report.kinds["image"] == 30
+    assert 0 < report.p50 <= report.p99
+    assert report.per_second > 0
+
+
+def test_one_wrong_answer_is_found_among_right_ones(answering, generator, monkeypatch):
+    monkeypatch.setattr(_Answering, "contents", (*[answered()] * 9, answered(dog=2.0)))
+    with pytest.raises(load.WrongAnswerError, match=r"(?s)3 of 30 answers .*not cat"):
+        generator.once(answering[1], [ASKED] * 30, 3)
+
+
+def test_a_python_without_the_generator_is_told_what_to_install():
+    with pytest.raises(MissingPeerError, match=r"requirements/load\.lock"):
+        load.Generator(sys.executable, ("-m", "tests.launch.no_such_module"))
+
+
+def test_a_run_writes_rows_and_can_be_resumed(tmp_path, generator):
+    weights = small.write_backbone(tmp_path / "narrow.safetensors")
+    fingerprint = backbones.load("narrow", str(weights)).fingerprint
+    paths, sources = [], []
+    for seed, task in enumerate("ab"):
+        small.write_folder(tmp_path / task, 2 + seed, images=40)
+        sources.append(f"folder:{tmp_path / task}")
+        contents = patches.contents(task, seed, classes=2 + seed)
+        paths.append(str(tmp_path / f"{task}.patch"))
+        write_patch(paths[-1], dataclasses.replace(contents, fingerprint=fingerprint))
+    out, drawing = tmp_path / "serving.csv", tmp_path / "serving.png"
+
+    def once(works):
+        run.benchmark(
+            paths,
+            str(weights),
+            sources,
+            works,
+            [4],
+            150,
+            1,
+            1,
+            generator,
+            out,
+            drawing,
+            "x",
+            resume=True,
+            ours="tests.launch.small_serve",
+            others="tests.launch.small_other_server",
+        )
+        return {(row.setting, row.metric): row for row in tidy.read(out)}
+
+    rows = once(run.WORKS)
+    shape = f"{narrow.SIZE} px, 2 tasks, 4 clients"
+    named = {key[0].partition(f", {shape}")[0] for key in rows}
+    assert named == {
+        *(f"serving, {name}" for name in (run.MIXED, run.ONE_TASK, run.NETWORKS)),
+        *(f"serving, peer {name}" for name in (run.ONE_TASK, run.NETWORKS)),
+        "robustness, 150 requests",
+    }
+    values = {(key[0].partition(f", {shape}")[0], key[1]): row.value for key, row in rows.items()}
+    mixed = f"serving, {run.MIXED}"
+    assert values[mixed, "p50"] <= values[mixed, "p99"]
+    assert values[mixed, "wrong answers"] == 0
+    assert values["robustness, 150 requests", "requests"] == 150
+    assert values["robustness, 150 requests", "answered after SIGTERM"] == 16
+    assert drawing.read_bytes().startswith(b"\x89PNG")
+    assert once(("throughput",)) == rows
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["x.patch", "--works=thruput"], "Did you mean 'throughput'"),
+        (["x.patch", "--clients=none"], "--clients=none must be numbers"),
+        ([], "give patch files"),
+    ],
+)
+def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flags, complaint):
+    out = tmp_path / "x.csv"
+    command = [sys.executable, "-P", "-m", "launch.benchmark_serving", *flags, f"--out={out}"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=imports.ROOT)
+    assert result.returncode in (1, 2)
+    assert complaint in result.stderr
+    assert not out.exists()
