@@ -14,7 +14,6 @@ before it, or leave it on this machine, as it is by default.
 
 from collections.abc import Sequence
 
-import uvicorn
 from absl import app, flags, logging
 
 from adapters.serving.app import Limits, application
@@ -76,14 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     limits = Limits(
         image_bytes=_IMAGE_BYTES.value, patch_bytes=_PATCH_BYTES.value, queue=_QUEUE.value
     )
-    uvicorn.run(
-        application(network, installer, limits),
-        host=_HOST.value,
-        port=_PORT.value,
-        log_level="info",
-        access_log=False,
-        timeout_graceful_shutdown=_DRAIN.value,
-    )
+    serving.run(application(network, installer, limits), _HOST.value, _PORT.value, _DRAIN.value)
 
 
 def _opened(

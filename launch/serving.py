@@ -4,7 +4,9 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
+import uvicorn
 from absl import logging
+from starlette.applications import Starlette
 
 from adapters.device.preprocessing_check import check_preprocessing
 from adapters.errors import ModelPatchError
@@ -19,6 +21,10 @@ from adapters.store.store_backbone import StoreBackbone
 from launch import backbones
 from launch.backbones import Loaded
 from launch.installation import backbone_of
+
+# Seconds that a connection may rest between requests: longer than clients and proxies keep theirs,
+# so that it is they who close it. A server that does may close it under a request on its way.
+KEEP_ALIVE = 75
 
 
 class NoSizeError(ModelPatchError):
@@ -126,6 +132,25 @@ def from_store(
         if active.contents is not None:
             network.add(active.contents)
     return network, Stored(network, store)
+
+
+def run(application: Starlette, host: str, port: int, drain_seconds: int) -> None:
+    """Serves until a signal comes, and then until those who wait are answered.
+
+    Args:
+      application: what answers.
+      host, port: to listen at; port 0 is any free one.
+      drain_seconds: that those who wait may take at the end.
+    """
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        log_level="info",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=drain_seconds,
+    )
 
 
 def _network(backbone: Loaded, cards: Sequence[PatchCard], wanted: Wanted) -> MixedNetwork:

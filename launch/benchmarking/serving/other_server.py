@@ -11,16 +11,14 @@ compiled programs would be there as often.
 
 from collections.abc import Sequence
 
-import uvicorn
-
 from adapters.errors import ModelPatchError
 from adapters.serving.app import Limits, application
 from adapters.store.contents import PatchContents
-from launch import command
+from launch import command, serving
 from launch.benchmarking.serving import patches
 from launch.benchmarking.serving.single import QUEUES, SingleTaskNetworks
 
-BATCHES = (1, 4, 16)  # as launch/serve has
+BATCHES, DRAIN = (1, 4, 16), 30  # images, and seconds, as launch/serve has
 
 
 class FixedTasksError(ModelPatchError):
@@ -43,12 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         backbone.network, backbone.weights, contents, BATCHES, copied=how == "networks"
     )
     network.compile()
-    uvicorn.run(
-        application(network, _Fixed(), Limits(), QUEUES[how]),
-        port=0,
-        log_level="info",
-        access_log=False,
-    )
+    serving.run(application(network, _Fixed(), Limits(), QUEUES[how]), "127.0.0.1", 0, DRAIN)
 
 
 if __name__ == "__main__":
