@@ -35,7 +35,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--version", action="store_true")
     parser.add_argument("--once", action="store_true")
-    for name in ("host", "questions", "report", "users", "run-time"):
+    for name in ("host", "questions", "report", "users", "lasting"):
         parser.add_argument(f"--{name}")
     options, _ = parser.parse_known_args()
     if options.version:
@@ -43,7 +43,7 @@ def main():
     found = questions.read(pathlib.Path(options.questions))
     left = iter(found) if options.once else itertools.cycle(found)
     start, lock = time.perf_counter(), threading.Lock()
-    end = float("inf") if options.once else start + float(options.run_time.rstrip("s"))
+    end = float("inf") if options.once else start + float(options.lasting)
     report = {"ends": [], "milliseconds": [], "kinds": {}, "mistaken": 0, "mistakes": []}
 
     def client():

@@ -1,5 +1,6 @@
 """`launch/benchmark_serving`: what is asked, what counts as wrong, and the rows of a whole run."""
 
+import contextlib
 import dataclasses
 import http.server
 import importlib.util
@@ -16,7 +17,15 @@ from adapters.store.write import write_patch
 from adapters.training import tidy
 from launch import backbones
 from launch.benchmarking.interleave import MissingPeerError
-from launch.benchmarking.serving import load, malformed, questions, run
+from launch.benchmarking.serving import (
+    load,
+    malformed,
+    measure,
+    picture,
+    questions,
+    robustness,
+    run,
+)
 from launch.benchmarking.serving.questions import Answer, Question
 from tests import imports, narrow
 from tests.launch import small
@@ -199,6 +208,69 @@ def test_a_run_writes_rows_and_can_be_resumed(tmp_path, generator):
     assert values["robustness, 150 requests", "answered after SIGTERM"] == 16
     assert drawing.read_bytes().startswith(b"\x89PNG")
     assert once(("throughput",)) == rows
+
+
+class _Server:
+    """Stands in for a server's process: what memory it takes at each look, and what it logs."""
+
+    host = "http://127.0.0.1:1"
+
+    def __init__(self, resident, log):
+        self._resident, self._log = iter(resident), log
+
+    def resident(self):
+        return next(self._resident)
+
+    def log(self):
+        return self._log
+
+
+@pytest.mark.parametrize(
+    ("resident", "log", "error", "said"),
+    [
+        ((1000, 5000, 1000 + robustness.GROWTH), "", None, None),
+        ((1000, 5000, 1001 + robustness.GROWTH), "", robustness.LeakError, "grew by 100,000,001"),
+        ((1000, 5000, 1000), "a request failed\nTraceback", load.WrongAnswerError, "Traceback"),
+    ],
+)
+def test_a_server_that_keeps_memory_or_fails_does_not_survive(
+    monkeypatch, resident, log, error, said
+):
+    monkeypatch.setattr(robustness, "LOOKS", 1e-6)  # never again while it runs
+    monkeypatch.setattr(robustness, "drained", lambda server, asked: len(asked))
+    monkeypatch.setattr(robustness, "mixed", lambda good, alone, count, seed: [ASKED] * count)
+
+    class Asking:
+        def once(self, host, asked, clients):
+            return load.Report(1.0, 1.0, 1.0, {"image": len(asked)})
+
+    settings = measure.Settings("narrow", "bias", 32, 2, 1, 1, 1, "x")
+    raised = contextlib.nullcontext() if error is None else pytest.raises(error, match=said)
+    with raised:
+        rows = robustness.survive(_Server(resident, log), Asking(), [ASKED], None, 100, 4, settings)
+        assert {row.metric: row.value for row in rows} == {
+            "requests": 100,
+            "malformed": 0,
+            "wrong answers": 0,
+            "resident memory": 1000,
+            "highest resident memory": 5000,
+            "growth of resident memory": robustness.GROWTH,
+            "answered after SIGTERM": 1,
+        }
+
+
+def test_the_picture_s_bars_are_the_servers_own_rows():
+    settings = measure.Settings("narrow", "bias", 32, 2, 1, 1, 1, "x")
+    rows = [
+        settings.row(settings.setting("serving", "mixed batches", 8), "p50", 4.0, "ms"),
+        settings.row(settings.setting("serving", "mixed batches", 32), "p50", 9.0, "ms"),
+        settings.row(settings.setting("serving", "peer others", 8), "p50", 1.0, "times"),
+        settings.row(settings.setting("robustness", "9 requests", 8), "p50", 1.0, "ms"),
+    ]
+    assert picture.found(rows, "p50", 2.0) == {
+        "8": {"mixed batches": 2.0},
+        "32": {"mixed batches": 4.5},
+    }
 
 
 @pytest.mark.parametrize(

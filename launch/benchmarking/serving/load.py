@@ -78,8 +78,9 @@ class Generator:
         self, host: str, asked: Sequence[Question], clients: int, seconds: int, seed: int
     ) -> Report:
         """Asks again and again; raises WrongAnswerError, GeneratorError."""
-        flags = [f"--run-time={int(seconds + 2 * WARM_UP)}s", f"--seed={seed}"]
-        return self._report(host, asked, clients, flags, WARM_UP, WARM_UP + seconds)
+        end = WARM_UP + seconds
+        flags = [f"--lasting={end}", f"--seed={seed}"]
+        return self._report(host, asked, clients, flags, WARM_UP, end)
 
     def once(self, host: str, asked: Sequence[Question], clients: int) -> Report:
         """Asks each question once, in order; raises WrongAnswerError, GeneratorError."""
@@ -97,21 +98,12 @@ class Generator:
         with tempfile.TemporaryDirectory() as folder:
             questions.write(pathlib.Path(folder), asked)
             report = pathlib.Path(folder) / "report.json"
-            ended = self._run(
-                [
-                    "--headless",
-                    f"--host={host}",
-                    f"--users={clients}",
-                    f"--spawn-rate={clients}",
-                    "--stop-timeout=60",
-                    "--only-summary",
-                    "--loglevel=ERROR",
-                    f"--questions={folder}",
-                    f"--report={report}",
-                    *flags,
-                ],
-                LONGEST,
-            )
+            own = [f"--questions={folder}", f"--report={report}", *flags]
+            load = [f"--host={host}", f"--users={clients}", f"--spawn-rate={clients}"]
+            try:
+                ended = self._run(["--headless", "--loglevel=ERROR", *load, *own], LONGEST)
+            except subprocess.TimeoutExpired as error:
+                raise GeneratorError(f"the load generator took longer than {LONGEST} s.") from error
             if not report.exists():
                 raise GeneratorError(f"the load generator failed: {ended.stderr[-2000:]}")
             found = json.loads(report.read_text())

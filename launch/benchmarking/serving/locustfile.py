@@ -1,9 +1,10 @@
 """The load generator's side, for Locust (https://locust.io): asks, and checks every answer.
 
     locust -f locustfile.py --headless --host=http://127.0.0.1:8080 --users=32 \
-        --questions=FOLDER --report=report.json
+        --questions=FOLDER --report=report.json --lasting=10
 
-Each user asks again as soon as it is answered. Run by `load`, in a Python that has Locust and
+Each user asks again as soon as it is answered; none begins later than --lasting seconds after all
+have begun. Run by `load`, in a Python that has Locust and
 need not have this project's packages.
 """
 
@@ -33,6 +34,7 @@ class _Run:
     asked: Iterator[Question]
     users: int
     spawned: float
+    lasting: float
     ends: list[float]
     milliseconds: list[float]
     kinds: dict[str, int]
@@ -45,6 +47,7 @@ def _arguments(parser: Any) -> None:
     parser.add_argument("--report", help="JSON file that is written at the end.")
     parser.add_argument("--seed", type=int, default=0, help="Order of the questions.")
     parser.add_argument("--once", action="store_true", help="Ask each once, in their order.")
+    parser.add_argument("--lasting", type=float, default=float("inf"), help="Seconds.")
 
 
 @events.test_start.add_listener
@@ -54,7 +57,7 @@ def _start(environment: Any, **_: Any) -> None:
     if not options.once:
         random.Random(options.seed).shuffle(found)
     _Run.asked = iter(found) if options.once else itertools.cycle(found)
-    _Run.users, _Run.spawned = options.num_users, 0.0
+    _Run.users, _Run.spawned, _Run.lasting = options.num_users, 0.0, options.lasting
     _Run.ends, _Run.milliseconds, _Run.kinds, _Run.mistakes = [], [], {}, []
 
 
@@ -92,7 +95,8 @@ class Client(FastHttpUser):
     def ask(self) -> None:
         """Asks the next question."""
         question = next(_Run.asked, None)
-        if question is None:
+        late = _Run.spawned and time.perf_counter() - _Run.spawned > _Run.lasting
+        if question is None or late:
             _Run.users -= 1
             if not _Run.users:
                 self.environment.runner.quit()

@@ -16,9 +16,9 @@ from adapters.serving.app import Limits, application
 from adapters.store.contents import PatchContents
 from launch import command, serving
 from launch.benchmarking.serving import patches
-from launch.benchmarking.serving.single import QUEUES, SingleTaskNetworks
+from launch.benchmarking.serving.single import BATCHES, QUEUES, SingleTaskNetworks
 
-BATCHES, DRAIN = (1, 4, 16), 30  # images, and seconds, as launch/serve has
+DRAIN = 30  # seconds, as launch/serve has
 
 
 class FixedTasksError(ModelPatchError):

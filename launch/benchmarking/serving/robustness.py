@@ -24,7 +24,7 @@ MISLABELLED = 0.05  # of requests, that are good images called something else
 PHOTOGRAPHS = 0.005  # of requests, that are good images of `PHOTOGRAPH` pixels
 PHOTOGRAPH = (3000, 4000)
 WARM_UP = 0.2  # as many requests before the first look at memory, as a part of those that count
-GROWTH = 64_000_000  # bytes
+GROWTH = 100_000_000  # bytes that memory may differ by
 LOOKS = 2.0  # a second, at memory
 DRAINED = 16  # requests that a server has begun when it is told to end
 

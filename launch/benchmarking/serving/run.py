@@ -15,6 +15,7 @@ from launch.benchmarking.serving import images, measure, patches, picture, robus
 from launch.benchmarking.serving.load import Generator
 from launch.benchmarking.serving.measure import Settings
 from launch.benchmarking.serving.server import Server
+from launch.benchmarking.serving.single import BATCHES
 from tasks import registry
 from tasks.task import Task
 
@@ -82,9 +83,10 @@ def benchmark(
     alone = images.Alone(backbone, contents)
     own = [images.of_task(alone, one, IMAGES, data_dir) for one in _tasks(contents, task_names)]
     good = list(itertools.chain.from_iterable(zip(*own, strict=False)))  # as many of each
-    flags = [] if weights is None else [f"--weights={weights}"]
+    flags = ["--port=0", f"--batches={','.join(map(str, BATCHES))}"]
+    flags += [] if weights is None else [f"--weights={weights}"]
     starts = {
-        MIXED: (ours, ["--port=0", *flags, *paths]),
+        MIXED: (ours, [*flags, *paths]),
         ONE_TASK: (others, ["one_task", weights or "", *paths]),
         NETWORKS: (others, ["networks", weights or "", *paths]),
     }

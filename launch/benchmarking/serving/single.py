@@ -17,6 +17,9 @@ from adapters.serving.network import Example, Task
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 
+# Of every server, as launch/serve --batches: a batch of few is not filled up with many.
+BATCHES = (1, 2, 4, 8, 16)
+
 
 class SingleTaskNetworks:
     """Networks that each answer for one task; one program, compiled once, runs them all.
