@@ -37,7 +37,7 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
     figure = Figure(figsize=(5.5 * columns, 4.0 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).flatten()
     for axes, (title, bars) in zip(grid, panels.items(), strict=False):
-        _bars(axes, bars)
+        draw_bars(axes, bars)
         axes.set_title(title, loc="left", fontsize=11)
         if "speed" in title:
             axes.axvline(1.0, color="#333333", linewidth=1.0)
@@ -70,7 +70,8 @@ def memory(rows: Sequence[Measurement]) -> Bars:
     return found
 
 
-def _bars(axes: "Axes", bars: Bars) -> None:
+def draw_bars(axes: "Axes", bars: Bars) -> None:
+    """Draws a group of bars for each name, one of each series."""
     names = list(dict.fromkeys(name for series in bars.values() for name in series))
     thickness = 0.8 / max(len(bars), 1)
     for number, (label, series) in enumerate(bars.items()):

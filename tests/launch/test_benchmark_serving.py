@@ -268,8 +268,8 @@ def test_the_picture_s_bars_are_the_servers_own_rows():
         settings.row(settings.setting("robustness", "9 requests", 8), "p50", 1.0, "ms"),
     ]
     assert picture.found(rows, "p50", 2.0) == {
-        "8": {"mixed batches": 2.0},
-        "32": {"mixed batches": 4.5},
+        "8 clients": {"mixed batches": 2.0},
+        "32 clients": {"mixed batches": 4.5},
     }
 
 

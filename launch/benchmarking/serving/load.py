@@ -84,7 +84,10 @@ class Generator:
 
     def once(self, host: str, asked: Sequence[Question], clients: int) -> Report:
         """Asks each question once, in order; raises WrongAnswerError, GeneratorError."""
-        return self._report(host, asked, clients, ["--once"], 0.0, float("inf"))
+        report = self._report(host, asked, clients, ["--once"], 0.0, float("inf"))
+        if report.asked != len(asked):
+            raise GeneratorError(f"only {report.asked} of {len(asked)} questions were asked.")
+        return report
 
     def _report(
         self,

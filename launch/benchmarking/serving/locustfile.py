@@ -75,6 +75,11 @@ def _note(name: str, response_time: float, exception: Exception | None, **_: Any
         _Run.mistakes.append(f"{name}: {exception}")
 
 
+@events.user_error.add_listener
+def _note_defect(exception: Exception, **_: Any) -> None:
+    _Run.mistakes.append(f"the generator failed: {exception!r}")
+
+
 @events.quitting.add_listener
 def _report(environment: Any, **_: Any) -> None:
     report = {
@@ -151,4 +156,5 @@ def _response(connection: socket.socket) -> tuple[int, bytes]:
         if end and length and len(body) >= int(length[1]):
             break
     head, _, body = data.partition(b"\r\n\r\n")
-    return int(head.split()[1]), body
+    status = re.match(rb"HTTP/1\.1 (\d+)", head)
+    return int(status[1]) if status else 0, body
