@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -64,14 +65,14 @@ class Generator:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self._environment = {**os.environ, "PYTHONPATH": path}
         try:
-            ended = self._run(["--version"], 60)
+            ended = self._run(["--version"], LONGEST)
         except OSError as error:
             raise MissingPeerError(f"{python} cannot be run: {error}.") from error
         if ended.returncode:
             raise MissingPeerError(
-                f"{python} has no Locust: make an environment for it (`python -m venv out/load`, "
-                "`out/load/bin/pip install --require-hashes --no-deps --requirement "
-                "requirements/load.lock`) and give --load_python=out/load/bin/python."
+                f"{python} has no Locust: make an environment for it (`python -m venv out/locust`, "
+                "`out/locust/bin/pip install --require-hashes --no-deps --requirement "
+                "requirements/load.lock`) and give --load_python=out/locust/bin/python."
             )
 
     def for_seconds(
@@ -121,8 +122,9 @@ class Generator:
         if len(kept) < 2:
             raise GeneratorError("the load generator had too few answers: let it run for longer.")
         percentiles = statistics.quantiles([took for _, took in kept], n=100, method="inclusive")
-        seconds = min(end, max(when for when, _ in kept)) - begin
-        return Report(len(kept) / seconds, percentiles[49], percentiles[98], found["kinds"])
+        last = end if math.isfinite(end) else max(when for when, _ in kept)
+        per_second = len(kept) / (last - begin)
+        return Report(per_second, percentiles[49], percentiles[98], found["kinds"])
 
     def _run(self, flags: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
