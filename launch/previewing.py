@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 
@@ -156,7 +157,7 @@ def picture(
 ) -> bytes:
     """Accuracy against mean multiply-adds, and how bases are shared in each layer, as a PNG."""
     figure = Figure(figsize=(11, 4), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(textwrap.fill(title, 130), fontsize=10)
     curve, shares = figure.subplots(1, 2)
     costs = [point.multiply_adds / 1e6 for point in points]
     curve.plot(costs, [100 * point.accuracy for point in points], marker=".")
