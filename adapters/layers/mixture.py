@@ -6,7 +6,8 @@ two ways, equal but for rounding: a kernel for each image, or all N + 1 products
 take fewer multiply-adds wherever a map has two pixels or more, but each must be written to memory
 and read again, and its product is as small as the map; so products win on the smallest maps.
 docs/performance.md has the figures that `PIXELS` was chosen by, and why w is one of the kernels
-that are mixed, with a share of 1: to add it afterwards takes as long as the mixing.
+that are mixed, with a share of 1: to add it afterwards takes as long as the mixing. Products are
+added afterwards: they are few, and w and the bases would have to be copied into one array.
 """
 
 import contextlib
@@ -41,31 +42,34 @@ def products_up_to(pixels: int) -> Iterator[None]:
 
 def mixed_kernel(module: hk.Module, w: jax.Array) -> jax.Array:
     """What the module's `bases` [N, *w.shape] and `mix` [N] make of `w`, if it has them."""
-    mixture = _mixture(module, w)
-    return w if mixture is None else jnp.tensordot(*mixture, 1)
+    mixture = _mixture(module)
+    if mixture is None:
+        return w
+    bases, mix = mixture
+    shares = jnp.concatenate([jnp.ones(1, mix.dtype), mix])
+    return jnp.tensordot(shares, jnp.concatenate([w[None], bases]), 1)
 
 
 def mixed_pointwise(module: hk.Module, x: jax.Array, w: jax.Array) -> jax.Array:
     """The 1x1 convolution of x [H, W, in] with what the module makes of `w` [in, out]."""
-    mixture = _mixture(module, w)
+    mixture = _mixture(module)
     height, width, channels = x.shape
     if mixture is None or height * width > _pixels.get():
         return _product(x, mixed_kernel(module, w))
-    shares, kernels = mixture
+    bases, mix = mixture
     if channels <= w.shape[1]:  # what has fewer channels is mixed
-        mixed = x[:, :, None] * shares[None, None, :, None]
-        return _product(mixed.reshape(height, width, -1), kernels.reshape(-1, w.shape[1]))
-    products = lax.dot_general(x, kernels, (((2,), (1,)), ((), ())))  # [H, W, N + 1, out]
-    return jnp.einsum("n,hwno->hwo", shares, products)
+        mixed = x[:, :, None] * mix[None, None, :, None]
+        rest = _product(mixed.reshape(height, width, -1), bases.reshape(-1, w.shape[1]))
+    else:
+        products = lax.dot_general(x, bases, (((2,), (1,)), ((), ())))  # [H, W, N, out]
+        rest = jnp.einsum("n,hwno->hwo", mix, products)
+    return _product(x, w) + rest
 
 
-def _mixture(module: hk.Module, w: jax.Array) -> tuple[jax.Array, jax.Array] | None:
-    """Shares [N + 1] and kernels [N + 1, *w.shape], of which w is the first."""
+def _mixture(module: hk.Module) -> tuple[jax.Array, jax.Array] | None:
+    """The module's `bases` [N, *w.shape] and `mix` [N], if it has them."""
     bases, mix = optional(module, "bases"), optional(module, "mix")
-    if bases is None or mix is None:
-        return None
-    shares = jnp.concatenate([jnp.ones(1, mix.dtype), mix])
-    return shares, jnp.concatenate([w[None], bases])
+    return None if bases is None or mix is None else (bases, mix)
 
 
 def _product(x: jax.Array, w: jax.Array) -> jax.Array:

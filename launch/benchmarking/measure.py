@@ -107,6 +107,10 @@ def measure(comparison: Comparison, sides: Sides, settings: Settings) -> list[Me
             ratio = throughput_ratio(seconds[first], seconds[other])
             setting = _setting(comparison, f"peer {sides.name(other)}", settings)
             rows.append(_row(comparison, setting, ("ratio", ratio, "times"), settings))
+    if comparison.beyond is not None:
+        more = statistics.median(a - b for a, b in zip(*seconds.values(), strict=True))
+        setting = _setting(comparison, comparison.beyond, settings)
+        rows.append(_row(comparison, setting, ("time", 1000 * more, "ms"), settings))
     return rows
 
 

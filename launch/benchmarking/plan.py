@@ -38,11 +38,13 @@ class Comparison:
       work: how results call it.
       contenders: at least one.
       timed: whether runs are repeated; otherwise only the first one's facts count.
+      beyond: what the first contender does beyond the second, whose time is measured as well.
     """
 
     work: str
     contenders: tuple[Contender, ...]
     timed: bool = True
+    beyond: str | None = None
 
     @property
     def case(self) -> Case:

@@ -1,5 +1,6 @@
 """From timings to rows, a file and a picture."""
 
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -80,6 +81,15 @@ def test_rows_hold_medians_ratios_and_facts():
     assert not both[1].held
     found = {(row.backbone, row.patch, row.setting) for row in rows}
     assert measure.keys(STEP, sides(ours(), peer()), SETTINGS) <= found
+
+
+def test_what_one_does_beyond_the_other_is_the_median_of_differences():
+    one, other = (dataclasses.replace(STEP.case, compiled=compiled) for compiled in (True, False))
+    pair = (plan.Contender("A then B", "ours", one), plan.Contender("A", "ours", other))
+    work = Stub({True: [0.020, 0.033, 0.019], False: [0.010, 0.011, 0.012]})
+    rows = measure.measure(plan.Comparison("work", pair, beyond="B"), sides(work, None), SETTINGS)
+    found = table(rows)
+    assert found["work, B, 32 px, batch 8, 2 threads", "time"] == (10.0, "ms")  # of 10, 22 and 7
 
 
 def test_a_peer_that_trains_other_values_is_refused():

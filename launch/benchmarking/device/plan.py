@@ -46,8 +46,8 @@ def graphs(backbone: str, size: int, batches: Sequence[int], folder: str) -> Ite
 
 
 def swaps(backbone: str, size: int, folder: str) -> Iterator[Comparison]:
-    """An answer of another task than the last one's against another answer of that one; and tasks
-    taken from their files.
+    """An answer of another task than the last one's, and of one just taken from its files, against
+    an answer of the same task again; and all ways to take a task from its files.
     """
     case = Case("warm swap", backbone, size, 1, tasks=2, folder=folder)
     for name in WARM:
@@ -59,6 +59,16 @@ def swaps(backbone: str, size: int, folder: str) -> Iterator[Comparison]:
                 _ours(f"{name} another task", another),
                 _ours(f"{name} same task", same),
             ),
+            beyond=f"{name} warm swap",
+        )
+        taken = dataclasses.replace(another, work="cold swap")
+        yield Comparison(
+            "first answer",
+            (
+                _ours(f"{name} from files", taken),
+                _ours(f"{name} same task", same),
+            ),
+            beyond=f"{name} cold swap",
         )
     case = Case("cold swap", backbone, size, 1, tasks=2, folder=folder)
     yield Comparison(
