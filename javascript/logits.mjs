@@ -15,9 +15,15 @@ if (images === undefined) {
   process.exit(2);
 }
 const session = await InferenceSession.create(graph);
-const size = session.inputMetadata.find(({ name }) => name === "images").shape[1];
-const pixels = new Float32Array(new Uint8Array(readFileSync(images)).buffer);
-const count = pixels.length / (size * size * 3);
+const taken = session.inputMetadata.find(({ name }) => name === "images");
+if (taken === undefined) throw new Error(`${graph} takes no images: launch/export writes graphs`);
+const size = taken.shape[1];
+const bytes = new Uint8Array(readFileSync(images));
+const count = bytes.byteLength / (4 * size * size * 3);
+if (!Number.isInteger(count) || count === 0) {
+  throw new Error(`${images} holds ${bytes.byteLength} bytes, no images of ${size} pixels`);
+}
+const pixels = new Float32Array(bytes.buffer);
 const feeds = { images: new Tensor("float32", pixels, [count, size, size, 3]) };
 const { inputs } = patch === "-" ? { inputs: [] } : parsePatchInputs(readFileSync(patch));
 for (const { name, shape, values } of inputs) feeds[name] = new Tensor("float32", values, shape);

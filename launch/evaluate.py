@@ -6,7 +6,8 @@ Each file is read through every check: its digest, the backbone's fingerprint, a
 
     launch/evaluate out/*.patch --graph=device/backbone.tflite --results=results/device.csv
 
-evaluates on a graph that `launch/export --backbone` wrote, in LiteRT or ONNX Runtime, beside JAX.
+evaluates on a graph that `launch/export --backbone` wrote, beside JAX: in LiteRT, ONNX Runtime (in
+Node with --node), or jax.export.
 """
 
 import pathlib
@@ -25,7 +26,10 @@ _TASK = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "The backbone's local checkpoint, if the patch's backbone brings none."
 )
-_GRAPH = flags.DEFINE_string("graph", None, "Exported graph to evaluate on, .tflite or .onnx.")
+_GRAPH = flags.DEFINE_string(
+    "graph", None, "Exported graph to evaluate on: .tflite, .onnx or .jax."
+)
+_NODE = flags.DEFINE_bool("node", False, "Run a .onnx graph in Node (npm ci --prefix javascript).")
 _RESULTS = flags.DEFINE_string("results", None, "CSV file for what --graph answers.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 
@@ -36,12 +40,20 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
     if _RESULTS.value is not None and _GRAPH.value is None:
         raise app.UsageError("--results keeps what a graph answers: name one with --graph")
+    if _NODE.value and _GRAPH.value is None:
+        raise app.UsageError("--node runs a graph: name one with --graph")
     for path in arguments[1:]:
         if _GRAPH.value is None:
             print(evaluate(path, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value))
             continue
         found = graph_evaluation.compare(
-            path, _GRAPH.value, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value
+            path,
+            _GRAPH.value,
+            _SPLIT.value,
+            _TASK.value,
+            _WEIGHTS.value,
+            _DATA_DIR.value,
+            node=_NODE.value,
         )
         print(found, flush=True)
         if _RESULTS.value is not None:
@@ -51,7 +63,8 @@ def main(arguments: Sequence[str]) -> None:
 def _command(graph: str) -> str:
     """What to say again elsewhere: not where this machine keeps things."""
     graph = pathlib.Path(graph).name
-    return f"launch/evaluate out/*.patch --split={_SPLIT.value} --graph=device/{graph}"
+    node = " --node" if _NODE.value else ""
+    return f"launch/evaluate out/*.patch --split={_SPLIT.value} --graph=device/{graph}{node}"
 
 
 if __name__ == "__main__":

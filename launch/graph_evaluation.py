@@ -1,34 +1,17 @@
 """Scores a patch file on an exported graph, beside JAX."""
 
-import pathlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from adapters.device import signatures
-from adapters.device.engine import Engine
-from adapters.device.export import own_weights
-from adapters.device.feeds import check_size, feed, padded_head, patch_inputs
-from adapters.device.graph_file import read_graph
-from adapters.device.inference import Answers, Inference, logits
-from adapters.device.onnx.session import Session
-from adapters.errors import ModelPatchError
+from adapters.device.inference import Answers, logits
 from adapters.preprocessing import Preprocessing, normalise
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.training.tidy import Measurement
-from launch import backbones, evaluation, scoring
+from launch import evaluation, graph_runtimes, scoring
 from tasks import pipeline
 from tasks.task import Task
-
-Array = npt.NDArray[Any]
-Run = Callable[[Array], Array]
-
-
-class GraphError(ModelPatchError):
-    """A graph that a patch cannot be evaluated on."""
 
 
 class Comparison(NamedTuple):
@@ -42,7 +25,8 @@ class Comparison(NamedTuple):
       accuracy: the task's metric of the graph's answers.
       in_jax: the same of JAX's.
       same: the share of images with the same answer.
-      difference: the largest of a logit, as a part of JAX's largest.
+      difference: the largest of a logit.
+      largest: the largest of JAX's logits, without its sign.
       images: how many.
     """
 
@@ -54,6 +38,7 @@ class Comparison(NamedTuple):
     in_jax: float
     same: float
     difference: float
+    largest: float
     images: int
 
     def __str__(self) -> str:
@@ -61,7 +46,7 @@ class Comparison(NamedTuple):
             f"{self.task.name}, {self.graph}: {self.split} {self.contents.metric} "
             f"{100 * self.accuracy:.4f} % of {self.images} ({100 * self.in_jax:.4f} % in JAX, "
             f"{100 * self.same:.2f} % the same answer, logits differ by up to "
-            f"{self.difference:.1e} of the largest)"
+            f"{self.difference:.1e}, {self.difference / self.largest:.1e} of the largest)"
         )
 
     def rows(self, command: str) -> list[Measurement]:
@@ -70,8 +55,14 @@ class Comparison(NamedTuple):
         figures = (
             ("accuracy", self.accuracy, "fraction"),
             ("accuracy in JAX", self.in_jax, "fraction"),
+            ("accuracy difference", round(self.accuracy - self.in_jax, 12), "fraction"),
             ("same answers as JAX", self.same, "fraction"),
-            ("largest difference to JAX", float(f"{self.difference:.3g}"), "of the largest logit"),
+            ("largest difference of a logit", _short(self.difference), "logit"),
+            (
+                "largest difference to JAX",
+                _short(self.difference / self.largest),
+                "of the largest logit",
+            ),
         )
         return [
             Measurement(
@@ -97,16 +88,18 @@ def compare(
     task_name: str | None,
     weights: str | None,
     data_dir: str | None,
+    *,
+    node: bool = False,
 ) -> Comparison:
     """Runs the patch file at `path` on an exported graph and in JAX, on every image of a split.
 
-    Raises GraphError, GraphFileError, UnsupportedPatchError, and what `evaluation.evaluate` does.
+    `node` runs an ONNX graph in Node. Raises GraphError, GraphFileError, UnsupportedPatchError, and
+    what `evaluation.evaluate` does.
     """
     patch = evaluation.open_patch(path, split, task_name, weights)
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
     check_without_look(contents)
-    opened = _onnx if pathlib.Path(graph).suffix == ".onnx" else _litert
-    kind, run = opened(graph, contents, patch.backbone, patch.network)
+    kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
     patched = apply_edits(patch.backbone.weights, contents.edits)
     wanted, got, labels, names = [], [], [], []
     for batch in pipeline.evaluation_batches(
@@ -129,58 +122,11 @@ def compare(
         accuracy,
         in_jax,
         same=float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))),
-        difference=float(np.abs(ours - theirs).max() / np.abs(theirs).max()),
+        difference=float(np.abs(ours - theirs).max()),
+        largest=float(np.abs(theirs).max()),
         images=len(truth),
     )
 
 
-def _litert(
-    path: str, contents: PatchContents, backbone: backbones.Loaded, network: Inference
-) -> tuple[str, Run]:
-    graph = read_graph(path)
-    _check(path, graph.fingerprint, backbone.fingerprint)
-    check_size(contents.task, network.size, graph.sizes)
-    made = feed(graph, contents.edits, "auto")
-    engine = Engine(made.flatbuffer or graph.flatbuffer, threads=1)
-    inputs = {**made.inputs, **padded_head(contents.task, contents.head, graph)}
-    batch = max((count for count in graph.batches if network.examples % count == 0), default=0)
-    if not batch:
-        raise GraphError(
-            f"{path} takes {', '.join(map(str, graph.batches))} images in a call, none of which "
-            f"divides {network.examples}. Export it with --batches=1."
-        )
-    signature = signatures.signature(made.kind, network.size, batch)
-
-    def run(images: Array) -> Array:
-        parts = [
-            engine.run(
-                signature,
-                {**inputs, signatures.IMAGES: images[start : start + batch]},
-                signatures.LOGITS,
-            )
-            for start in range(0, len(images), batch)
-        ]
-        return np.concatenate(parts)[:, : len(contents.labels)]
-
-    kernels = "int8" if graph.kernels_are_int8 else "float32"
-    return f"LiteRT {kernels}, {'inputs' if made.flatbuffer is None else 'folded'}", run
-
-
-def _onnx(
-    path: str, contents: PatchContents, backbone: backbones.Loaded, network: Inference
-) -> tuple[str, Run]:
-    session = Session(pathlib.Path(path).read_bytes(), threads=1)
-    about = session.about
-    if "inputs" not in about:
-        raise GraphError(f"{path} takes no patches: give what launch/export --backbone wrote.")
-    _check(path, about["fingerprint"], backbone.fingerprint)
-    check_size(contents.task, network.size, (about["size"],))
-    weights = own_weights(backbone.network, backbone.weights)
-    inputs = patch_inputs(weights, backbone.checkpoint.epsilon, contents.edits, about["inputs"])
-    inputs |= {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}
-    return "ONNX Runtime, inputs", lambda images: session.run({**inputs, signatures.IMAGES: images})
-
-
-def _check(path: str, found: str, wanted: str) -> None:
-    if found != wanted:
-        raise GraphError(f"{path} holds other weights than the patch's backbone: export it again.")
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -95,6 +95,14 @@ def test_without_a_patch_nothing_answers(graph, images, tmp_path):
     assert "missing" in ended.stderr
 
 
+@pytest.mark.parametrize("length", [0, 100])
+def test_what_is_no_images_is_refused(graph, tmp_path, length):
+    (tmp_path / "images.f32").write_bytes(bytes(length))
+    ended = ran(graph, "-", tmp_path / "images.f32")
+    assert ended.returncode != 0
+    assert f"holds {length} bytes, no images of {narrow.SIZE} pixels" in ended.stderr
+
+
 def test_another_safetensors_file_is_refused(graph, images, tmp_path):
     import safetensors.numpy
 

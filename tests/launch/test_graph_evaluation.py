@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,14 @@ from adapters.device import export, signatures
 from adapters.device.feeds import OtherSizeError
 from adapters.device.graph_file import read_graph, write_graph
 from adapters.training import tidy
-from launch import backbones, evaluation, exporting, exporting_onnx, graph_evaluation
+from launch import (
+    backbones,
+    evaluation,
+    exporting,
+    exporting_onnx,
+    graph_evaluation,
+    graph_runtimes,
+)
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
@@ -44,6 +52,7 @@ def made(tmp_path_factory):
         settings = export.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
         exporting.backbone_graph(loaded, settings, NOISE, place / name)
     exporting_onnx.backbone_graph(loaded, signatures.NORMS, 32, NOISE, place / "backbone.onnx")
+    exporting.jax_graph(loaded, 32, 8, NOISE, place / "backbone.jax")
     full = next(entry for entry in PLAIN if entry.name.startswith("full"))
     for task, entry in (("one", PLAIN[2]), ("whole", full)):
         spec = entry.name.rpartition(", ")[0]
@@ -53,11 +62,11 @@ def made(tmp_path_factory):
     return place
 
 
-def compared(made, patch, graph):
+def compared(made, patch, graph, **how):
     task = f"folder:{made / 'squares'}"
     weights = str(made / "narrow.safetensors")
     return graph_evaluation.compare(
-        str(made / patch), str(made / graph), "validation", task, weights, None
+        str(made / patch), str(made / graph), "validation", task, weights, None, **how
     )
 
 
@@ -68,12 +77,14 @@ def compared(made, patch, graph):
         ("one.patch", "backbone.onnx", "ONNX Runtime, inputs", 1e-5),
         ("one.patch", "int8.tflite", "LiteRT int8, inputs", 0.2),
         ("whole.patch", "float.tflite", "LiteRT float32, folded", 1e-5),
+        ("whole.patch", "backbone.jax", "jax.export", 1e-5),
     ],
 )
 def test_a_graph_s_answers_are_held_against_jax_s(made, patch, graph, kind, far):
     found = compared(made, patch, graph)
     assert found.graph == kind
-    assert 0 < found.difference < far
+    assert found.largest > 0.1
+    assert 0 <= found.difference / found.largest < far
     assert found.same == 1 or far == 0.2
     said = evaluation.evaluate(
         str(made / patch),
@@ -85,18 +96,20 @@ def test_a_graph_s_answers_are_held_against_jax_s(made, patch, graph, kind, far)
     assert f"{100 * found.in_jax:.4f} % of {found.images} " in said
     metrics = {row.metric: row.value for row in found.rows("x")}
     assert metrics["accuracy"] == found.accuracy
+    assert metrics["accuracy difference"] == pytest.approx(found.accuracy - found.in_jax)
+    assert metrics["largest difference of a logit"] == pytest.approx(found.difference, rel=1e-2)
     assert f"{100 * found.accuracy:.4f} % of {found.images}" in str(found)
 
 
 def test_a_difference_is_seen(made, monkeypatch):
     """Answers that are the other way round in the graph, for every image."""
 
-    class Wrong(graph_evaluation.Session):
+    class Wrong(graph_runtimes.Session):
         def run(self, inputs):
             return super().run(inputs)[:, ::-1]
 
     right = compared(made, "one.patch", "backbone.onnx")
-    monkeypatch.setattr(graph_evaluation, "Session", Wrong)
+    monkeypatch.setattr(graph_runtimes, "Session", Wrong)
     wrong = compared(made, "one.patch", "backbone.onnx")
     assert wrong.same == 0
     assert wrong.in_jax == right.in_jax
@@ -104,17 +117,49 @@ def test_a_difference_is_seen(made, monkeypatch):
 
 
 def test_other_graphs_are_refused(made, tmp_path):
-    with pytest.raises(graph_evaluation.GraphError, match="takes no patches"):
+    with pytest.raises(graph_runtimes.GraphError, match="takes no patches"):
         compared(made, "one.patch", "own.onnx")
     other = {module: dict(leaves) for module, leaves in exported.weights().items()}
     other["tail"]["w"] = other["tail"]["w"] + np.float32(1)
     graph = export_onnx(other, "f" * 64)
     (made / "other.onnx").write_bytes(graph)
-    with pytest.raises(graph_evaluation.GraphError, match="other weights"):
+    with pytest.raises(graph_runtimes.GraphError, match="other weights"):
         compared(made, "one.patch", "other.onnx")
 
 
-@pytest.mark.parametrize("graph", ["float.tflite", "int8.tflite", "backbone.onnx"])
+def test_node_s_answers_are_held_against_jax_s(made):
+    if shutil.which("node") is None or not (graph_runtimes.JAVASCRIPT / "node_modules").exists():
+        pytest.skip("needs node, and `npm ci --prefix javascript`")
+    found = compared(made, "one.patch", "backbone.onnx", node=True)
+    assert found.graph == "ONNX Runtime in Node, inputs"
+    assert 0 < found.difference / found.largest < 1e-5
+    assert found.same == 1
+
+
+def test_node_is_refused_where_it_cannot_be(made, monkeypatch):
+    with pytest.raises(graph_runtimes.GraphError, match=r"float.tflite is none: leave out --node"):
+        compared(made, "one.patch", "float.tflite", node=True)
+    monkeypatch.setattr(graph_runtimes.shutil, "which", lambda _: None)
+    with pytest.raises(graph_runtimes.NodeError, match="there is no `node` on PATH"):
+        compared(made, "one.patch", "backbone.onnx", node=True)
+    monkeypatch.setattr(graph_runtimes.shutil, "which", lambda _: "node")
+    monkeypatch.setattr(graph_runtimes, "JAVASCRIPT", made / "nowhere")
+    with pytest.raises(graph_runtimes.NodeError, match="npm ci --prefix javascript"):
+        compared(made, "one.patch", "backbone.onnx", node=True)
+
+
+def test_a_jax_program_that_cannot_be_run_is_refused(made):
+    whole = (made / "backbone.jax").read_bytes()
+    (made / "cut.jax").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(graph_runtimes.GraphError, match="no program that launch/export --to=jax"):
+        compared(made, "one.patch", "cut.jax")
+    loaded = backbones.load("narrow", str(made / "narrow.safetensors"))
+    exporting.jax_graph(loaded, 32, 3, NOISE, made / "three.jax")
+    with pytest.raises(graph_runtimes.GraphError, match="takes 3 images in a call, which does not"):
+        compared(made, "one.patch", "three.jax")
+
+
+@pytest.mark.parametrize("graph", ["float.tflite", "int8.tflite", "backbone.onnx", "backbone.jax"])
 def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
     preprocessing = dataclasses.replace(exported.PREPROCESSING, size=48)
     patch = exported.contents("one", classes=2, labels=LABELS, preprocessing=preprocessing)
@@ -127,7 +172,7 @@ def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
 def test_a_graph_of_other_batches_is_refused(made):
     graph = dataclasses.replace(read_graph(made / "float.tflite"), batches=(3, 5))
     write_graph(made / "odd.tflite", graph)
-    with pytest.raises(graph_evaluation.GraphError, match="takes 3, 5 images in a call, none of"):
+    with pytest.raises(graph_runtimes.GraphError, match="takes 3, 5 images in a call, none of"):
         compared(made, "one.patch", "odd.tflite")
 
 
