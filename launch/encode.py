@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.store.encoding import ENCODINGS
+from adapters.store.versions import version_key
 from adapters.store.write import write_patch
 from adapters.training import tidy
 from launch import command, encoding, output
@@ -28,6 +29,9 @@ _TASK = flags.DEFINE_string(
     "task", None, "Task to score on, if the patch's own name does not find it: folder:PATH, say."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_PATCH_VERSION = flags.DEFINE_string(
+    "patch_version", None, "Version of the new files, by default that of the old ones."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "The runs', for the rows of --results.")
 _RESULTS = flags.DEFINE_string("results", None, "CSV file that rows of figures are added to.")
 
@@ -38,12 +42,21 @@ def main(arguments: Sequence[str]) -> None:
     if not paths:
         raise app.UsageError("give one or more patch files: launch/encode out/*.patch")
     task = registry.resolve_one(_TASK.value) if _TASK.value else None
+    if _PATCH_VERSION.value is not None:
+        version_key(_PATCH_VERSION.value)
     done = []
     for path in paths:
         target = _OUT.value and output.new_file(
             str(pathlib.Path(_OUT.value) / pathlib.Path(path).name)
         )
-        one = encoding.encoded(path, _ENCODING.value, _WEIGHTS.value, _DATA_DIR.value, task)
+        one = encoding.encoded(
+            path,
+            _ENCODING.value,
+            _WEIGHTS.value,
+            _DATA_DIR.value,
+            task,
+            _PATCH_VERSION.value,
+        )
         if target:
             write_patch(target, one.contents)
         done.append(one)

@@ -26,12 +26,17 @@ class Encoded:
 
 
 def encoded(
-    path: str, encoding: str, weights: str | None, data_dir: str | None, task: Task | None = None
+    path: str,
+    encoding: str,
+    weights: str | None,
+    data_dir: str | None,
+    task: Task | None = None,
+    version: str | None = None,
 ) -> Encoded:
-    """The patch file at `path` in another encoding; `task` is by default the one that it names.
+    """The patch file at `path` in another encoding.
 
-    Raises what `evaluation.evaluate` raises, and EncodingError for a number that the encoding
-    cannot hold.
+    `task` and `version` are by default what the file says. Raises what `evaluation.evaluate`
+    raises, and EncodingError for a number that the encoding cannot hold.
     """
     opened = evaluation.open_patch(path, "validation", task, weights)
     contents = opened.contents
@@ -49,6 +54,7 @@ def encoded(
     after = score(patched, head)
     made = dataclasses.replace(
         contents,
+        task_version=version or contents.task_version,
         edits=edits,
         head=head,
         encoding=encoding,

@@ -90,7 +90,7 @@ def write_task(
     preprocessing = trained.preprocessing.to_json()
     contents = PatchContents(
         task=task.name,
-        task_version=task.version,
+        task_version=settings.patch_version or task.version,
         patch=with_defaults(settings.patch) if auxiliary_heads(head) else settings.patch,
         backbone=backbone.name,
         fingerprint=backbone.fingerprint,

@@ -64,6 +64,12 @@ _ENCODING = flags.DEFINE_enum(
     "How patch files store numbers. Scores are of the numbers as stored; other than with float32, "
     "the accuracy that this costs on validation is reported too.",
 )
+_PATCH_VERSION = flags.DEFINE_string(
+    "patch_version",
+    None,
+    "Version of the patch files, 1.0.1 say, by default their tasks': devices that hold one refuse "
+    "any that is lower.",
+)
 _TEACHER = flags.DEFINE_string(
     "teacher", None, "Folder of a finished run of the same tasks, whose probabilities are learned."
 )
@@ -102,6 +108,7 @@ def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Sett
         encoding=_ENCODING.value,
         train_shared=_TRAIN_SHARED.value,
         teacher=_TEACHER.value,
+        patch_version=_PATCH_VERSION.value,
         recipe=Recipe(
             steps=_STEPS.value,
             patch_rate=patch_rate,

@@ -12,6 +12,7 @@ from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.layers.norm import MODES
 from adapters.scheduling import sampling
 from adapters.store.encoding import ENCODINGS
+from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
 from tasks.augmentation import POLICIES
 
@@ -42,6 +43,7 @@ class Settings:
     train_shared: bool
     recipe: Recipe
     teacher: str | None = None
+    patch_version: str | None = None
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -63,6 +65,8 @@ class Settings:
             ("weight_decay", recipe.head_decay),
         ):
             _check(name, rate, 0 <= rate < math.inf, "0 or more")
+        if self.patch_version is not None:
+            version_key(self.patch_version)
         devices = jax.device_count()
         if self.groups % devices:
             raise SettingError(
@@ -132,6 +136,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         "seed": settings.seed,
         "workers": settings.workers,
         "encoding": settings.encoding,
+        "patch_version": settings.patch_version,
     }
     given = [f"--{name}={value}" for name, value in values.items() if value is not None]
     return shlex.join(["launch/train", *given])

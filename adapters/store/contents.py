@@ -67,7 +67,7 @@ class PatchCard:
 
     Attributes:
       task: the task's name, and the file's.
-      task_version: of the task's images and labels, such as `1.0.0`.
+      task_version: of the patch among those of its task, such as `1.0.0`.
       patch: the patch's spec, such as `scale_bias+depthwise`.
       backbone: the name of the backbone the patch was trained on.
       fingerprint: sha256 of that backbone's weights, in hexadecimal.

@@ -211,9 +211,9 @@ class BadSignatureError(PatchFileError):
 
 
 class VersionError(PatchFileError):
-    """The task's version cannot be compared with another."""
+    """The version cannot be compared with another."""
 
-    advice = "Give the task a version of numbers, such as 1.2.0, and export the patch again."
+    advice = "Give a version of numbers, such as --patch_version=1.2.0."
 
 
 class WrongTaskError(PatchFileError):

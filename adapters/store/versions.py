@@ -15,7 +15,7 @@ def version_key(version: str) -> tuple[int, ...]:
     them and no zero in front. Words such as `rc1` have no order that all agree on.
     """
     if not _VERSION.fullmatch(version):
-        raise VersionError(f"the task's version is {shown(version)}, not one to four numbers")
+        raise VersionError(f"the version is {shown(version)}, not one to four numbers")
     numbers = [int(part) for part in version.split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()

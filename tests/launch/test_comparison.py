@@ -197,7 +197,9 @@ def test_plans_out_of_range_are_refused(names, base, changes, error, said):
         comparison.Plan(names=names, base=base, **values)
 
 
-def test_the_command_column_repeats_the_run(names, base):
+@pytest.mark.parametrize("version", [None, "1.2.0"])
+def test_the_command_column_repeats_the_run(names, base, version):
+    base = dataclasses.replace(base, patch_version=version)
     command, *arguments = shlex.split(train_command(names, base))
     assert command == "launch/train"
     with flagsaver.flagsaver():

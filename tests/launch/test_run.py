@@ -12,7 +12,7 @@ from adapters import carriers
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import UnknownNameError
 from adapters.patches.registry import PatchSpecError
-from adapters.store.errors import FingerprintError
+from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
@@ -100,14 +100,16 @@ def test_another_backbone_is_refused(weights, folders, tmp_path):
 def test_a_file_is_encoded_again_as_a_run_would_have(finished, weights, folders, tmp_path):
     """The numbers of a run with --encoding=int8, out of one without."""
     plain, rows = finished
-    settings = small.settings(weights, encoding="int8")
+    settings = small.settings(weights, encoding="int8", patch_version="1.2")
     wanted = experiment.run(registry.resolve(folders), settings, tmp_path / "int8", "a test")
     for row, want, task in zip(rows, wanted, registry.resolve(folders), strict=True):
         path = str(plain / f"{row.task}.patch")
-        one = encoding.encoded(path, "int8", str(weights), None, task)
+        one = encoding.encoded(path, "int8", str(weights), None, task, version="1.3")
         assert (one.before, one.after) == (row.validation_accuracy, want.validation_accuracy)
         assert (one.bytes_before, one.contents.encoding) == (row.patch_bytes, "int8")
         direct = read_patch(tmp_path / "int8" / f"{row.task}.patch")
+        versions = (read_patch(path), direct, one.contents)
+        assert [each.task_version for each in versions] == [task.version, "1.2", "1.3"]
         same = jax.tree.map(np.array_equal, dict(one.contents.edits), dict(direct.edits))
         assert jax.tree.all(same)
         write_patch(tmp_path / f"{row.task}.patch", one.contents)
@@ -202,6 +204,7 @@ def test_a_run_records_what_defines_it(finished, weights):
         ({"recipe": {"head_decay": -1.0}}, SettingError, "--weight_decay"),
         ({"recipe": {"norm": "calibrate"}}, UnknownNameError, "Did you mean 'calibrated'"),
         ({"encoding": "float8"}, UnknownNameError, "encoding"),
+        ({"patch_version": "new"}, VersionError, r"'new', not one to .*--patch_version=1\.2\.0"),
         ({"augmentation": "colours"}, UnknownNameError, "Did you mean 'colour'"),
     ],
 )
