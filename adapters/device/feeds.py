@@ -10,7 +10,7 @@ from adapters.device import signatures
 from adapters.device.channels import MODULATION, is_norm, without_statistics
 from adapters.device.fold import fold_norms
 from adapters.device.graph_file import Graph, leaf_of
-from adapters.errors import ModelPatchError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits, leaf_and_part
 
@@ -68,6 +68,12 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
     if kind is None or how == "folded":
         kind = signatures.FOLDED
     return fed(graph, kind, apply_edits(graph.weights, edits))
+
+
+def check_how(how: str) -> None:
+    """Raises UnknownNameError for what is no way to install a patch."""
+    if how not in HOWS:
+        raise UnknownNameError("way to install a patch", how, HOWS)
 
 
 def check_size(task: str, size: int, sizes: Collection[int]) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from adapters.device import int8, signatures
 from adapters.device.engine import Engine
-from adapters.device.feeds import HOWS, Feed, How, check_size, feed, padded_head
+from adapters.device.feeds import Feed, How, check_how, check_size, feed, padded_head
 from adapters.device.graph_file import Graph, read_graph
 from adapters.device.preprocessing_check import check_preprocessing
 from adapters.device.probabilities import probabilities
@@ -171,8 +171,7 @@ class Device:
 
     def _proven(self, contents: PatchContents, how: How) -> _Task:
         """A patch ready to run, that has given the logits which it states."""
-        if how not in HOWS:
-            raise UnknownNameError("way to install a patch", how, HOWS)
+        check_how(how)
         check_without_look(contents)
         task = self._prepared(contents, how)
         self._check_parity(contents, task)

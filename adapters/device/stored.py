@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Mapping
 
-from adapters.device.feeds import How
+from adapters.device.feeds import How, check_how
 from adapters.device.runtime import Device
 from adapters.errors import ModelPatchError
 from adapters.files import NotDurableError
@@ -61,12 +61,13 @@ class StoredDevice(Device):
         *,
         trusted: Mapping[bytes, str] | None,
         threads: int = 1,
+        how: How = "auto",
     ):
         """Opens what `launch/export` wrote, and installs what is active in the store.
 
         For each task that is its current patch, or else the previous one, or else none: the first
         that passes every check now, parity on this very graph among them. `refused` says what did
-        not.
+        not. One task's failure is no other's.
 
         Args:
           backbone: path of the exported graph.
@@ -74,11 +75,13 @@ class StoredDevice(Device):
           trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
             checks no signature.
           threads: that one call may use.
+          how: patches are installed, see `Device.install`.
 
-        Raises what `Device` raises.
+        Raises what `Device` raises, and UnknownNameError for another `how`.
         """
         super().__init__(backbone, threads)
-        self._folder, self._trusted = store, trusted
+        check_how(how)
+        self._folder, self._trusted, self._how = store, trusted, how
         self._changing = threading.Lock()
         self._refused: dict[str, tuple[ModelPatchError, ...]] = {}
         self.reload()
@@ -88,16 +91,17 @@ class StoredDevice(Device):
         """By task, why its current patch was passed over, and the previous one if it was too."""
         return dict(self._refused)
 
-    def install(self, patch: str | os.PathLike[str], how: How = "auto") -> str:
+    def install(self, patch: str | os.PathLike[str], how: How | None = None) -> str:
         """Installs a patch file, with the signature beside it, in the store and here.
 
         Args:
           patch: path of the file.
-          how: see `Device.install`; the next start takes "auto".
+          how: until the next start or `reload`, instead of the device's own.
 
         Raises what `Store.install` and `Device.install` raise; then the task is what it was, here
         and in the store. After a NotDurableError it may be the new one, in both.
         """
+        how = self._how if how is None else how
         with self._changing:
             try:
                 contents = self._store(how).install(patch)
@@ -109,12 +113,12 @@ class StoredDevice(Device):
     def roll_back(self, task: str) -> None:
         """Goes back to the patch before, see `Store.roll_back`, which also says what is raised."""
         with self._changing:
-            self._take(self._store().roll_back(task), "auto")
+            self._take(self._store(self._how).roll_back(task), self._how)
 
     def remove(self, task: str) -> None:
         """Deletes the patches of a task; see `Store.remove`, which also says what is raised."""
         with self._changing:
-            self._store().remove(task)
+            self._store(self._how).remove(task)
             self._forget(task)
 
     def reload(self) -> None:
@@ -123,20 +127,25 @@ class StoredDevice(Device):
             self._follow()
 
     def _follow(self) -> None:
-        store = self._store()
+        store = self._store(self._how)
         installed = store.tasks()
         for task in {*self.tasks(), *self._refused} - {*installed}:
             self._forget(task)
         for task in installed:
             found = store.active(task)
-            if found.contents is None:
+            refused = found.refused
+            try:
+                if found.contents is None:
+                    self._forget(task)
+                else:
+                    self._take(found.contents, self._how)
+            except ModelPatchError as error:  # it was proven just now: too little memory, say
                 self._forget(task)
-            else:
-                self._take(found.contents, "auto")
-            if found.refused:
-                self._refused[task] = found.refused
+                refused += (error,)
+            if refused:
+                self._refused[task] = refused
 
-    def _store(self, how: How = "auto") -> Store:
+    def _store(self, how: How) -> Store:
         return open_store(self, self._folder, self._trusted, how)
 
     def _take(self, contents: PatchContents, how: How) -> str:

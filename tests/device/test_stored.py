@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters import files
+from adapters.device import signatures
+from adapters.device.engine import LiteRTError
 from adapters.device.feeds import UnsupportedPatchError
 from adapters.device.runtime import Device
 from adapters.device.stored import StoredDevice
@@ -31,7 +34,9 @@ IMAGE = exported.png(1)
 @pytest.fixture
 def start(backbone, tmp_path):
     """A device as a new process would open it."""
-    return lambda trusted=TRUSTED: StoredDevice(backbone, tmp_path / "store", trusted=trusted)
+    return lambda trusted=TRUSTED, **how: StoredDevice(
+        backbone, tmp_path / "store", trusted=trusted, **how
+    )
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def patch(seed=2, version="1.0.0", **changes):
 def signed(folder, made, key=MAKER):
     """The patch's file, with a signature beside it unless `key` is None."""
     folder = folder / "incoming"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = exported.patch_file(folder, made)
     beside = signature.signature_path(path)
     beside.unlink(missing_ok=True)
@@ -172,6 +177,75 @@ def test_reloading_takes_what_others_did(start, answer, tmp_path):
     assert device.run("one", IMAGE) == answer(made)
     device.reload()
     assert device.tasks() == ()
+
+
+def test_patches_are_folded_at_every_start_of_a_device_that_folds(start, answer, tmp_path):
+    made, other = patch(), patch(5, "1.1.0")
+    start().install(signed(tmp_path, made))
+    device = start(how="folded")
+    assert device._tasks["one"].kind == signatures.FOLDED
+    device.install(signed(tmp_path, other))
+    assert device._tasks["one"].kind == signatures.FOLDED
+    device.roll_back("one")
+    device.reload()
+    assert device._tasks["one"].kind == signatures.FOLDED
+    device.install(signed(tmp_path, other), "inputs")
+    assert device._tasks["one"].kind == signatures.NORMS
+    assert device.run("one", IMAGE).label == answer(other).label
+    with pytest.raises(UnknownNameError, match="Did you mean 'folded'"):
+        start(how="fold")
+
+
+def test_one_task_s_failure_is_no_other_s(start, answer, tmp_path, monkeypatch):
+    good, bad = patch(), exported.contents("two", seed=5)
+    for made in (good, bad):
+        start().install(signed(tmp_path, made))
+    take = Device.install_contents
+
+    def failing(device, contents, how="auto"):
+        if contents.task == "two":
+            raise LiteRTError("no memory")
+        take(device, contents, how)
+
+    device = start()
+    monkeypatch.setattr(Device, "install_contents", failing)
+    for opened in (device, start()):
+        opened.reload()
+        assert opened.run("one", IMAGE) == answer(good)
+        assert opened.tasks() == ("one",)
+        assert [str(error) for error in opened.refused["two"]] == ["no memory"]
+
+
+def test_threads_get_one_patch_s_answers_while_others_install_and_reload(start, answer, tmp_path):
+    patches = patch(2), patch(5), exported.contents("two", seed=3)
+    answers = {made.task: [] for made in patches}
+    for made in patches:
+        answers[made.task].append(answer(made))
+    paths = [signed(tmp_path / str(i), made) for i, made in enumerate(patches)]
+    device = start()
+    device.install(paths[0])
+    device.install(paths[2])
+    seen, done = [], threading.Event()
+
+    def work(task):
+        try:
+            while not done.is_set():
+                seen.append((task, device.run(task, IMAGE)))
+        except Exception as error:
+            seen.append((task, error))
+
+    threads = [threading.Thread(target=work, args=(task,)) for task in ("one", "two", "one")]
+    for thread in threads:
+        thread.start()
+    for turn in range(6):
+        device.install(paths[1 - turn % 2])
+        device.reload()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert {task for task, _ in seen} == {"one", "two"}
+    assert all(found in answers[task] for task, found in seen)
+    assert all(("one", wanted) in seen for wanted in answers["one"])
 
 
 def test_what_the_disk_does_not_confirm_answers_here_as_at_the_next_start(
