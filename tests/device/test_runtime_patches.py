@@ -1,11 +1,14 @@
 """Every family of patches on the runtime without JAX, against JAX."""
 
 import dataclasses
+import re
 
 import pytest
 
 from adapters.device import feeds
 from adapters.device.feeds import UnsupportedPatchError
+from adapters.patches.registry import PATCHES
+from tests import imports
 from tests.device import exported
 from tests.patches.table import PLAIN
 
@@ -60,3 +63,38 @@ def test_without_depthwise_inputs_their_kernels_are_folded():
     assert feeds.feed(narrower, edits, "auto").kind == "folded"
     with pytest.raises(UnsupportedPatchError, match="launch/export --depthwise"):
         feeds.feed(narrower, edits, "inputs")
+
+
+def documented():
+    """{family: (as inputs, folded)} of the table in docs/export.md, and the families below it."""
+    text = (imports.ROOT / "docs" / "export.md").read_text()
+    _, _, rest = text.partition('| patch | `install(how="inputs")` |')
+    table, _, rest = rest.partition("\n\n")
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    ways = {
+        family: (inputs, folded)
+        for families, inputs, folded in rows
+        for family in re.findall(r"`(\w+)`", families)
+    }
+    return ways, set(re.findall(r"`(\w+)`", rest.partition("By default")[0]))
+
+
+def test_the_documentation_names_every_family_once():
+    ways, others = documented()
+    assert not ways.keys() & others
+    assert ways.keys() | others == PATCHES.keys()
+
+
+@pytest.mark.parametrize("entry", PLAIN, ids=lambda entry: entry.name)
+def test_the_documentation_says_how_each_gets_in(entry):
+    ways, _ = documented()
+    families = re.findall(r"[a-z_]+(?=[(+,]|$)", entry.name.rpartition(", ")[0])
+    told = [ways[family] for family in families if family in ways]
+    graph = exported.graph()
+    for column, how in enumerate(("inputs", "folded")):
+        yes = all(way[column] in ("yes", "with `--depthwise`") for way in told)
+        if yes and told:
+            assert feeds.feed(graph, exported.edits(entry), how)
+        elif told:
+            with pytest.raises(UnsupportedPatchError):
+                feeds.feed(graph, exported.edits(entry), how)
