@@ -2,13 +2,12 @@
 
 import dataclasses
 
+from adapters.device.first_look import first_look
 from adapters.device.inference import Inference, Prepare, inference, parity_check
 from adapters.device.preprocessing_check import check_preprocessing
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.patches.contract import no_look
-from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents, auxiliary_heads
+from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
@@ -108,9 +107,7 @@ def open_patch(
         )
         checkpoint = backbone.checkpoint
         preprocessing = check_preprocessing(contents, checkpoint.mean, checkpoint.std)
-        prepare: Prepare = no_look
-        if auxiliary_heads(contents.head):
-            prepare = from_spec(contents.patch, contents.norm).prepare  # type: ignore[arg-type]
+        prepare = first_look(contents)
         count = examples or examples_of(preprocessing.size)
         network = inference(backbone.network, count, preprocessing.size, prepare)
         parity_check(network, backbone.weights)(contents)

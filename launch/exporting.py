@@ -1,7 +1,7 @@
 """Exports a backbone or one task, and compares every graph with JAX before it is written."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,9 @@ import numpy.typing as npt
 from adapters import files
 from adapters.device import export_parity
 from adapters.device.export import FLOAT32, Settings, export_backbone, export_task
+from adapters.device.first_look import first_look, without_look
 from adapters.device.graph_file import write_graph
+from adapters.device.inference import Prepare
 from adapters.device.jax_program import jax_program
 from adapters.device.self_test import self_test
 from adapters.errors import ModelPatchError
@@ -81,7 +83,8 @@ def task_graph(
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
     PatchFileError where the patch fails a check.
     """
-    contents, preprocessing = checked_patch(backbone, patch)
+    contents, preprocessing = checked_patch(backbone, patch, first_look)
+    prepare = first_look(contents)
     graph = export_task(
         backbone.network,
         backbone.weights,
@@ -90,11 +93,12 @@ def task_graph(
         contents.head,
         preprocessing.size,
         batches,
+        prepare,
     )
     images = prepared(comparison, preprocessing, batches)
     patched = apply_edits(backbone.weights, contents.edits)
     found = export_parity.task_differences(
-        graph, backbone.network, patched, contents.head, batches, images
+        graph, backbone.network, patched, contents.head, batches, images, prepare
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
@@ -131,10 +135,12 @@ def jax_graph(
     return report(out, about, found, comparison, batch)
 
 
-def checked_patch(backbone: Loaded, patch: str) -> tuple[PatchContents, Preprocessing]:
+def checked_patch(
+    backbone: Loaded, patch: str, look: Callable[[PatchContents], Prepare] = without_look
+) -> tuple[PatchContents, Preprocessing]:
     """A patch file that has passed every check, parity among them, and how its images are made.
 
-    Raises PatchFileError where it fails one.
+    `look` is of `adapters.device.first_look`. Raises PatchFileError where the file fails a check.
     """
     checkpoint = backbone.checkpoint
     contents = read_patch(
@@ -142,7 +148,9 @@ def checked_patch(backbone: Loaded, patch: str) -> tuple[PatchContents, Preproce
         shapes=backbone.shapes,
         features=backbone.network.table.features,
         fingerprint=backbone.fingerprint,
-        check_parity=self_test(backbone.network, backbone.weights, checkpoint.mean, checkpoint.std),
+        check_parity=self_test(
+            backbone.network, backbone.weights, checkpoint.mean, checkpoint.std, look
+        ),
     )
     return contents, Preprocessing.from_json(contents.preprocessing)
 

@@ -6,6 +6,7 @@ from adapters import files
 from adapters.device import export_parity
 from adapters.device.export import own_weights
 from adapters.device.feeds import patch_inputs
+from adapters.device.first_look import first_look
 from adapters.device.input_file import about, write_inputs
 from adapters.device.onnx import differences
 from adapters.device.onnx.export import export_backbone, export_task
@@ -52,7 +53,8 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
     PatchFileError where the patch fails a check.
     """
-    contents, preprocessing = exporting.checked_patch(backbone, patch)
+    contents, preprocessing = exporting.checked_patch(backbone, patch, first_look)
+    prepare = first_look(contents)
     graph = export_task(
         backbone.network,
         backbone.weights,
@@ -61,10 +63,13 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
         contents.head,
         preprocessing.size,
         about(contents),
+        prepare,
     )
     images = exporting.prepared(comparison, preprocessing, differences.BATCHES)
     patched = apply_edits(backbone.weights, contents.edits)
-    found = differences.task_differences(graph, backbone.network, patched, contents.head, images)
+    found = differences.task_differences(
+        graph, backbone.network, patched, contents.head, images, prepare
+    )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
     said = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"

@@ -70,7 +70,7 @@ def flatbuffer(signatures: Sequence[Signature]) -> bytes:
                 api.run_convert_to_tfl_passes(module, manager, api.ConvertToTFLConfig())
                 modules.append(module)
             return api.export_flatbuffer_to_bytes(api.merge_modules(modules).operation)
-    except (ir.MLIRError, RuntimeError) as error:
+    except (ir.MLIRError, RuntimeError, ValueError) as error:
         raise ConverterError(f"litert-converter refuses the graph: {error}.") from error
 
 

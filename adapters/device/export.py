@@ -13,9 +13,11 @@ from adapters.device import converter, int8, quantiser, signatures
 from adapters.device.channels import without_statistics
 from adapters.device.fold import fold_norms
 from adapters.device.graph_file import Graph, Place, leaf_of
+from adapters.device.inference import Prepare, of_one_image
 from adapters.device.preprocessing_check import Pixels
 from adapters.device.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.errors import ModelPatchError
+from adapters.patches.contract import no_look
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
@@ -131,17 +133,19 @@ def export_task(
     head: Mapping[str, Array],
     size: int,
     batches: Sequence[int],
+    prepare: Prepare = no_look,
 ) -> bytes:
     """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
 
-    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`.
+    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
+    is the patch's, and becomes part of the graph.
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
 
     def logits(given: Mapping[str, jax.Array]) -> jax.Array:
-        return _logits(network, folded, head["w"], head["b"], given[IMAGES])
+        return _logits(network, folded, head["w"], head["b"], given[IMAGES], prepare)
 
     return converter.flatbuffer(
         [
@@ -201,11 +205,16 @@ def _signature(
     )
 
 
-def _logits(network: Backbone, weights: Any, head_w: Any, head_b: Any, images: Any) -> jax.Array:
-    def features(image: jax.Array) -> jax.Array:
-        return network.apply(weights, image, "folded").features
-
-    return jax.vmap(features)(images) @ head_w + head_b[None]
+def _logits(
+    network: Backbone,
+    weights: Any,
+    head_w: Any,
+    head_b: Any,
+    images: Any,
+    prepare: Prepare = no_look,
+) -> jax.Array:
+    features = of_one_image(network, prepare, "folded")
+    return jax.vmap(features, (None, 0))(weights, images) @ head_w + head_b[None]
 
 
 def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:

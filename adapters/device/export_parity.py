@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +12,9 @@ from adapters.device import signatures
 from adapters.device.engine import Engine
 from adapters.device.feeds import fed
 from adapters.device.graph_file import Graph
+from adapters.device.inference import Prepare, inference
 from adapters.errors import ModelPatchError
+from adapters.patches.contract import no_look
 
 Array = npt.NDArray[np.float32]
 Weights = Mapping[str, Mapping[str, Array]]
@@ -89,6 +90,7 @@ def task_differences(
     head: Mapping[str, Array],
     batches: Sequence[int],
     images: Array,
+    prepare: Prepare = no_look,
 ) -> dict[str, float]:
     """The same of a graph for one task, which `export.export_task` made.
 
@@ -99,8 +101,9 @@ def task_differences(
       head: the task's.
       batches: that the graph has signatures for.
       images: [N, H, W, 3], normalised; N is at least the largest batch.
+      prepare: the task's patch's.
     """
-    wanted = jax_features(network, patched, images) @ head["w"] + head["b"]
+    wanted = jax_features(network, patched, images, prepare) @ head["w"] + head["b"]
     engine = Engine(flatbuffer, threads=1)
     found = {}
     for batch in batches:
@@ -113,16 +116,15 @@ def _logits(engine: Engine, name: str, inputs: Mapping[str, Array], images: Arra
     return engine.run(name, {**inputs, signatures.IMAGES: images}, signatures.LOGITS)
 
 
-def jax_features(network: Backbone, weights: Weights, images: Array) -> Array:
-    """Features [N, C] of images [N, H, W, 3], by JAX."""
-
-    def features(weights: Weights, images: Array) -> jax.Array:
-        return jax.vmap(network.apply, (None, 0))(weights, images).features
-
-    compiled = jax.jit(features)
+def jax_features(
+    network: Backbone, weights: Weights, images: Array, prepare: Prepare = no_look
+) -> Array:
+    """Features [N, C] of images [N, H, W, 3], by JAX, each after the patch's look at it."""
+    at_once = min(_AT_ONCE, len(images))
+    compiled = inference(network, at_once, images.shape[1], prepare)
     found = np.empty((len(images), network.table.features), np.float32)
-    for part in _calls(len(images), min(_AT_ONCE, len(images))):
-        found[part] = compiled(weights, images[part])
+    for part in _calls(len(images), at_once):
+        found[part] = compiled.features(weights, images[part])
     return found
 
 

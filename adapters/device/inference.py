@@ -55,12 +55,23 @@ def inference(
 
     `prepare` is the patch's: what is left to do for each image when a file's edits are done.
     """
-
-    def one(weights: Any, image: jax.Array) -> jax.Array:
-        leaves = prepare(weights, image, {"backbone": backbone}).leaves
-        return backbone.apply(with_leaves(weights, leaves), image).features
-
+    one = of_one_image(backbone, prepare)
     return Inference(jax.jit(jax.vmap(one, in_axes=(None, 0))), examples, size)
+
+
+def of_one_image(
+    backbone: Backbone, prepare: Prepare, norm: str = "frozen"
+) -> Callable[[Any, jax.Array], jax.Array]:
+    """A function from weights and an image [H, W, 3] to features [C], after the patch's look at it.
+
+    `norm` is the mode of the norms, those that look among them: `frozen`, or `folded`.
+    """
+
+    def features(weights: Any, image: jax.Array) -> jax.Array:
+        leaves = prepare(weights, image, {"backbone": backbone, "norm": (norm,)}).leaves
+        return backbone.apply(with_leaves(weights, leaves), image, norm).features
+
+    return features
 
 
 def logits(network: Inference, weights: Weights, head: Head, images: Array) -> Array:

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from adapters.layers.optional import optional
+from adapters.layers.pixels import pointwise
 
 PIXELS = 4  # of maps up to which products are mixed
 
@@ -55,22 +56,18 @@ def mixed_pointwise(module: hk.Module, x: jax.Array, w: jax.Array) -> jax.Array:
     mixture = _mixture(module)
     height, width, channels = x.shape
     if mixture is None or height * width > _pixels.get():
-        return _product(x, mixed_kernel(module, w))
+        return pointwise(x, mixed_kernel(module, w))
     bases, mix = mixture
-    if channels <= w.shape[1]:  # what has fewer channels is mixed
+    if channels <= w.shape[1] or height * width == 1:  # what has fewer channels is mixed
         mixed = x[:, :, None] * mix[None, None, :, None]
-        rest = _product(mixed.reshape(height, width, -1), bases.reshape(-1, w.shape[1]))
+        rest = pointwise(mixed.reshape(height, width, -1), bases.reshape(-1, w.shape[1]))
     else:
         products = lax.dot_general(x, bases, (((2,), (1,)), ((), ())))  # [H, W, N, out]
         rest = jnp.einsum("n,hwno->hwo", mix, products)
-    return _product(x, w) + rest
+    return pointwise(x, w) + rest
 
 
 def _mixture(module: hk.Module) -> tuple[jax.Array, jax.Array] | None:
     """The module's `bases` [N, *w.shape] and `mix` [N], if it has them."""
     bases, mix = optional(module, "bases"), optional(module, "mix")
     return None if bases is None or mix is None else (bases, mix)
-
-
-def _product(x: jax.Array, w: jax.Array) -> jax.Array:
-    return lax.dot_general(x, w, (((2,), (0,)), ((), ())))

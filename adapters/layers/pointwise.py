@@ -2,12 +2,12 @@
 
 import haiku as hk
 import jax
-from jax import lax
 
 from adapters.layers.adapter import Across, adapted
 from adapters.layers.mixture import mixed_pointwise
 from adapters.layers.norm import Normalise, normalise
 from adapters.layers.optional import modulated, optional
+from adapters.layers.pixels import pointwise
 
 
 class Pointwise(hk.Module):
@@ -54,8 +54,3 @@ class Projection(hk.Module):
         inputs = x.shape[-1]
         init = hk.initializers.RandomNormal(inputs**-0.5)
         return pointwise(x, hk.get_parameter("w", (inputs, self._outputs), x.dtype, init))
-
-
-def pointwise(x: jax.Array, w: jax.Array) -> jax.Array:
-    """Multiplies each pixel of x [H, W, in] by w [in, out]."""
-    return lax.dot_general(x, w, (((2,), (0,)), ((), ())))

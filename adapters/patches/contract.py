@@ -98,8 +98,9 @@ class Patch(NamedTuple):
       prepare: (patched weights, image [H, W, 3], context) -> Prepared, after a first look at the
         image; `no_look` where there is none. It comes after `apply` and sees no params, so that it
         is the same on a device, where a file's edits have taken their place. The context holds the
-        `backbone`; in training also `key`, `progress` and `norm`, which is (mode, membership, axis
-        names) as `Backbone.apply` takes them.
+        `backbone` and, where norms are not frozen, `norm`: (mode, membership, axis names) as
+        `Backbone.apply` takes them, (`folded`,) in an exported graph; in training also `key` and
+        `progress`.
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds

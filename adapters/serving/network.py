@@ -138,7 +138,7 @@ class MixedNetwork:
           UnservedPatchError: the tables have no room for such edits, or the image size differs.
           FullError: no row is free.
           ParityError: the patched network does not give the logits that the file states.
-          UnsupportedFeatureError: the patch looks at an image before its network does.
+          LooksFirstError: the patch looks at an image before its network does.
         """
         self._checked(contents)
 

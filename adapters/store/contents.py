@@ -15,9 +15,9 @@ from adapters.store.edit_shapes import check_kinds, check_parts
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import (
     LabelsError,
+    LooksFirstError,
     NotFiniteError,
     SchemaError,
-    UnsupportedFeatureError,
     shown,
 )
 from adapters.store.kinds import Array, Edits, Shape, dtype
@@ -201,15 +201,15 @@ def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_without_look(contents: PatchContents) -> None:
-    """Raises UnsupportedFeatureError for a patch that looks at an image before its network does.
+    """Raises LooksFirstError for a patch that looks at an image before its network does.
 
     For who does edits and runs the network, and nothing else.
     """
     names = auxiliary_heads(contents.head)
     if names:
-        raise UnsupportedFeatureError(
+        raise LooksFirstError(
             f"the patch for {contents.task} looks at every image first, and predicts "
-            f"{shown(names[0])}: only JAX can do that so far, launch/evaluate or launch/preview"
+            f"{shown(names[0])}: nothing can do that here"
         )
 
 

@@ -126,6 +126,15 @@ class UnsupportedFeatureError(PatchFileError):
     advice = "Upgrade modelpatch, or export the patch for this version."
 
 
+class LooksFirstError(UnsupportedFeatureError):
+    """The patch looks at an image before its network does, where nothing can do that."""
+
+    advice = (
+        "Export the task's own graph, with launch/export --patch=FILE, or run it in JAX, with "
+        "launch/evaluate or launch/preview."
+    )
+
+
 class SchemaError(PatchFileError):
     """A field is missing, or holds what it must not."""
 

@@ -17,7 +17,8 @@ from adapters.layers.convolution import Convolution
 from adapters.layers.dense import Dense
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
-from adapters.layers.pointwise import Pointwise, pointwise
+from adapters.layers.pixels import pointwise
+from adapters.layers.pointwise import Pointwise
 from adapters.layers.squeeze_excite import SqueezeExcite
 from adapters.layers.windows import Geometry
 

@@ -15,7 +15,7 @@ from adapters.patches.registry import from_spec
 from adapters.store import parity, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
-from adapters.store.errors import UnsupportedFeatureError
+from adapters.store.errors import LooksFirstError
 from adapters.training import packing
 from tests import narrow
 from tests.device import exported
@@ -88,5 +88,5 @@ def test_a_patch_that_looks_first_is_refused_by_name(device, tmp_path):
     both = {**head, **{f"preview/{leaf}": array for leaf, array in head.items()}}
     path = tmp_path / "one.patch"
     write.write_patch(path, contents({}, both))
-    with pytest.raises(UnsupportedFeatureError, match="looks at every image first"):
+    with pytest.raises(LooksFirstError, match=r"looks at every image first.* --patch=FILE"):
         device.install(path)

@@ -1,17 +1,25 @@
-"""A network that looks first, from training to its study, in this process."""
+"""A network that looks first, from training to its study and its own graph, in this process."""
 
 import csv
+import dataclasses
+import importlib.util
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adapters.device import signatures
+from adapters.device.engine import Engine
 from adapters.patches.registry import from_spec
+from adapters.store import parity
 from adapters.store.contents import check_without_look
-from adapters.store.errors import UnsupportedFeatureError
+from adapters.store.errors import LooksFirstError, ParityError
 from adapters.store.read import read_patch
-from launch import backbones, evaluation, experiment, previewing
+from adapters.store.write import write_patch
+from launch import backbones, evaluation, experiment, exporting, exporting_onnx, previewing
+from launch import graph_evaluation as graphs
 from launch.settings import SettingError
 from tasks import registry
 from tests.launch import small
@@ -73,7 +81,7 @@ def test_the_file_holds_two_classifiers_and_no_edits(run):
     assert contents.edits == {}
     assert set(contents.head) == {"w", "b", "preview/w", "preview/b"}
     assert contents.head["preview/w"].shape == (16, 3)
-    with pytest.raises(UnsupportedFeatureError, match="'preview'"):
+    with pytest.raises(LooksFirstError, match="'preview'"):
         check_without_look(contents)
 
 
@@ -102,3 +110,62 @@ def test_the_study_agrees_with_evaluation_where_nothing_stops(run):
         assert shares.shape == (len(split.labels), 2)
         assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert previewing.picture("shades", points, chosen, mixtures).startswith(b"\x89PNG")
+
+
+NOISE = exporting.Comparison((), 1e-4)
+
+
+def written(run, out, kind):
+    """What is printed of the task's own graph of the run's patch, once it is written."""
+    patch = str(run[0] / "shades.patch")
+    if kind == "onnx":
+        return exporting_onnx.task_graph(loaded(run), patch, NOISE, out)
+    return exporting.task_graph(loaded(run), patch, (1, 2), NOISE, out)
+
+
+def loaded(run):
+    return backbones.load("narrow", str(run[0] / "backbone.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"), [("litert", "litert_converter"), ("onnx", "onnxruntime")]
+)
+def test_it_has_a_graph_of_its_own(run, tmp_path, kind, needed):
+    if not importlib.util.find_spec(needed):
+        pytest.skip(f"not installed: {needed}; `launch/test` installs what is missing")
+    out, made = tmp_path / "shades", read_patch(run[0] / "shades.patch")
+    text = written(run, out, kind)
+    assert text.startswith(f"{out}: shades on narrow, 3 classes")
+    found = [float(far) for far in re.findall(r"^  \w+ +(\S+)$", text, re.M)]
+    assert len(found) == 2
+    assert max(found) < 1e-5
+    images = parity.seeded_image(made.parity.seed, made.parity.shape)[None]
+    if kind == "onnx":
+        from adapters.device.onnx.session import Session
+
+        logits = Session(out.read_bytes(), 1).run({signatures.IMAGES: images})
+    else:
+        engine = Engine(out.read_bytes(), threads=1)
+        logits = engine.run("run_1", {signatures.IMAGES: images}, signatures.LOGITS)
+    np.testing.assert_allclose(logits[0], made.parity.logits, atol=1e-3)
+
+
+def test_a_graph_is_made_of_no_file_that_states_other_logits(run, tmp_path):
+    made = read_patch(run[0] / "shades.patch")
+    other = [logit + 2 * made.parity.tolerance for logit in made.parity.logits]
+    stated = dataclasses.replace(made.parity, logits=tuple(other))
+    path = tmp_path / "shades.patch"
+    write_patch(path, dataclasses.replace(made, parity=stated))
+    with pytest.raises(ParityError, match="logits differ"):
+        exporting.task_graph(loaded(run), str(path), (1,), NOISE, tmp_path / "shades")
+    assert not (tmp_path / "shades").exists()
+
+
+def test_elsewhere_it_is_refused_with_the_way_out(run, tmp_path):
+    patch, weights = str(run[0] / "shades.patch"), str(run[0] / "backbone.safetensors")
+    way_out = "launch/export --patch=FILE"
+    with pytest.raises(LooksFirstError, match=way_out):
+        exporting_onnx.graph_inputs(loaded(run), patch, signatures.NORMS, tmp_path / "inputs")
+    with pytest.raises(LooksFirstError, match=way_out):
+        graphs.compare(patch, "backbone.onnx", "test", run[1], weights, None)
+    assert not (tmp_path / "inputs").exists()

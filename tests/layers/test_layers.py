@@ -13,7 +13,7 @@ from adapters.layers import padding as padding_lib
 from adapters.layers.activations import activate
 from adapters.layers.convolution import convolution
 from adapters.layers.dense import Dense
-from adapters.layers.pointwise import pointwise
+from adapters.layers.pixels import pointwise
 from adapters.layers.squeeze_excite import SqueezeExcite
 from adapters.layers.windows import Geometry
 

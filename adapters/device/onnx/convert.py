@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from adapters.device.onnx import elementwise, products, shaping
+from adapters.device.onnx import elementwise, own_kernels, products, shaping
 from adapters.device.onnx.builder import IMAGES_AXIS, Builder
 from adapters.device.onnx.installed import check_installed
 from adapters.device.onnx.values import Tensor, UnsupportedOperationError, Value
@@ -107,6 +107,8 @@ def _result(build: Builder, equation: Any, values: list[Value]) -> Tensor:
     name, parameters = equation.primitive.name, equation.params
     shape, first = equation.outvars[0].aval.shape, values[0]
     if name == "conv_general_dilated":
+        if isinstance(values[1], Tensor) and values[1].mapped:
+            return own_kernels.depthwise(build, first, values[1], shape, parameters)
         return products.convolution(build, first, values[1], shape, parameters)
     if name == "dot_general":
         numbers = parameters["dimension_numbers"]
@@ -115,6 +117,8 @@ def _result(build: Builder, equation: Any, values: list[Value]) -> Tensor:
         return mean
     if name in elementwise.NODES:
         return elementwise.elementwise(build, name, values, shape)
+    if name == "concatenate":
+        return shaping.joined(build, values, parameters["dimension"], shape)
     if isinstance(first, Tensor):
         match name:
             case "erfc":

@@ -10,7 +10,9 @@ from adapters.device import signatures
 from adapters.device.channels import Array, Weights
 from adapters.device.export_parity import jax_features, worst
 from adapters.device.feeds import patch_inputs
+from adapters.device.inference import Prepare
 from adapters.device.onnx.session import Session
+from adapters.patches.contract import no_look
 
 BATCHES = (1, 8)  # numbers of images in a call that are compared; a graph takes any
 CLASSES = 128  # of the random head that is compared
@@ -35,14 +37,22 @@ def backbone_differences(
     }
     inputs = patch_inputs(weights, epsilon, {}, kind)
     inputs |= {signatures.HEAD_W: head["w"], signatures.HEAD_B: head["b"]}
-    return _differences(graph, network, weights, head, inputs, images)
+    return _differences(graph, network, weights, head, inputs, images, no_look)
 
 
 def task_differences(
-    graph: bytes, network: Backbone, patched: Weights, head: Mapping[str, Array], images: Array
+    graph: bytes,
+    network: Backbone,
+    patched: Weights,
+    head: Mapping[str, Array],
+    images: Array,
+    prepare: Prepare = no_look,
 ) -> dict[str, float]:
-    """The same of a graph for one task, of the backbone's weights with the task's edits."""
-    return _differences(graph, network, patched, head, {}, images)
+    """The same of a graph for one task, of the backbone's weights with the task's edits.
+
+    `prepare` is the task's patch's.
+    """
+    return _differences(graph, network, patched, head, {}, images, prepare)
 
 
 def _differences(
@@ -52,8 +62,9 @@ def _differences(
     head: Mapping[str, Array],
     inputs: Mapping[str, Array],
     images: Array,
+    prepare: Prepare,
 ) -> dict[str, float]:
-    wanted = jax_features(network, weights, images) @ head["w"] + head["b"]
+    wanted = jax_features(network, weights, images, prepare) @ head["w"] + head["b"]
     run = functools.partial(_run, Session(graph, threads=1), inputs)
     return {f"images_{batch}": worst(wanted, images, batch, run) for batch in BATCHES}
 

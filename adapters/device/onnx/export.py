@@ -12,10 +12,12 @@ from adapters.device import signatures
 from adapters.device.channels import Array, Weights, without_statistics
 from adapters.device.fold import fold_norms
 from adapters.device.graph_file import leaf_of
+from adapters.device.inference import Prepare, of_one_image
 from adapters.device.onnx.builder import IMAGES_AXIS
 from adapters.device.onnx.convert import onnx_graph
 from adapters.device.onnx.session import KEY
 from adapters.device.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
+from adapters.patches.contract import no_look
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
@@ -67,15 +69,18 @@ def export_task(
     head: Mapping[str, Array],
     size: int,
     about: Mapping[str, Any],
+    prepare: Prepare = no_look,
 ) -> bytes:
     """A graph of one task alone, of any patch: `images` [N, size, size, 3] in, `logits` out.
 
-    Raises ONNXError, UnsupportedOperationError, CannotFoldError, or what `apply_edits` raises.
+    `prepare` is the patch's, and becomes part of the graph. Raises ONNXError,
+    UnsupportedOperationError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+    features = of_one_image(network, prepare, "folded")
 
     def logits(image: jax.Array, _: Mapping[str, jax.Array]) -> jax.Array:
-        return network.apply(folded, image, "folded").features @ head["w"] + head["b"]
+        return features(folded, image) @ head["w"] + head["b"]
 
     return onnx_graph(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about}))
 

@@ -33,20 +33,9 @@ def convolution(
 
     Raises UnsupportedOperationError for one that no layer here computes.
     """
-    numbers = parameters["dimension_numbers"]
+    if not is_of_layers(x, parameters) or not isinstance(x, Tensor):
+        raise unsupported(x, w, parameters)
     (top, bottom), (left, right) = parameters["padding"]
-    if (
-        tuple(numbers) != NHWC
-        or x.shape[0] != 1
-        or not isinstance(x, Tensor)
-        or not x.mapped
-        or set(parameters["lhs_dilation"]) != {1}
-        or parameters["batch_group_count"] != 1
-    ):
-        raise UnsupportedOperationError(
-            f"a convolution of {list(x.shape)} by {list(w.shape)} with {numbers} is of no kind "
-            "that layers here are of: export to LiteRT instead."
-        )
     attributes = {
         "kernel_shape": w.shape[:2],
         "pads": (top, left, bottom, right),
@@ -56,6 +45,27 @@ def convolution(
     }
     note = Convolved(build.arranged(x, (3, 1, 2)), build.arranged(w, (3, 2, 0, 1)), attributes)
     return convolved(build, note, shape, None, stored=(3, 1, 2))
+
+
+def is_of_layers(x: Value, parameters: Mapping[str, Any]) -> bool:
+    """Whether a convolution of x, which depends on the image, is of a kind that layers have."""
+    return (
+        tuple(parameters["dimension_numbers"]) == NHWC
+        and x.shape[0] == 1
+        and isinstance(x, Tensor)
+        and x.mapped
+        and set(parameters["lhs_dilation"]) == {1}
+        and parameters["batch_group_count"] == 1
+    )
+
+
+def unsupported(x: Value, w: Value, parameters: Mapping[str, Any]) -> UnsupportedOperationError:
+    """What to raise for a convolution of no known kind."""
+    return UnsupportedOperationError(
+        f"a convolution of {list(x.shape)} by {list(w.shape)} with "
+        f"{parameters['dimension_numbers']} is of no kind that layers here are of: export to "
+        "LiteRT instead."
+    )
 
 
 def convolved(
@@ -105,15 +115,36 @@ def product(build: Builder, x: Value, w: Value, shape: Shape, numbers: Any) -> T
       numbers: (axes of x and of w that are summed over), (axes that go together).
     """
     (summed, summed_w), (together, _) = numbers
-    shared = not (isinstance(w, Tensor) and w.mapped)
-    plain = shared and not together and tuple(summed_w) == (0,) and len(w.shape) == 2
+    plain = not together and tuple(summed_w) == (0,)
     if plain and isinstance(x, Tensor) and x.mapped and tuple(summed) == (len(x.shape) - 1,):
-        if x.stored == tuple(summed):
+        own = isinstance(w, Tensor) and w.mapped
+        if x.stored == tuple(summed) and len(w.shape) == 2 and not own:
             name = build.node("MatMul", x.name, build.whole(w))
             return Tensor(name, shape, (len(shape) - 1,), mapped=True)
-        if len(x.shape) == 3:
-            return _pointwise(build, x, w, shape)
+        if x.stored == (0,) and isinstance(w, np.ndarray):
+            return _mixed(build, x, w, shape)
+        if len(x.shape) == 3 and len(w.shape) == 2:
+            return (_own_pointwise if own else _pointwise)(build, x, w, shape)
     return _einsum(build, x, w, shape, numbers)
+
+
+def _mixed(build: Builder, x: Tensor, w: Constant, shape: Shape) -> Tensor:
+    """[N] by [N, ...], any array for each image, as a product with a matrix."""
+    name = build.node("MatMul", x.name, build.constant(w.reshape(len(w), -1)))
+    name = build.node("Reshape", name, build.integers(0, *shape))
+    return Tensor(name, shape, tuple(range(len(shape))), mapped=True)
+
+
+def _own_pointwise(build: Builder, x: Tensor, w: Value, shape: Shape) -> Tensor:
+    """[H, W, in] by [in, out], which every image has its own of, as one product an image."""
+    height, width, channels = x.shape
+    pixels = build.node(
+        "Reshape", build.arranged(x, (2, 0, 1)), build.integers(0, channels, height * width)
+    )
+    kernel = build.node("Transpose", build.whole(w), perm=(0, 2, 1))
+    name = build.node("MatMul", kernel, pixels)
+    name = build.node("Reshape", name, build.integers(0, shape[2], height, width))
+    return Tensor(name, shape, (2, 0, 1), mapped=True)
 
 
 def _pointwise(build: Builder, x: Tensor, w: Value, shape: Shape) -> Tensor:
