@@ -58,7 +58,8 @@ def mixed_pointwise(module: hk.Module, x: jax.Array, w: jax.Array) -> jax.Array:
     if mixture is None or height * width > _pixels.get():
         return pointwise(x, mixed_kernel(module, w))
     bases, mix = mixture
-    if channels <= w.shape[1] or height * width == 1:  # what has fewer channels is mixed
+    # What has fewer channels is mixed; at one pixel always x, for `pointwise` knows that case.
+    if channels <= w.shape[1] or height * width == 1:
         mixed = x[:, :, None] * mix[None, None, :, None]
         rest = pointwise(mixed.reshape(height, width, -1), bases.reshape(-1, w.shape[1]))
     else:

@@ -18,8 +18,9 @@ from adapters.layers.squeeze_excite import SqueezeExcite
 from adapters.layers.windows import Geometry
 
 
-def test_pointwise_value_and_gradients():
-    x = jax.random.normal(jax.random.key(0), (5, 4, 3))
+@pytest.mark.parametrize("shape", [(5, 4, 3), (1, 1, 3)])
+def test_pointwise_value_and_gradients(shape):
+    x = jax.random.normal(jax.random.key(0), shape)
     w = jax.random.normal(jax.random.key(1), (3, 6))
 
     def reference(x, w):
