@@ -69,7 +69,8 @@ def basisnet(
       dropout: probability that an example's own mixture does without a basis, in training.
       spread: of bases that are drawn because the weights have none.
 
-    Raises PatchSettingError, or UnknownNameError for `preview`.
+    Raises PatchSettingError, or UnknownNameError for `preview`; `prepare` raises PatchSettingError
+    for weights without a preview network.
     """
     check_settings(bases, blocks, kernels, per, spread)
     check_setting("preview_size", preview_size, 1 <= preview_size <= 1024, "from 1 to 1024")
@@ -98,6 +99,11 @@ def basisnet(
         }
 
     def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+        if _COEFFICIENTS not in weights:
+            raise PatchSettingError(
+                "the weights have no preview network, which a basisnet patch looks with: give "
+                "--weights=backbone.safetensors of the run that made the patch."
+            )
         backbone = context["backbone"]
         network = build(table, backbone.padding, backbone.epsilon)
         small = jax.image.resize(image, (preview_size, preview_size, 3), "linear")

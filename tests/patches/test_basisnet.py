@@ -183,6 +183,11 @@ def test_weights_made_by_other_settings_are_refused(made, then, match):
     assert jax.tree.all(jax.tree.map(np.array_equal, again, weights))
 
 
+def test_weights_that_cannot_look_are_refused():
+    with pytest.raises(PatchSettingError, match=r"no preview network.*give --weights="):
+        mixtures(known(), narrow.weights(), {})
+
+
 @pytest.mark.parametrize(
     "settings",
     [
