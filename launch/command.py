@@ -1,6 +1,8 @@
 """What every command shares: errors in words, compiled programs kept between runs."""
 
+import atexit
 import logging as stdlib_logging
+import os
 import pathlib
 import sys
 import warnings
@@ -12,6 +14,7 @@ import adapters
 import launch
 import tasks
 from adapters import files
+from adapters.device.notices import STANDARD_ERROR
 from adapters.errors import ModelPatchError
 from adapters.training.interrupt import StoppedError
 
@@ -76,6 +79,14 @@ def _show_own_messages() -> None:
         return formatted(message, category, filename, lineno, line)
 
     warnings.formatwarning = in_words
+    atexit.register(_end_without_notices)
+
+
+def _end_without_notices() -> None:
+    """LiteRT's native code would tell standard error what it takes down as the process ends."""
+    if "ai_edge_litert.compiled_model" in sys.modules:
+        sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_ERROR)
 
 
 def keep_compiled_programs() -> None:

@@ -39,6 +39,9 @@ _DEPTHWISE = flags.DEFINE_bool("depthwise", False, "Make depthwise kernels input
 _KERNELS = flags.DEFINE_enum(
     "kernels", FLOAT32, (FLOAT32, INT8), "How a LiteRT graph for patches stores its kernels."
 )
+_PORTABLE = flags.DEFINE_bool(
+    "portable", False, "Make a LiteRT graph for runtimes without XNNPACK's DYNAMIC_FULLY_CONNECTED."
+)
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", TOLERANCE, "Largest difference to JAX, as a part of the largest logit."
 )
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str]) -> None:
 def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
     if _TO.value == "jax":
         raise app.UsageError("--patch makes one task's graph; a JAX program takes any patch")
-    _refuse((_SIZES, _CLASSES, _KERNELS), "--patch makes what is of the file's size and head")
+    unused = (_SIZES, _CLASSES, _KERNELS, _PORTABLE)
+    _refuse(unused, "--patch makes what is of the file's size and head, and runs anywhere")
     if _TO.value == "inputs":
         _refuse((_BATCHES, _TOLERANCE), "--to=inputs makes no graph")
         backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
@@ -86,7 +90,7 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
             raise app.UsageError(
                 "--to=jax makes a program for one size and one batch: --sizes=64 --batches=8, say"
             )
-        unused = (_CLASSES, _DEPTHWISE, _KERNELS)
+        unused = (_CLASSES, _DEPTHWISE, _KERNELS, _PORTABLE)
         _refuse(unused, "--to=jax makes a program that takes any head and weights")
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
@@ -94,12 +98,12 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
         if len(sizes) != 1:
             raise app.UsageError("--to=onnx makes a graph for one size: --sizes=64, say")
         _refuse((_CLASSES, _BATCHES), "--to=onnx makes a graph for any head and number of images")
-        _refuse((_KERNELS,), "--to=onnx keeps kernels as float32")
+        _refuse((_KERNELS, _PORTABLE), "--to=onnx keeps kernels as they are")
         check_installed()
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting_onnx.backbone_graph(backbone, _kind(), sizes[0], comparison, out)
     kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
-    settings = Settings(_CLASSES.value, sizes, batches, kinds, _KERNELS.value)
+    settings = Settings(_CLASSES.value, sizes, batches, kinds, _KERNELS.value, _PORTABLE.value)
     converter.check_installed()
     if settings.kernels == INT8:
         quantiser.check_installed()

@@ -42,13 +42,17 @@ class ExportError(ModelPatchError):
 
 
 class Settings(NamedTuple):
-    """What a graph is made for; see `graph_file.Graph`. Kernels are stored as float32 or int8."""
+    """What a graph is made for; see `graph_file.Graph`. Kernels are stored as float32 or int8.
+
+    A `portable` graph is slower; any LiteRT runtime runs it without being told anything.
+    """
 
     classes: int = 128
     sizes: tuple[int, ...] = (224,)
     batches: tuple[int, ...] = (1, 8)
     kinds: tuple[str, ...] = (signatures.NORMS, signatures.FOLDED)
     kernels: str = FLOAT32
+    portable: bool = False
 
 
 def export_backbone(
@@ -82,10 +86,9 @@ def export_backbone(
     weights = own_weights(network, weights)
     marks = marked(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
-    data = _converted(network, marks, inputs, settings)
-    find = _place
+    data, find = bytearray(_converted(network, marks, inputs, settings)), _place
     if settings.kernels == INT8:
-        data, find = bytearray(quantiser.int8_kernels(bytes(data))), _int8_place
+        find = _int8_place
     kernels = {
         f"{module}/w": find(data, f"{module}/w", leaves["w"])
         for module, leaves in marks.items()
@@ -162,17 +165,22 @@ def export_task(
 
 def _converted(
     network: Backbone, marks: Weights, inputs: Mapping[str, Set[str]], settings: Settings
-) -> bytearray:
-    return bytearray(
-        converter.flatbuffer(
-            [
-                _signature(network, marks, kind, names, size, batch, settings.classes)
-                for kind, names in inputs.items()
-                for size in settings.sizes
-                for batch in settings.batches
-            ]
-        )
+) -> bytes:
+    data = converter.flatbuffer(
+        [
+            _signature(network, marks, kind, names, size, batch, settings.classes)
+            for kind, names in inputs.items()
+            for size in settings.sizes
+            for batch in settings.batches
+        ]
     )
+    if settings.kernels == INT8:
+        data = quantiser.int8_kernels(data)
+    if settings.portable:
+        return data
+    from adapters.device.kernel_scales import scale_kernels  # needs LiteRT
+
+    return scale_kernels(data)
 
 
 def _signature(

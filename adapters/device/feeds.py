@@ -99,7 +99,7 @@ def padded_head(task: str, head: Mapping[str, Array], graph: Graph) -> dict[str,
     w = np.zeros((graph.features, graph.classes), np.float32)
     b = np.full(graph.classes, np.nan, np.float32)
     w[:, :classes], b[:classes] = head["w"], head["b"]
-    return {signatures.HEAD_W: w, signatures.HEAD_B: b}
+    return _kept({signatures.HEAD_W: w, signatures.HEAD_B: b})
 
 
 def fed(graph: Graph, kind: str, weights: Weights) -> Feed:
@@ -125,7 +125,8 @@ def fed(graph: Graph, kind: str, weights: Weights) -> Feed:
 def folded_vectors(names: Iterable[str], weights: Weights, epsilon: float) -> dict[str, Array]:
     """What a graph takes as `names`, `module/leaf` each: norms folded with their statistics."""
     reduced = without_statistics(weights, epsilon)
-    return {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in names}
+    vectors = {name: np.ascontiguousarray(leaf_of(reduced, name)) for name in names}
+    return _kept(vectors)
 
 
 def patch_inputs(weights: Weights, epsilon: float, edits: Edits, kind: str) -> dict[str, Array]:
@@ -148,6 +149,13 @@ def patch_inputs(weights: Weights, epsilon: float, edits: Edits, kind: str) -> d
             "export a graph for this task alone: launch/export --patch=FILE."
         )
     return folded_vectors(sorted(names), apply_edits(weights, edits), epsilon)
+
+
+def _kept(inputs: dict[str, Array]) -> dict[str, Array]:
+    """The same, read-only: an engine then takes them once, and not at each call."""
+    for array in inputs.values():
+        array.flags.writeable = False
+    return inputs
 
 
 _FED = (signatures.NORMS, signatures.DEPTHWISE)

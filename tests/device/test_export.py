@@ -63,17 +63,6 @@ def test_sizes_and_batches_share_the_weights():
     assert max(found.values()) < TOLERANCE
 
 
-def test_kernels_are_constants_and_norms_two_operations():
-    """What is fast in LiteRT: native depthwise layers, and nothing computed of weights."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=exported.graph().flatbuffer)
-    operations = [details["op_name"] for details in interpreter._get_ops_details()]
-    assert operations.count("DEPTHWISE_CONV_2D") == 3
-    norms = sum("mean" in leaves for leaves in exported.weights().values())
-    assert operations.count("MUL") == norms + 2  # squeeze-excite and its gate
-
-
 def test_the_graph_keeps_every_weight_to_the_bit():
     assert exported.graph().backbone == "narrow"
     kept = exported.graph().weights

@@ -69,7 +69,7 @@ def test_graphs_compute_with_the_rounded_kernels(name):
     made = graph_of(network, weights, batches=(2,))
     found = export_parity.graph_differences(made, network, made.weights, {32: seeded(2)})
     assert len(found) == len(signatures.KINDS)
-    assert max(found.values()) < 1e-5
+    assert max(found.values()) < 2e-5
     assert 1e-3 < export_parity.moved(made, network, weights, {32: seeded(2)}) < 0.2
 
 
