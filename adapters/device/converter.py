@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from adapters.device.notices import without_notices
 from adapters.errors import ModelPatchError
 
 
@@ -37,8 +38,9 @@ class Signature(NamedTuple):
 def check_installed() -> None:
     """Raises ConverterError where the converter, or LiteRT to run its graphs, is not installed."""
     try:
-        for module in ("ai_edge_litert.interpreter", "litert_converter.mlir"):
-            importlib.import_module(module)
+        with without_notices():
+            for module in ("ai_edge_litert.compiled_model", "litert_converter.mlir"):
+                importlib.import_module(module)
     except ImportError as error:
         raise ConverterError(
             "exporting for LiteRT needs ai-edge-litert and litert-converter, and this installation "

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 STANDARD_ERROR = 2  # native code writes to the descriptor, whatever sys.stderr is
-_NOTICES = (b"INFO: ", b"WARNING: ")
+_NOTICES = (b"INFO: ", b"WARNING: ", b"I0000 ")
 _lock = threading.Lock()
 
 
