@@ -2,7 +2,6 @@
 
 import atexit
 import logging as stdlib_logging
-import os
 import pathlib
 import sys
 import warnings
@@ -14,7 +13,7 @@ import adapters
 import launch
 import tasks
 from adapters import files
-from adapters.device.notices import STANDARD_ERROR
+from adapters.device.notices import end_without_notices
 from adapters.errors import ModelPatchError
 from adapters.training.interrupt import StoppedError
 
@@ -79,14 +78,7 @@ def _show_own_messages() -> None:
         return formatted(message, category, filename, lineno, line)
 
     warnings.formatwarning = in_words
-    atexit.register(_end_without_notices)
-
-
-def _end_without_notices() -> None:
-    """LiteRT's native code would tell standard error what it takes down as the process ends."""
-    if "ai_edge_litert.compiled_model" in sys.modules:
-        sys.stderr.flush()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_ERROR)
+    atexit.register(end_without_notices)
 
 
 def keep_compiled_programs() -> None:

@@ -105,3 +105,13 @@ def test_errors_pass_through_the_holding_back(capfd):
         fails()
     os.write(2, b"said after\n")
     assert capfd.readouterr().err == "said before\nsaid after\n"
+
+
+def test_where_nothing_can_be_held_it_passes(capfd, monkeypatch):
+    def full():
+        raise OSError("no room")
+
+    monkeypatch.setattr(notices.tempfile, "TemporaryFile", full)
+    with notices.without_notices():
+        os.write(2, b"INFO: a notice\n")
+    assert capfd.readouterr().err == "INFO: a notice\n"

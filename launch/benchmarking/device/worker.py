@@ -1,10 +1,12 @@
 """The side of devices: exported graphs, in a process that has no JAX."""
 
+import atexit
 import importlib
 import pathlib
 
 import numpy as np
 
+from adapters.device.notices import end_without_notices
 from launch.benchmarking import worker
 from launch.benchmarking.cases import Case
 from launch.benchmarking.device.engines import ENGINES, Array, threads
@@ -22,7 +24,7 @@ def prepare(case: Case) -> Prepared:
     - `memory`: an answer of each of `case.tasks` tasks. Its facts are the resident memory then, and
       how much of that came after what the graph's runtime needs was imported.
     """
-    runtime = "onnxruntime" if case.graph.startswith("ONNX") else "ai_edge_litert.interpreter"
+    runtime = "onnxruntime" if case.graph.startswith("ONNX") else "ai_edge_litert.compiled_model"
     importlib.import_module(runtime)
     before = _resident()
     holder = ENGINES[case.graph](pathlib.Path(case.folder), case.size)
@@ -64,6 +66,7 @@ def _resident() -> int:
 
 def main() -> None:
     """Serves this side."""
+    atexit.register(end_without_notices)
     worker.serve(f"{threads()} threads", prepare)
 
 
