@@ -56,7 +56,7 @@ def _spelled(value: Any) -> str:
 
 def _check(value: Any, depth: int) -> None:
     """Raises JSONError unless `value` is of mappings, lists, texts and finite numbers alone."""
-    if depth == MAX_DEPTH and isinstance(value, Mapping | list | tuple):
+    if depth == MAX_DEPTH and isinstance(value, list | tuple | Mapping):
         raise _too_deep()
     if value is None or isinstance(value, bool):
         return
@@ -68,12 +68,12 @@ def _check(value: Any, depth: int) -> None:
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise errors.JSONError(f"{float(value)} is not a finite number")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check(item, depth + 1)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             _check_text(key)
-            _check(item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
             _check(item, depth + 1)
     else:
         raise errors.JSONError(f"JSON holds no {type(value).__name__}")
@@ -82,6 +82,8 @@ def _check(value: Any, depth: int) -> None:
 def _check_text(text: Any) -> None:
     if not isinstance(text, str):
         raise errors.JSONError(f"a JSON key must be a string, not {type(text).__name__}")
+    if text.isascii():
+        return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
