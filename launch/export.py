@@ -98,7 +98,8 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
         if len(sizes) != 1:
             raise app.UsageError("--to=onnx makes a graph for one size: --sizes=64, say")
         _refuse((_CLASSES, _BATCHES), "--to=onnx makes a graph for any head and number of images")
-        _refuse((_KERNELS, _PORTABLE), "--to=onnx keeps kernels as they are")
+        _refuse((_KERNELS,), "--to=onnx keeps kernels as float32")
+        _refuse((_PORTABLE,), "--portable is of graphs for LiteRT")
         check_installed()
         backbone = backbones.load(name, _WEIGHTS.value)
         return exporting_onnx.backbone_graph(backbone, _kind(), sizes[0], comparison, out)

@@ -27,6 +27,12 @@ from launch.backbones import Loaded
 Array = npt.NDArray[Any]
 
 
+_NEEDS_A_FLAG = (
+    "Made for this project's runtime. Another one is fast only if it gives XNNPACK the flag "
+    "DYNAMIC_FULLY_CONNECTED (docs/export.md); --portable makes a graph for those that cannot."
+)
+
+
 class ImageFileError(ModelPatchError):
     """A file given to compare on is no image."""
 
@@ -66,6 +72,8 @@ def backbone_graph(
     about = f"{backbone.name}, heads of up to {graph.classes} classes"
     write_graph(out, graph)
     said = report(out, about, found, comparison, max(graph.batches))
+    if not settings.portable:
+        said += f"\n{_NEEDS_A_FLAG}"
     if settings.kernels == FLOAT32:
         return said
     moved = export_parity.moved(graph, backbone.network, backbone.weights, images)

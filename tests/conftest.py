@@ -1,6 +1,5 @@
 """Every test runs strictly: two fake devices, no silent promotion of dtype or rank."""
 
-import atexit
 import os
 
 os.environ["XLA_FLAGS"] = (
@@ -11,11 +10,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 
 from adapters import files
-from adapters.device.notices import end_without_notices
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-atexit.register(end_without_notices)

@@ -15,8 +15,8 @@ from adapters.errors import ModelPatchError
 
 Array = npt.NDArray[np.float32]
 
-# Of XNNPACK in LiteRT: signed and unsigned integers of 8 bits, as by default, and layers whose
-# kernels a graph computes (`adapters.device.kernel_scales`), which it leaves out by default.
+# Of LiteRT's xnnpack_delegate.h: QS8 and QU8, integers of 8 bits; DYNAMIC_FULLY_CONNECTED, layers
+# whose kernels a graph computes (`adapters.device.kernel_scales`), which are left out by default.
 _XNNPACK_FLAGS = 0x1 | 0x2 | 0x8
 
 
@@ -63,7 +63,7 @@ class Engine:
             hardware_accelerators=HardwareAccelerator.CPU,
             cpu_options=CpuOptions(num_threads=threads, xnnpack_flags=_XNNPACK_FLAGS),
         )
-        self._flatbuffer = flatbuffer  # LiteRT reads constants where they are
+        self._flatbuffer = flatbuffer  # LiteRT may read constants where they are
         try:
             with without_notices():
                 self._model = CompiledModel.from_buffer(
@@ -124,17 +124,12 @@ def _check(
     signature: str, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array]
 ) -> None:
     """Raises LiteRTError for what LiteRT itself would not notice."""
-    missing, unknown = sorted(shapes.keys() - inputs), sorted(inputs.keys() - shapes)
-    if missing or unknown:
-        raise LiteRTError(
-            f"{signature!r} takes {len(shapes)} inputs: "
-            + "; ".join(
-                f"{what} {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-                for what, names in (("missing are", missing), ("unknown are", unknown))
-                if names
+    for what, names in (("missing", shapes.keys() - inputs), ("unknown", inputs.keys() - shapes)):
+        if names:
+            raise LiteRTError(
+                f"{signature!r} takes {len(shapes)} inputs; {len(names)} {what}, the first of "
+                f"which is {min(names)}."
             )
-            + "."
-        )
     for name, array in inputs.items():
         if array.shape != shapes[name] or array.dtype != np.float32:
             raise LiteRTError(

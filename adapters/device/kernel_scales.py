@@ -61,10 +61,12 @@ def _layers(model: Any, graph: Any) -> Iterator[_Layer]:
             readers.setdefault(tensor, []).append(operator)
 
     def next_with_vector(operator: Any, code: int) -> tuple[Any, int] | None:
-        """The only reader of a result, if it is `code` of that and a vector that is an input."""
+        """The only reader of a result as it is, if that is `code` of it and an input vector."""
         (result,) = operator.outputs
         found = readers.get(result, [])
-        if len(found) != 1 or _code(model, found[0]) != code:
+        if len(found) != 1 or _code(model, found[0]) != code or result in graph.outputs:
+            return None
+        if operator.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE:
             return None
         others = [tensor for tensor in found[0].inputs if tensor != result]
         if len(others) != 1 or others[0] not in graph.inputs:
@@ -72,13 +74,16 @@ def _layers(model: Any, graph: Any) -> Iterator[_Layer]:
         return (found[0], others[0]) if len(graph.tensors[others[0]].shape) == 1 else None
 
     for product in graph.operators:
-        if _code(model, product) == schema.BuiltinOperator.FULLY_CONNECTED and _pays(
-            graph, product
-        ):
+        is_product = _code(model, product) == schema.BuiltinOperator.FULLY_CONNECTED
+        if is_product and _has_no_bias(product) and _pays(graph, product):
             multiply = next_with_vector(product, schema.BuiltinOperator.MUL)
             add = multiply and next_with_vector(multiply[0], schema.BuiltinOperator.ADD)
             if multiply and add:
                 yield _Layer(product, multiply[0], add[0], multiply[1], add[1])
+
+
+def _has_no_bias(product: Any) -> bool:
+    return all(tensor < 0 for tensor in product.inputs[2:])
 
 
 def _pays(graph: Any, product: Any) -> bool:

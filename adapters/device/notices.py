@@ -38,7 +38,7 @@ def _let_through(kept: int, held: IO[bytes]) -> None:
 
 
 def end_without_notices() -> None:
-    """Closes standard error, this process's, if LiteRT was opened: it has last words of its own.
+    """Silences standard error, this process's, if LiteRT was loaded: it has last words of its own.
 
     For `atexit`, in programs that have said everything by then.
     """

@@ -33,7 +33,7 @@ def inputs():
     [
         ({"images": np.zeros((1, 3), np.float32)}, r"images as float32 \[1, 32, 32, 3\], not fl"),
         ({"head/b": np.zeros(exported.CLASSES, np.int32)}, r"head/b as float32 \[8\], not int32"),
-        ({"head/c": np.zeros(1, np.float32)}, "unknown are head/c"),
+        ({"head/c": np.zeros(1, np.float32)}, "1 unknown, the first of which is head/c"),
     ],
 )
 def test_what_litert_would_take_unseen_is_refused(engine, changes, message):
@@ -57,6 +57,7 @@ def test_arrays_that_change_are_seen_and_read_only_ones_kept(engine):
     for bias in (kept, kept + 1, kept):
         got = engine.run(NAME, {**given, "head/b": bias}, signatures.LOGITS)
         np.testing.assert_allclose(got, first + bias - given["head/b"] + 1, atol=1e-5)
+    assert engine._calls[NAME].sent["head/b"] is kept
 
 
 def test_vectors_of_patches_are_read_only():
@@ -71,7 +72,6 @@ def test_opening_says_nothing(tmp_path):
     exported_to = tmp_path / "graph.tflite"
     exported_to.write_bytes(exported.graph().flatbuffer)
     program = f"""
-import numpy as np
 from adapters.device.engine import Engine
 from launch import command
 

@@ -63,6 +63,17 @@ def test_sizes_and_batches_share_the_weights():
     assert max(found.values()) < TOLERANCE
 
 
+def test_depthwise_layers_are_native_and_each_norm_multiplies_once():
+    """What is fast in LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=exported.graph().flatbuffer)
+    operations = [details["op_name"] for details in interpreter._get_ops_details()]
+    assert operations.count("DEPTHWISE_CONV_2D") == 3
+    norms = sum("mean" in leaves for leaves in exported.weights().values())
+    assert operations.count("MUL") == norms + 2  # squeeze-excite and its gate
+
+
 def test_the_graph_keeps_every_weight_to_the_bit():
     assert exported.graph().backbone == "narrow"
     kept = exported.graph().weights

@@ -189,7 +189,9 @@ def test_without_a_patch_nothing_answers(backbone):
     graph = graph_file.read_graph(backbone)
     opened = engine.Engine(graph.flatbuffer, threads=1)
     image = {signatures.IMAGES: np.zeros((1, narrow.SIZE, narrow.SIZE, 3), np.float32)}
-    with pytest.raises(engine.LiteRTError, match="missing are block_01/depthwise"):
+    with pytest.raises(
+        engine.LiteRTError, match=r"missing, the first of which is block_01/depthwise"
+    ):
         opened.run(f"norms_{narrow.SIZE}_1", image, signatures.LOGITS)
     head = {
         signatures.HEAD_W: np.ones((graph.features, graph.classes), np.float32),
