@@ -5,4 +5,4 @@ language models); `MARK` lets `tasks` and `launch` notice when that one was foun
 """
 
 MARK = "modelpatch"
-__version__ = "0.1.0"
+__version__ = "0.2.0"

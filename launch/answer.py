@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 from absl import app, logging
 
-from adapters.device.stored import StoredDevice
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import UnreadableImageError
+from adapters.runtime.stored import StoredDevice
 from adapters.store.keys import read_trusted_keys
 from launch import command
 from launch.graph_flag import GRAPH

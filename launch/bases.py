@@ -18,10 +18,11 @@ from absl import app, flags
 
 from adapters.backbones.checkpoint import write_checkpoint
 from adapters.errors import ModelPatchError
+from adapters.experiment import backbones, output
 from adapters.patches.bases import KERNELS, bases_of, check_settings, layers_with_bases
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
-from launch import backbones, command, output
+from launch import command
 
 _OUT = flags.DEFINE_string("out", "bases.safetensors", "The file to write.")
 _WEIGHTS = flags.DEFINE_string(

@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.backbones import registry
+from adapters.benchmarking import run
+from adapters.benchmarking.measure import Settings
+from adapters.benchmarking.plan import WORKS, comparisons
 from adapters.errors import UnknownNameError
 from adapters.patches.registry import from_spec
 from adapters.patches.spec import whole
 from launch import command
-from launch.benchmarking import run
-from launch.benchmarking.measure import Settings
-from launch.benchmarking.plan import WORKS, comparisons
 
 _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are replaced by key.")
 _PICTURE = flags.DEFINE_string("picture", "docs/images/performance.png", "Picture of that file.")

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.backbones import registry
-from adapters.device import converter, quantiser
-from adapters.device.onnx.installed import check_installed
+from adapters.benchmarking.device.run import WORKS, benchmark
+from adapters.benchmarking.measure import Settings
 from adapters.errors import UnknownNameError
+from adapters.export import converter, quantiser
+from adapters.export.onnx.installed import check_installed
 from launch import command
-from launch.benchmarking.device.run import WORKS, benchmark
-from launch.benchmarking.measure import Settings
 
 _OUT = flags.DEFINE_string("out", "results/device.csv", "CSV file; rows are replaced by key.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.benchmarking.serving.load import Generator
+from adapters.benchmarking.serving.run import WORKS, benchmark
 from adapters.errors import UnknownNameError
 from launch import command
-from launch.benchmarking.serving.load import Generator
-from launch.benchmarking.serving.run import WORKS, benchmark
 
 _OUT = flags.DEFINE_string("out", "results/serving.csv", "CSV file; rows are replaced by key.")
 _PICTURE = flags.DEFINE_string("picture", "docs/images/serving.png", "PNG drawn from --out.")

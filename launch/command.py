@@ -12,9 +12,9 @@ from absl import app, logging
 import adapters
 import launch
 import tasks
-from adapters import files
-from adapters.device.notices import end_without_notices
+from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
+from adapters.runtime.notices import end_without_notices
 from adapters.training.interrupt import StoppedError
 
 BAD_INPUT, STOPPED = 2, 3  # exit statuses
@@ -79,13 +79,3 @@ def _show_own_messages() -> None:
 
     warnings.formatwarning = in_words
     atexit.register(end_without_notices)
-
-
-def keep_compiled_programs() -> None:
-    """Turns on JAX's persistent compilation cache, in this project's cache folder."""
-    import jax  # here, for commands that work without it
-
-    jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
-    # Every program, however small: a second start then compiles nothing.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -16,7 +16,8 @@ from adapters.backbones.conventions import CONVENTIONS
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
-from launch import command, output
+from adapters.experiment import output
+from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Layer table that the checkpoint is of.")
 _CONVENTIONS = flags.DEFINE_enum(

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.experiment import encoding, output
 from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.store.write import write_patch
 from adapters.training import tidy
-from launch import command, encoding, output
+from launch import command
 from tasks import registry
 
 _ENCODING = flags.DEFINE_enum("encoding", "int8", ENCODINGS, "How numbers are stored.")

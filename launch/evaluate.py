@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.experiment import graph_evaluation
+from adapters.experiment.evaluation import evaluate
 from adapters.training import tidy
-from launch import command, graph_evaluation
-from launch.evaluation import evaluate
+from launch import command
 
 _SPLIT = flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "What to evaluate on.")
 _TASK = flags.DEFINE_string(

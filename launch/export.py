@@ -7,7 +7,7 @@
     launch/export --backbone=mobilenet_v2 --kernels=int8 --sizes=64 --out=device/small.tflite
     launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=device/backbone.jax
 
-The first takes patches as inputs; `adapters.device.runtime` installs them. The second is one task's
+The first takes patches as inputs; `adapters.runtime.device` installs them. The second is one task's
 own graph, with any patch folded in. `--to=onnx` makes either for ONNX Runtime, and `--to=inputs`
 writes what the first kind of graph is fed for one patch. `--kernels=int8` makes the first with
 rounded kernels, of few bytes. The last is a program for `jax.export.deserialize`. Each graph is
@@ -21,12 +21,14 @@ from typing import Any
 
 from absl import app, flags
 
-from adapters.device import converter, quantiser, signatures
-from adapters.device.export import FLOAT32, INT8, Settings
-from adapters.device.export_parity import TOLERANCE
-from adapters.device.onnx.installed import check_installed
+from adapters.experiment import backbones, exporting, exporting_onnx, output
+from adapters.export import converter, quantiser
+from adapters.export.export_parity import TOLERANCE
+from adapters.export.litert import FLOAT32, INT8, Settings
+from adapters.export.onnx.installed import check_installed
+from adapters.runtime import signatures
 from adapters.store.read import read_patch
-from launch import backbones, command, exporting, exporting_onnx, output
+from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Backbone to export; --patch names its own.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "Its local checkpoint, if it brings none.")

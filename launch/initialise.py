@@ -15,7 +15,8 @@ from adapters.backbones import builder, registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.backbones.conventions import CONVENTIONS
 from adapters.backbones.fingerprint import fingerprint
-from launch import command, output
+from adapters.experiment import output
+from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Layer table.")
 _CONVENTIONS = flags.DEFINE_enum(

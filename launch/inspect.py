@@ -17,15 +17,16 @@ from absl import app, flags
 
 from adapters.analysis import plot, roofline
 from adapters.analysis.cost import BYTES_PER_VALUE
-from adapters.store.read import read_patch
-from launch import command, opened_layers, output
-from launch.contact_sheet import write_contact_sheet
-from launch.descriptions import (
+from adapters.experiment import opened_layers, output
+from adapters.experiment.contact_sheet import write_contact_sheet
+from adapters.experiment.descriptions import (
     cost_of_backbone,
     describe_backbone,
     describe_patch,
     describe_task,
 )
+from adapters.store.read import read_patch
+from launch import command
 from tasks import registry
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Pretrained backbone or layer table to show.")

@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 
 from absl import app, flags
 
-from adapters.device import stored
-from adapters.device.runtime import Device
+from adapters.compiled_programs import keep_compiled_programs
+from adapters.runtime import stored
+from adapters.runtime.device import Device
 from adapters.store.installed import NotInstalledError, Store
 from adapters.store.keys import read_trusted_keys
 from launch import command
@@ -62,12 +63,12 @@ def _compiled_store(
 ) -> Store:
     """The store, of which a patch is tried on its backbone's own weights."""
     try:
-        from launch import installation  # needs JAX, which a device has not
+        from adapters.experiment import installation  # needs JAX, which a device has not
     except ImportError as error:
         raise app.UsageError(
             f"{error}. Give the exported backbone, --graph=backbone.tflite, or install '.[train]'."
         ) from error
-    command.keep_compiled_programs()
+    keep_compiled_programs()
     backbone = _BACKBONE.value or installation.backbone_of(folder)
     if backbone is None:
         if not paths:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.device.onnx.installed import check_installed
-from launch import command, output, page_folder
+from adapters.experiment import output, page_folder
+from adapters.export.onnx.installed import check_installed
+from launch import command
 
 _OUT = flags.DEFINE_string("out", None, "The folder to write.")
 _WEIGHTS = flags.DEFINE_string(

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.analysis import mixing
+from adapters.experiment import evaluation, output, previewing
 from adapters.training import tidy
-from launch import command, evaluation, output, previewing
+from launch import command
 
 _WEIGHTS = flags.DEFINE_string("weights", None, "The shared backbone, with preview and bases.")
 _TASK = flags.DEFINE_string("task", None, "Task to evaluate on, if the patch's name finds none.")

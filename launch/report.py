@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.errors import ModelPatchError
+from adapters.experiment import comparison_report
 from adapters.training import plots, tidy
-from launch import command, comparison_report
+from launch import command
 
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file for accuracy against bytes.")
 

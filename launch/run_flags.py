@@ -2,10 +2,10 @@
 
 from absl import flags
 
+from adapters.experiment.settings import SAMPLING, SettingError, Settings
 from adapters.layers.norm import MODES
 from adapters.store.encoding import ENCODINGS
 from adapters.training.recipe import Recipe
-from launch.settings import SAMPLING, SettingError, Settings
 from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 
 from absl import app, flags, logging
 
+from adapters.experiment import serving
 from adapters.serving.app import Limits, application
 from adapters.serving.installing import Installer
 from adapters.serving.network import TABLED, MixedNetwork
 from adapters.store.keys import read_trusted_keys
-from launch import command, serving
+from launch import command
 from launch.store_flag import STORE
 from launch.trust_flag import TRUSTED
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.experiment import results, training_run
+from adapters.experiment.settings import Settings, default_rate
 from adapters.patches.registry import PATCHES
-from launch import command, experiment, results, run_flags
-from launch.settings import Settings, default_rate
+from launch import command, run_flags
 from tasks import registry
 
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     if not run_flags.TASKS.value:
         raise app.UsageError("name what to train: --tasks=pocket, say.")
     directory = pathlib.Path(run_flags.OUT.value)
-    rows = experiment.run(
+    rows = training_run.run(
         registry.resolve(run_flags.TASKS.value),
         settings(),
         directory,

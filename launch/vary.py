@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.experiment import variation
+from adapters.experiment.results import RESULTS
+from adapters.experiment.settings import default_rate
 from adapters.patches.registry import PATCHES
-from launch import command, run_flags, variation
-from launch.results import RESULTS
-from launch.settings import default_rate
+from launch import command, run_flags
 
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 

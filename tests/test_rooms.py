@@ -29,10 +29,30 @@ ROOMS: dict[str, set[str]] = {
         "adapters.scheduling",
     },
     "adapters.store": set(),
-    "adapters.device": {"adapters.store", "adapters.backbones", "adapters.patches"},
-    "adapters.serving": {"adapters.store", "adapters.backbones", "adapters.device"},
+    "adapters.runtime": {"adapters.store"},
+    "adapters.inference": {
+        "adapters.store",
+        "adapters.backbones",
+        "adapters.patches",
+        "adapters.runtime",
+    },
+    "adapters.export": {
+        "adapters.store",
+        "adapters.backbones",
+        "adapters.patches",
+        "adapters.runtime",
+        "adapters.inference",
+    },
+    "adapters.serving": {
+        "adapters.store",
+        "adapters.backbones",
+        "adapters.runtime",
+        "adapters.inference",
+    },
     "tasks": {"adapters.heads"},
 }
+# Where everything meets; `adapters.experiment` is what `launch` and a notebook call.
+MEETING = ("adapters.experiment", "adapters.benchmarking")
 # Folders that also keep to few distributions, so that they stay light where they must be.
 LIGHT = {
     "adapters.layers": {"jax", "dm-haiku", "numpy"},
@@ -41,22 +61,25 @@ LIGHT = {
 }
 # What a folder may import beside the extra `train`.
 EXTRAS = {
-    "adapters.device": ("device",),
+    "adapters.runtime": ("device",),
+    "adapters.export": ("device",),
+    "adapters.experiment": ("serve",),
+    "adapters.benchmarking": ("bench", "serve", "device"),
     "adapters.serving": ("serve",),
     "launch": ("bench", "serve"),
     "tests": ("test", "serve", "device"),
 }
 # The modules that use what a dependency group brings.
 GROUPS = {
-    "adapters.device.converter": "converter",
-    "adapters.device.onnx.builder": "converter",
-    "adapters.device.onnx.session": "converter",
-    "adapters.device.quantiser": "converter",
-    "launch.benchmarking.serving.locustfile": "load",
+    "adapters.export.converter": "converter",
+    "adapters.export.onnx.builder": "converter",
+    "adapters.export.onnx.session": "converter",
+    "adapters.export.quantiser": "converter",
+    "adapters.benchmarking.serving.locustfile": "load",
     "tests.device.test_onnx": "converter",
     "tests.store.fuzz_reader": "fuzz",
 }
-RUNTIMES = ("adapters.device.runtime", "adapters.device.stored")
+RUNTIMES = ("adapters.runtime.device", "adapters.runtime.stored")
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 
 
@@ -71,7 +94,12 @@ def test_a_module_imports_only_the_folders_below_its_own():
     wrong = {}
     for name, module in MODULES.items():
         own = room(name)
-        if own not in ("launch", "tests"):
+        if own in MEETING:
+            below = {*ROOMS, *MEETING[: MEETING.index(own)]}
+            wrong[name] = {
+                other for other in module.ours if room(other) not in below | {own, "adapters"}
+            }
+        elif own not in ("launch", "tests"):
             allowed = {own, "adapters"} | (set() if own == "adapters" else ROOMS[own])
             wrong[name] = {other for other in module.ours if room(other) not in allowed}
     assert {name: others for name, others in wrong.items() if others} == {}
@@ -173,7 +201,7 @@ def test_the_runtime_needs_litert_beside_the_plain_installation(runtime: str):
     used = frozenset().union(*(MODULES[name].distributions for name in needed))
     assert used <= imports.declared("device")
     assert "ai-edge-litert" in used
-    assert {room(name) for name in needed} == {"adapters", "adapters.device", "adapters.store"}
+    assert {room(name) for name in needed} == {"adapters", "adapters.runtime", "adapters.store"}
 
 
 def test_a_package_imports_nothing_heavy():

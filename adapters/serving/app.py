@@ -31,9 +31,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters import preprocessing as images
-from adapters.device.probabilities import probabilities
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.files import NotDurableError, NotWrittenError
+from adapters.runtime.probabilities import probabilities
 from adapters.serving.batching import Batcher, BusyError, ClosedError
 from adapters.serving.installing import Installer
 from adapters.serving.metrics import CONTENT_TYPE, Metrics

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
-from adapters.device.inference import inference, parity_check
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.inference.compiled import inference, parity_check
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits

@@ -186,7 +186,7 @@ class ParityError(PatchFileError):
 class PreprocessingMismatchError(PatchFileError):
     """The patch turns images into another input than the backbone, or its own parity image, takes.
 
-    See `adapters.device.self_test`.
+    See `adapters.inference.self_test`.
     """
 
     advice = "Whoever made this file changed its preprocessing: export the patch again."

@@ -48,7 +48,7 @@ class Checks:
       features: the width of what the backbone gives the head.
       backbone: the backbone, by its name and the fingerprint of its weights.
       self_test: runs last and raises a PatchFileError; it must compare the patched network's logits
-        with the file's (see `adapters.device.self_test`). Any other error is a refusal as well.
+        with the file's (see `adapters.inference.self_test`). Any other error is a refusal as well.
     """
 
     shapes: Mapping[str, Mapping[str, Shape]]

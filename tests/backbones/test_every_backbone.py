@@ -12,12 +12,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from adapters.backbones import registry
 from adapters.backbones.builder import build, expected_shapes
 from adapters.backbones.rows import Attention, InvertedResidual, Separable, UniversalBottleneck
-from adapters.device.fold import fold_norms
 from adapters.heads import classification
 from adapters.patches.contract import PatchParams
 from adapters.patches.depthwise import depthwise
 from adapters.patches.full import full
 from adapters.patches.scale_bias import scale_bias
+from adapters.runtime.fold import fold_norms
 from adapters.training.forward import mixed_forward
 from tests import narrow
 from tests.backbones.families import FAMILIES

@@ -4,7 +4,8 @@ import importlib.util
 
 import pytest
 
-from adapters.device import graph_file, runtime
+from adapters.runtime import graph_file
+from adapters.runtime.device import Device
 from tests.device import exported
 
 NEEDED = ("ai_edge_litert", "litert_converter")  # `launch/test` installs both
@@ -27,4 +28,4 @@ def backbone(tmp_path_factory):
 
 @pytest.fixture
 def device(backbone):
-    return runtime.Device(backbone)
+    return Device(backbone)

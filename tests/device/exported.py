@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from adapters.backbones.fingerprint import fingerprint
-from adapters.device import export, signatures
-from adapters.device.graph_file import Graph
+from adapters.export import litert
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
+from adapters.runtime import signatures
+from adapters.runtime.graph_file import Graph
 from adapters.store import parity, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -21,7 +22,7 @@ from tests import narrow
 from tests.patches.table import PLAIN
 
 CLASSES = 8
-SETTINGS = export.Settings(CLASSES, (narrow.SIZE,), (1, 4), signatures.KINDS)
+SETTINGS = litert.Settings(CLASSES, (narrow.SIZE,), (1, 4), signatures.KINDS)
 PREPROCESSING = Preprocessing(narrow.SIZE, *narrow.PIXELS)
 
 
@@ -35,7 +36,7 @@ def weights():
 def graph() -> Graph:
     """The narrow backbone, with signatures of every kind."""
     mark = fingerprint(weights())
-    return export.export_backbone(
+    return litert.export_backbone(
         "narrow", narrow.BACKBONE, weights(), mark, narrow.EPSILON, narrow.PIXELS, SETTINGS
     )
 
@@ -43,9 +44,9 @@ def graph() -> Graph:
 @functools.cache
 def int8_graph() -> Graph:
     """The same with kernels of int8, and other batches."""
-    return export.export_backbone(
+    return litert.export_backbone(
         *("narrow", narrow.BACKBONE, weights(), fingerprint(weights())),
-        *(narrow.EPSILON, narrow.PIXELS, SETTINGS._replace(batches=(1, 2), kernels=export.INT8)),
+        *(narrow.EPSILON, narrow.PIXELS, SETTINGS._replace(batches=(1, 2), kernels=litert.INT8)),
     )
 
 

@@ -6,9 +6,10 @@ import importlib.util
 import numpy as np
 import pytest
 
-from adapters.device import graph_file, runtime
-from adapters.device.feeds import OtherSizeError
-from adapters.device.stored import StoredDevice
+from adapters.runtime import graph_file
+from adapters.runtime.device import Device
+from adapters.runtime.feeds import OtherSizeError
+from adapters.runtime.stored import StoredDevice
 from adapters.store import errors
 from tests.device import exported
 
@@ -110,7 +111,7 @@ ALTERED = {
 @pytest.mark.parametrize("name", ALTERED)
 def test_a_file_of_which_one_thing_was_changed_is_refused(kernels, tmp_path, name):
     change, error, said = ALTERED[name]
-    device, made = runtime.Device(kernels), exported.contents("one")
+    device, made = Device(kernels), exported.contents("one")
     path = exported.patch_file(tmp_path, change(made))
     with pytest.raises(error, match=said) as refusal:
         device.install(path)
@@ -126,7 +127,7 @@ def test_a_file_of_which_one_thing_was_changed_is_refused(kernels, tmp_path, nam
 
 def test_of_patches_of_before_images_were_bound_the_scaling_alone_is_known(kernels, tmp_path):
     made = exported.contents("one", image=0)
-    device = runtime.Device(kernels)
+    device = Device(kernels)
     for change in (lambda made: made, preprocessed(fit="crop")):
         assert device.install(exported.patch_file(tmp_path, change(made))) == "one"
     for name in ("mean", "std", "size"):

@@ -3,9 +3,9 @@
 import pytest
 from absl import logging
 
-from adapters.device.stored import StoredDevice
 from adapters.errors import UnknownNameError
 from adapters.preprocessing import UnreadableImageError
+from adapters.runtime.stored import StoredDevice
 from launch.answer import NothingAnswersError, answers
 from tests.device import exported
 

@@ -9,9 +9,11 @@ import pytest
 
 from adapters.backbones import registry
 from adapters.backbones.fingerprint import fingerprint
-from adapters.device import export, graph_file, runtime
+from adapters.export import litert
 from adapters.patches.basisnet import basisnet
 from adapters.patches.registry import from_spec
+from adapters.runtime import graph_file
+from adapters.runtime.device import Device
 from adapters.store import parity, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -35,13 +37,13 @@ def extended():
 @pytest.fixture(scope="module")
 def device(tmp_path_factory):
     path = tmp_path_factory.mktemp("bases") / "narrow.tflite"
-    graph = export.export_backbone(
+    graph = litert.export_backbone(
         *("narrow", narrow.BACKBONE, extended(), fingerprint(extended()), narrow.EPSILON),
         *(narrow.PIXELS, exported.SETTINGS),
     )
     assert not any(name.startswith("preview/") for name in graph.shapes)
     graph_file.write_graph(path, graph)
-    return runtime.Device(path)
+    return Device(path)
 
 
 def logits(edits, head):

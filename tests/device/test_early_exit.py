@@ -8,13 +8,13 @@ import pytest
 
 from adapters.analysis.counting import multiply_adds
 from adapters.backbones import registry
-from adapters.device.early_exit import (
+from adapters.inference.compiled import inference, probabilities
+from adapters.inference.early_exit import (
     NoPredictionError,
     answer_early,
     early_exit,
     programs,
 )
-from adapters.device.inference import inference, probabilities
 from adapters.patches.basisnet import basisnet
 from adapters.patches.contract import no_look
 from tests import narrow

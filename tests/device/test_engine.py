@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from adapters.device import notices, signatures
-from adapters.device.engine import Engine, LiteRTError
-from adapters.device.feeds import fed
+from adapters.runtime import notices, signatures
+from adapters.runtime.engine import Engine, LiteRTError
+from adapters.runtime.feeds import fed
 from tests import narrow
 from tests.device import exported
 
@@ -72,7 +72,7 @@ def test_opening_says_nothing(tmp_path):
     exported_to = tmp_path / "graph.tflite"
     exported_to.write_bytes(exported.graph().flatbuffer)
     program = f"""
-from adapters.device.engine import Engine
+from adapters.runtime.engine import Engine
 from launch import command
 
 def main(arguments):

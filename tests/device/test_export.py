@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from adapters.backbones.builder import build
-from adapters.device import export, export_parity, signatures
-from adapters.device.engine import Engine
-from adapters.device.feeds import fed, feed
-from adapters.device.jax_program import jax_program
+from adapters.export import export_parity, litert
+from adapters.export.jax_program import jax_program
+from adapters.runtime import signatures
+from adapters.runtime.engine import Engine
+from adapters.runtime.feeds import fed, feed
 from adapters.store import parity
 from adapters.store.edits import apply_edits
 from tests import narrow
@@ -31,8 +32,8 @@ def seeded(count, side=narrow.SIZE):
 
 
 def graph_of(network, weights, epsilon, sizes=(32,)):
-    settings = export.Settings(CLASSES, sizes, (1, 2), signatures.KINDS)
-    return export.export_backbone(
+    settings = litert.Settings(CLASSES, sizes, (1, 2), signatures.KINDS)
+    return litert.export_backbone(
         "narrow", network, weights, "0" * 64, epsilon, narrow.PIXELS, settings
     )
 
@@ -109,7 +110,7 @@ def test_any_patch_has_a_graph_of_its_own(entry):
     """Adapters beside layers too, which no shared graph has room for."""
     edits, head = exported.edits(entry), exported.head(3, seed=0)
     weights = exported.weights()
-    graph = export.export_task(
+    graph = litert.export_task(
         narrow.BACKBONE, weights, narrow.EPSILON, edits, head, narrow.SIZE, (2,)
     )
     patched = apply_edits(weights, edits)
@@ -131,14 +132,14 @@ def test_a_graph_that_answers_otherwise_is_noticed():
 
 
 def test_a_leaf_that_conversion_changes_is_reported(monkeypatch):
-    flatbuffer = export.converter.flatbuffer
+    flatbuffer = litert.converter.flatbuffer
 
     def otherwise(parts):
-        lost = next(iter(export.marked(exported.weights())["tail"].values()))
+        lost = next(iter(litert.marked(exported.weights())["tail"].values()))
         return flatbuffer(parts).replace(np.ascontiguousarray(lost.T).tobytes(), bytes(lost.nbytes))
 
-    monkeypatch.setattr(export.converter, "flatbuffer", otherwise)
-    with pytest.raises(export.ExportError, match="conversion has changed tail/w"):
+    monkeypatch.setattr(litert.converter, "flatbuffer", otherwise)
+    with pytest.raises(litert.ExportError, match="conversion has changed tail/w"):
         graph_of(narrow.BACKBONE, exported.weights(), narrow.EPSILON)
 
 
@@ -157,10 +158,10 @@ def test_a_jax_program_takes_patches_and_heads_as_arguments():
 
 
 def test_a_kind_that_was_not_exported_is_said():
-    from adapters.device.feeds import UnsupportedPatchError
+    from adapters.runtime.feeds import UnsupportedPatchError
 
-    settings = export.Settings(CLASSES, (32,), (1,), (signatures.NORMS,))
-    graph = export.export_backbone(
+    settings = litert.Settings(CLASSES, (32,), (1,), (signatures.NORMS,))
+    graph = litert.export_backbone(
         *("narrow", narrow.BACKBONE, exported.weights(), "0" * 64, narrow.EPSILON),
         *(narrow.PIXELS, settings),
     )

@@ -4,8 +4,9 @@ import hashlib
 
 import pytest
 
-from adapters.device import graph_file, runtime
-from adapters.device.engine import Engine, LiteRTError
+from adapters.runtime import graph_file
+from adapters.runtime.device import Device
+from adapters.runtime.engine import Engine, LiteRTError
 from tests.device import exported
 
 
@@ -68,7 +69,7 @@ def test_something_else_is_no_exported_backbone(tmp_path, content):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for path in (tmp_path / "missing.tflite", tmp_path):
         with pytest.raises(graph_file.GraphFileError, match=f"{path.name} cannot be read"):
-            runtime.Device(path)
+            Device(path)
 
 
 def test_a_file_cut_short_is_refused(written, tmp_path):

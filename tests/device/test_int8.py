@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from adapters.backbones.builder import build
-from adapters.device import export, export_parity, int8, runtime, signatures
-from adapters.device.engine import Engine
-from adapters.device.feeds import feed
-from adapters.device.graph_file import read_graph, write_graph
+from adapters.benchmarking import stand_ins
+from adapters.export import export_parity, litert
+from adapters.runtime import int8, signatures
+from adapters.runtime.device import Device
+from adapters.runtime.engine import Engine
+from adapters.runtime.feeds import feed
+from adapters.runtime.graph_file import read_graph, write_graph
 from adapters.store import errors, parity
 from adapters.store.edits import apply_edits
-from launch.benchmarking import stand_ins
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported
@@ -31,9 +33,9 @@ def _quantiser():
 
 
 def graph_of(network, weights, batches=(1, 2), portable=False):
-    settings = export.Settings(8, (32,), batches, signatures.KINDS, export.INT8, portable)
+    settings = litert.Settings(8, (32,), batches, signatures.KINDS, litert.INT8, portable)
     mark = exported.contents("one").fingerprint
-    return export.export_backbone(
+    return litert.export_backbone(
         "narrow", network, weights, mark, narrow.EPSILON, narrow.PIXELS, settings
     )
 
@@ -116,7 +118,7 @@ def device(tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "narrow.tflite"
     write_graph(path, graph())
     assert read_graph(path).kernels == graph().kernels
-    return runtime.Device(path)
+    return Device(path)
 
 
 @pytest.mark.parametrize("entry", SHARED, ids=lambda entry: entry.name)
@@ -135,7 +137,7 @@ def test_a_patch_that_states_none_is_allowed_what_rounding_does_and_no_more(devi
     strict = tmp_path / "strict.tflite"
     write_graph(strict, dataclasses.replace(graph(), tolerance=0.0))
     with pytest.raises(errors.ParityError):
-        runtime.Device(strict).install(file)
+        Device(strict).install(file)
     assert device.install(file) == "one"
     swapped = dataclasses.replace(older, logits=older.logits[::-1])
     other = exported.patch_file(tmp_path, dataclasses.replace(made, parity=swapped))

@@ -8,10 +8,11 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from adapters.device import export_parity, kernel_scales, signatures
-from adapters.device.engine import Engine
-from adapters.device.export import export_backbone
-from adapters.device.feeds import fed
+from adapters.export import export_parity, kernel_scales
+from adapters.export.litert import export_backbone
+from adapters.runtime import signatures
+from adapters.runtime.engine import Engine
+from adapters.runtime.feeds import fed
 from tests import narrow
 from tests.device import exported
 

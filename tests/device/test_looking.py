@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from adapters.backbones import registry
-from adapters.device import export, export_parity, signatures
-from adapters.device.engine import Engine
-from adapters.device.onnx import export as onnx_export
-from adapters.device.onnx.session import Session
+from adapters.export import export_parity, litert
+from adapters.export.onnx import export as onnx_export
+from adapters.export.onnx.session import Session
 from adapters.layers.mixture import PIXELS, products_up_to
 from adapters.patches.registry import from_spec
 from adapters.patches.replacement import with_leaves
+from adapters.runtime import signatures
+from adapters.runtime.engine import Engine
 from adapters.store import parity
 from adapters.store.edits import apply_edits
 from adapters.training import packing
@@ -93,7 +94,7 @@ def study(name):
 @pytest.mark.parametrize(("name", "batch"), [("pointwise", 3), ("both", 3), ("depthwise", 1)])
 def test_a_patch_that_looks_first_answers_as_in_jax(name, batch):
     arguments, prepare, wanted = study(name)
-    engine = Engine(export.export_task(*arguments, (batch,), prepare), threads=1)
+    engine = Engine(litert.export_task(*arguments, (batch,), prepare), threads=1)
 
     def run(images):
         return engine.run(f"run_{batch}", {signatures.IMAGES: images}, signatures.LOGITS)

@@ -11,16 +11,17 @@ import pytest
 import safetensors.numpy
 
 from adapters.backbones.builder import build
-from adapters.device import export_parity, input_file, signatures
-from adapters.device.export import own_weights
-from adapters.device.feeds import UnsupportedPatchError, patch_inputs
-from adapters.device.onnx import convert, differences, export
-from adapters.device.onnx.installed import ONNXError
-from adapters.device.onnx.session import KEY, Session
-from adapters.device.onnx.values import UnsupportedOperationError
+from adapters.benchmarking import stand_ins
+from adapters.export import export_parity
+from adapters.export.litert import own_weights
+from adapters.export.onnx import convert, differences, export
+from adapters.export.onnx.installed import ONNXError
+from adapters.export.onnx.session import KEY, Session
+from adapters.export.onnx.values import UnsupportedOperationError
+from adapters.runtime import input_file, signatures
+from adapters.runtime.feeds import UnsupportedPatchError, patch_inputs
 from adapters.store import parity
 from adapters.store.edits import apply_edits
-from launch.benchmarking import stand_ins
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.device.onnx import convert
-from adapters.device.onnx.session import Session
-from adapters.device.onnx.values import UnsupportedOperationError
+from adapters.export.onnx import convert
+from adapters.export.onnx.session import Session
+from adapters.export.onnx.values import UnsupportedOperationError
 from adapters.layers.convolution import convolution
 from adapters.layers.depthwise_convolution import depthwise
 

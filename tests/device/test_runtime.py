@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.device import engine, graph_file, runtime, signatures
-from adapters.device.feeds import UnsupportedPatchError
-from adapters.device.probabilities import NoAnswerError
 from adapters.errors import UnknownNameError
 from adapters.preprocessing import UnreadableImageError
+from adapters.runtime import engine, graph_file, signatures
+from adapters.runtime.device import Answer
+from adapters.runtime.feeds import UnsupportedPatchError
+from adapters.runtime.probabilities import NoAnswerError
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
 from tests.device import exported
@@ -226,7 +227,7 @@ def test_the_runtime_runs_where_jax_cannot_be_imported(backbone, tmp_path):
 import json, pathlib, sys
 for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
     sys.modules[name] = None  # importing it fails from here on
-from adapters.device.runtime import Device
+from adapters.runtime.device import Answer, Device
 device = Device({str(backbone)!r})
 device.install({str(path)!r})
 print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
@@ -240,7 +241,7 @@ print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
     )
     assert done.returncode == 0, done.stderr
     label, probabilities = json.loads(done.stdout)
-    exported.close(runtime.Answer(label, probabilities), made, exported.png(1))
+    exported.close(Answer(label, probabilities), made, exported.png(1))
 
 
 def documented():

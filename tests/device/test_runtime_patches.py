@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from adapters.device import feeds
-from adapters.device.feeds import UnsupportedPatchError
 from adapters.patches.registry import PATCHES
+from adapters.runtime import feeds
+from adapters.runtime.feeds import UnsupportedPatchError
 from tests import imports
 from tests.device import exported
 from tests.patches.table import PLAIN

@@ -13,12 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters import files
-from adapters.device import signatures
-from adapters.device.engine import LiteRTError
-from adapters.device.feeds import UnsupportedPatchError
-from adapters.device.runtime import Device
-from adapters.device.stored import StoredDevice
 from adapters.errors import UnknownNameError
+from adapters.runtime import signatures
+from adapters.runtime.device import Device
+from adapters.runtime.engine import LiteRTError
+from adapters.runtime.feeds import UnsupportedPatchError
+from adapters.runtime.stored import StoredDevice
 from adapters.store import errors, signature
 from adapters.store.installed import NotInstalledError
 from tests import imports
@@ -276,7 +276,7 @@ def test_it_runs_where_jax_cannot_be_imported(backbone, tmp_path, answer):
 import json, sys
 for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
     sys.modules[name] = None  # importing it fails from here on
-from adapters.device.stored import StoredDevice
+from adapters.runtime.stored import StoredDevice
 trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): "maker.pub"}}
 device = StoredDevice({str(backbone)!r}, {str(tmp_path / "store")!r}, trusted=trusted)
 device.install({str(path)!r})

@@ -11,12 +11,12 @@ import pytest
 from PIL import ExifTags, Image, ImageDraw
 
 from adapters.backbones import registry
-from adapters.device import signatures
-from adapters.device.feeds import patch_inputs
-from adapters.device.input_file import write_inputs
+from adapters.experiment import page_folder
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
+from adapters.runtime import signatures
+from adapters.runtime.feeds import patch_inputs
+from adapters.runtime.input_file import write_inputs
 from adapters.store.edits import apply_edits
-from launch import page_folder
 from tests import narrow
 from tests.device import exported
 from tests.javascript import chromium

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.device.inference import logits
+from adapters.experiment import evaluation
+from adapters.inference.compiled import logits
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
-from launch import evaluation
 from tasks import loading, pipeline
 from tests import imports
 from tests.javascript import chromium

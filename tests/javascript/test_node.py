@@ -8,11 +8,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from adapters.device import signatures
-from adapters.device.feeds import patch_inputs
-from adapters.device.input_file import write_inputs
-from adapters.device.onnx import export
-from adapters.device.onnx.session import Session
+from adapters.export.onnx import export
+from adapters.export.onnx.session import Session
+from adapters.runtime import signatures
+from adapters.runtime.feeds import patch_inputs
+from adapters.runtime.input_file import write_inputs
 from adapters.store import parity
 from tests import imports, narrow
 from tests.device import exported

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from launch.benchmarking.serving import questions
+from adapters.benchmarking.serving import questions
 
 
 def ask(address, question):

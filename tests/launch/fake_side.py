@@ -1,6 +1,6 @@
 """A side of a benchmark that computes nothing: `python -m tests.launch.fake_side`."""
 
-from launch.benchmarking import worker
+from adapters.benchmarking import worker
 
 
 def prepare(case):

@@ -14,9 +14,10 @@ from PIL import Image
 
 from adapters.backbones import registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
+from adapters.experiment import training_run
+from adapters.experiment.settings import Settings
 from adapters.training.recipe import Recipe
-from launch import command, experiment, train
-from launch.settings import Settings
+from launch import command, train
 from tasks import folder
 from tests import narrow
 
@@ -80,7 +81,7 @@ def splits_opened(out: pathlib.Path) -> Iterator[dict[str, set[str]]]:
     opened: list[str] = []
     runs: dict[str, set[str]] = {}
     with pytest.MonkeyPatch.context() as patch:
-        open_split, run = folder.Folder.open, experiment.run
+        open_split, run = folder.Folder.open, training_run.run
 
         def noting_open(self, task, split, data_dir):
             opened.append(split)
@@ -93,7 +94,7 @@ def splits_opened(out: pathlib.Path) -> Iterator[dict[str, set[str]]]:
             return rows
 
         patch.setattr(folder.Folder, "open", noting_open)
-        patch.setattr(experiment, "run", noting_run)
+        patch.setattr(training_run, "run", noting_run)
         yield runs
 
 

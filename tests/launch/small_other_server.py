@@ -1,8 +1,8 @@
-"""`launch.benchmarking.serving.other_server` with the narrow backbone."""
+"""`adapters.benchmarking.serving.other_server` with the narrow backbone."""
 
 from adapters.backbones import registry
+from adapters.benchmarking.serving import other_server
 from launch import command
-from launch.benchmarking.serving import other_server
 from tests import narrow
 
 if __name__ == "__main__":

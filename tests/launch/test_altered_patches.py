@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from adapters.device import inference
+from adapters.experiment import backbones, evaluation, exporting, serving
+from adapters.inference import compiled
 from adapters.store import errors
-from launch import backbones, evaluation, exporting, serving
 from tests import narrow
 from tests.device import exported
 from tests.launch import small
@@ -78,7 +78,7 @@ def test_a_patch_that_was_changed_is_refused(place, tmp_path, monkeypatch, comma
     def never(*_):
         raise AssertionError("an image was made of what the file says")
 
-    monkeypatch.setattr(inference.parity, "seeded_image", never)
+    monkeypatch.setattr(compiled.parity, "seeded_image", never)
     with pytest.raises(errors.PreprocessingMismatchError, match=rf"squares\.patch: .*{said}"):
         command(place, str(path))
 

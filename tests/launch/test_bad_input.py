@@ -14,10 +14,10 @@ from PIL import Image
 
 from adapters import carriers, files
 from adapters.errors import UnknownNameError
+from adapters.experiment import evaluation, training_run
 from adapters.store.errors import PatchFileError
 from adapters.training import arrays
 from adapters.training.lock import lock
-from launch import evaluation, experiment
 from tasks import decathlon, layout, registry
 from tasks.folder import UnreadableImageWarning
 from tasks.task import Task
@@ -43,7 +43,7 @@ def run(weights, greys):
 
     def call(out, task=None, settings=STEPS, **flags):
         task = task or registry.resolve_one(f"folder:{greys}")
-        return experiment.run([task], small.settings(weights, **settings), out, "a test", **flags)
+        return training_run.run([task], small.settings(weights, **settings), out, "a test", **flags)
 
     return call
 

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from adapters.experiment import backbones
 from adapters.patches.coefficients import coefficients
 from adapters.store.edits import apply_edits
-from launch import backbones
 from tests import imports
 from tests.device import exported
 from tests.launch import small

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from adapters.backbones import registry
+from adapters.benchmarking.cases import Case
+from adapters.benchmarking.device import engines, held, make, plan, run, worker
+from adapters.benchmarking.measure import Settings
 from adapters.training import tidy
-from launch.benchmarking.cases import Case
-from launch.benchmarking.device import engines, held, make, plan, run, worker
-from launch.benchmarking.measure import Settings
 from tests import imports, narrow
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")

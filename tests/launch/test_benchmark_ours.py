@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from adapters.backbones import registry
+from adapters.benchmarking import cases, compilations, ours, stand_ins
+from adapters.benchmarking.cases import Case
 from adapters.heads.classification import MASKED
-from launch.benchmarking import cases, compilations, ours, stand_ins
-from launch.benchmarking.cases import Case
 from tests import narrow
 
 CASE = Case("inference", "narrow", narrow.SIZE, 4)

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from adapters.benchmarking import measure, picture, plan, run
+from adapters.benchmarking.interleave import WorkerError
+from adapters.benchmarking.measure import DifferentWorkError, Settings, Sides
 from adapters.training import tidy
-from launch.benchmarking import measure, picture, plan, run
-from launch.benchmarking.interleave import WorkerError
-from launch.benchmarking.measure import DifferentWorkError, Settings, Sides
 
 SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
 WORKS = [work for work in plan.WORKS if work not in ("blocks", "synthesis")]

@@ -13,11 +13,8 @@ import threading
 
 import pytest
 
-from adapters.store.write import write_patch
-from adapters.training import tidy
-from launch import backbones
-from launch.benchmarking.interleave import MissingPeerError
-from launch.benchmarking.serving import (
+from adapters.benchmarking.interleave import MissingPeerError
+from adapters.benchmarking.serving import (
     load,
     malformed,
     measure,
@@ -26,7 +23,10 @@ from launch.benchmarking.serving import (
     robustness,
     run,
 )
-from launch.benchmarking.serving.questions import Answer, Question
+from adapters.benchmarking.serving.questions import Answer, Question
+from adapters.experiment import backbones
+from adapters.store.write import write_patch
+from adapters.training import tidy
 from tests import imports, narrow
 from tests.launch import small
 from tests.serving import patches

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from launch.benchmarking import torch_worker, worker
-from launch.benchmarking.cases import Case
-from launch.benchmarking.interleave import (
+from adapters.benchmarking import torch_worker, worker
+from adapters.benchmarking.cases import Case
+from adapters.benchmarking.interleave import (
     MissingPeerError,
     Worker,
     WorkerError,

@@ -11,11 +11,12 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from adapters.errors import UnknownNameError
+from adapters.experiment import comparison, training_run
+from adapters.experiment.comparison import Rates
+from adapters.experiment.settings import SettingError, train_command
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
-from launch import compare, comparison, experiment, run_flags, train
-from launch.comparison import Rates
-from launch.settings import SettingError, train_command
+from launch import compare, run_flags, train
 from tests.launch import small
 
 PATCHES = ("head_only", "scale_bias")
@@ -126,7 +127,7 @@ def test_a_stopped_comparison_says_how_to_go_on(plan, tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise interrupt.StoppedError("SIGTERM stopped the run after step 2 of 3.")
 
-    monkeypatch.setattr(experiment, "run", stop)
+    monkeypatch.setattr(training_run, "run", stop)
     with pytest.raises(interrupt.StoppedError, match="after 0 of 6 runs; the same command goes on"):
         comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
 

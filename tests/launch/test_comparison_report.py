@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
+from adapters.experiment import comparison_report as reporting
 from adapters.training.tidy import Measurement
-from launch import comparison_report as reporting
 
 # Test accuracies by patch and task, one a seed.
 ACCURACIES = {

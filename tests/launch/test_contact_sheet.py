@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import contact_sheet, output
+from adapters.experiment import contact_sheet, output
 from tasks import registry
 from tasks.augmentation import Augmentation
 from tasks.layout import Carried, Example

@@ -10,7 +10,7 @@ import safetensors.numpy
 from adapters.backbones.checkpoint import read_checkpoint
 from adapters.backbones.conventions import TORCH_CENTRED
 from adapters.backbones.registry import table
-from launch import backbones
+from adapters.experiment import backbones
 from tests.backbones import published
 
 TABLE = "mobilenet_v3_small_minimalistic_1.0"

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from launch import experiment, results
+from adapters.experiment import results, training_run
 from tasks import decathlon, registry
 from tests.launch import small
 from tests.tasks.stand_in import write_stand_in
@@ -18,7 +18,7 @@ def test_all_ten_domains_train_and_predict(tmp_path):
     assert sum(len(task.labels) for task in tasks) == 3128
     out = tmp_path / "out"
 
-    rows = experiment.run(tasks, settings, out, "a test")
+    rows = training_run.run(tasks, settings, out, "a test")
 
     assert len(list(out.glob("*.patch"))) == 10
     assert all(row.test_accuracy is None for row in rows)
@@ -35,4 +35,4 @@ def test_data_that_is_not_prepared_is_told_how_to_prepare(tmp_path):
     weights = small.write_backbone(tmp_path / "narrow.safetensors")
     settings = small.settings(weights, groups=10, data_dir=str(tmp_path / "nothing"))
     with pytest.raises(decathlon.DataNotPreparedError, match="tfds build visual_domain_decathlon"):
-        experiment.run(registry.resolve(["decathlon"]), settings, tmp_path / "out", "a test")
+        training_run.run(registry.resolve(["decathlon"]), settings, tmp_path / "out", "a test")

@@ -11,15 +11,17 @@ import jax
 import numpy as np
 import pytest
 
-from adapters.device import engine, export, export_parity, runtime, signatures
+from adapters.experiment import backbones, exporting
+from adapters.export import export_parity, litert
+from adapters.runtime import engine, signatures
+from adapters.runtime.device import Device, network_input
 from adapters.store import parity
-from launch import backbones, exporting
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
 
-SETTINGS = export.Settings(classes=8, sizes=(narrow.SIZE,), batches=(1, 2))
+SETTINGS = litert.Settings(classes=8, sizes=(narrow.SIZE,), batches=(1, 2))
 NOISE = exporting.Comparison((), 1e-4)
 
 
@@ -63,7 +65,7 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
     found = printed(text)
     assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
     assert 0 < max(found.values()) < 1e-5
-    device = runtime.Device(out)
+    device = Device(out)
     device.install(exported.patch_file(tmp_path, exported.contents("one")))
     assert device.run("one", exported.png(1)).label.startswith("one_")
 
@@ -71,13 +73,13 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
 def test_kernels_of_int8_are_smaller_and_their_rounding_is_said(loaded, tmp_path):
     pytest.importorskip("litert_quantizer", reason="`launch/test` installs it")
     out = tmp_path / "small.tflite"
-    text = exporting.backbone_graph(loaded, SETTINGS._replace(kernels=export.INT8), NOISE, out)
+    text = exporting.backbone_graph(loaded, SETTINGS._replace(kernels=litert.INT8), NOISE, out)
     found = printed(text)
     assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
     assert max(found.values()) < 1e-5  # to JAX with the rounded kernels
     moved = float(re.search(r"moved a logit by up to (\S+) of its image's largest", text)[1])
     assert 1e-3 < moved < 0.2
-    device = runtime.Device(out)
+    device = Device(out)
     device.install(exported.patch_file(tmp_path, exported.contents("one")))
     assert device.run("one", exported.png(1)).label.startswith("one_")
 
@@ -113,7 +115,7 @@ def test_the_command_exports_a_backbone(tmp_path):
     kinds = (signatures.NORMS, signatures.DEPTHWISE, signatures.FOLDED)
     names = {signatures.signature(kind, narrow.SIZE, batch) for kind in kinds for batch in (1, 3)}
     assert printed(ended.stdout).keys() == names
-    device, made = runtime.Device(out), exported.contents("one", classes=5)
+    device, made = Device(out), exported.contents("one", classes=5)
     device.install(exported.patch_file(tmp_path, made))
     assert device.run("one", exported.png(1)).probabilities.keys() == set(made.labels)
     again = called("-m", "tests.launch.small_export", *flags, *more)
@@ -175,7 +177,7 @@ def test_every_file_is_compared_and_noise_beside(loaded, tmp_path, monkeypatch, 
 
         monkeypatch.setattr(export_parity, "worst", noting_worst)
         text = exporting.jax_graph(loaded, narrow.SIZE, 2, comparison, out)
-    pixels = [runtime.network_input(path.read_bytes(), exported.PREPROCESSING) for path in paths]
+    pixels = [network_input(path.read_bytes(), exported.PREPROCESSING) for path in paths]
     noise = [parity.seeded_image(seed, (narrow.SIZE, narrow.SIZE, 3)) for seed in range(2)]
     assert {image.tobytes() for image in (*pixels, *noise)} == set(seen)
     assert "on 5 image files and 2 images of seeded noise" in text

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from adapters.device import export_parity, signatures
-from adapters.device.feeds import UnsupportedPatchError
-from adapters.device.onnx.session import Session
+from adapters.experiment import backbones, exporting, exporting_onnx
+from adapters.export import export_parity
+from adapters.export.onnx.session import Session
+from adapters.runtime import signatures
+from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.store import parity
-from launch import backbones, exporting, exporting_onnx
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small

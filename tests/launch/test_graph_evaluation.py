@@ -10,11 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from adapters.device import export, signatures
-from adapters.device.feeds import OtherSizeError
-from adapters.device.graph_file import read_graph, write_graph
-from adapters.training import tidy
-from launch import (
+from adapters.experiment import (
     backbones,
     evaluation,
     exporting,
@@ -22,6 +18,11 @@ from launch import (
     graph_evaluation,
     graph_runtimes,
 )
+from adapters.export import litert
+from adapters.runtime import signatures
+from adapters.runtime.feeds import OtherSizeError
+from adapters.runtime.graph_file import read_graph, write_graph
+from adapters.training import tidy
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
@@ -48,8 +49,8 @@ def made(tmp_path_factory):
     weights = small.write_backbone(place / "narrow.safetensors")
     small.write_folder(place / "squares", classes=2)
     loaded = backbones.load("narrow", str(weights))
-    for name, kernels in (("float.tflite", export.FLOAT32), ("int8.tflite", export.INT8)):
-        settings = export.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
+    for name, kernels in (("float.tflite", litert.FLOAT32), ("int8.tflite", litert.INT8)):
+        settings = litert.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
         exporting.backbone_graph(loaded, settings, NOISE, place / name)
     exporting_onnx.backbone_graph(loaded, signatures.NORMS, 32, NOISE, place / "backbone.onnx")
     exporting.jax_graph(loaded, 32, 8, NOISE, place / "backbone.jax")
@@ -177,7 +178,7 @@ def test_a_graph_of_other_batches_is_refused(made):
 
 
 def export_onnx(weights, mark):
-    from adapters.device.onnx.export import export_backbone
+    from adapters.export.onnx.export import export_backbone
 
     about = {"backbone": "narrow", "fingerprint": mark, "size": 32}
     return export_backbone(narrow.BACKBONE, weights, signatures.NORMS, 32, about)

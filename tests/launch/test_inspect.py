@@ -10,10 +10,10 @@ from PIL import Image
 
 from adapters.analysis.roofline import machine
 from adapters.backbones import registry
+from adapters.experiment import opened_layers
+from adapters.experiment.descriptions import describe_backbone
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.write import write_patch
-from launch import opened_layers
-from launch.descriptions import describe_backbone
 
 
 def inspect(*arguments):

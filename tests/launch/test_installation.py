@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from adapters.backbones.checkpoint import read_checkpoint, write_checkpoint
-from adapters.device.inference import inference, parity_vector
-from adapters.device.preprocessing_check import LARGEST_SIZE
-from adapters.device.self_test import self_test
+from adapters.experiment import backbones
+from adapters.experiment.installation import named_backbone, open_store
+from adapters.inference.compiled import inference, parity_vector
+from adapters.inference.self_test import self_test
 from adapters.preprocessing import Preprocessing
+from adapters.runtime.preprocessing_check import LARGEST_SIZE
 from adapters.store import errors
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
@@ -22,8 +24,6 @@ from adapters.store.keys import new_key, read_private_key
 from adapters.store.signature import sign, signature_path
 from adapters.store.store_backbone import StoreBackbone
 from adapters.store.write import write_patch
-from launch import backbones
-from launch.installation import named_backbone, open_store
 from tests import narrow
 from tests.launch import small
 

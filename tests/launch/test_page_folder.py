@@ -12,10 +12,10 @@ import pytest
 import safetensors.numpy
 
 from adapters.backbones import registry
-from adapters.device import signatures
-from adapters.device.onnx.session import Session
+from adapters.experiment import page_folder
+from adapters.export.onnx.session import Session
+from adapters.runtime import signatures
 from adapters.store import parity
-from launch import page_folder
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small

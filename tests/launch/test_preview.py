@@ -10,17 +10,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.device import signatures
-from adapters.device.engine import Engine
+from adapters.experiment import (
+    backbones,
+    evaluation,
+    exporting,
+    exporting_onnx,
+    previewing,
+    training_run,
+)
+from adapters.experiment import graph_evaluation as graphs
+from adapters.experiment.settings import SettingError
 from adapters.patches.registry import from_spec
+from adapters.runtime import signatures
+from adapters.runtime.engine import Engine
 from adapters.store import parity
 from adapters.store.contents import check_without_look
 from adapters.store.errors import LooksFirstError, ParityError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
-from launch import backbones, evaluation, experiment, exporting, exporting_onnx, previewing
-from launch import graph_evaluation as graphs
-from launch.settings import SettingError
 from tasks import registry
 from tests.launch import small
 
@@ -38,7 +45,7 @@ def run(tmp_path_factory):
         train_shared=True,
         recipe={"shared_rate": 3e-3},
     )
-    experiment.run(registry.resolve([folder]), settings, root / "out", "a test")
+    training_run.run(registry.resolve([folder]), settings, root / "out", "a test")
     return root / "out", folder
 
 
@@ -61,7 +68,7 @@ def test_training_moves_all_that_is_shared(run):
     """Bases, the preview network and its coefficients among it; only statistics stay."""
     moved = backbones.load("narrow", str(run[0] / "backbone.safetensors")).weights
     before = backbones.load("narrow", str(run[0].parent / "narrow.safetensors")).weights
-    key = jax.random.fold_in(jax.random.key(0), experiment.EXTENSION)
+    key = jax.random.fold_in(jax.random.key(0), training_run.EXTENSION)
     drawn = from_spec(SPEC).extend(key, jax.tree.map(jnp.asarray, before))
     assert drawn.keys() == moved.keys()
     for path, leaves in drawn.items():
@@ -73,7 +80,7 @@ def test_training_moves_all_that_is_shared(run):
 def test_without_training_the_shared_weights_it_is_refused(run, tmp_path):
     settings = small.settings(run[0].parent / "narrow.safetensors", patch=SPEC)
     with pytest.raises(SettingError, match="--train_shared"):
-        experiment.run(registry.resolve([run[1]]), settings, tmp_path / "out", "a test")
+        training_run.run(registry.resolve([run[1]]), settings, tmp_path / "out", "a test")
 
 
 def test_the_file_holds_two_classifiers_and_no_edits(run):
@@ -141,7 +148,7 @@ def test_it_has_a_graph_of_its_own(run, tmp_path, kind, needed):
     assert max(found) < 1e-5
     images = parity.seeded_image(made.parity.seed, made.parity.shape)[None]
     if kind == "onnx":
-        from adapters.device.onnx.session import Session
+        from adapters.export.onnx.session import Session
 
         logits = Session(out.read_bytes(), 1).run({signatures.IMAGES: images})
     else:

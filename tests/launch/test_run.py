@@ -11,14 +11,14 @@ import pytest
 from adapters import carriers
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import UnknownNameError
+from adapters.experiment import backbones, descriptions, encoding, evaluation, training_run
+from adapters.experiment.output import OutputFolderError
+from adapters.experiment.settings import SettingError
 from adapters.patches.registry import PatchSpecError
 from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
-from launch import backbones, descriptions, encoding, evaluation, experiment
-from launch.output import OutputFolderError
-from launch.settings import SettingError
 from tasks import registry
 from tests.launch import small
 
@@ -42,7 +42,7 @@ def finished(tmp_path_factory, weights, folders):
     """(folder of a finished run, its rows)."""
     out = tmp_path_factory.mktemp("runs") / "out"
     tasks = registry.resolve(folders)
-    return out, experiment.run(tasks, small.settings(weights), out, "a test")
+    return out, training_run.run(tasks, small.settings(weights), out, "a test")
 
 
 def test_a_run_leaves_patches_table_plots_and_results(finished):
@@ -85,7 +85,7 @@ def test_a_patch_describes_itself(finished):
 
 def test_another_backbone_is_refused(weights, folders, tmp_path):
     settings = small.settings(weights, train_shared=True, recipe={"shared_rate": 1e-2, "steps": 4})
-    experiment.run(registry.resolve(folders), settings, tmp_path / "shared", "a test")
+    training_run.run(registry.resolve(folders), settings, tmp_path / "shared", "a test")
     moved = str(tmp_path / "shared" / "backbone.safetensors")
     assert backbones.load("narrow", moved).fingerprint != (
         backbones.load("narrow", str(weights)).fingerprint
@@ -101,7 +101,7 @@ def test_a_file_is_encoded_again_as_a_run_would_have(finished, weights, folders,
     """The numbers of a run with --encoding=int8, out of one without."""
     plain, rows = finished
     settings = small.settings(weights, encoding="int8", patch_version="1.2")
-    wanted = experiment.run(registry.resolve(folders), settings, tmp_path / "int8", "a test")
+    wanted = training_run.run(registry.resolve(folders), settings, tmp_path / "int8", "a test")
     for row, want, task in zip(rows, wanted, registry.resolve(folders), strict=True):
         path = str(plain / f"{row.task}.patch")
         one = encoding.encoded(path, "int8", str(weights), None, task, version="1.3")
@@ -127,7 +127,7 @@ def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders
     plain, plain_rows = finished
     out = tmp_path / "int8"
     settings = small.settings(weights, encoding="int8")
-    rows = experiment.run(registry.resolve(folders), settings, out, "a test")
+    rows = training_run.run(registry.resolve(folders), settings, out, "a test")
     for row, exact, task in zip(rows, plain_rows, folders, strict=True):
         path = out / f"{row.task}.patch"
         line = evaluation.evaluate(str(path), "test", task, str(weights), data_dir=None)
@@ -161,7 +161,7 @@ def test_a_run_is_not_overwritten_unasked(finished, weights, folders):
     out, _ = finished
     before = (out / "greys.patch").read_bytes()
     with pytest.raises(OutputFolderError, match="--resume"):
-        experiment.run(registry.resolve(folders), small.settings(weights), out, "a test")
+        training_run.run(registry.resolve(folders), small.settings(weights), out, "a test")
     assert (out / "greys.patch").read_bytes() == before
 
 
@@ -169,7 +169,7 @@ def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
     out, _ = finished
     changed = small.settings(weights, patch="bias")
     with pytest.raises(ConfigurationMismatchError, match="patch was 'scale_bias', is now 'bias'"):
-        experiment.run(registry.resolve(folders), changed, out, "a test", resume=True)
+        training_run.run(registry.resolve(folders), changed, out, "a test", resume=True)
 
 
 def test_a_folder_that_holds_no_run_is_never_deleted(weights, folders, tmp_path):
@@ -177,7 +177,7 @@ def test_a_folder_that_holds_no_run_is_never_deleted(weights, folders, tmp_path)
     tasks = registry.resolve(folders)
     for flags in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(OutputFolderError, match="holds files but no run"):
-            experiment.run(tasks, small.settings(weights), tmp_path, "a test", **flags)
+            training_run.run(tasks, small.settings(weights), tmp_path, "a test", **flags)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
@@ -215,7 +215,7 @@ def test_settings_out_of_range_are_refused(weights, changes, error, said):
 
 def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders, tmp_path):
     with pytest.raises(PatchSpecError):
-        experiment.run(
+        training_run.run(
             registry.resolve(folders),
             small.settings(weights, patch="scale_bias+scale_bias"),
             tmp_path / "out",

@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from adapters import files
+from adapters.experiment import backbones, serving
+from adapters.experiment.installation import open_store
 from adapters.serving.app import SIGNATURE
 from adapters.serving.network import FullError, UnservedPatchError
 from adapters.store import errors
 from adapters.store.installed import NotInstalledError
 from adapters.store.signature import sign, signature_path
 from adapters.store.write import encode_patch
-from launch import backbones, serving
-from launch.installation import open_store
 from tests import narrow
 from tests.launch import small
 from tests.serving import patches

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from adapters.device.inference import probabilities
+from adapters.experiment import backbones, evaluation, teaching, training_run
+from adapters.experiment.settings import SettingError
 from adapters.heads import classification
+from adapters.inference.compiled import probabilities
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
-from launch import backbones, evaluation, experiment, teaching
-from launch.settings import SettingError
 from tasks import registry
 from tests import narrow
 from tests.launch import small
@@ -25,7 +25,7 @@ def school(tmp_path_factory):
         f"folder:{small.write_folder(root / name, classes)}"
         for name, classes in (("greys", 2), ("shades", 3))
     ]
-    experiment.run(registry.resolve(folders), small.settings(weights), root / "out", "a test")
+    training_run.run(registry.resolve(folders), small.settings(weights), root / "out", "a test")
     return weights, folders, root / "out"
 
 
@@ -62,9 +62,9 @@ def test_a_student_takes_after_its_teacher_and_not_the_labels(school, tmp_path, 
     monkeypatch.setattr(teaching, "teacher", wrong)
     recipe = {"distillation": 1.0, "steps": 40}
     settings = small.settings(weights, teacher=str(out), recipe=recipe)
-    rows = experiment.run(task, settings, tmp_path / "taught", "a test")
+    rows = training_run.run(task, settings, tmp_path / "taught", "a test")
     deaf = small.settings(weights, teacher=str(out), recipe={"distillation": 0.0, "steps": 40})
-    right = experiment.run(task, deaf, tmp_path / "deaf", "a test")
+    right = training_run.run(task, deaf, tmp_path / "deaf", "a test")
     assert rows[0].test_accuracy < 0.4
     assert right[0].test_accuracy > 0.8
 
@@ -84,7 +84,7 @@ def test_what_overwriting_would_delete_is_refused(school):
     weights, folders, out = school
     settings = small.settings(weights, teacher=str(out))
     with pytest.raises(SettingError, match="which --overwrite would delete"):
-        experiment.run(registry.resolve(folders), settings, out, "a test", overwrite=True)
+        training_run.run(registry.resolve(folders), settings, out, "a test", overwrite=True)
     assert (out / "greys.patch").exists()
 
 

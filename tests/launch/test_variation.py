@@ -11,11 +11,11 @@ import sys
 import pytest
 
 from adapters.errors import UnknownNameError
+from adapters.experiment import training_run, variation
+from adapters.experiment.results import RESULTS
+from adapters.experiment.settings import SettingError, train_command
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
-from launch import experiment, variation
-from launch.results import RESULTS
-from launch.settings import SettingError, train_command
 from tests.launch import small
 
 NAMES = ("as given", "norm=calibrated")
@@ -73,7 +73,7 @@ def pretended(monkeypatch):
             raise loop.DivergedError("the loss is not finite")
         return {"a": 0.5, "b": 0.9}[task] - 0.2 * settings.seed * (task == "a")
 
-    monkeypatch.setattr(experiment, "run", run)
+    monkeypatch.setattr(training_run, "run", run)
     return asked
 
 
@@ -177,14 +177,14 @@ def test_the_table_averages_over_seeds_and_names_what_diverged(names, base, tmp_
 
 
 def test_a_stopped_variation_says_how_far_it_came(names, base, tmp_path, pretended, monkeypatch):
-    run = experiment.run
+    run = training_run.run
 
     def stop(tasks, settings, *arguments, **options):
         if settings.size == 24:
             raise interrupt.StoppedError("SIGTERM stopped the run after step 2 of 3.")
         run(tasks, settings, *arguments, **options)
 
-    monkeypatch.setattr(experiment, "run", stop)
+    monkeypatch.setattr(training_run, "run", stop)
     chosen = variation.variants(base, ["size=24"])
     with pytest.raises(interrupt.StoppedError, match=r"after 2 of 4 runs; .* goes on .*SIGTERM"):
         variation.vary(names, base, chosen, 2, tmp_path / "out", tmp_path / "all.csv")

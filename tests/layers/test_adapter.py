@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.device import fold
 from adapters.layers.adapter import Across, adapted
 from adapters.layers.convolution import native
 from adapters.layers.depthwise import Depthwise
@@ -14,6 +13,7 @@ from adapters.layers.norm import Normalise
 from adapters.layers.optional import IDENTITY, INWARD
 from adapters.layers.padding import explicit
 from adapters.layers.windows import Geometry
+from adapters.runtime import fold
 from adapters.store.kinds import INSERTED
 
 CHANNELS, RANK, OUTPUTS = 6, 3, 5

@@ -10,8 +10,8 @@ import pytest
 
 from adapters.backbones import registry
 from adapters.backbones.builder import build
-from adapters.device.fold import fold_norms
-from adapters.device.inference import inference
+from adapters.inference.compiled import inference
+from adapters.runtime.fold import fold_norms
 from adapters.store import read, write
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits

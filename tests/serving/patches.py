@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from adapters.device.inference import inference, parity_vector
+from adapters.inference.compiled import inference, parity_vector
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents

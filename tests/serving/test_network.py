@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from adapters.benchmarking import compilations
 from adapters.errors import UnknownNameError
 from adapters.serving.network import Example, FullError, MixedNetwork, UnservedPatchError
 from adapters.store.contents import Parity
 from adapters.store.errors import ParityError
-from launch.benchmarking import compilations
 from tests import narrow
 from tests.serving import patches
 

@@ -1,0 +1,60 @@
+"""What is timed: plain data that our side and a peer's, in another Python, both understand."""
+
+import dataclasses
+from typing import Literal
+
+Work = Literal[
+    "inference",
+    "block",
+    "finish",
+    "training",
+    "forward",
+    "swap",
+    "input",
+    "graph",
+    "warm swap",
+    "cold swap",
+    "memory",
+]
+
+CLASSES = 10  # of every task
+SMOOTHING = 0.1  # of labels
+HEAD_DECAY = 1e-4
+RATE = 1e-4  # small, so that steps on random labels keep all values ordinary
+PIXELS = 127.5  # mean and deviation that the network expects removed
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One piece of work at one shape.
+
+    Attributes:
+      work: `inference` is the network with one task's head; `block` one block of it; `finish` the
+        network after a first look at its images, with what that gave for each; `training` one
+        whole step from uint8 pixels to moved parameters; `forward` a mixed-task batch without
+        gradients; `swap` reading and applying a patch file; `input` batches of training images,
+        from files to pixels. The others are of exported graphs: see `adapters.benchmarking.device`.
+      backbone: name of a layer table.
+      size: side of the images, in pixels.
+      examples: images in one run of the work.
+      patch: what is trained or swapped, as `launch/train --patch` spells it.
+      groups: into how many groups of one task the images are parted; for `input`, into how many
+        batches.
+      tasks: how many tasks have tables; group g belongs to task g % tasks.
+      compiled: whether a peer compiles its network first.
+      block: which one, `block_03`, say.
+      graph: which exported graph, a key of `adapters.benchmarking.device.engines.ENGINES`.
+      folder: where `adapters.benchmarking.device.make` has put it.
+    """
+
+    work: Work
+    backbone: str
+    size: int
+    examples: int
+    patch: str = ""
+    groups: int = 1
+    tasks: int = 1
+    compiled: bool = False
+    block: str = ""
+    graph: str = ""
+    folder: str = ""

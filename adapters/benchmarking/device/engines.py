@@ -1,0 +1,143 @@
+"""Ways for a device to hold a network's tasks, from the files that `make` has written; no JAX.
+
+Each is opened with no task and holds tasks from then on.
+"""
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+from PIL import Image
+
+from adapters.benchmarking.device import names
+from adapters.export.onnx.session import Session
+from adapters.preprocessing import Preprocessing
+from adapters.runtime import signatures
+from adapters.runtime.device import Device
+from adapters.runtime.engine import Engine
+from adapters.runtime.feeds import How, feed, padded_head
+from adapters.runtime.graph_file import read_graph
+from adapters.store.read import read_patch
+
+Array = npt.NDArray[Any]
+
+
+class Holder(Protocol):
+    """What runs a network's tasks."""
+
+    def add(self, number: int) -> None:
+        """Takes task `number` from its files, as it would be installed; again if it has it."""
+
+    def run(self, number: int, images: Array) -> Array:
+        """Logits of images [N, size, size, 3] for a task that was added."""
+
+
+def threads() -> int:
+    """As many as this process may use cores."""
+    return len(os.sched_getaffinity(0))
+
+
+class LiteRT:
+    """One LiteRT graph that takes patches as inputs, or has each folded into a graph of its own."""
+
+    def __init__(self, folder: pathlib.Path, name: str, how: How, size: int):
+        self._folder, self._how, self._size = folder, how, size
+        self._graph = read_graph(folder / name)
+        self._engine = Engine(self._graph.flatbuffer, threads())
+        self._tasks: dict[int, tuple[Engine, str, Mapping[str, Array]]] = {}
+
+    def add(self, number: int) -> None:
+        contents = read_patch(
+            self._folder / names.patch(number),
+            shapes=self._graph.shapes,
+            features=self._graph.features,
+            fingerprint=self._graph.fingerprint,
+        )
+        Preprocessing.from_json(contents.preprocessing)
+        made = feed(self._graph, contents.edits, self._how)
+        engine = self._engine
+        if made.flatbuffer is not None:
+            engine = Engine(made.flatbuffer, threads())
+        inputs = {**made.inputs, **padded_head(contents.task, contents.head, self._graph)}
+        self._tasks[number] = engine, made.kind, inputs
+
+    def run(self, number: int, images: Array) -> Array:
+        engine, kind, inputs = self._tasks[number]
+        name = signatures.signature(kind, self._size, len(images))
+        return engine.run(name, {**inputs, signatures.IMAGES: images}, signatures.LOGITS)
+
+
+class LiteRTFiles:
+    """A LiteRT graph a task, each from its own file. (All files here are one.)"""
+
+    def __init__(self, folder: pathlib.Path, name: str):
+        self._file = folder / name
+        self._tasks: dict[int, Engine] = {}
+
+    def add(self, number: int) -> None:
+        self._tasks[number] = Engine(self._file.read_bytes(), threads())
+
+    def run(self, number: int, images: Array) -> Array:
+        name = signatures.task_signature(len(images))
+        return self._tasks[number].run(name, {signatures.IMAGES: images}, signatures.LOGITS)
+
+
+class ONNX:
+    """One ONNX graph that takes patches as inputs."""
+
+    def __init__(self, folder: pathlib.Path, name: str):
+        self._folder = folder
+        self._session = Session((folder / name).read_bytes(), threads())
+        self._tasks: dict[int, Mapping[str, Array]] = {}
+
+    def add(self, number: int) -> None:
+        self._tasks[number] = safetensors.numpy.load_file(self._folder / names.inputs(number))
+
+    def run(self, number: int, images: Array) -> Array:
+        return self._session.run({**self._tasks[number], signatures.IMAGES: images})
+
+
+class ONNXFiles:
+    """An ONNX graph a task, each from its own file. (All files here are one.)"""
+
+    def __init__(self, folder: pathlib.Path, name: str):
+        self._file = folder / name
+        self._tasks: dict[int, Session] = {}
+
+    def add(self, number: int) -> None:
+        self._tasks[number] = Session(self._file.read_bytes(), threads())
+
+    def run(self, number: int, images: Array) -> Array:
+        return self._tasks[number].run({signatures.IMAGES: images})
+
+
+class Installed:
+    """The runtime's own class: every check of an installation, and images as Pillow has them."""
+
+    def __init__(self, folder: pathlib.Path, name: str, how: How):
+        self._folder, self._how = folder, how
+        self._device = Device(folder / name, threads())
+
+    def add(self, number: int) -> None:
+        self._device.install(self._folder / names.patch(number), self._how)
+
+    def run(self, number: int, images: Array) -> Array:
+        pictures = [Image.fromarray(image.astype(np.uint8)) for image in images]
+        answers = self._device.run_all(f"task_{number}", pictures)
+        return np.array([list(answer.probabilities.values()) for answer in answers])
+
+
+ENGINES: Mapping[str, Callable[[pathlib.Path, int], Holder]] = {
+    "LiteRT inputs": lambda folder, size: LiteRT(folder, names.LITERT, "inputs", size),
+    "LiteRT inputs int8": lambda folder, size: LiteRT(folder, names.LITERT_INT8, "inputs", size),
+    "LiteRT folded": lambda folder, size: LiteRT(folder, names.LITERT, "folded", size),
+    "LiteRT fused": lambda folder, _: LiteRTFiles(folder, names.LITERT_FUSED),
+    "ONNX Runtime inputs": lambda folder, _: ONNX(folder, names.ONNX),
+    "ONNX Runtime fused": lambda folder, _: ONNXFiles(folder, names.ONNX_FUSED),
+    "Device.install inputs": lambda folder, _: Installed(folder, names.LITERT, "inputs"),
+    "Device.install folded": lambda folder, _: Installed(folder, names.LITERT, "folded"),
+}

@@ -1,0 +1,92 @@
+"""What a device has to hold: memory, in a process that does nothing else, and files."""
+
+import pathlib
+import sys
+
+from adapters.benchmarking.device import make, names
+from adapters.benchmarking.interleave import Worker
+from adapters.benchmarking.measure import Settings
+from adapters.benchmarking.plan import Comparison, Contender
+from adapters.training.tidy import Measurement
+
+FILES = {
+    "backbone in LiteRT": names.LITERT,
+    "backbone in LiteRT int8": names.LITERT_INT8,
+    "backbone in ONNX": names.ONNX,
+    "backbone in JAX": names.JAX,
+    "task in LiteRT": names.LITERT_FUSED,
+    "task in ONNX": names.ONNX_FUSED,
+    "patch as plain inputs": names.inputs(0),
+    **{f"patch as {encoding}": names.encoded(encoding) for encoding in make.ENCODINGS},
+}
+
+
+def memory(comparison: Comparison, settings: Settings, module: str) -> list[Measurement]:
+    """Rows of each contender, and how many times the last one's memory the first one takes.
+
+    Args:
+      comparison: of contenders that differ in their number of tasks.
+      settings: of the run.
+      module: of the process that a contender gets.
+    """
+    rows, whole = [], {}
+    for one in comparison.contenders:
+        with Worker(sys.executable, module, {}) as worker:
+            facts = worker.prepare(one.case)
+        whole[one] = facts["resident memory"]
+        for metric in ("resident memory", "memory beside imports"):
+            setting = _setting(comparison, one, settings)
+            rows.append(_row(comparison, setting, metric, int(facts[metric]), "bytes", settings))
+    first, *_, last = comparison.contenders
+    times = float(f"{whole[first] / whole[last]:.5g}")
+    setting = _setting(comparison, first, settings)
+    return [*rows, _row(comparison, setting, f"over {last.label}", times, "times", settings)]
+
+
+def keys(comparison: Comparison, settings: Settings) -> set[tuple[str, str, str]]:
+    """The (backbone, patch, setting) that the rows of `memory` will bear."""
+    return {
+        (comparison.case.backbone, "", _setting(comparison, one, settings))
+        for one in comparison.contenders
+    }
+
+
+def sizes(backbone: str, size: int, folder: pathlib.Path, settings: Settings) -> list[Measurement]:
+    """Rows of every file that `make` has written to a folder; of one patch, as all are alike."""
+    return [
+        Measurement(
+            task="",
+            backbone=backbone,
+            patch="",
+            setting=f"size, {label}, {size} px",
+            seed=0,
+            split="",
+            metric="size",
+            value=(folder / name).stat().st_size,
+            unit="bytes",
+            command=settings.command,
+        )
+        for label, name in FILES.items()
+    ]
+
+
+def _setting(comparison: Comparison, one: Contender, settings: Settings) -> str:
+    shape = f"{one.case.size} px, batch {one.case.examples}, {settings.threads} threads"
+    return f"{comparison.work}, {one.label}, {shape}"
+
+
+def _row(
+    comparison: Comparison, setting: str, metric: str, value: float, unit: str, settings: Settings
+) -> Measurement:
+    return Measurement(
+        task="",
+        backbone=comparison.case.backbone,
+        patch="",
+        setting=setting,
+        seed=0,
+        split="",
+        metric=metric,
+        value=value,
+        unit=unit,
+        command=settings.command,
+    )

@@ -1,0 +1,121 @@
+"""Every file that devices could be given, of one network with made-up weights and ten tasks."""
+
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adapters.backbones import registry
+from adapters.backbones.builder import Backbone, build
+from adapters.backbones.fingerprint import fingerprint
+from adapters.benchmarking import cases, stand_ins
+from adapters.benchmarking.device import names
+from adapters.export import litert
+from adapters.export.jax_program import jax_program
+from adapters.export.onnx import export as onnx
+from adapters.inference.compiled import Inference, inference, parity_vector
+from adapters.patches.registry import from_spec
+from adapters.preprocessing import Preprocessing
+from adapters.runtime import signatures
+from adapters.runtime.feeds import patch_inputs
+from adapters.runtime.graph_file import write_graph
+from adapters.runtime.input_file import write_inputs
+from adapters.store.contents import PatchContents
+from adapters.store.encoding import rounded
+from adapters.store.kinds import Edits
+from adapters.store.write import write_patch
+
+TASKS = 10
+CLASSES = 20
+PATCH = "scale_bias"
+BATCHES = (1, 8)
+EPSILON = 1e-3
+PIXELS = (cases.PIXELS,) * 3
+ENCODINGS = ("float32", "float16", "int8")
+
+
+def write_files(backbone: str, size: int, folder: pathlib.Path) -> None:
+    """Writes graphs of a layer table, patches of `TASKS` tasks and these as plain inputs."""
+    table = registry.table(backbone)
+    network, weights = build(table, epsilon=EPSILON), stand_ins.weights(table)
+    mark = fingerprint(weights)
+    compiled = inference(network, 1, size)
+    for number in range(TASKS):
+        contents = _contents(backbone, weights, mark, compiled, number)
+        write_patch(folder / names.patch(number), contents)
+        inputs = patch_inputs(weights, EPSILON, contents.edits, signatures.NORMS)
+        write_inputs(folder / names.inputs(number), contents, inputs)
+    first = _contents(backbone, weights, mark, compiled, 0)
+    for encoding in ENCODINGS:
+        encoded = _contents(backbone, weights, mark, compiled, 0, encoding)
+        path = folder / names.encoded(encoding)
+        path.parent.mkdir()
+        write_patch(path, encoded)
+    kinds = (signatures.NORMS, signatures.FOLDED)
+    for name, kernels in ((names.LITERT, litert.FLOAT32), (names.LITERT_INT8, litert.INT8)):
+        settings = litert.Settings(CLASSES, (size,), BATCHES, kinds, kernels)
+        graph = litert.export_backbone(
+            backbone, network, weights, mark, EPSILON, (PIXELS, PIXELS), settings
+        )
+        write_graph(folder / name, graph)
+    _fused(network, weights, first, size, folder)
+    about = {"backbone": backbone, "fingerprint": mark, "size": size}
+    made = onnx.export_backbone(network, weights, signatures.NORMS, size, about)
+    (folder / names.ONNX).write_bytes(made)
+    shapes = {module: {n: leaf.shape for n, leaf in own.items()} for module, own in weights.items()}
+    (folder / names.JAX).write_bytes(jax_program(network, shapes, size, max(BATCHES)))
+
+
+def _fused(
+    network: Backbone,
+    weights: litert.Weights,
+    contents: PatchContents,
+    size: int,
+    folder: pathlib.Path,
+) -> None:
+    own = (network, weights, EPSILON, contents.edits, contents.head, size)
+    (folder / names.LITERT_FUSED).write_bytes(litert.export_task(*own, BATCHES))
+    (folder / names.ONNX_FUSED).write_bytes(onnx.export_task(*own, {}))
+
+
+def _contents(
+    backbone: str,
+    weights: litert.Weights,
+    mark: str,
+    network: Inference,
+    number: int,
+    encoding: str = "float32",
+) -> PatchContents:
+    """A task's patch, each with a head of its own; of the network's own norms, moved a little."""
+    patch = from_spec(PATCH)
+    params = patch.init(jax.random.key(0), jax.tree.map(jnp.asarray, weights))
+    generator = np.random.default_rng(number)
+    edits: Edits = jax.tree.map(
+        lambda leaf: np.asarray(leaf) + np.float32(0.01) * generator.random(leaf.shape, np.float32),
+        patch.pack(params),
+    )
+    features = registry.table(backbone).features
+    scale = np.float32(features**-0.5)
+    head = {
+        "w": scale * generator.standard_normal((features, CLASSES), np.float32),
+        "b": np.zeros(CLASSES, np.float32),
+    }
+    edits, head = rounded(edits, head, encoding)
+    preprocessing = Preprocessing(network.size, PIXELS, PIXELS).to_json()
+    return PatchContents(
+        task=f"task_{number}",
+        task_version="1",
+        patch=PATCH,
+        backbone=backbone,
+        fingerprint=mark,
+        norm="frozen",
+        labels=tuple(map(str, range(CLASSES))),
+        metric="top1",
+        scores={"validation": 0.0},
+        preprocessing=preprocessing,
+        parity=parity_vector(network, weights, edits, head, preprocessing),
+        edits=edits,
+        head=head,
+        encoding=encoding,
+    )

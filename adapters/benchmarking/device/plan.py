@@ -1,0 +1,92 @@
+"""What `launch/benchmark_device` measures of one network, and what is compared with what."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from adapters.benchmarking.cases import Case
+from adapters.benchmarking.plan import Comparison, Contender
+
+WARM = ("LiteRT inputs", "LiteRT folded", "ONNX Runtime inputs")
+COLD = (
+    "LiteRT inputs",
+    "LiteRT folded",
+    "LiteRT fused",
+    "ONNX Runtime inputs",
+    "ONNX Runtime fused",
+    "Device.install inputs",
+    "Device.install folded",
+)
+HELD = (
+    "LiteRT inputs",
+    "LiteRT inputs int8",
+    "LiteRT folded",
+    "LiteRT fused",
+    "ONNX Runtime inputs",
+    "ONNX Runtime fused",
+)
+
+
+def graphs(backbone: str, size: int, batches: Sequence[int], folder: str) -> Iterator[Comparison]:
+    """Each graph that takes patches as inputs, against all others, JAX and PyTorch."""
+    for batch in batches:
+        case = Case("graph", backbone, size, batch, folder=folder)
+        network = Case("inference", backbone, size, batch)
+        ours = {name: _ours(name, dataclasses.replace(case, graph=name)) for name in HELD}
+        yield Comparison(
+            "graph",
+            (
+                ours["LiteRT inputs"],
+                *(ours[name] for name in HELD[1:]),
+                Contender("JAX", "jax", network),
+                Contender("eager", "peer", network),
+                Contender("compiled", "peer", dataclasses.replace(network, compiled=True)),
+            ),
+        )
+        yield Comparison("ONNX graph", (ours["ONNX Runtime inputs"], ours["ONNX Runtime fused"]))
+
+
+def swaps(backbone: str, size: int, folder: str) -> Iterator[Comparison]:
+    """An answer of another task than the last one's, and of one just taken from its files, against
+    an answer of the same task again; and all ways to take a task from its files.
+    """
+    case = Case("warm swap", backbone, size, 1, tasks=2, folder=folder)
+    for name in WARM:
+        another = dataclasses.replace(case, graph=name)
+        same = dataclasses.replace(another, tasks=1)
+        yield Comparison(
+            "answer",
+            (
+                _ours(f"{name} another task", another),
+                _ours(f"{name} same task", same),
+            ),
+            beyond=f"{name} warm swap",
+        )
+        taken = dataclasses.replace(another, work="cold swap")
+        yield Comparison(
+            "first answer",
+            (
+                _ours(f"{name} from files", taken),
+                _ours(f"{name} same task", same),
+            ),
+            beyond=f"{name} cold swap",
+        )
+    case = Case("cold swap", backbone, size, 1, tasks=2, folder=folder)
+    yield Comparison(
+        "cold swap", tuple(_ours(name, dataclasses.replace(case, graph=name)) for name in COLD)
+    )
+
+
+def memories(backbone: str, size: int, tasks: int, folder: str) -> Iterator[Comparison]:
+    """Each way to hold so many tasks, and one; a process is needed for each."""
+    for name in HELD:
+        case = Case("memory", backbone, size, 1, tasks=tasks, graph=name, folder=folder)
+        one = dataclasses.replace(case, tasks=1)
+        yield Comparison(
+            "memory",
+            (_ours(f"{name} {tasks} tasks", case), _ours(f"{name} 1 task", one)),
+            timed=False,
+        )
+
+
+def _ours(label: str, case: Case) -> Contender:
+    return Contender(label, "ours", case)

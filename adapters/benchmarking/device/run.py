@@ -1,0 +1,87 @@
+"""A whole benchmark of exported graphs: files, then comparisons, whose rows stay as they come."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from adapters.benchmarking import run
+from adapters.benchmarking.device import held, make, plan
+from adapters.benchmarking.interleave import Worker
+from adapters.benchmarking.measure import Settings, Sides
+from adapters.benchmarking.plan import Comparison
+
+OURS = "adapters.benchmarking.device.worker"
+WORKS = ("graph", "swap", "memory", "size")
+
+
+def benchmark(
+    backbone: str,
+    size: int,
+    works: Sequence[str],
+    settings: Sequence[Settings],
+    peer_python: str,
+    out: pathlib.Path,
+    *,
+    resume: bool,
+    jax: str = run.OURS,
+) -> None:
+    """Measures one network at one size into the CSV file `out`.
+
+    Args:
+      backbone: a layer table.
+      size: of images, in pixels.
+      works: of `WORKS`.
+      settings: one for each number of threads; memory is measured with the first.
+      peer_python: the interpreter for PyTorch; without it, it is left out.
+      out: rows there that measured the same are replaced.
+      resume: leave out comparisons whose rows `out` has.
+      jax: module of the side that runs the network in JAX.
+
+    Raises ThreadsError or WorkerError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        make.write_files(backbone, size, pathlib.Path(folder))
+        for each in settings:
+            timed: list[Comparison] = []
+            if "graph" in works:
+                timed += plan.graphs(backbone, size, make.BATCHES, folder)
+            if "swap" in works:
+                timed += plan.swaps(backbone, size, folder)
+            if timed:
+                with _cores(each.threads), _sides(each, peer_python, jax) as sides:
+                    run.measure_all(timed, sides, each, out, resume=resume)
+        first = settings[0]
+        if "memory" in works:
+            with _cores(first.threads):
+                for comparison in plan.memories(backbone, size, make.TASKS, folder):
+                    if not (resume and held.keys(comparison, first) <= run.known(out)):
+                        run.keep(held.memory(comparison, first, OURS), out)
+        if "size" in works:
+            run.keep(held.sizes(backbone, size, pathlib.Path(folder), first), out)
+
+
+@contextlib.contextmanager
+def _cores(count: int) -> Iterator[None]:
+    """So many cores for this process and all that it starts, and then those that it had."""
+    before = os.sched_getaffinity(0)
+    run.limit_cores(count)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _sides(settings: Settings, peer_python: str, jax: str) -> Iterator[Sides]:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        variables = run.environment(settings, folder)
+
+        def fresh(_: str) -> Worker:
+            return Worker(sys.executable, OURS, variables)
+
+        own = stack.enter_context(fresh(folder))
+        network = stack.enter_context(Worker(sys.executable, jax, variables))
+        yield Sides(own, run.peer(stack, peer_python, variables), fresh, network)

@@ -1,0 +1,146 @@
+"""Our side: the very functions that the commands run, on made-up weights and images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from adapters.backbones import registry
+from adapters.backbones.builder import build
+from adapters.benchmarking import cases, compilations, ours_blocks, ours_files, stand_ins, worker
+from adapters.benchmarking.cases import Case
+from adapters.benchmarking.worker import Prepared
+from adapters.compiled_programs import keep_compiled_programs
+from adapters.heads import classification
+from adapters.inference.compiled import inference, logits
+from adapters.inference.early_exit import early_exit
+from adapters.patches.basisnet import PREVIEW
+from adapters.patches.registry import from_spec
+from adapters.training.forward import mixed_forward
+from adapters.training.recipe import Recipe
+from adapters.training.step import Batch, trainer
+
+RECIPE = Recipe(
+    steps=1_000_000,
+    patch_rate=cases.RATE,
+    head_rate=cases.RATE,
+    head_decay=cases.HEAD_DECAY,
+    smoothing=cases.SMOOTHING,
+)
+PIXELS = ((cases.PIXELS,) * 3, (cases.PIXELS,) * 3)
+
+
+def prepare(case: Case) -> Prepared:
+    """Builds a case; one of its facts is how many programs XLA compiled for the first run."""
+    works = {
+        "inference": _inference,
+        "block": ours_blocks.block_alone,
+        "finish": _finish,
+        "training": _training,
+        "forward": _forward,
+        "swap": ours_files.swap,
+        "input": ours_files.training_input,
+    }
+    compiled = compilations.counter()
+    prepared = works[case.work](case)
+
+    def facts() -> dict[str, float]:
+        return {"programs compiled": float(compiled()), **prepared.facts()}
+
+    return Prepared(prepared.run, facts)
+
+
+def _inference(case: Case) -> Prepared:
+    """The device's network and one head, from normalised images to logits."""
+    table = registry.table(case.backbone)
+    network = inference(build(table), case.examples, case.size)
+    weights, head = stand_ins.weights(table), stand_ins.head(table.features, cases.CLASSES)
+    (images,) = stand_ins.pixels(1, case.examples, case.size)
+    normalised = (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS
+
+    def facts() -> dict[str, float]:
+        return compilations.analysis(jax.jit(network.features), weights, normalised)
+
+    return Prepared(lambda: logits(network, weights, head, normalised), facts)
+
+
+def _finish(case: Case) -> Prepared:
+    """From normalised images, and what a first look gave for each, to features."""
+    table, patch = registry.table(case.backbone), from_spec(case.patch)
+    weights = patch.extend(jax.random.key(0), jax.tree.map(jnp.asarray, stand_ins.weights(table)))
+    network = early_exit(build(table), patch.prepare, PREVIEW, [case.examples])
+    (images,) = stand_ins.pixels(1, case.examples, case.size)
+    normalised = (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS
+    leaves, _ = network.look(weights, normalised)
+    return Prepared(lambda: np.asarray(network.finish(weights, leaves, normalised)))
+
+
+def _training(case: Case) -> Prepared:
+    """One step from pixels on the host to moved parameters."""
+    table = registry.table(case.backbone)
+    mesh = Mesh(np.asarray(jax.devices()[:1]), ("data",))
+    made = trainer(build(table), from_spec(case.patch), _layout(case), RECIPE, PIXELS, mesh)
+    weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
+    labels = np.arange(case.examples, dtype=np.int32).reshape(case.groups, -1) % cases.CLASSES
+    shares = np.ones(case.tasks, np.float32)
+    batch = Batch(_tasks(case), _pixels(case), labels, shares)
+    key = jax.random.key(0)
+    state = made.init(key, weights)
+
+    def run() -> None:
+        nonlocal state
+        state, metrics = made.step(state, weights, batch, key)
+        jax.block_until_ready((state, metrics))
+
+    def facts() -> dict[str, float]:
+        trained = jax.tree.leaves((state.patches.trained, state.head))
+        # The step reads its number and the task ids on the host: neither can be traced.
+        number = np.asarray(state.step)
+        step = jax.jit(
+            lambda state, weights, images, labels: made.step(
+                state._replace(step=number),
+                weights,
+                Batch(batch.tasks, images, labels, shares),
+                key,
+            ),
+            donate_argnums=0,
+        )
+        figures = compilations.analysis(step, state, weights, batch.images, labels)
+        return {"values trained": float(sum(leaf.size for leaf in trained)), **figures}
+
+    return Prepared(run, facts)
+
+
+def _forward(case: Case) -> Prepared:
+    """A mixed-task batch from normalised images to logits."""
+    table, patch, layout = registry.table(case.backbone), from_spec(case.patch), _layout(case)
+    forward = jax.jit(mixed_forward(build(table), patch, layout, "frozen"))
+    weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
+    key = jax.random.key(0)
+    tables = jax.vmap(patch.init, (0, None))(jax.random.split(key, case.tasks), weights)
+    head = classification.initial(layout.capacity, table.features)
+    images = jnp.asarray((_pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS)
+    arguments = (weights, tables, head, _tasks(case), images, key, jnp.zeros(()))
+    return Prepared(lambda: jax.block_until_ready(forward(*arguments)))
+
+
+def _layout(case: Case) -> classification.HeadLayout:
+    return classification.layout([cases.CLASSES] * case.tasks)
+
+
+def _tasks(case: Case) -> np.ndarray:
+    return np.arange(case.groups, dtype=np.int32) % case.tasks
+
+
+def _pixels(case: Case) -> np.ndarray:
+    return stand_ins.pixels(case.groups, case.examples // case.groups, case.size)
+
+
+def main() -> None:
+    """Serves this side, with compiled programs kept as the commands keep them."""
+    keep_compiled_programs()
+    worker.serve(f"JAX {jax.__version__}", prepare)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Our side of single blocks: where a network's time goes."""
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adapters.backbones import registry
+from adapters.backbones.blocks.block import block
+from adapters.backbones.builder import build
+from adapters.benchmarking import stand_ins
+from adapters.benchmarking.cases import Case
+from adapters.benchmarking.worker import Prepared
+from adapters.layers.norm import Normalise
+
+EPSILON = 1e-3
+
+
+def block_alone(case: Case) -> Prepared:
+    """The block `case.block` on a batch of noise in the shape that the network gives it."""
+    table = registry.table(case.backbone)
+    rows = dict(table.named_rows())
+    names = list(rows)
+    before = names[names.index(case.block) - 1]
+    weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
+    image = jax.ShapeDtypeStruct((case.size, case.size, 3), jnp.float32)
+    given = jax.eval_shape(build(table).apply, weights, image).endpoints[before]
+    noise = np.random.default_rng(0).standard_normal((case.examples, *given.shape), np.float32)
+    own = {path: leaves for path, leaves in weights.items() if path.split("/")[0] == case.block}
+    alone = hk.transform_with_state(
+        lambda x: block(rows[case.block], "same", case.block, x, Normalise(EPSILON))
+    )
+    mapped = jax.jit(jax.vmap(lambda own, x: alone.apply(own, {}, None, x)[0], (None, 0)))
+    x = jnp.asarray(noise)
+    return Prepared(lambda: jax.block_until_ready(mapped(own, x)))

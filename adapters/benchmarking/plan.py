@@ -1,0 +1,155 @@
+"""What `launch/benchmark` measures: each comparison, and what it is compared with."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from adapters.backbones import registry
+from adapters.benchmarking.cases import Case, Work
+
+Side = Literal["ours", "jax", "peer", "first start", "second start"]
+
+MIXED_TASKS = 8
+INPUT_BATCHES = 16  # more than is read ahead
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """One way to do a comparison's work.
+
+    Attributes:
+      label: how results call it; the peer's name goes before it.
+      side: the process that runs it; `jax` is our side where `ours` is what devices have. A
+        `start` is a process of its own, the second with the compiled programs that the first left.
+      case: what is run.
+    """
+
+    label: str
+    side: Side
+    case: Case
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Contenders timed in turn; the first is measured against each of the others.
+
+    Attributes:
+      work: how results call it.
+      contenders: at least one.
+      timed: whether runs are repeated; otherwise only the first one's facts count.
+      beyond: what the first contender does beyond the second, whose time is measured as well.
+    """
+
+    work: str
+    contenders: tuple[Contender, ...]
+    timed: bool = True
+    beyond: str | None = None
+
+    @property
+    def case(self) -> Case:
+        """The first contender's."""
+        return self.contenders[0].case
+
+
+def comparisons(
+    backbones: Iterable[str],
+    sizes: Iterable[int],
+    batches: Iterable[int],
+    patches: Sequence[str],
+    works: Iterable[str],
+) -> Iterator[Comparison]:
+    """Every comparison of `works` (keys of `WORKS`) with each backbone at each shape, once.
+
+    Args:
+      backbones: names of layer tables.
+      sizes: of images, in pixels.
+      batches: images in a batch.
+      patches: whose training steps and mixed batches are timed.
+      works: in this order.
+    """
+    shapes = itertools.product(backbones, sizes, batches)
+    networks = (Case("inference", *shape) for shape in shapes)
+    planned = (WORKS[work](network, patches) for network in networks for work in works)
+    yield from dict.fromkeys(itertools.chain.from_iterable(planned))
+
+
+def _inference(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    yield Comparison("inference", _beside_peers(network))
+
+
+def _blocks(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    for name, _row in registry.table(network.backbone).named_rows():
+        if name.startswith("block_"):  # the others are not modules of the peer's
+            case = dataclasses.replace(network, work="block", block=name)
+            sides = (Contender("ours", "ours", case), Contender("eager", "peer", case))
+            yield Comparison(f"inference of {name}", sides)
+
+
+def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        step = dataclasses.replace(network, work="training", patch=patch)
+        yield Comparison("training step", _beside_peers(step))
+
+
+def _mixed(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
+    for patch, (work, name) in itertools.product(patches, mixes.items()):
+        one = dataclasses.replace(network, work=work, patch=patch)
+        mixed = dataclasses.replace(one, groups=MIXED_TASKS, tasks=MIXED_TASKS)
+        flat = dataclasses.replace(one, groups=network.examples, tasks=MIXED_TASKS)
+        for order, case in (("in groups", mixed), ("in any order", flat)):
+            tasks = Contender(f"{MIXED_TASKS} tasks", "ours", case)
+            yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
+
+
+def _synthesis(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        mixed = dataclasses.replace(network, work="finish", patch=patch)
+        kernels = Contender("a kernel an image", "ours", mixed)
+        yield Comparison("synthesis", (kernels, Contender("one kernel", "ours", network)))
+
+
+def _start(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    start = dataclasses.replace(network, work="training", patch="scale_bias")
+    yield Comparison(
+        "start",
+        (
+            Contender("empty cache", "first start", start),
+            Contender("kept cache", "second start", start),
+        ),
+        timed=False,
+    )
+
+
+def _swap(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    swap = dataclasses.replace(network, work="swap", patch="scale_bias", examples=1)
+    yield Comparison("patch swap", (Contender("ours", "ours", swap),))
+
+
+def _input(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
+    images = dataclasses.replace(
+        network, work="input", examples=network.examples * INPUT_BATCHES, groups=INPUT_BATCHES
+    )
+    yield Comparison("input pipeline", (Contender("ours", "ours", images),))
+
+
+WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
+    "inference": _inference,
+    "blocks": _blocks,
+    "training": _training,
+    "mixed": _mixed,
+    "synthesis": _synthesis,
+    "start": _start,
+    "swap": _swap,
+    "input": _input,
+}
+
+
+def _beside_peers(case: Case) -> tuple[Contender, ...]:
+    compiled = dataclasses.replace(case, compiled=True)
+    return (
+        Contender("ours", "ours", case),
+        Contender("eager", "peer", case),
+        Contender("compiled", "peer", compiled),
+    )

@@ -1,0 +1,159 @@
+"""Requests that a server must refuse in words, made from good ones by chance."""
+
+import base64
+import functools
+import io
+import json
+import random
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from PIL import Image
+
+from adapters.benchmarking.serving.questions import Question
+from adapters.serving.app import Limits
+
+UNREADABLE, TOO_LARGE, UNKNOWN, NOT_ALLOWED, BAD_REQUEST = 422, 413, 404, 405, 400
+BUSY = 503  # while another patch is being installed
+LIMITS = Limits()  # those of launch/serve
+VAST = 60_000  # pixels a side
+BOUNDARY = "a-boundary-of-parts"
+
+Make = Callable[[Question, random.Random], Question]
+
+
+def malformed(good: Question, chance: random.Random) -> Question:
+    """A request of a kind drawn by chance that no server may answer with 200."""
+    kind = chance.choices(list(KINDS), [RARE.get(kind, 1.0) for kind in KINDS])[0]
+    return replace(
+        KINDS[kind](replace(good, answer=None, statuses=(UNREADABLE,)), chance), kind=kind
+    )
+
+
+def _truncated(good: Question, chance: random.Random) -> Question:
+    return replace(good, body=good.body[: chance.randrange(8, len(good.body) * 3 // 4)])
+
+
+def _random_bytes(good: Question, chance: random.Random) -> Question:
+    return replace(good, body=chance.randbytes(chance.randrange(1, 5000)))
+
+
+def _empty(good: Question, _: random.Random) -> Question:
+    return replace(good, body=b"")
+
+
+def _base64(good: Question, chance: random.Random) -> Question:
+    text = base64.b64encode(good.body)
+    return replace(good, body=text[: chance.randrange(1, len(text))])
+
+
+def _json(good: Question, _: random.Random) -> Question:
+    text = json.dumps({"image": base64.b64encode(good.body).decode()})
+    return replace(good, body=text.encode(), headers={"Content-Type": "application/json"})
+
+
+def _form(good: Question, _: random.Random) -> Question:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    body = head.encode() + good.body + f"\r\n--{BOUNDARY}--\r\n".encode()
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    return replace(good, body=body, headers={"Content-Type": kind})
+
+
+def _vast(good: Question, _: random.Random) -> Question:
+    header = b"IHDR" + VAST.to_bytes(4, "big") * 2 + bytes([8, 2, 0, 0, 0])
+    start = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + header
+    body = start + zlib.crc32(header).to_bytes(4, "big") + b"\0\0\0\0IDAT"
+    return replace(good, body=body, statuses=(TOO_LARGE,))
+
+
+def _many_pixels(good: Question, _: random.Random) -> Question:
+    return replace(good, body=_dense_image(), statuses=(TOO_LARGE,))
+
+
+def _large_file(good: Question, _: random.Random) -> Question:
+    return replace(good, body=_zeros(LIMITS.image_bytes + 1), statuses=(TOO_LARGE,))
+
+
+def _large_claim(good: Question, chance: random.Random) -> Question:
+    """Far more is announced than comes."""
+    head = f"Content-Length: {10 ** chance.randrange(9, 16)}"
+    return _raw(good, head, good.body, TOO_LARGE)
+
+
+def _broken_chunks(good: Question, _: random.Random) -> Question:
+    return _raw(good, "Transfer-Encoding: chunked", b"zz\r\n" + good.body, BAD_REQUEST)
+
+
+def _broken_http(good: Question, chance: random.Random) -> Question:
+    body = chance.randbytes(chance.randrange(20, 200)).replace(b"\n", b" ") + b"\r\n\r\n"
+    return replace(good, body=body, statuses=(BAD_REQUEST,), raw=True)
+
+
+def _hung_up(good: Question, chance: random.Random) -> Question:
+    """A client that goes before its image is whole, and waits for nothing."""
+    head = f"Content-Length: {len(good.body)}"
+    half = good.body[: chance.randrange(len(good.body))]
+    return replace(_raw(good, head, half, BAD_REQUEST), statuses=())
+
+
+def _unknown_task(good: Question, chance: random.Random) -> Question:
+    name = chance.choice(["no_such_task", "%00", "..%2f..%2fetc", "a" * 3000, "%F0%9F%92%A3"])
+    return replace(good, path=f"/tasks/{name}", statuses=(UNKNOWN,))
+
+
+def _unknown_path(good: Question, _: random.Random) -> Question:
+    return replace(good, path="/images", statuses=(UNKNOWN,))
+
+
+def _wrong_method(good: Question, chance: random.Random) -> Question:
+    return replace(good, method=chance.choice(["PATCH", "OPTIONS"]), statuses=(NOT_ALLOWED,))
+
+
+def _no_patch(good: Question, chance: random.Random) -> Question:
+    body = chance.choice([good.body, chance.randbytes(500), b""])
+    return replace(good, method="PUT", body=body, statuses=(UNREADABLE, BUSY))
+
+
+def _remove_unknown(good: Question, _: random.Random) -> Question:
+    path = "/tasks/no_such_task"
+    return replace(good, method="DELETE", path=path, body=b"", statuses=(UNKNOWN, BUSY))
+
+
+def _raw(good: Question, header: str, body: bytes, status: int) -> Question:
+    head = f"POST {good.path} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n"
+    return replace(good, body=head.encode() + body, statuses=(status,), raw=True)
+
+
+@functools.cache
+def _dense_image() -> bytes:
+    """A whole image of some kilobytes with more pixels than are allowed."""
+    side = int(LIMITS.pixels**0.5) + 1
+    buffer = io.BytesIO()
+    Image.new("1", (side, side)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+_zeros = functools.cache(bytes)
+
+KINDS: Mapping[str, Make] = {
+    "truncated": _truncated,
+    "random bytes": _random_bytes,
+    "empty": _empty,
+    "broken base64": _base64,
+    "JSON": _json,
+    "form": _form,
+    "vast by its header": _vast,
+    "too many pixels": _many_pixels,
+    "too large a file": _large_file,
+    "too large a claim": _large_claim,
+    "broken chunks": _broken_chunks,
+    "broken HTTP": _broken_http,
+    "hung up": _hung_up,
+    "unknown task": _unknown_task,
+    "unknown path": _unknown_path,
+    "wrong method": _wrong_method,
+    "no patch": _no_patch,
+    "unknown removed": _remove_unknown,
+}
+RARE = {"too large a file": 0.1}  # ten megabytes each

@@ -1,1 +1,0 @@
-"""Getting a patched backbone ready for a device."""

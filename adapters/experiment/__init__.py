@@ -1,0 +1,1 @@
+"""Whole experiments: train, evaluate, compare, export and serve, from settings to files."""

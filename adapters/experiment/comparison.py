@@ -1,0 +1,217 @@
+"""Patches compared on the same tasks: rates chosen on validation, then several seeds on test."""
+
+import dataclasses
+import itertools
+import math
+import pathlib
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from absl import logging
+
+from adapters import files
+from adapters.experiment import backbones, comparison_report, output
+from adapters.experiment.runs import Runs
+from adapters.experiment.settings import SettingError, Settings
+from adapters.patches.registry import from_spec
+from adapters.training import loop, plots, tidy
+from tasks import registry
+from tasks.task import Task
+
+HEAD_ONLY = "head_only"
+PICTURE, SWEEP, TABLE = "accuracy_against_bytes.png", "sweep.csv", "table.txt"
+# 1 and 3 times the powers of ten: steps of about half a decade.
+_LADDER = [float(f"{digit}e{power}") for power in range(-20, 5) for digit in (1, 3)]
+
+
+class Rates(NamedTuple):
+    """Peak learning rates of a patch (0 where it has nothing to train) and of the heads."""
+
+    patch: float
+    head: float
+
+    def __str__(self) -> str:
+        return f"patch_{self.patch:g}_head_{self.head:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+      names: of tasks and suites, as `--tasks` takes them.
+      patches: their specifications.
+      seeds: how many runs a patch gets at the rates chosen for it.
+      sweep_steps: steps of the runs that choose the rates.
+      rates, head_rates: learning rates tried, each of the patch with each of the head.
+      base: everything else; its patch, its seed and its learning rates are replaced. Where it
+        trains the shared weights too, they have the patch's rate.
+
+    Raises:
+      SettingError: a value out of its range.
+      UnknownNameError, PatchSpecError: a patch that does not exist.
+    """
+
+    names: Sequence[str]
+    patches: Sequence[str]
+    seeds: int
+    sweep_steps: int
+    rates: Sequence[float]
+    head_rates: Sequence[float]
+    base: Settings
+
+    def __post_init__(self) -> None:
+        for name, number in (("seeds", self.seeds), ("sweep_steps", self.sweep_steps)):
+            if number < 1:
+                raise SettingError(f"--{name} must be 1 or more, not {number}.")
+        for name, values in (("rates", self.rates), ("head_rates", self.head_rates)):
+            positive = all(math.isfinite(rate) and rate > 0 for rate in values)
+            if not values or not positive or len(set(values)) != len(values):
+                given = ",".join(f"{rate:g}" for rate in values)
+                raise SettingError(
+                    f"--{name}={given} must be one or more different numbers above 0."
+                )
+        if not self.patches or len(set(self.patches)) != len(self.patches):
+            raise SettingError(f"--patches={','.join(self.patches)} must name patches, each once.")
+        for patch in self.patches:
+            from_spec(patch, self.base.recipe.norm)
+
+    def candidates(self, patch: str) -> list[Rates]:
+        """The rates tried for `patch`: the same number for each.
+
+        `head_only` has one rate where the others have two, so it gets further ones of the head: the
+        nearest half decades above and below those of `head_rates`.
+        """
+        pairs = list(itertools.starmap(Rates, itertools.product(self.rates, self.head_rates)))
+        if patch != HEAD_ONLY or self.base.train_shared:
+            return pairs
+        above = [rate for rate in _LADDER if rate > max(self.head_rates)]
+        below = [rate for rate in reversed(_LADDER) if rate < min(self.head_rates)]
+        further = itertools.chain.from_iterable(zip(above, below, strict=False))
+        heads = [*self.head_rates, *further][: len(pairs)]
+        return [Rates(0.0, head) for head in sorted(heads)]
+
+    def settings(self, patch: str, seed: int, rates: Rates, steps: int) -> Settings:
+        """Of one run."""
+        recipe = dataclasses.replace(
+            self.base.recipe,
+            steps=steps,
+            patch_rate=rates.patch,
+            head_rate=rates.head,
+            shared_rate=rates.patch if self.base.train_shared else 0.0,
+        )
+        return dataclasses.replace(self.base, patch=patch, seed=seed, recipe=recipe)
+
+
+def compare(plan: Plan, directory: pathlib.Path, results: pathlib.Path) -> str:
+    """Runs the whole comparison, or what is left of it, and returns its tables as text.
+
+    `directory` gets a folder for each run, `sweep.csv` with what the rates were chosen by,
+    `table.txt` and the picture; `results` one row a measurement. A run is finished when its folder
+    holds `results.csv`; more seeds, patches or rates may be asked for later.
+
+    Raises:
+      ConfigurationMismatchError: `directory` holds a comparison with other settings.
+      StoppedError: a signal stopped it; the same call goes on from there.
+    """
+    tasks = registry.resolve(plan.names)
+    with output.claimed(directory, _configuration(plan, tasks), resume=True, overwrite=False):
+        comparison = Comparison(plan, tasks, directory)
+        rows, chosen = [], []
+        for patch in plan.patches:
+            choice = comparison.choose(patch)
+            chosen.append(choice)
+            for seed in range(plan.seeds):
+                measured = comparison.measure(patch, seed, choice.rates)
+                tidy.update(results, measured)
+                rows += measured
+        split, outcomes = comparison_report.outcomes(rows)
+        text = "\n\n".join([comparison_report.report(split, outcomes), "\n".join(map(str, chosen))])
+        files.write_bytes(directory / TABLE, (text + "\n").encode())
+        points = [plots.Point(o.patch, o.bytes, o.mean, o.spread) for o in outcomes]
+        plots.trade_off(directory / PICTURE, points, split)
+        return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The rates chosen for a patch, the validation accuracy they were chosen by, and how many.
+
+    Where there was one pair of rates, nothing was tried, and `accuracy` is None.
+    """
+
+    patch: str
+    rates: Rates
+    accuracy: float | None
+    tried: Sequence[Rates]
+
+    def __str__(self) -> str:
+        if self.accuracy is None:
+            return (
+                f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} as "
+                "given"
+            )
+        text = (
+            f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} chosen "
+            f"of {len(self.tried)} ({100 * self.accuracy:.2f} % on validation in the sweep)"
+        )
+        for name in Rates._fields:
+            grid = sorted({getattr(rates, name) for rates in self.tried})
+            rate = getattr(self.rates, name)
+            if len(grid) > 2 and rate in (grid[0], grid[-1]):
+                end = "lowest" if rate == grid[0] else "highest"
+                text += f"; the {name} rate is the {end} tried: a wider grid may do better"
+        return text
+
+
+class Comparison:
+    """The runs of a plan, each done once: those whose folder is finished are only read."""
+
+    def __init__(self, plan: Plan, tasks: Sequence[Task], directory: pathlib.Path):
+        self._plan, self._directory = plan, directory
+        candidates = [len(plan.candidates(patch)) for patch in plan.patches]
+        sweeps = sum(count for count in candidates if count > 1)
+        final = len(plan.patches) * plan.seeds
+        steps = [plan.sweep_steps] * sweeps + [plan.base.recipe.steps] * final
+        self._runs = Runs(plan.names, tasks, directory, steps)
+
+    def choose(self, patch: str) -> Choice:
+        """The rates of the highest mean validation accuracy; no test split is opened."""
+        tried = self._plan.candidates(patch)
+        if len(tried) == 1:
+            return Choice(patch, tried[0], None, tried)
+        accuracies = {}
+        for rates in tried:
+            settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)
+            folder = self._directory / "sweep" / patch / str(rates)
+            try:
+                rows = [row for row in self._runs.one(settings, folder, test=False) if row.split]
+            except loop.DivergedError as error:
+                logging.warning("%s at %s: %s", patch, rates, error)
+                accuracies[rates] = -math.inf
+                continue
+            tidy.update(
+                self._directory / SWEEP,
+                [dataclasses.replace(row, setting=f"{row.setting}, {rates}") for row in rows],
+            )
+            accuracies[rates] = statistics.fmean(row.value for row in rows)
+        best = max(tried, key=accuracies.__getitem__)
+        return Choice(patch, best, accuracies[best], tried)
+
+    def measure(self, patch: str, seed: int, rates: Rates) -> list[tidy.Measurement]:
+        """A run at chosen rates: the only one that looks at test."""
+        settings = self._plan.settings(patch, seed, rates, self._plan.base.recipe.steps)
+        folder = self._directory / "runs" / patch / str(rates) / f"seed_{seed}"
+        return self._runs.one(settings, folder, test=True)
+
+
+def _configuration(plan: Plan, tasks: Sequence[Task]) -> dict[str, object]:
+    """What the runs of a folder must share; patches, seeds and rates have folders of their own."""
+    settings = plan.settings("", 0, Rates(0.0, 0.0), plan.base.recipe.steps)
+    return {
+        **dataclasses.asdict(settings),
+        "sweep_steps": plan.sweep_steps,
+        "tasks": [f"{task.name} {task.version}" for task in tasks],
+        "fingerprint": backbones.load(settings.backbone, settings.weights).fingerprint,
+    }

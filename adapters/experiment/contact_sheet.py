@@ -1,0 +1,95 @@
+"""A picture of a task's training images: a row a class, as stored and as they are trained on."""
+
+import io
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from adapters.experiment import output
+from adapters.preprocessing import Preprocessing
+from tasks import loading, pipeline
+from tasks.task import Examples, Task
+
+ROWS, STORED, AUGMENTED = 12, 8, 4
+CELL, GAP, LABEL, LINE = 64, 4, 150, 22  # pixels
+PAPER, MAT, INK = (232, 234, 238), (206, 210, 217), (20, 20, 20)
+MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
+
+
+def write_contact_sheet(path: str | os.PathLike[str], task: Task, data_dir: str | None) -> None:
+    """Writes the contact sheet of `task` as the PNG file `path`; the same one every time.
+
+    Raises OutputFileError when `path` holds anything else, and what `loading.open_split` raises.
+    """
+    buffer = io.BytesIO()
+    contact_sheet(task, data_dir).save(buffer, "png")
+    output.write_picture(path, buffer.getvalue())
+
+
+def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
+    """Draws up to 12 classes, evenly chosen: 8 training images each, then 4 random views."""
+    count = min(ROWS, len(task.labels))
+    classes = [index * len(task.labels) // count for index in range(count)]
+    samples = _samples(loading.open_split(task, "train", data_dir), classes)
+    column = CELL + GAP
+    views_left = LABEL + STORED * column + 3 * GAP
+    width, height = views_left + AUGMENTED * column, LINE + count * column
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    draw.text((GAP, GAP), f"{task.name}: {len(task.labels)} classes", INK, font)
+    draw.text((LABEL, GAP), "training images as stored", INK, font)
+    draw.text((views_left, GAP), f"views trained on ({task.fit})", INK, font)
+    rng = np.random.default_rng(0)
+    for row, label in enumerate(classes):
+        top = LINE + row * column
+        text = _shortened(task.labels[label], font, LABEL - 2 * GAP)
+        draw.text((GAP, top + CELL // 2), text, INK, font, anchor="lm")
+        for number, image in enumerate(samples[label]):
+            sheet.paste(_mounted(image), (LABEL + number * column, top))
+        for number, view in enumerate(_views(task, samples[label], rng)):
+            sheet.paste(view, (views_left + number * column, top))
+    return sheet
+
+
+def _samples(examples: Examples, classes: Sequence[int]) -> dict[int, list[np.ndarray]]:
+    """Up to 8 images of each class, from all over the split: a folder's lie class by class."""
+    found: dict[int, list[np.ndarray]] = {label: [] for label in classes}
+    waiting = set(classes)
+    for index in np.random.default_rng(0).permutation(len(examples))[:MOST_SEEN]:
+        example = examples[int(index)]
+        if example["label"] in waiting:
+            found[example["label"]].append(example["image"])
+            if len(found[example["label"]]) == STORED:
+                waiting.remove(example["label"])
+        if not waiting:
+            break
+    return found
+
+
+def _views(task: Task, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Image.Image]:
+    """Two random views of each of the first images."""
+    preprocessing = Preprocessing(CELL, (0.0,) * 3, (1.0,) * 3, task.fit, task.background)
+    return [
+        Image.fromarray(pipeline.training_pixels(image, task.augmentation, preprocessing, rng))
+        for image in images[: AUGMENTED // 2]
+        for _ in range(2)
+    ]
+
+
+def _mounted(pixels: np.ndarray) -> Image.Image:
+    """The whole image, as large as a cell allows; small ones keep their pixels' hard edges."""
+    image = Image.fromarray(pixels)
+    scale = CELL / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    cell = Image.new("RGB", (CELL, CELL), MAT)
+    cell.paste(image.resize(size, how), ((CELL - size[0]) // 2, (CELL - size[1]) // 2))
+    return cell
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most: int) -> str:
+    while font.getlength(text) > most:
+        text = text.removesuffix("\u2026")[:-1] + "\u2026"
+    return text

@@ -1,0 +1,199 @@
+"""Exports a backbone or one task, and compares every graph with JAX before it is written."""
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.experiment.backbones import Loaded
+from adapters.export import export_parity
+from adapters.export.jax_program import jax_program
+from adapters.export.litert import FLOAT32, Settings, export_backbone, export_task
+from adapters.inference.compiled import Prepare
+from adapters.inference.first_look import first_look, without_look
+from adapters.inference.self_test import self_test
+from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
+from adapters.runtime.graph_file import write_graph
+from adapters.store import parity
+from adapters.store.contents import PatchContents
+from adapters.store.edits import apply_edits
+from adapters.store.read import read_patch
+
+Array = npt.NDArray[Any]
+
+
+_NEEDS_A_FLAG = (
+    "Made for this project's runtime. Another one is fast only if it gives XNNPACK the flag "
+    "DYNAMIC_FULLY_CONNECTED (docs/export.md); --portable makes a graph for those that cannot."
+)
+
+
+class ImageFileError(ModelPatchError):
+    """A file given to compare on is no image."""
+
+
+class Comparison(NamedTuple):
+    """What to compare with JAX on.
+
+    Attributes:
+      files: paths of images; as many of seeded noise as the largest batch come after them.
+      tolerance: the largest difference of a logit allowed, as a part of the largest logit.
+    """
+
+    files: Sequence[str]
+    tolerance: float
+
+
+def backbone_graph(
+    backbone: Loaded, settings: Settings, comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes the LiteRT graph of a backbone, for `adapters.runtime.device`; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
+    """
+    graph = export_backbone(
+        backbone.name,
+        backbone.network,
+        backbone.weights,
+        backbone.fingerprint,
+        backbone.checkpoint.epsilon,
+        (backbone.checkpoint.mean, backbone.checkpoint.std),
+        settings,
+    )
+    images = {size: pictures(backbone, comparison, size, settings.batches) for size in graph.sizes}
+    meant = backbone.weights if settings.kernels == FLOAT32 else graph.weights
+    found = export_parity.graph_differences(graph, backbone.network, meant, images)
+    export_parity.check(found, comparison.tolerance)
+    about = f"{backbone.name}, heads of up to {graph.classes} classes"
+    write_graph(out, graph)
+    said = report(out, about, found, comparison, max(graph.batches))
+    if not settings.portable:
+        said += f"\n{_NEEDS_A_FLAG}"
+    if settings.kernels == FLOAT32:
+        return said
+    moved = export_parity.moved(graph, backbone.network, backbone.weights, images)
+    return (
+        f"{said}\nJAX had the kernels of {settings.kernels} too: rounding them moved a logit by up "
+        f"to {moved:.1e} of its image's largest. For a patch, `launch/evaluate --graph` says more."
+    )
+
+
+def task_graph(
+    backbone: Loaded, patch: str, batches: Sequence[int], comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes the LiteRT graph of one patch file's task, folded; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as JAX does, or a
+    PatchFileError where the patch fails a check.
+    """
+    contents, preprocessing = checked_patch(backbone, patch, first_look)
+    prepare = first_look(contents)
+    graph = export_task(
+        backbone.network,
+        backbone.weights,
+        backbone.checkpoint.epsilon,
+        contents.edits,
+        contents.head,
+        preprocessing.size,
+        batches,
+        prepare,
+    )
+    images = prepared(comparison, preprocessing, batches)
+    patched = apply_edits(backbone.weights, contents.edits)
+    found = export_parity.task_differences(
+        graph, backbone.network, patched, contents.head, batches, images, prepare
+    )
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, graph)
+    about = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
+    return report(out, about, found, comparison, max(batches))
+
+
+def jax_graph(
+    backbone: Loaded, size: int, batch: int, comparison: Comparison, out: pathlib.Path
+) -> str:
+    """Writes a serialised JAX program, patches being arguments; returns what to print.
+
+    Raises ExportParityError, and writes nothing, where it does not answer as the network does.
+    """
+    data = jax_program(backbone.network, backbone.shapes, size, batch)
+    images = pictures(backbone, comparison, size, (batch,))
+    generator = np.random.default_rng(0)
+    features = backbone.network.table.features
+    head = {
+        "w": generator.standard_normal((features, 10), np.float32),
+        "b": generator.standard_normal(10, np.float32),
+    }
+    program = jax.export.deserialize(bytearray(data))
+    wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
+    wanted = wanted @ head["w"] + head["b"]
+
+    def run(images: Array) -> Array:
+        return np.asarray(program.call(backbone.weights, head, images))
+
+    found = {"call": export_parity.worst(wanted, images, batch, run)}
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, data)
+    about = f"{backbone.name}, {batch} images of {size} pixels a call"
+    return report(out, about, found, comparison, batch)
+
+
+def checked_patch(
+    backbone: Loaded, patch: str, look: Callable[[PatchContents], Prepare] = without_look
+) -> tuple[PatchContents, Preprocessing]:
+    """A patch file that has passed every check, parity among them, and how its images are made.
+
+    `look` is of `adapters.inference.first_look`. Raises PatchFileError where a check fails.
+    """
+    checkpoint = backbone.checkpoint
+    contents = read_patch(
+        patch,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=self_test(
+            backbone.network, backbone.weights, checkpoint.mean, checkpoint.std, look
+        ),
+    )
+    return contents, Preprocessing.from_json(contents.preprocessing)
+
+
+def pictures(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:
+    """The images to compare a backbone on: as `prepared` gives them, scaled as it was trained."""
+    checkpoint = backbone.checkpoint
+    preprocessing = Preprocessing(size, checkpoint.mean, checkpoint.std)
+    return prepared(comparison, preprocessing, batches)
+
+
+def prepared(comparison: Comparison, preprocessing: Preprocessing, batches: Sequence[int]) -> Array:
+    """The files' images, then seeded ones: [files + max(batches), size, size, 3]."""
+    shape = (preprocessing.size, preprocessing.size, 3)
+    images = [_read(path, preprocessing) for path in comparison.files]
+    noise = [parity.seeded_image(seed, shape) for seed in range(max(batches))]
+    return np.stack([*images, *noise])
+
+
+def _read(path: str, preprocessing: Preprocessing) -> Array:
+    try:
+        image = decode(pathlib.Path(path).read_bytes(), preprocessing.background)
+    except UnreadableImageError as error:
+        raise ImageFileError(f"{path}: {error}") from error
+    return normalise(prepare(image, preprocessing), preprocessing)
+
+
+def report(
+    out: pathlib.Path, about: str, found: Mapping[str, float], comparison: Comparison, noise: int
+) -> str:
+    """What to print of a file that was written: `found` by signature, of so much noise."""
+    lines = [
+        f"{out}: {about}, {out.stat().st_size:,} bytes",
+        f"largest difference to JAX on {len(comparison.files)} image files and {noise} images of "
+        f"seeded noise, of the largest logit ({comparison.tolerance:g} is allowed):",
+        *(f"  {name:<20} {far:.1e}" for name, far in found.items()),
+    ]
+    return "\n".join(lines)

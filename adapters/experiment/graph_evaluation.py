@@ -1,0 +1,132 @@
+"""Scores a patch file on an exported graph, beside JAX."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from adapters.experiment import evaluation, graph_runtimes, scoring
+from adapters.inference.compiled import Answers, logits
+from adapters.preprocessing import Preprocessing, normalise
+from adapters.store.contents import PatchContents, check_without_look
+from adapters.store.edits import apply_edits
+from adapters.training.tidy import Measurement
+from tasks import pipeline
+from tasks.task import Task
+
+
+class Comparison(NamedTuple):
+    """A patch's answers to one split, by a graph and by JAX.
+
+    Attributes:
+      task: which.
+      contents: of the patch file.
+      graph: what kind of graph: `LiteRT int8 inputs`, say.
+      split: which.
+      accuracy: the task's metric of the graph's answers.
+      in_jax: the same of JAX's.
+      same: the share of images with the same answer.
+      difference: the largest of a logit.
+      largest: the largest of JAX's logits, without its sign.
+      images: how many.
+    """
+
+    task: Task
+    contents: PatchContents
+    graph: str
+    split: str
+    accuracy: float
+    in_jax: float
+    same: float
+    difference: float
+    largest: float
+    images: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.task.name}, {self.graph}: {self.split} {self.contents.metric} "
+            f"{100 * self.accuracy:.4f} % of {self.images} ({100 * self.in_jax:.4f} % in JAX, "
+            f"{100 * self.same:.2f} % the same answer, logits differ by up to "
+            f"{self.difference:.1e}, {self.difference / self.largest:.1e} of the largest)"
+        )
+
+    def rows(self, command: str) -> list[Measurement]:
+        """Results of this comparison."""
+        size = Preprocessing.from_json(self.contents.preprocessing).size
+        figures = (
+            ("accuracy", self.accuracy, "fraction"),
+            ("accuracy in JAX", self.in_jax, "fraction"),
+            ("accuracy difference", round(self.accuracy - self.in_jax, 12), "fraction"),
+            ("same answers as JAX", self.same, "fraction"),
+            ("largest difference of a logit", _short(self.difference), "logit"),
+            (
+                "largest difference to JAX",
+                _short(self.difference / self.largest),
+                "of the largest logit",
+            ),
+        )
+        return [
+            Measurement(
+                task=self.task.name,
+                backbone=self.contents.backbone,
+                patch=self.contents.patch,
+                setting=f"{self.graph}, {size} px",
+                seed=0,
+                split=self.split,
+                metric=metric,
+                value=value,
+                unit=unit,
+                command=command,
+            )
+            for metric, value, unit in figures
+        ]
+
+
+def compare(
+    path: str,
+    graph: str,
+    split: str,
+    task_name: str | None,
+    weights: str | None,
+    data_dir: str | None,
+    *,
+    node: bool = False,
+) -> Comparison:
+    """Runs the patch file at `path` on an exported graph and in JAX, on every image of a split.
+
+    `node` runs an ONNX graph in Node. Raises GraphError, GraphFileError, UnsupportedPatchError, and
+    what `evaluation.evaluate` does.
+    """
+    patch = evaluation.open_patch(path, split, task_name, weights)
+    contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
+    check_without_look(contents)
+    kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
+    patched = apply_edits(patch.backbone.weights, contents.edits)
+    wanted, got, labels, names = [], [], [], []
+    for batch in pipeline.evaluation_batches(
+        task, split, preprocessing, patch.network.examples, data_dir=data_dir
+    ):
+        images, real = normalise(batch["image"], preprocessing), batch["mask"]
+        wanted.append(logits(patch.network, patched, contents.head, images)[real])
+        got.append(run(images)[real])
+        labels.append(batch["label"][real])
+        names += [name for name, kept in zip(batch["name"], real, strict=True) if kept]
+    theirs, ours, truth = map(np.concatenate, (wanted, got, labels))
+    accuracy, in_jax = (
+        scoring.score(task, Answers(names, truth, each.argmax(axis=1))) for each in (ours, theirs)
+    )
+    return Comparison(
+        task,
+        contents,
+        kind,
+        split,
+        accuracy,
+        in_jax,
+        same=float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))),
+        difference=float(np.abs(ours - theirs).max()),
+        largest=float(np.abs(theirs).max()),
+        images=len(truth),
+    )
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")

@@ -1,0 +1,174 @@
+"""A web page as a folder of static files: its modules, ONNX Runtime Web, a backbone, patches.
+
+`manifest.json` says what lies there, so that the page can tell a file that is not the one:
+
+| field | holds |
+|---|---|
+| `backbone` | `name`, `fingerprint` of its weights, `size` of its images, and a file |
+| `patches` | for each a `task`, and a file |
+| `runtime` | the `bytes` of ONNX Runtime Web |
+
+where a file is `file`, its address from the folder on, `bytes` and `sha256`.
+"""
+
+import hashlib
+import json
+import pathlib
+import shutil
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.experiment import backbones, exporting, exporting_onnx
+from adapters.experiment.backbones import Loaded
+from adapters.export.export_parity import TOLERANCE
+from adapters.export.litert import own_weights
+from adapters.export.onnx import differences
+from adapters.preprocessing import Preprocessing
+from adapters.runtime import signatures
+from adapters.runtime.feeds import Array, UnsupportedPatchError, patch_inputs
+from adapters.runtime.input_file import write_inputs
+from adapters.store.contents import PatchCard, PatchContents
+from adapters.store.read import read_patch
+
+SOURCE = pathlib.Path(__file__).parents[2] / "javascript" / "browser"
+RUNTIME = "onnxruntime-web"
+RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+GRAPH = "backbone.onnx"
+NOISE = exporting.Comparison((), TOLERANCE)
+
+
+class PageError(ModelPatchError):
+    """Patches that one page cannot show together, or a page that cannot be made here."""
+
+
+def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> str:
+    """Writes a page for patch files, whole or not at all; returns what to print.
+
+    Args:
+      paths: of patch files for one backbone and one size of images.
+      weights: a local checkpoint of the backbone, if it brings none.
+      out: the folder, which must not exist.
+
+    Raises PageError, a PatchFileError where a patch fails a check, ExportParityError where the
+    graph does not answer as JAX does, and what `backbones.load` raises.
+    """
+    parts = _parts()
+    cards = [read_patch(path) for path in paths]
+    size = _common_size(paths, cards)
+    backbone = backbones.load(cards[0].backbone, weights)
+    patches = [exporting.checked_patch(backbone, path)[0] for path in paths]
+    kind, inputs = _inputs(backbone, paths, patches)
+    graph, found = exporting_onnx.compared_graph(backbone, kind, size, NOISE)
+    with files.new_directory(out) as folder:
+        for name, source in parts.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / name)
+        (folder / GRAPH).write_bytes(graph)
+        for contents, given in zip(patches, inputs, strict=True):
+            write_inputs(folder / _inputs_name(contents), contents, given)
+        manifest = _manifest(folder, backbone, size, patches)
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    about = f"{backbone.name} at {size} pixels"
+    lines = [exporting.report(out / GRAPH, about, found, NOISE, max(differences.BATCHES))]
+    for contents in patches:
+        path = out / _inputs_name(contents)
+        lines.append(f"{path}: {len(contents.labels)} classes, {path.stat().st_size:,} bytes")
+    return "\n".join([*lines, f"To look at it: python3 -m http.server --directory={out}"])
+
+
+def _parts() -> dict[str, pathlib.Path]:
+    """The page's own files and those of ONNX Runtime Web, by their names in the folder."""
+    if not SOURCE.is_dir():
+        raise PageError(
+            "the page's files lie in javascript/browser of the repository, which this installation "
+            "lacks: run launch/page in a checkout."
+        )
+    runtime = SOURCE / "node_modules" / RUNTIME / "dist"
+    missing = [name for name in RUNTIME_FILES if not (runtime / name).is_file()]
+    if missing:
+        raise PageError(
+            f"ONNX Runtime Web is not here ({runtime / missing[0]}): npm ci --prefix "
+            f"{SOURCE.relative_to(SOURCE.parents[1])}"
+        )
+    own = [*SOURCE.glob("*.html"), *SOURCE.glob("*.mjs")]
+    return {
+        **{path.name: path for path in own},
+        **{f"{RUNTIME}/{name}": runtime / name for name in RUNTIME_FILES},
+    }
+
+
+def _common_size(paths: Sequence[str], cards: Sequence[PatchCard]) -> int:
+    """The size of all patches' images; raises PageError where one page cannot hold them."""
+    asked = [
+        f"{card.backbone} at {Preprocessing.from_json(card.preprocessing).size} pixels"
+        for card in cards
+    ]
+    tasks: dict[str, str] = {}
+    for path, card, one in zip(paths, cards, asked, strict=True):
+        if one != asked[0]:
+            raise PageError(
+                f"{path} is for {one}, {paths[0]} for {asked[0]}: make a page for each."
+            )
+        if card.task in tasks:
+            raise PageError(f"{tasks[card.task]} and {path} are both for {card.task}: give one.")
+        tasks[card.task] = path
+    return Preprocessing.from_json(cards[0].preprocessing).size
+
+
+def _inputs(
+    backbone: Loaded, paths: Sequence[str], patches: Sequence[PatchContents]
+) -> tuple[str, list[Mapping[str, Array]]]:
+    """The fewest kinds of inputs that express every patch, and each patch as those."""
+    try:
+        return signatures.NORMS, _inputs_of(signatures.NORMS, backbone, paths, patches)
+    except PageError:
+        return signatures.DEPTHWISE, _inputs_of(signatures.DEPTHWISE, backbone, paths, patches)
+
+
+def _inputs_of(
+    kind: str, backbone: Loaded, paths: Sequence[str], patches: Sequence[PatchContents]
+) -> list[Mapping[str, Array]]:
+    weights = own_weights(backbone.network, backbone.weights)
+    found: list[Mapping[str, Array]] = []
+    for path, contents in zip(paths, patches, strict=True):
+        try:
+            epsilon = backbone.checkpoint.epsilon
+            found.append(patch_inputs(weights, epsilon, contents.edits, kind))
+        except UnsupportedPatchError as error:
+            raise PageError(
+                f"{path} changes more than norms, depthwise kernels and the classifier, which is "
+                f"all that the page's network takes from patches: leave it out ({error})"
+            ) from error
+    return found
+
+
+def _inputs_name(contents: PatchContents) -> str:
+    return f"patches/{contents.task}.safetensors"
+
+
+def _manifest(
+    folder: pathlib.Path, backbone: Loaded, size: int, patches: Sequence[PatchContents]
+) -> dict[str, Any]:
+    known = {"name": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
+    return {
+        "backbone": {**known, **_described(folder, GRAPH)},
+        "patches": [
+            {"task": contents.task, **_described(folder, _inputs_name(contents))}
+            for contents in patches
+        ],
+        "runtime": {
+            "bytes": sum((folder / RUNTIME / name).stat().st_size for name in RUNTIME_FILES)
+        },
+    }
+
+
+def _described(folder: pathlib.Path, name: str) -> dict[str, Any]:
+    content = (folder / name).read_bytes()
+    return {
+        "file": urllib.parse.quote(name),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }

@@ -1,0 +1,196 @@
+"""What a run leaves behind: patch files, predictions, a table, plots and a tidy CSV."""
+
+import csv
+import dataclasses
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from adapters import files
+from adapters.backbones.builder import count_parameters
+from adapters.backbones.checkpoint import Weights, write_checkpoint
+from adapters.backbones.fingerprint import fingerprint
+from adapters.experiment import backbones, scoring
+from adapters.experiment.settings import Settings
+from adapters.inference.compiled import Answers, Inference, parity_check, parity_vector
+from adapters.patches.registry import with_defaults
+from adapters.preprocessing import Preprocessing
+from adapters.store.contents import PatchContents, auxiliary_heads
+from adapters.store.read import read_patch
+from adapters.store.write import patch_size, write_patch
+from adapters.training import plots, report, tidy
+from adapters.training.metrics import FILE as METRICS
+from tasks.decathlon_score import HIGHEST_ERROR, decathlon_score
+from tasks.task import Task
+
+DECATHLON = "decathlon_"  # how the suite's task names begin
+RESULTS = "results.csv"
+SHARED_BACKBONE = "backbone.safetensors"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """One task after training: its leaf edits, its head, and its answers to each split.
+
+    All are of the numbers that the file stores; `unrounded` are the answers to validation before
+    they were rounded to an encoding, if they were.
+    """
+
+    task: Task
+    edits: Mapping[str, Any]
+    head: Mapping[str, npt.NDArray[Any]]
+    preprocessing: Preprocessing
+    answers: Mapping[str, Answers]
+    unrounded: Answers | None = None
+
+
+def shared_backbone(
+    backbone: backbones.Loaded, weights: Weights, directory: pathlib.Path
+) -> backbones.Loaded:
+    """The backbone that the patches belong to: written out when it is not the one that came."""
+    identity = fingerprint(weights)
+    if identity == backbone.fingerprint:
+        return backbone
+    checkpoint = dataclasses.replace(
+        backbone.checkpoint,
+        weights=weights,
+        head=None,
+        source=f"{backbone.checkpoint.source}; extended or trained further here",
+    )
+    write_checkpoint(directory / SHARED_BACKBONE, checkpoint)
+    return dataclasses.replace(
+        backbone,
+        name=checkpoint.table,
+        checkpoint=checkpoint,
+        fingerprint=identity,
+    )
+
+
+def write_task(
+    trained: Trained,
+    backbone: backbones.Loaded,
+    network: Inference,
+    settings: Settings,
+    directory: pathlib.Path,
+) -> report.Row:
+    """Writes one task's patch file, reads it back through every check, and gives its figures.
+
+    Where the test labels are hidden, the predictions go to `predictions/TASK.csv` instead.
+    """
+    task, edits, head, answers = trained.task, trained.edits, trained.head, trained.answers
+    hidden = task.hidden_test_labels
+    scores = {
+        split: scoring.score(task, found)
+        for split, found in answers.items()
+        if not (hidden and split == "test")
+    }
+    preprocessing = trained.preprocessing.to_json()
+    contents = PatchContents(
+        task=task.name,
+        task_version=settings.patch_version or task.version,
+        patch=with_defaults(settings.patch) if auxiliary_heads(head) else settings.patch,
+        backbone=backbone.name,
+        fingerprint=backbone.fingerprint,
+        norm=settings.recipe.norm,
+        labels=task.labels,
+        metric=task.metric,
+        scores=scores,
+        preprocessing=preprocessing,
+        parity=parity_vector(network, backbone.weights, edits, head, preprocessing),
+        edits=edits,
+        head=head,
+        encoding=settings.encoding,
+    )
+    path = directory / f"{task.name}.patch"
+    write_patch(path, contents)
+    read_patch(
+        path,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=parity_check(network, backbone.weights),
+    )
+    if hidden and "test" in answers:
+        _write_predictions(directory / "predictions" / f"{task.name}.csv", task, answers["test"])
+    size = patch_size(contents)
+    extractor = 4 * count_parameters(backbone.network.table)  # bytes, as the patch's float32
+    return report.Row(
+        task=task.name,
+        validation_accuracy=scores["validation"],
+        unrounded_accuracy=trained.unrounded and scoring.score(task, trained.unrounded),
+        test_accuracy=scores.get("test"),
+        patch_bytes=size.total,
+        edit_bytes=size.edits,
+        statistics_bytes=size.statistics,
+        head_bytes=size.head,
+        share=100 * size.edits / extractor,
+        share_with_head=100 * (size.edits + size.head) / extractor,
+        share_with_statistics=100 * (size.edits + size.head + size.statistics) / extractor,
+    )
+
+
+def write_summary(
+    rows: Sequence[report.Row], directory: pathlib.Path, settings: Settings, command: str
+) -> None:
+    """Writes `table.txt`, the plots and, last of all that a run writes, `results.csv`."""
+    files.write_bytes(directory / "table.txt", (summary(rows) + "\n").encode())
+    plots.plots(directory, rows, directory / METRICS)
+    (directory / RESULTS).unlink(missing_ok=True)
+    measurements = []
+    for row in rows:
+        figures = [
+            ("validation", "accuracy", row.validation_accuracy, "fraction"),
+            ("test", "accuracy", row.test_accuracy, "fraction"),
+            ("", "patch", row.patch_bytes, "bytes"),
+            ("", "share of extractor", row.share, "percent"),
+            ("", "validation accuracy lost to encoding", row.lost_to_encoding, "fraction"),
+        ]
+        measurements += [
+            tidy.Measurement(
+                task=row.task,
+                backbone=settings.backbone,
+                patch=settings.patch,
+                setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
+                f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
+                + ("" if settings.encoding == "float32" else f", {settings.encoding}")
+                + (", shared weights trained" if settings.train_shared else "")
+                + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else ""),
+                seed=settings.seed,
+                split=split,
+                metric=metric,
+                value=value,
+                unit=unit,
+                command=command,
+            )
+            for split, metric, value, unit in figures
+            if value is not None
+        ]
+    tidy.append(directory / RESULTS, measurements)
+
+
+def summary(rows: Sequence[report.Row]) -> str:
+    """The table of a run; under that of all ten decathlon domains, their score on validation."""
+    domains = {
+        row.task.removeprefix(DECATHLON): 100 * row.validation_accuracy
+        for row in rows
+        if row.task.startswith(DECATHLON)
+    }
+    lines = [report.table(rows)]
+    if set(domains) == set(HIGHEST_ERROR):
+        lines.append(
+            f"\nDecathlon score on validation: {decathlon_score(domains):.0f} of 10,000 "
+            "(published scores are on the hidden test labels: send in predictions/)."
+        )
+    return "\n".join(lines)
+
+
+def _write_predictions(path: pathlib.Path, task: Task, answers: Answers) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "label", "class"])
+    for name, label in zip(answers.names, answers.predictions, strict=True):
+        writer.writerow([name, int(label), task.labels[label]])
+    files.write_bytes(path, text.getvalue().encode())

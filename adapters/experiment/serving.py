@@ -1,0 +1,167 @@
+"""From patch files or a store to a network that serves them, and to what changes its tasks."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+import uvicorn
+from absl import logging
+from starlette.applications import Starlette
+
+from adapters.errors import ModelPatchError
+from adapters.experiment import backbones
+from adapters.experiment.backbones import Loaded
+from adapters.experiment.installation import backbone_of
+from adapters.preprocessing import Preprocessing
+from adapters.runtime.preprocessing_check import check_preprocessing
+from adapters.serving.installing import InMemory, Stored
+from adapters.serving.network import MixedNetwork, Tabled
+from adapters.store.contents import PatchCard, PatchContents
+from adapters.store.errors import naming
+from adapters.store.installed import Checks, NotInstalledError, Store
+from adapters.store.read import decode_patch, read_bytes, read_patch
+from adapters.store.store_backbone import StoreBackbone
+
+# Seconds that a connection may rest between requests: longer than clients and proxies keep theirs,
+# so that it is they who close it. A server that does may close it under a request on its way.
+KEEP_ALIVE = 75
+
+
+class NoSizeError(ModelPatchError):
+    """Nothing says for which size of image to compile."""
+
+
+class TwiceError(ModelPatchError):
+    """Two files are for one task."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What was asked for of a network.
+
+    Attributes:
+      backbone: its name; None for that of the first patch, or of the store.
+      weights: its local checkpoint, if it needs one.
+      size: side of its images, in pixels; None for that of the first patch.
+      capacity, batches, tabled: see `MixedNetwork`.
+    """
+
+    backbone: str | None
+    weights: str | None
+    size: int | None
+    capacity: int
+    batches: Sequence[int]
+    tabled: Tabled
+
+
+def from_files(paths: Sequence[str], wanted: Wanted) -> tuple[MixedNetwork, InMemory]:
+    """A network that serves these patch files.
+
+    Raises TwiceError, NoSizeError, a PatchFileError, and what `backbones.load` and
+    `MixedNetwork.add` raise.
+    """
+    cards = [read_patch(path) for path in paths]
+    names = [card.task for card in cards]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise TwiceError(f"several of the files are for the task {twice[0]}: give one.")
+    backbone = backbones.load(wanted.backbone or cards[0].backbone, wanted.weights)
+    network = _network(backbone, cards, wanted)
+
+    def check(contents: PatchContents) -> None:
+        check_preprocessing(contents, backbone.checkpoint.mean, backbone.checkpoint.std)
+
+    read = functools.partial(
+        decode_patch,
+        shapes=backbone.shapes,
+        features=backbone.network.table.features,
+        fingerprint=backbone.fingerprint,
+        check_parity=check,
+    )
+    for path in paths:
+        with naming(path):
+            network.add(read(read_bytes(path)))
+    return network, InMemory(network, read)
+
+
+def from_store(
+    folder: str, trusted: Mapping[bytes, str] | None, wanted: Wanted
+) -> tuple[MixedNetwork, Stored]:
+    """A network that serves what is active in a store, and changes it there.
+
+    What does not pass every check now is passed over, for the patch before it or for none, and
+    logged.
+
+    Args:
+      folder: of the store.
+      trusted: see `Store`.
+      wanted: of the network.
+
+    Raises NotInstalledError where neither the store nor `wanted` names a backbone; NoSizeError, or
+    why the first patch is refused, where nothing says the size; and what `backbones.load` raises.
+    """
+    name = wanted.backbone or backbone_of(folder)
+    if name is None:
+        raise NotInstalledError(
+            f"{folder} does not say which backbone its patches are for: check --store, or give "
+            "--backbone."
+        )
+    backbone = backbones.load(name, wanted.weights)
+    about = StoreBackbone(name, backbone.fingerprint)
+    features = backbone.network.table.features
+    # What is vouched for says the size of the network that everything then has to prove itself on.
+    vouched = Store(
+        folder, Checks(backbone.shapes, features, about, lambda _: None), trusted=trusted
+    )
+    found = [vouched.active(task) for task in vouched.tasks()]
+    cards = [active.contents for active in found if active.contents is not None]
+    refused = [refusal for active in found for refusal in active.refused]
+    if wanted.size is None and not cards and refused:
+        raise refused[0]
+    network = _network(backbone, cards, wanted)
+    pixels = backbone.checkpoint.mean, backbone.checkpoint.std
+
+    def prove(contents: PatchContents) -> None:
+        check_preprocessing(contents, *pixels)
+        network.check(contents)
+
+    store = Store(folder, Checks(backbone.shapes, features, about, prove), trusted=trusted)
+    for task in store.tasks():
+        active = store.active(task)
+        for refusal in active.refused:
+            logging.warning("%s is passed over: %s", task, refusal)
+        if active.contents is not None:
+            network.add(active.contents)
+    return network, Stored(network, store)
+
+
+def run(application: Starlette, host: str, port: int, drain_seconds: int) -> None:
+    """Serves until a signal comes, and then until those who wait are answered.
+
+    Args:
+      application: what answers.
+      host, port: to listen at; port 0 is any free one.
+      drain_seconds: that those who wait may take at the end.
+    """
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        log_level="info",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+
+
+def _network(backbone: Loaded, cards: Sequence[PatchCard], wanted: Wanted) -> MixedNetwork:
+    size = wanted.size
+    if size is None and not cards:
+        raise NoSizeError("no patch says for which size of image to compile: give --size.")
+    return MixedNetwork(
+        backbone.network,
+        backbone.weights,
+        size or Preprocessing.from_json(cards[0].preprocessing).size,
+        wanted.capacity,
+        wanted.batches,
+        wanted.tabled,
+    )

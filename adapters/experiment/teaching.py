@@ -1,0 +1,97 @@
+"""A finished run as the teacher of another: its patches' probabilities are the student's targets.
+
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531, at
+temperature 1.
+"""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from adapters.errors import ModelPatchError
+from adapters.experiment import evaluation
+from adapters.experiment.output import RUN
+from adapters.experiment.results import SHARED_BACKBONE
+from adapters.experiment.settings import Settings
+from adapters.heads.classification import HeadLayout
+from adapters.inference.compiled import probabilities
+from adapters.preprocessing import normalise
+from adapters.store.edits import apply_edits
+from adapters.training.loop import Teacher
+from tasks.task import Task
+
+
+class TeacherError(ModelPatchError):
+    """A folder whose patches cannot teach this run."""
+
+
+def teacher(settings: Settings, tasks: Sequence[Task], layout: HeadLayout) -> Teacher | None:
+    """The teacher that `settings` name, or None.
+
+    Raises:
+      TeacherError: a task has no patch in the folder, or one for images of another size.
+      LabelsDifferError: a patch was trained for other classes.
+      PatchFileError: a patch fails a check.
+    """
+    if settings.teacher is None:
+        return None
+    files = _files(settings, tasks)
+    weights = _weights(pathlib.Path(settings.teacher))
+    taught = []
+    for task, path in zip(tasks, files, strict=True):
+        opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
+        if opened.preprocessing.size != settings.size:
+            raise TeacherError(
+                f"{path} takes images of {opened.preprocessing.size} px, this run has --size="
+                f"{settings.size}: a teacher must see the images that its student sees."
+            )
+        edited = apply_edits(opened.backbone.weights, opened.contents.edits)
+        taught.append((opened, jax.tree.map(jnp.asarray, edited)))
+
+    def teach(task: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        opened, edited = taught[task]
+        images = normalise(pixels, opened.preprocessing)
+        features: Any = np.asarray(opened.network.features(edited, images))
+        head = opened.contents.head
+        wide = np.zeros((len(pixels), layout.capacity), np.float32)
+        wide[:, layout.rows(task)] = probabilities(features, head["w"], head["b"])
+        return wide
+
+    return teach
+
+
+def digest(settings: Settings, tasks: Sequence[Task]) -> list[str]:
+    """The sha256 of each task's teacher, so that a resumed run has the same ones."""
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in _files(settings, tasks)]
+
+
+def _files(settings: Settings, tasks: Sequence[Task]) -> list[pathlib.Path]:
+    folder = pathlib.Path(str(settings.teacher))
+    files = [folder / f"{task.name}.patch" for task in tasks]
+    for path in files:
+        if not path.exists():
+            raise TeacherError(
+                f"--teacher={folder} has no {path.name}: train the same tasks there first, with "
+                f"launch/train --out={folder}."
+            )
+    return files
+
+
+def _weights(folder: pathlib.Path) -> str | None:
+    """The file of the backbone that the run in `folder` left, or had."""
+    shared, record = folder / SHARED_BACKBONE, folder / RUN
+    if shared.exists():
+        return str(shared)
+    try:
+        return json.loads(record.read_bytes())["weights"]
+    except (OSError, ValueError, KeyError) as error:
+        raise TeacherError(
+            f"--teacher={folder} is no folder of a finished run: {record} cannot be read ({error})."
+        ) from error

@@ -1,0 +1,1 @@
+"""From JAX to graphs that other runtimes run."""

@@ -1,0 +1,285 @@
+"""A backbone as one LiteRT graph that takes patches as inputs, or has them written into it."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from adapters.backbones.builder import Backbone, expected_shapes
+from adapters.errors import ModelPatchError
+from adapters.export import converter, quantiser
+from adapters.inference.compiled import Prepare, of_one_image
+from adapters.patches.contract import no_look
+from adapters.runtime import int8, signatures
+from adapters.runtime.channels import without_statistics
+from adapters.runtime.fold import fold_norms
+from adapters.runtime.graph_file import Graph, Place, leaf_of
+from adapters.runtime.preprocessing_check import Pixels
+from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
+from adapters.store.edits import apply_edits
+from adapters.store.kinds import Edits
+
+FLOAT32, INT8 = "float32", "int8"
+# Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
+# those of the pocket suite by 0.04 to 0.08.
+ROUNDING_TOLERANCE = 0.25
+
+Array = npt.NDArray[np.float32]
+Weights = Mapping[str, Mapping[str, Array]]
+
+# Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
+_ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {
+    1: ((0,),),
+    2: ((1, 0), (0, 1)),
+    4: ((3, 0, 1, 2), (0, 1, 2, 3)),
+}
+
+
+class ExportError(ModelPatchError):
+    """A graph in which a leaf of the backbone cannot be found again."""
+
+
+class Settings(NamedTuple):
+    """What a graph is made for; see `graph_file.Graph`. Kernels are stored as float32 or int8.
+
+    A `portable` graph is slower; any LiteRT runtime runs it without being told anything.
+    """
+
+    classes: int = 128
+    sizes: tuple[int, ...] = (224,)
+    batches: tuple[int, ...] = (1, 8)
+    kinds: tuple[str, ...] = (signatures.NORMS, signatures.FOLDED)
+    kernels: str = FLOAT32
+    portable: bool = False
+
+
+def export_backbone(
+    name: str,
+    network: Backbone,
+    weights: Weights,
+    fingerprint: str,
+    epsilon: float,
+    pixels: tuple[Pixels, Pixels],
+    settings: Settings,
+) -> Graph:
+    """The graph of a backbone.
+
+    The graph is first made of random numbers, by which every leaf is found again in the bytes, and
+    only then of the weights: exactly as a device folds a patch into it. So two leaves that happen
+    to be equal stay two, and nothing can be lost in conversion unnoticed.
+
+    Args:
+      name: of the backbone, for people.
+      network: built under the weights' conventions.
+      weights: float32, norm statistics included.
+      fingerprint: of `weights`.
+      epsilon: of the norms.
+      pixels: mean and deviation of RGB pixels in 0..255, that the backbone was trained with.
+      settings: what to make.
+
+    Raises:
+      ConverterError: the converter is missing, or cannot convert this network.
+      ExportError: conversion has changed a leaf, so that nothing could be written into it.
+    """
+    weights = own_weights(network, weights)
+    marks = marked(weights, settings.kernels)
+    inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
+    data, find = bytearray(_converted(network, marks, inputs, settings)), _place
+    if settings.kernels == INT8:
+        find = _int8_place
+    kernels = {
+        f"{module}/w": find(data, f"{module}/w", leaves["w"])
+        for module, leaves in marks.items()
+        if "w" in leaves
+    }
+    biases = {
+        f"{path}/offset": _place(data, f"{path}/offset", leaves["offset"])
+        for path, leaves in marks.items()
+        if signatures.FOLDED in inputs and signatures.follows_kernel(path, weights)
+    }
+    for leaf, place in kernels.items():
+        place.write(data, leaf_of(weights, leaf))
+    for place in biases.values():
+        place.write(data, np.full(place.shape, np.nan, np.float32))
+    return Graph(
+        backbone=name,
+        fingerprint=fingerprint,
+        epsilon=epsilon,
+        mean=pixels[0],
+        std=pixels[1],
+        features=network.table.features,
+        classes=settings.classes,
+        sizes=settings.sizes,
+        batches=settings.batches,
+        inputs={kind: tuple(sorted(names)) for kind, names in inputs.items()},
+        kernels=kernels,
+        biases=biases,
+        leaves=_without(weights, kernels),
+        flatbuffer=bytes(data),
+        tolerance=ROUNDING_TOLERANCE if settings.kernels == INT8 else 0.0,
+    )
+
+
+def own_weights(network: Backbone, weights: Weights) -> dict[str, Mapping[str, Array]]:
+    """A network's, without those of another one that looks at images first."""
+    own = expected_shapes(network.table)
+    return {module: leaves for module, leaves in weights.items() if module in own}
+
+
+def export_task(
+    network: Backbone,
+    weights: Weights,
+    epsilon: float,
+    edits: Edits,
+    head: Mapping[str, Array],
+    size: int,
+    batches: Sequence[int],
+    prepare: Prepare = no_look,
+) -> bytes:
+    """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
+
+    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
+    is the patch's, and becomes part of the graph.
+
+    Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
+    """
+    folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+
+    def logits(given: Mapping[str, jax.Array]) -> jax.Array:
+        return _logits(network, folded, head["w"], head["b"], given[IMAGES], prepare)
+
+    return converter.flatbuffer(
+        [
+            converter.Signature(
+                signatures.task_signature(batch),
+                logits,
+                {IMAGES: jax.ShapeDtypeStruct((batch, size, size, 3), jnp.float32)},
+                LOGITS,
+            )
+            for batch in batches
+        ]
+    )
+
+
+def _converted(
+    network: Backbone, marks: Weights, inputs: Mapping[str, Set[str]], settings: Settings
+) -> bytes:
+    data = converter.flatbuffer(
+        [
+            _signature(network, marks, kind, names, size, batch, settings.classes)
+            for kind, names in inputs.items()
+            for size in settings.sizes
+            for batch in settings.batches
+        ]
+    )
+    if settings.kernels == INT8:
+        data = quantiser.int8_kernels(data)
+    if settings.portable:
+        return data
+    from adapters.export.kernel_scales import scale_kernels  # needs LiteRT
+
+    return scale_kernels(data)
+
+
+def _signature(
+    network: Backbone,
+    marks: Weights,
+    kind: str,
+    inputs: Set[str],
+    size: int,
+    batch: int,
+    classes: int,
+) -> converter.Signature:
+    def logits(given: Mapping[str, jax.Array]) -> jax.Array:
+        weights: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in marks.items()}
+        for name in inputs:
+            module, leaf = name.rsplit("/", 1)
+            weights[module][leaf] = given[name]
+        return _logits(network, weights, given[HEAD_W], given[HEAD_B], given[IMAGES])
+
+    shapes = {
+        IMAGES: (batch, size, size, 3),
+        HEAD_W: (network.table.features, classes),
+        HEAD_B: (classes,),
+        **{name: leaf_of(marks, name).shape for name in inputs},
+    }
+    return converter.Signature(
+        signatures.signature(kind, size, batch),
+        logits,
+        {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()},
+        LOGITS,
+    )
+
+
+def _logits(
+    network: Backbone,
+    weights: Any,
+    head_w: Any,
+    head_b: Any,
+    images: Any,
+    prepare: Prepare = no_look,
+) -> jax.Array:
+    features = of_one_image(network, prepare, "folded")
+    return jax.vmap(features, (None, 0))(weights, images) @ head_w + head_b[None]
+
+
+def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
+    """Random numbers of the weights' shapes, no two leaves alike.
+
+    Scales are 1, so that where they are constants they convert to nothing. Kernels to be stored as
+    int8 are numbers that this does not round.
+    """
+    generator = np.random.default_rng(0)
+
+    def mark(name: str, shape: tuple[int, ...]) -> Array:
+        if name == "scale":
+            return np.ones(shape, np.float32)
+        if name == "w" and kernels == INT8:
+            return int8.marked(shape, generator)
+        return generator.standard_normal(shape, np.float32)
+
+    return {
+        module: {name: mark(name, leaf.shape) for name, leaf in leaves.items()}
+        for module, leaves in weights.items()
+    }
+
+
+def _place(data: bytearray, name: str, leaf: npt.NDArray[Any]) -> Place:
+    for axes in _ORDERS[leaf.ndim]:
+        offsets = tuple(_occurrences(data, np.ascontiguousarray(leaf.transpose(axes)).tobytes()))
+        if offsets:
+            return Place(leaf.shape, axes, offsets)
+    raise _changed(name, leaf.shape)
+
+
+def _int8_place(data: bytearray, name: str, leaf: Array) -> Place:
+    factors = int8.factors_of(leaf)
+    places = tuple(_occurrences(data, factors.tobytes()))
+    if not places:
+        raise _changed(name, leaf.shape)
+    return _place(data, name, int8.integers_of(leaf, factors))._replace(factors=places)
+
+
+def _changed(name: str, shape: tuple[int, ...]) -> ExportError:
+    return ExportError(
+        f"conversion has changed {name} {list(shape)}, so that no patch could be folded into "
+        "this backbone's graph. Export a graph for each task instead, with --patch."
+    )
+
+
+def _occurrences(data: bytearray, content: bytes) -> Iterator[int]:
+    start = data.find(content)
+    while start >= 0:
+        yield start
+        start = data.find(content, start + len(content))
+
+
+def _without(weights: Weights, kernels: Mapping[str, Place]) -> dict[str, dict[str, Array]]:
+    rest = {
+        module: {name: leaf for name, leaf in leaves.items() if f"{module}/{name}" not in kernels}
+        for module, leaves in weights.items()
+    }
+    return {module: leaves for module, leaves in rest.items() if leaves}

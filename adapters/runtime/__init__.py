@@ -1,0 +1,1 @@
+"""What runs on a device: one backbone and its patches, without JAX."""

@@ -1,0 +1,232 @@
+"""The file that holds an exported backbone: a LiteRT graph, and what patches need beside it.
+
+A `.tflite` flatbuffer, which any LiteRT runtime opens as it is, and after it a tail that such
+runtimes do not look at:
+
+| part | bytes |
+|---|---|
+| flatbuffer | a multiple of 16 |
+| safetensors: the leaves that are no constants of the graph; its metadata, canonical JSON | n |
+| sha256 of everything above | 32 |
+| n, little-endian | 8 |
+| `MPGRAPH1` | 8 |
+
+Kernels are not stored twice: the JSON says where in the flatbuffer each of them lies, and in which
+order of axes.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import pathlib
+import struct
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.runtime import int8
+
+MAGIC = b"MPGRAPH1"
+_KEY = "modelpatch_graph"
+_ALIGNMENT = 16
+_TAIL = struct.Struct(f"<32sQ{len(MAGIC)}s")
+
+Array = npt.NDArray[np.float32]
+Weights = Mapping[str, Mapping[str, Array]]
+Shape = tuple[int, ...]
+
+
+class GraphFileError(ModelPatchError):
+    """A file that is no exported backbone, a damaged one, or none at all."""
+
+
+class Place(NamedTuple):
+    """Where a leaf lies in the flatbuffer: as float32, or as int8 with factors.
+
+    Attributes:
+      shape: of the leaf.
+      axes: the leaf's axes in the order in which they are stored.
+      offsets: first byte of each copy.
+      factors: first byte of each copy of the factors, float32, that int8 is multiplied by; none
+        where the leaf is float32.
+    """
+
+    shape: Shape
+    axes: tuple[int, ...]
+    offsets: tuple[int, ...]
+    factors: tuple[int, ...] = ()
+
+    def read(self, graph: bytes | bytearray) -> Array:
+        """The leaf, of `shape`; a view where it is stored as float32."""
+        kept = self._stored(graph, self.offsets[0])
+        return kept * self._factors(graph, self.factors[0]) if self.factors else kept
+
+    def check(self, graph: bytes) -> None:
+        """Raises ValueError unless every copy lies inside `graph`."""
+        for offset in self.offsets:
+            self._stored(graph, offset)
+        for offset in self.factors:
+            self._factors(graph, offset)
+
+    def write(self, graph: bytearray, leaf: Array) -> None:
+        """Puts `leaf` [shape] where every copy lies, rounded if that is as int8."""
+        kept: npt.NDArray[Any] = leaf
+        if self.factors:
+            factors = int8.factors_of(leaf)
+            kept = int8.integers_of(leaf, factors)
+            for offset in self.factors:
+                self._factors(graph, offset)[...] = factors
+        for offset in self.offsets:
+            self._stored(graph, offset)[...] = kept
+
+    def _stored(self, graph: bytes | bytearray, offset: int) -> npt.NDArray[Any]:
+        lengths = tuple(self.shape[axis] for axis in self.axes)
+        flat = np.frombuffer(graph, "<i1" if self.factors else "<f4", math.prod(lengths), offset)
+        return flat.reshape(lengths).transpose(np.argsort(self.axes))
+
+    def _factors(self, graph: bytes | bytearray, offset: int) -> Array:
+        return np.frombuffer(graph, "<f4", self.shape[-1], offset)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """An exported backbone.
+
+    Attributes:
+      backbone: its name.
+      fingerprint: of its weights.
+      epsilon: of its norms.
+      mean: of RGB pixels in 0..255, that it was trained with; patches must have the same.
+      std: likewise.
+      features: width of what the head reads.
+      classes: columns of the head's inputs: no patch may have more.
+      sizes: sides of the square images that there are signatures for, in pixels.
+      batches: numbers of images that there are signatures for.
+      inputs: what the signatures of each kind take beside images and head, as `module/leaf`; see
+        `adapters.runtime.signatures`.
+      kernels: leaves that are constants of the graph, by `module/leaf`.
+      biases: what folding a norm leaves of it, by `norm/offset`; NaN until somebody folds.
+      leaves: all other leaves of the backbone, float32.
+      flatbuffer: the `.tflite`.
+      tolerance: how far a patch's logits may be from those that its file states, as a part of the
+        largest one, because kernels are rounded and the file does not state logits for that; 0
+        where they are not.
+    """
+
+    backbone: str
+    fingerprint: str
+    epsilon: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    features: int
+    classes: int
+    sizes: tuple[int, ...]
+    batches: tuple[int, ...]
+    inputs: Mapping[str, tuple[str, ...]]
+    kernels: Mapping[str, Place]
+    biases: Mapping[str, Place]
+    leaves: Weights
+    flatbuffer: bytes
+    tolerance: float = 0.0
+
+    @property
+    def kernels_are_int8(self) -> bool:
+        """Whether kernels are rounded."""
+        return any(place.factors for place in self.kernels.values())
+
+    @functools.cached_property
+    def weights(self) -> dict[str, dict[str, Array]]:
+        """The whole backbone, {module: {leaf: array}}, as the graph computes with it."""
+        whole = {module: dict(leaves) for module, leaves in self.leaves.items()}
+        for name, place in self.kernels.items():
+            module, leaf = name.rsplit("/", 1)
+            whole.setdefault(module, {})[leaf] = place.read(self.flatbuffer)
+        return whole
+
+    @functools.cached_property
+    def shapes(self) -> dict[str, dict[str, Shape]]:
+        """{module: {leaf: shape}} of the backbone."""
+        return {
+            module: {name: leaf.shape for name, leaf in leaves.items()}
+            for module, leaves in self.weights.items()
+        }
+
+
+def leaf_of(weights: Weights, name: str) -> Array:
+    """The leaf called `module/leaf`."""
+    module, leaf = name.rsplit("/", 1)
+    return weights[module][leaf]
+
+
+def write_graph(path: str | os.PathLike[str], graph: Graph) -> None:
+    """Writes an exported backbone: equal ones give equal bytes. Raises NotWrittenError."""
+    described = {
+        field.name: getattr(graph, field.name)
+        for field in dataclasses.fields(graph)
+        if field.name not in ("leaves", "flatbuffer")
+    }
+    text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    tensors = {
+        f"{module}/{name}": np.ascontiguousarray(leaf)
+        for module, leaves in graph.leaves.items()
+        for name, leaf in leaves.items()
+    }
+    body = graph.flatbuffer + bytes(-len(graph.flatbuffer) % _ALIGNMENT)
+    beside = safetensors.numpy.save(tensors, metadata={_KEY: text})
+    digest = hashlib.sha256(body + beside).digest()
+    files.write_bytes(path, body + beside + _TAIL.pack(digest, len(beside), MAGIC))
+
+
+def read_graph(path: str | os.PathLike[str]) -> Graph:
+    """Reads what `write_graph` wrote, and checks all of it against its digest.
+
+    Raises GraphFileError when the file cannot be opened, is damaged or is something else.
+    """
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise GraphFileError(
+            f"{path} cannot be read ({error.strerror}): give the file that launch/export wrote."
+        ) from error
+    digest, length, magic = _TAIL.unpack(data[-_TAIL.size :].rjust(_TAIL.size, b"\0"))
+    if magic != MAGIC:
+        raise GraphFileError(
+            f"{path} is no exported backbone: give the file that launch/export wrote."
+        )
+    end = len(data) - _TAIL.size
+    if length > end or hashlib.sha256(memoryview(data)[:end]).digest() != digest:
+        raise GraphFileError(
+            f"{path} is damaged: its content does not match its digest. Fetch or export it again."
+        )
+    beside = data[end - length : end]
+    try:
+        header = json.loads(beside[8 : 8 + int.from_bytes(beside[:8], "little")])
+        described: dict[str, Any] = json.loads(header["__metadata__"][_KEY])
+        leaves: dict[str, dict[str, Array]] = {}
+        for name, leaf in safetensors.numpy.load(beside).items():
+            leaves.setdefault(name.rsplit("/", 1)[0], {})[name.rsplit("/", 1)[1]] = leaf
+        for field in ("kernels", "biases"):
+            described[field] = {
+                name: Place(*(tuple(part) for part in place))
+                for name, place in described[field].items()
+            }
+        for field in ("sizes", "batches", "mean", "std"):
+            described[field] = tuple(described[field])
+        described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
+        graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
+        for place in (*graph.kernels.values(), *graph.biases.values()):
+            place.check(graph.flatbuffer)
+        return graph
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise GraphFileError(
+            f"{path} was written by another version of modelpatch ({error}): export it again."
+        ) from error

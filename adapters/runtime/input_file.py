@@ -1,0 +1,45 @@
+"""A patch as the very inputs of an exported graph, for programs that read no patch files.
+
+A safetensors file: every input of the graph but the images, by its name, float32. Its one metadata
+value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`, and as
+`parity` the logits that it must give for a seeded image (`adapters.store.parity`). No other of a
+patch file's checks is left in it: whoever loads it has to trust where it came from.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+
+import safetensors.numpy
+
+from adapters import files
+from adapters.runtime import signatures
+from adapters.runtime.channels import Array
+from adapters.store.contents import PatchContents
+
+KEY = "modelpatch"
+
+
+def write_inputs(
+    path: str | os.PathLike[str], contents: PatchContents, inputs: Mapping[str, Array]
+) -> None:
+    """Writes what a graph takes for one task: `inputs`, as `patch_inputs` gave them, and its head.
+
+    Raises NotWrittenError.
+    """
+    head = {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}
+    text = json.dumps(about(contents), sort_keys=True, separators=(",", ":"))
+    files.write_bytes(path, safetensors.numpy.save({**inputs, **head}, metadata={KEY: text}))
+
+
+def about(contents: PatchContents) -> dict[str, object]:
+    """What a program has to know of a task beside numbers, for JSON."""
+    return {
+        "task": contents.task,
+        "labels": list(contents.labels),
+        "preprocessing": contents.preprocessing,
+        "backbone": contents.backbone,
+        "fingerprint": contents.fingerprint,
+        "parity": dataclasses.asdict(contents.parity),
+    }

@@ -1,0 +1,66 @@
+"""The signatures of an exported backbone: what each takes, and what it is called.
+
+Every signature maps `images` [N, H, W, 3], normalised, and a head (`head/w` [features, classes],
+`head/b` [classes]) to `logits` [N, classes]. What else is an input tells its kind:
+
+  norms      `PATH/scale` and `PATH/offset` of every norm, folded with its statistics.
+  depthwise  the same, and `PATH/w` of every depthwise kernel.
+  folded     those of norms that no kernel can take up. All others are part of the kernels, whose
+             constants have to be rewritten: as exported, every bias is NaN.
+
+`PATH/gain` of layer scales and `PATH/b` of dense layers are inputs of all three: conversion would
+merge them with constants beside them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.runtime.channels import is_norm
+
+NORMS, DEPTHWISE, FOLDED = "norms", "depthwise", "folded"
+KINDS = (NORMS, DEPTHWISE, FOLDED)
+IMAGES, HEAD_W, HEAD_B, LOGITS = "images", "head/w", "head/b", "logits"
+
+Weights = Mapping[str, Mapping[str, Any]]
+
+
+def signature(kind: str, size: int, batch: int) -> str:
+    """The name of a signature.
+
+    >>> signature("norms", 224, 8)
+    'norms_224_8'
+    """
+    return f"{kind}_{size}_{batch}"
+
+
+def task_signature(batch: int) -> str:
+    """The name of a signature of one task's own graph, which takes `images` alone."""
+    return f"run_{batch}"
+
+
+def inputs(kind: str, weights: Weights) -> set[str]:
+    """`MODULE/LEAF` of all that a signature of `kind` must take beside images and head.
+
+    Args:
+      weights: {module path: {leaf: anything}} of the backbone.
+    """
+    return {
+        f"{module}/{leaf}"
+        for module, leaves in weights.items()
+        for leaf in leaves
+        if _is_input(kind, module, leaf, weights)
+    }
+
+
+def follows_kernel(norm: str, weights: Weights) -> bool:
+    """Whether the norm at this path stands under a convolution, which can take it up."""
+    return norm.endswith("/norm") and "w" in weights.get(norm.removesuffix("/norm"), {})
+
+
+def _is_input(kind: str, module: str, leaf: str, weights: Weights) -> bool:
+    if is_norm(weights[module]):
+        free = kind != FOLDED or not follows_kernel(module, weights)
+        return free and leaf in ("scale", "offset")
+    if leaf == "w":
+        return kind == DEPTHWISE and module.endswith("depthwise")
+    return leaf in ("gain", "b")
