@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters import files
+from adapters import files, spec
 from adapters.experiment import comparison
 from adapters.experiment.results import RESULTS
 from adapters.experiment.settings import SettingError
-from adapters.patches import spec
 from launch import command, run_flags
 
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them

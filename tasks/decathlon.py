@@ -73,7 +73,7 @@ class Prepared:
                 f"  tfds build {self.builder} --file_format=array_record --data_dir={base}\n"
                 f"or say with --data_dir where it is (now: {base})."
             )
-        return records.open_records(directory, split, task.labels)
+        return records.open_records(directory, split, task)
 
 
 def _default_data_dir() -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from adapters import errors, names, preprocessing
-from tasks import metrics
+from adapters.heads import registry as heads
+from adapters.heads.contract import Head
 from tasks.augmentation import DEFAULT, Augmentation
 
 SPLITS = ("train", "validation", "test")
-HEADS = ("classification",)
 
 
 class TaskError(errors.ModelPatchError):
@@ -24,8 +24,9 @@ class UnknownSplitError(errors.ModelPatchError):
 class Examples(Protocol):
     """Random access to one split.
 
-    An example is `{"name": str, "image": uint8 [H, W, 3], "label": int}`; label -1 means hidden.
-    Opened in another process (by pickling) it reads the same examples.
+    An example is `{"name": str, "image": uint8 [H, W, 3]}` with the targets of the task's head:
+    `"label": int` for a classifier, -1 where it is hidden. Opened in another process (by pickling)
+    it reads the same examples.
     """
 
     def __len__(self) -> int: ...
@@ -47,7 +48,7 @@ class Task:
 
     name: what `--tasks` calls it; unique.
     source: where its images come from.
-    labels: class names; their order is the order of the head's columns.
+    labels: what the head's outputs are called, in its columns' order: classes, for a classifier.
     description: the docstring of its file: what it is, licence, sizes, command, expected score.
     expected: lowest and highest test metric (validation, where test labels are hidden) that the
       command in the description should give; outside it, look for what changed.
@@ -56,11 +57,11 @@ class Task:
     fit, background: the part of preprocessing that depends on the images (see
       `adapters.preprocessing.Preprocessing`); size, mean and std come with the backbone.
     augmentation: how training images vary.
-    head, metric: what is predicted, and how it is scored (see `tasks.metrics`).
+    head: what is predicted, as text: a kind of `adapters.heads.registry`, with its settings.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
 
-    Raises TaskError, or UnknownNameError for a head or metric nobody knows.
+    Raises TaskError, UnknownNameError for a head nobody knows, or what `heads.from_spec` raises.
     """
 
     name: str
@@ -74,7 +75,6 @@ class Task:
     background: preprocessing.Colour = (255, 255, 255)
     augmentation: Augmentation = DEFAULT
     head: str = "classification"
-    metric: str = "accuracy"
     hidden_test_labels: bool = False
 
     def __post_init__(self) -> None:
@@ -83,8 +83,11 @@ class Task:
                 f"a task cannot be called {self.name!r}: {names.FILE_NAME_RULE}; and no comma. "
                 "Rename it, or its folder."
             )
-        if len(self.labels) < 2:
-            raise TaskError(f"task {self.name!r} has {len(self.labels)} class; it needs two.")
+        least = self.made_head.least
+        if len(self.labels) < least:
+            raise TaskError(
+                f"task {self.name!r} has {len(self.labels)} class; it needs {least} or more."
+            )
         for label in self.labels:
             if not label.strip() or names.has_control_characters(label):
                 raise TaskError(
@@ -102,7 +105,13 @@ class Task:
             )
         if self.fit not in preprocessing.FITS:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
-        if self.head not in HEADS:
-            raise errors.UnknownNameError("head", self.head, HEADS)
-        if self.metric not in metrics.METRICS:
-            raise errors.UnknownNameError("metric", self.metric, metrics.METRICS)
+
+    @property
+    def made_head(self) -> Head:
+        """The head that `head` describes."""
+        return heads.from_spec(self.head)
+
+    @property
+    def metric(self) -> str:
+        """The name of the score."""
+        return self.made_head.metric.score

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from adapters.experiment import evaluation, scoring
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Weights, parity_vector
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
@@ -47,7 +48,7 @@ def encoded(
             *(opened.network, patched, head, opened.task, "validation"),
             *(opened.preprocessing, data_dir),
         )
-        return scoring.score(opened.task, answers)
+        return scoring.score(head_of(contents), len(contents.labels), answers)
 
     exact = apply_edits(opened.backbone.weights, contents.edits)
     patched = apply_edits(opened.backbone.weights, edits)

@@ -4,14 +4,17 @@ import dataclasses
 
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, scoring
-from adapters.inference.compiled import Inference, Prepare, inference, parity_check
+from adapters.heads.registry import head_of
+from adapters.inference.compiled import Inference, inference, parity_check
 from adapters.inference.first_look import first_look
+from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
+from adapters.training.report import in_words
 from tasks import registry
 from tasks.task import Task
 
@@ -62,7 +65,9 @@ def evaluate(
     answers = scoring.predict(
         network, patched, contents.head, task, split, opened.preprocessing, data_dir
     )
-    score, saved = scoring.score(task, answers), contents.scores.get(split)
+    head = head_of(contents)
+    figures = scoring.figures(head, len(contents.labels), answers)
+    score, saved = figures[head.metric.score].value, contents.scores.get(split)
     verdict = (
         "no saved score"
         if saved is None
@@ -70,9 +75,14 @@ def evaluate(
         if score == saved
         else f"the saved score is {100 * saved:.4f} %"
     )
+    others = "".join(
+        f", {name} {in_words(figure)}"
+        for name, figure in figures.items()
+        if name != head.metric.score
+    )
     return (
-        f"{path}: {split} {contents.metric} {100 * score:.4f} % of {len(answers.labels)} "
-        f"({verdict})"
+        f"{path}: {split} {contents.metric} {100 * score:.4f} % of {len(answers.names)} "
+        f"({verdict}){others}"
     )
 
 

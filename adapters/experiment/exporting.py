@@ -14,9 +14,9 @@ from adapters.experiment.backbones import Loaded
 from adapters.export import export_parity
 from adapters.export.jax_program import jax_program
 from adapters.export.litert import FLOAT32, Settings, export_backbone, export_task
-from adapters.inference.compiled import Prepare
 from adapters.inference.first_look import first_look, without_look
 from adapters.inference.self_test import self_test
+from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.runtime.graph_file import write_graph
 from adapters.store import parity

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy.typing as npt
 
+from adapters.heads.contract import Figure, Head
 from adapters.inference.compiled import Answers, Inference, answer
 from adapters.preprocessing import Preprocessing, normalise
-from tasks import metrics, pipeline
+from tasks import pipeline
 from tasks.task import Task
 
 Array = npt.NDArray[Any]
@@ -29,7 +30,18 @@ def predict(
     return answer(network, weights, head, batches, lambda pixels: normalise(pixels, preprocessing))
 
 
-def score(task: Task, answers: Answers) -> float:
-    """The task's own metric of the answers."""
-    confusion = metrics.confusion_counts(answers.labels, answers.predictions, len(task.labels))
-    return metrics.METRICS[task.metric](confusion)
+def figures(head: Head, outputs: int, answers: Answers) -> dict[str, Figure]:
+    """All that the head's metric says of the answers, by name.
+
+    Args:
+      head: as the file has it, with what was chosen on validation.
+      outputs: how many labels the task has.
+      answers: of a whole split.
+    """
+    state = head.metric.update(head.metric.init(outputs), answers.predictions, answers.targets)
+    return head.metric.result(state)
+
+
+def score(head: Head, outputs: int, answers: Answers) -> float:
+    """The one figure that counts."""
+    return figures(head, outputs, answers)[head.metric.score].value

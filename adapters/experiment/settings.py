@@ -97,12 +97,15 @@ def _check(flag: str, value: float, holds: bool, allowed: str) -> None:
         raise SettingError(f"--{flag} must be {allowed}, not {value}.")
 
 
-def scheduler(settings: Settings, sizes: Sequence[int]) -> sampling.Scheduler:
-    """The sampling rule that `settings` name, over the tasks' numbers of training images."""
+def scheduler(settings: Settings, sizes: Sequence[int], kinds: Sequence[str]) -> sampling.Scheduler:
+    """The sampling rule that `settings` name.
+
+    `sizes` are the tasks' numbers of training images, `kinds` those of their heads.
+    """
     if settings.sampling == "temperature":
-        return sampling.temperature(sizes, settings.temperature)
+        return sampling.temperature(sizes, settings.temperature, kinds)
     return {"uniform": sampling.uniform, "proportional": sampling.proportional}[settings.sampling](
-        sizes
+        sizes, kinds
     )
 
 

@@ -15,7 +15,8 @@ from jax.sharding import Mesh
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
 from adapters.experiment.settings import SettingError, Settings, scheduler
-from adapters.heads import classification
+from adapters.heads.contract import Head
+from adapters.heads.wide import TaskHeads
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, no_look
 from adapters.patches.registry import from_spec
@@ -65,16 +66,31 @@ def run(
     backbone = backbones.load(settings.backbone, settings.weights)
     configuration = _configuration(tasks, settings, backbone)
     sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
-    layout = classification.layout([len(task.labels) for task in tasks])
+    heads = task_heads(tasks, settings.data_dir)
     if overwrite:
         _check_outside(directory, settings)
-    teacher = teaching.teacher(settings, tasks, layout)
+    teacher = teaching.teacher(settings, tasks)
     with output.claimed(directory, configuration, resume, overwrite):
         for task, size in zip(tasks, sizes, strict=True):
-            logging.info("%s: %d classes, %d training images", task.name, len(task.labels), size)
-        run = _Run(tasks, settings, patch, backbone, layout, teacher)
+            logging.info("%s: %d labels, %d training images", task.name, len(task.labels), size)
+        run = _Run(tasks, settings, patch, backbone, heads, teacher)
         state = run.train(directory, configuration, sizes, validations)
         return run.finish(state, directory, command, test)
+
+
+def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
+    """The heads of `tasks`, with what they have to know of the training split's targets.
+
+    Raises TargetError where a head cannot learn them.
+    """
+
+    def head(task: Task) -> Head:
+        made = task.made_head
+        if made.after_training_targets is None:
+            return made
+        return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
+
+    return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
 
 
 class _Run:
@@ -84,11 +100,11 @@ class _Run:
         settings: Settings,
         patch: Patch,
         backbone: backbones.Loaded,
-        layout: classification.HeadLayout,
+        heads: TaskHeads,
         teacher: loop.Teacher | None,
     ):
         self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
-        self._layout, self._teacher = layout, teacher
+        self._heads, self._teacher = heads, teacher
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
         _check_learned(patch, self._weights, backbone, settings)
@@ -132,7 +148,7 @@ class _Run:
         compiled = trainer(
             network,
             self._patch,
-            self._layout,
+            self._heads,
             recipe,
             pixels,
             Mesh(np.asarray(jax.devices()), ("data",)),
@@ -140,14 +156,14 @@ class _Run:
         )
         if recipe.norm == "calibrated":
             compiled = calibrated(
-                compiled, network, self._patch, self._layout, pixels, self._streams("calibration")
+                compiled, network, self._patch, self._heads, pixels, self._streams("calibration")
             )
         return loop.train(
             compiled,
             self._weights,
             [task.name for task in self._tasks],
             self._streams(),
-            scheduler(settings, sizes),
+            scheduler(settings, sizes, [head.kind for head in self._heads.heads]),
             plan,
             self._validate,
             self._teacher,
@@ -172,7 +188,9 @@ class _Run:
         shared = self._shared_weights(state)
         return {
             task.name: scoring.score(
-                task, self._answers(shared, *self._packed(state, index), index, "validation")
+                self._heads.heads[index],
+                len(task.labels),
+                self._answers(shared, *self._packed(state, index), index, "validation"),
             )
             for index, task in enumerate(self._tasks)
             if "validation" in task.splits
@@ -195,8 +213,11 @@ class _Run:
             unrounded = None
             if self._settings.encoding != "float32":
                 unrounded = self._answers(shared, *exact, index, "validation")
+            kind, known = self._heads.heads[index], answers["validation"]
+            if kind.after_validation is not None:
+                kind = kind.after_validation(known.predictions, known.targets)
             trained = results.Trained(
-                task, edits, head, self._preprocessing[index], answers, unrounded
+                task, edits, head, kind, self._preprocessing[index], answers, unrounded
             )
             rows.append(
                 results.write_task(trained, owner, self._network, self._settings, directory)
@@ -207,7 +228,7 @@ class _Run:
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
         """A task's edits and head, as trained."""
         edits = packing.task_edits(self._patch, packing.task_params(state, index))
-        return edits, packing.task_head(state, self._layout, index)
+        return edits, packing.task_head(state, self._heads, index)
 
     def _answers(
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import Prepare, inference
-from adapters.patches.contract import no_look
+from adapters.inference.compiled import inference
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.engine import Engine
 from adapters.runtime.feeds import fed
@@ -124,7 +124,7 @@ def jax_features(
     compiled = inference(network, at_once, images.shape[1], prepare)
     found = np.empty((len(images), network.table.features), np.float32)
     for part in _calls(len(images), at_once):
-        found[part] = compiled.features(weights, images[part])
+        found[part] = compiled.features(weights, {"image": images[part]})
     return found
 
 

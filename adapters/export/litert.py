@@ -11,8 +11,9 @@ import numpy.typing as npt
 from adapters.backbones.builder import Backbone, expected_shapes
 from adapters.errors import ModelPatchError
 from adapters.export import converter, quantiser
-from adapters.inference.compiled import Prepare, of_one_image
-from adapters.patches.contract import no_look
+from adapters.heads import linear
+from adapters.inference.compiled import of_one_image
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import int8, signatures
 from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
@@ -222,8 +223,9 @@ def _logits(
     images: Any,
     prepare: Prepare = no_look,
 ) -> jax.Array:
-    features = of_one_image(network, prepare, "folded")
-    return jax.vmap(features, (None, 0))(weights, images) @ head_w + head_b[None]
+    features = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
+    taps = {linear.FEATURES: features(weights, {"image": images})}
+    return linear.apply({"w": head_w, "b": head_b}, taps)[linear.LOGITS]
 
 
 def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:

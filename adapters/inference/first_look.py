@@ -1,7 +1,6 @@
 """What the patch of a file does when it first looks at an image: asked of the patch, or refused."""
 
-from adapters.inference.compiled import Prepare
-from adapters.patches.contract import no_look
+from adapters.patches.contract import Prepare, no_look
 from adapters.patches.registry import from_spec
 from adapters.store.contents import PatchContents, auxiliary_heads, check_without_look
 

@@ -7,6 +7,7 @@ import jax
 
 from adapters.patches.contract import (
     Context,
+    Inputs,
     LeafEdits,
     Patch,
     PatchParams,
@@ -55,10 +56,10 @@ def chain(*patches: Patch) -> Patch:
             weights = patch.extend(jax.random.fold_in(key, index), weights)
         return weights
 
-    def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+    def prepare(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
         whole = Prepared({}, {}, {})
         for patch in patches:
-            seen = patch.prepare(with_leaves(weights, whole.leaves), image, context)
+            seen = patch.prepare(with_leaves(weights, whole.leaves), inputs, context)
             whole = Prepared(
                 {
                     path: {**whole.leaves.get(path, {}), **seen.leaves.get(path, {})}

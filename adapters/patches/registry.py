@@ -24,9 +24,9 @@ from adapters.patches.parallel_adapter import parallel_adapter
 from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
-from adapters.patches.spec import PatchSpecError, Term, parse
 from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
+from adapters.spec import SpecError, Term, parse
 
 PATCHES: dict[str, Callable[..., Patch]] = {
     "basisnet": basisnet,
@@ -50,7 +50,7 @@ _INNER = "inner"  # the parameter of constructors that take another patch
 
 
 def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
-    """The patch that `spec` describes, see `adapters.patches.spec`.
+    """The patch that `spec` describes, see `adapters.spec`.
 
     A patch that does not look at images first leaves a preview network among the weights alone.
     Outside `frozen` mode the tasks' own norm statistics are part of it: under the gates of a patch
@@ -58,7 +58,7 @@ def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
 
     Raises:
       UnknownNameError: a name is not registered; near names are offered.
-      PatchSpecError: `spec` cannot be read, or an inner patch is missing or not taken.
+      SpecError: `spec` cannot be read, or an inner patch is missing or not taken.
       PatchSettingError: a setting that the patch does not have, or out of its range; or a patch of
         some layers alone, in the norm mode `batch`.
 
@@ -118,7 +118,7 @@ def _made(term: Term, norm: Mode) -> Patch:
     known = inspect.signature(constructor).parameters
     if (_INNER in known) != bool(term.inner):
         takes = "takes a patch in its brackets" if _INNER in known else "takes no patch inside"
-        raise PatchSpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
+        raise SpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
     for name, value in term.settings.items():
         if name not in known or name == _INNER:
             settings = ", ".join(other for other in known if other != _INNER) or "none"

@@ -16,7 +16,12 @@ import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.heads import linear
+from adapters.heads.contract import Head
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import inference, parity_check
+from adapters.patches.contract import no_look
+from adapters.patches.forward import forward
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
@@ -44,9 +49,10 @@ class UnservedPatchError(ModelPatchError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """An installed task: its patch's card and head, and its row of the tables."""
+    """An installed task: its patch's card, its kind of head, and its row of the tables."""
 
     contents: PatchContents
+    head: Head
     preprocessing: Preprocessing
     row: int
 
@@ -124,7 +130,7 @@ class MixedNetwork:
     def compile(self) -> None:
         """Compiles every program that answering and installing need, so that nobody waits."""
         image = np.zeros((1, self.size, self.size, 3), np.float32)
-        jax.block_until_ready(self._alone.features(self._weights, image))
+        jax.block_until_ready(self._alone.features(self._weights, {"image": image}))
         for count in self.batches:
             rows = np.zeros(count, np.int32)
             images = np.zeros((count, self.size, self.size, 3), np.float32)
@@ -155,7 +161,7 @@ class MixedNetwork:
                 }
                 for path, leaves in before.tables.items()
             }
-            task = Task(contents, preprocessing, row)
+            task = Task(contents, head_of(contents), preprocessing, row)
             self._installed = _Installed(tables, {**before.tasks, contents.task: task})
 
     def remove(self, name: str) -> None:
@@ -166,8 +172,8 @@ class MixedNetwork:
             others = {key: task for key, task in tasks.items() if key != name}
             self._installed = _Installed(tables, others)
 
-    def logits(self, examples: Sequence[Example]) -> list[Array | None]:
-        """Each image's logits [classes] under its own task.
+    def predictions(self, examples: Sequence[Example]) -> list[dict[str, Array] | None]:
+        """What the head of each image's own task predicts, by name.
 
         None where the task has been removed or replaced since `task` gave it: its row may be
         another's by now, so whoever asked has to begin again.
@@ -179,11 +185,11 @@ class MixedNetwork:
         batch = np.zeros((count, self.size, self.size, 3), np.float32)
         batch[: len(examples)] = [example.image for example in examples]
         features = np.asarray(self._features(self._shared, tables, rows, batch))
-        answers: list[Array | None] = []
+        answers: list[dict[str, Array] | None] = []
         for (task, _), own in zip(examples, features, strict=False):
-            head = task.contents.head
             current = installed.get(task.contents.task) is task
-            answers.append(own @ head["w"] + head["b"] if current else None)
+            taps = {linear.FEATURES: own}
+            answers.append(task.head.apply(task.contents.head, taps) if current else None)
         return answers
 
     def _checked(self, contents: PatchContents) -> tuple[Preprocessing, Weights]:
@@ -250,7 +256,8 @@ def _mixed(backbone: Backbone) -> Callable[..., jax.Array]:
     def features(weights: Any, tables: Any, rows: jax.Array, images: jax.Array) -> jax.Array:
         def one(own: Any, image: jax.Array) -> jax.Array:
             patched = {path: {**leaves, **own.get(path, {})} for path, leaves in weights.items()}
-            return backbone.apply(patched, image).features
+            seen = forward(backbone, no_look, patched, {"image": image}, {})
+            return seen.taps[linear.FEATURES]
 
         return jax.vmap(one)(jax.tree.map(lambda table: table[rows], tables), images)
 

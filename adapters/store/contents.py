@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters import names
+from adapters.errors import UnknownNameError
+from adapters.heads.contract import HeadSettingError
+from adapters.heads.registry import head_of
 from adapters.store import canonical_json
 from adapters.store.edit_shapes import check_kinds, check_parts
 from adapters.store.encoding import ENCODINGS
@@ -18,6 +21,7 @@ from adapters.store.errors import (
     LooksFirstError,
     NotFiniteError,
     SchemaError,
+    UnsupportedFeatureError,
     shown,
 )
 from adapters.store.kinds import Array, Edits, Shape, dtype
@@ -80,6 +84,8 @@ class PatchCard:
       parity: an input and the logits it must give.
       encoding: how the file stores numbers: `float32`, `float16` or `int8`; see
         `adapters.store.encoding`.
+      head_kind: what the head predicts; see `adapters.heads.registry`.
+      head_settings: of that kind, as plain JSON.
 
     Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
     """
@@ -96,6 +102,8 @@ class PatchCard:
     preprocessing: Mapping[str, Any]
     parity: Parity
     encoding: str = dataclasses.field(default="float32", kw_only=True)
+    head_kind: str = dataclasses.field(default="classification", kw_only=True)
+    head_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
@@ -123,6 +131,15 @@ class PatchCard:
         if not isinstance(self.preprocessing, Mapping):
             raise SchemaError("the preprocessing is not a mapping")
         canonical_json.encode(self.preprocessing)
+        canonical_json.encode(self.head_settings)
+        try:
+            head_of(self).check(len(self.labels))
+        except UnknownNameError as error:
+            raise UnsupportedFeatureError(
+                f"the head is of the kind {shown(self.head_kind)}, which is not known here"
+            ) from error
+        except HeadSettingError as error:
+            raise SchemaError(f"the head's settings do not hold together: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

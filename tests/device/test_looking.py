@@ -70,7 +70,7 @@ def study(name):
     @jax.jit
     def answers(weights, images):
         def one(image):
-            seen = patch.prepare(weights, image, {"backbone": narrow.BACKBONE})
+            seen = patch.prepare(weights, {"image": image}, {"backbone": narrow.BACKBONE})
             looked, blind = (with_leaves(weights, each) for each in (seen.leaves, {}))
             features = [narrow.BACKBONE.apply(each, image).features for each in (looked, blind)]
             mixtures = [leaves["mix"] for leaves in seen.leaves.values()]

@@ -8,8 +8,7 @@ import numpy as np
 from adapters.backbones.builder import Backbone
 from adapters.export.export_parity import jax_features, worst
 from adapters.export.onnx.session import Session
-from adapters.inference.compiled import Prepare
-from adapters.patches.contract import no_look
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array, Weights
 from adapters.runtime.feeds import patch_inputs
