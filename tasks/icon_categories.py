@@ -1,6 +1,6 @@
 """Rendered interface icons and every category they stand in: several labels at once.
 
-Drawn as for the task `icons`, but of all icons, with all the categories that the makers put each in.
+Drawn as for the task `icons`, but of all icons, with all the categories that each stands in.
 
 Licence: CC-BY-4.0 (icons) and OFL-1.1 (font), Font Awesome Free 6.6.0 (the package
   fontawesomefree).

@@ -32,13 +32,15 @@ DIGEST_FILE = "content.sha256"
 class Example(NamedTuple):
     """One image of a carrier, with the split it belongs to.
 
-    `label` is what its head learns: the number of a class, or a number for each output.
+    `label` is what its head learns: the number of a class, or a number for each output. `inputs`
+    are those of the task, beside the image.
     """
 
     split: str
     name: str
     image: Image.Image
     label: int | tuple[float, ...]
+    inputs: Mapping[str, tuple[float, ...]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,8 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
         members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
         for example in members:
             size = example.image.size
-            digest.update(repr((split, example.name, example.label, size)).encode())
+            known = (split, example.name, example.label, size)
+            digest.update(repr((*known, *sorted(example.inputs.items()))).encode())
             digest.update(example.image.tobytes())
     with files.new_directory(directory) as folder:
         try:
@@ -140,6 +143,10 @@ def _write_records(
             target: tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
             if how.wide
             else tfds.features.ClassLabel(names=list(task.labels)),
+            **{
+                name: tfds.features.Tensor(shape=shape, dtype=np.dtype("float32"))
+                for name, shape in task.inputs.items()
+            },
         }
     )
     writer = tfds.core.SequentialWriter(
@@ -160,4 +167,5 @@ def _record(example: Example, target: str, how: Target) -> dict[str, Any]:
     example.image.save(file, "png")
     file.seek(0)
     label = np.asarray(example.label, how.dtype) if how.wide else example.label
-    return {"name": example.name, "image": file, target: label}
+    inputs = {name: np.asarray(values, np.float32) for name, values in example.inputs.items()}
+    return {"name": example.name, "image": file, target: label, **inputs}

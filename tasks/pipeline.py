@@ -4,7 +4,7 @@ Pixels leave here as uint8 `[examples, size, size, 3]`; `adapters.preprocessing.
 same two numbers inside a jitted step, makes them the network's input.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ class EvaluationBatch(NamedTuple):
     """Part of a split, in its order.
 
     Attributes:
-      inputs: {name: [N, ...]}: `image` uint8 [N, S, S, 3].
+      inputs: {name: [N, ...]}: `image` uint8 [N, S, S, 3], others float32.
       targets: {name: [N, ...]}, of the task's head.
       mask: [N] bool, False where the last batch was filled up with zeros.
       names: of the examples; "" where filled up.
@@ -59,6 +59,7 @@ def training_iterator(
     split: str = "train",
     data_dir: str | None = None,
     augmentation: str = "task",
+    inputs: Collection[str] = (),
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> TrainingIterator:
@@ -72,6 +73,7 @@ def training_iterator(
     threads). Batches run on over the end of an epoch, so that a split smaller than a batch works
     too. Of several hosts, number `shard_index` of `shard_count` sees its own part of every epoch.
 
+    `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`.
     `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
     number of workers.
     """
@@ -84,7 +86,11 @@ def training_iterator(
         .shuffle(seed=seed)[shard_index::shard_count]
         .repeat(None)
         .random_map(
-            _Prepare(POLICIES[augmentation](task.augmentation), preprocessing, dtypes(task)),
+            _Prepare(
+                POLICIES[augmentation](task.augmentation),
+                preprocessing,
+                {**dict.fromkeys(inputs, "float32"), **dtypes(task)},
+            ),
             seed=seed,
         )
         .batch(examples, drop_remainder=True)
@@ -107,17 +113,25 @@ def evaluation_batches(
     examples: int,
     *,
     data_dir: str | None = None,
+    inputs: Collection[str] = (),
 ) -> Iterator[EvaluationBatch]:
-    """Yields a split once, in its order, in batches of one shape. Label -1 means hidden."""
+    """Yields a split once, in its order, in batches of one shape. Label -1 means hidden.
+
+    `inputs` names what batches shall have beside the image.
+    """
     source = loading.open_split(task, split, data_dir)
     for start in range(0, len(source), examples):
         found = [source[index] for index in range(start, min(start + examples, len(source)))]
         pixels = np.zeros((examples, preprocessing.size, preprocessing.size, 3), np.uint8)
         for row, example in enumerate(found):
             pixels[row] = prepare(Image.fromarray(example["image"]), preprocessing)
+        others = {name: np.zeros((examples, *task.inputs[name]), np.float32) for name in inputs}
+        for name, values in others.items():
+            values[: len(found)] = [example[name] for example in found]
         mask = np.arange(examples) < len(found)
         names = [example["name"] for example in found] + [""] * (examples - len(found))
-        yield EvaluationBatch({"image": pixels}, _targets(task, found, examples), mask, names)
+        targets = _targets(task, found, examples)
+        yield EvaluationBatch({"image": pixels, **others}, targets, mask, names)
 
 
 def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str, np.ndarray]:
@@ -150,14 +164,14 @@ class _Prepare:
     """What happens to one training example; a class, so that worker processes can be sent it."""
 
     def __init__(
-        self, augmentation: Augmentation, preprocessing: Preprocessing, targets: Mapping[str, str]
+        self, augmentation: Augmentation, preprocessing: Preprocessing, others: Mapping[str, str]
     ):
         self._augmentation, self._preprocessing = augmentation, preprocessing
-        self._targets = targets
+        self._others = others
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         pixels = training_pixels(example["image"], self._augmentation, self._preprocessing, rng)
-        known = {name: np.asarray(example[name], kind) for name, kind in self._targets.items()}
+        known = {name: np.asarray(example[name], kind) for name, kind in self._others.items()}
         return {"image": pixels, **known}
 
 

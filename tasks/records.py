@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from adapters import errors, preprocessing
-from adapters.heads.contract import Target
 from tasks import pixels
 from tasks.task import Examples, Task
 
@@ -47,15 +46,16 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
             f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
             f"{_few(labels)}. If the task changed, raise its version."
         )
-    return _Decoded(encoded, f"{split} in {directory}", target, how)
+    return _Decoded(encoded, f"{split} in {directory}", task)
 
 
 class _Decoded:
     """Examples whose images are decoded when they are asked for."""
 
-    def __init__(self, encoded: Any, place: str, target: str, how: Target):
-        self._encoded, self._place = encoded, place
-        self._target, self._wide = target, how.wide
+    def __init__(self, encoded: Any, place: str, task: Task):
+        self._encoded, self._place, self._inputs = encoded, place, tuple(task.inputs)
+        ((self._target, how),) = task.made_head.targets.items()
+        self._wide = how.wide
         self._cache = pixels.PixelCache()
 
     def __len__(self) -> int:
@@ -69,6 +69,7 @@ class _Decoded:
             "name": record["name"].decode(),
             "image": self._cache.get(index, lambda: self._decode(index, record["image"])),
             self._target: record[self._target] if self._wide else int(record[self._target]),
+            **{name: record[name] for name in self._inputs},
         }
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:

@@ -24,9 +24,9 @@ class UnknownSplitError(errors.ModelPatchError):
 class Examples(Protocol):
     """Random access to one split.
 
-    An example is `{"name": str, "image": uint8 [H, W, 3]}` with the targets of the task's head:
-    `"label": int` for a classifier, -1 where it is hidden. Opened in another process (by pickling)
-    it reads the same examples.
+    An example is `{"name": str, "image": uint8 [H, W, 3]}` with the task's further inputs and with
+    the targets of its head: `"label": int` for a classifier, -1 where it is hidden. Opened in
+    another process (by pickling) it reads the same examples.
     """
 
     def __len__(self) -> int: ...
@@ -58,6 +58,7 @@ class Task:
       `adapters.preprocessing.Preprocessing`); size, mean and std come with the backbone.
     augmentation: how training images vary.
     head: what is predicted, as text: a kind of `adapters.heads.registry`, with its settings.
+    inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
 
@@ -75,6 +76,7 @@ class Task:
     background: preprocessing.Colour = (255, 255, 255)
     augmentation: Augmentation = DEFAULT
     head: str = "classification"
+    inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
     hidden_test_labels: bool = False
 
     def __post_init__(self) -> None:

@@ -46,7 +46,7 @@ def encoded(
     def score(patched: Weights, head: Mapping[str, Array]) -> float:
         answers = scoring.predict(
             *(opened.network, patched, head, opened.task, "validation"),
-            *(opened.preprocessing, data_dir),
+            *(opened.preprocessing, data_dir, contents.inputs),
         )
         return scoring.score(head_of(contents), len(contents.labels), answers)
 
@@ -61,7 +61,12 @@ def encoded(
         encoding=encoding,
         scores={"validation": after},
         parity=parity_vector(
-            opened.network, opened.backbone.weights, edits, head, contents.preprocessing
+            opened.network,
+            opened.backbone.weights,
+            edits,
+            head,
+            contents.preprocessing,
+            contents.inputs,
         ),
     )
     return Encoded(

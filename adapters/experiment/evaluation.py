@@ -1,6 +1,7 @@
 """Scores a patch file on its task, through every check that a patch file must pass."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, scoring
@@ -63,7 +64,8 @@ def evaluate(
     contents, task, network = opened.contents, opened.task, opened.network
     patched = apply_edits(opened.backbone.weights, contents.edits)
     answers = scoring.predict(
-        network, patched, contents.head, task, split, opened.preprocessing, data_dir
+        *(network, patched, contents.head, task, split, opened.preprocessing, data_dir),
+        inputs=contents.inputs,
     )
     head = head_of(contents)
     figures = scoring.figures(head, len(contents.labels), answers)
@@ -103,6 +105,7 @@ def open_patch(
         card = decode_patch(data)
     task = task if isinstance(task, Task) else _task_of(card, task)
     check_labels(path, card, task)
+    check_inputs(card.patch, card.inputs, task)
     if split == "test" and task.hidden_test_labels:
         raise HiddenLabelsError(
             f"the test labels of {task.name} are hidden; evaluate with --split=validation."
@@ -144,6 +147,21 @@ def _task_of(card: PatchContents, name: str | None) -> Task:
     except UnknownNameError as error:
         hint = f" If it is a task of your own: --task={card.task}.py, or --task=folder:PATH."
         raise TaskNeededError(f"{error}{hint if name is None else ''}") from error
+
+
+class InputsMissingError(ModelPatchError):
+    """A patch reads what a task's examples do not have."""
+
+
+def check_inputs(patch: str, needs: Mapping[str, tuple[int, ...]], task: Task) -> None:
+    """Raises InputsMissingError unless the task's examples have what the patch reads."""
+    for name, shape in needs.items():
+        if task.inputs.get(name) != shape:
+            has = ", ".join(f"{own} {list(form)}" for own, form in task.inputs.items()) or "none"
+            raise InputsMissingError(
+                f"the patch {patch} reads {name} {list(shape)} beside the image; the inputs of "
+                f"task {task.name}: {has}. Choose another patch, or a task whose examples have it."
+            )
 
 
 def check_labels(path: str, card: PatchContents, task: Task) -> None:

@@ -102,11 +102,13 @@ def task_graph(
         preprocessing.size,
         batches,
         prepare,
+        contents.inputs,
     )
     images = prepared(comparison, preprocessing, batches)
     patched = apply_edits(backbone.weights, contents.edits)
     found = export_parity.task_differences(
-        graph, backbone.network, patched, contents.head, batches, images, prepare
+        *(graph, backbone.network, patched, contents.head, batches, images, prepare),
+        others=seeded_inputs(contents, len(images)),
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
@@ -133,10 +135,10 @@ def jax_graph(
     wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
     wanted = wanted @ head["w"] + head["b"]
 
-    def run(images: Array) -> Array:
-        return np.asarray(program.call(backbone.weights, head, images))
+    def run(inputs: Mapping[str, Array]) -> Array:
+        return np.asarray(program.call(backbone.weights, head, inputs["images"]))
 
-    found = {"call": export_parity.worst(wanted, images, batch, run)}
+    found = {"call": export_parity.worst(wanted, {"images": images}, batch, run)}
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
@@ -161,6 +163,14 @@ def checked_patch(
         ),
     )
     return contents, Preprocessing.from_json(contents.preprocessing)
+
+
+def seeded_inputs(contents: PatchContents, count: int) -> dict[str, Array]:
+    """Made-up inputs [count, *shape] of each that the patch reads beside the image."""
+    return {
+        name: np.stack([parity.seeded_input(seed, name, shape) for seed in range(count)])
+        for name, shape in contents.inputs.items()
+    }
 
 
 def pictures(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:

@@ -38,7 +38,7 @@ class Trained:
     """One task after training: its leaf edits, its head and that one's weights, its answers.
 
     All are of the numbers that the file stores; `unrounded` are the answers to validation before
-    they were rounded to an encoding, if they were.
+    they were rounded to an encoding, if they were. `needs` are the inputs beside the image.
     """
 
     task: Task
@@ -47,6 +47,7 @@ class Trained:
     kind: Head
     preprocessing: Preprocessing
     answers: Mapping[str, Answers]
+    needs: Mapping[str, tuple[int, ...]]
     unrounded: Answers | None = None
 
 
@@ -92,11 +93,11 @@ def write_task(
         if not (hidden and split == "test")
     }
     scores = {split: own[kind.metric.score].value for split, own in figures.items()}
-    preprocessing = trained.preprocessing.to_json()
+    preprocessing, needs = trained.preprocessing.to_json(), trained.needs
     contents = PatchContents(
         task=task.name,
         task_version=settings.patch_version or task.version,
-        patch=with_defaults(settings.patch) if auxiliary_heads(head) else settings.patch,
+        patch=with_defaults(settings.patch) if auxiliary_heads(head) or needs else settings.patch,
         backbone=backbone.name,
         fingerprint=backbone.fingerprint,
         norm=settings.recipe.norm,
@@ -104,10 +105,11 @@ def write_task(
         metric=kind.metric.score,
         scores=scores,
         preprocessing=preprocessing,
-        parity=parity_vector(network, backbone.weights, edits, head, preprocessing),
+        parity=parity_vector(network, backbone.weights, edits, head, preprocessing, needs),
         edits=edits,
         head=head,
         encoding=settings.encoding,
+        inputs=needs,
         head_kind=kind.kind,
         head_settings=kind.settings,
     )

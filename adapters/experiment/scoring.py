@@ -1,6 +1,6 @@
 """How well one task's patched network does on a split: the one place that computes a score."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -22,10 +22,14 @@ def predict(
     split: str,
     preprocessing: Preprocessing,
     data_dir: str | None,
+    inputs: Collection[str] = (),
 ) -> Answers:
-    """What the patched network says of every image of a split."""
+    """What the patched network says of every image of a split.
+
+    `inputs` names those that the patch reads beside the image.
+    """
     batches = pipeline.evaluation_batches(
-        task, split, preprocessing, network.examples, data_dir=data_dir
+        task, split, preprocessing, network.examples, data_dir=data_dir, inputs=inputs
     )
     return answer(network, weights, head, batches, lambda pixels: normalise(pixels, preprocessing))
 

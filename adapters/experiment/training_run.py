@@ -65,6 +65,8 @@ def run(
     patch = from_spec(settings.patch, settings.recipe.norm)
     backbone = backbones.load(settings.backbone, settings.weights)
     configuration = _configuration(tasks, settings, backbone)
+    for task in tasks:
+        evaluation.check_inputs(settings.patch, dict(patch.needs), task)
     sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
     heads = task_heads(tasks, settings.data_dir)
     if overwrite:
@@ -180,6 +182,7 @@ class _Run:
                 workers=settings.workers,
                 augmentation=settings.augmentation,
                 data_dir=settings.data_dir,
+                inputs=[need.name for need in self._patch.needs],
             )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
         ]
@@ -217,7 +220,14 @@ class _Run:
             if kind.after_validation is not None:
                 kind = kind.after_validation(known.predictions, known.targets)
             trained = results.Trained(
-                task, edits, head, kind, self._preprocessing[index], answers, unrounded
+                task,
+                edits,
+                head,
+                kind,
+                self._preprocessing[index],
+                answers,
+                dict(self._patch.needs),
+                unrounded,
             )
             rows.append(
                 results.write_task(trained, owner, self._network, self._settings, directory)
@@ -241,6 +251,7 @@ class _Run:
             split,
             self._preprocessing[index],
             self._settings.data_dir,
+            [need.name for need in self._patch.needs],
         )
 
     def _shared_weights(self, state: State) -> Weights:

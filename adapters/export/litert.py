@@ -139,25 +139,32 @@ def export_task(
     size: int,
     batches: Sequence[int],
     prepare: Prepare = no_look,
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> bytes:
     """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
 
     Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
-    is the patch's, and becomes part of the graph.
+    is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
+    {name: shape}, becomes further inputs [N, *shape].
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+    others = needs or {}
 
     def logits(given: Mapping[str, jax.Array]) -> jax.Array:
-        return _logits(network, folded, head["w"], head["b"], given[IMAGES], prepare)
+        inputs = {"image": given[IMAGES], **{name: given[name] for name in others}}
+        return _logits(network, folded, head["w"], head["b"], inputs, prepare)
 
     return converter.flatbuffer(
         [
             converter.Signature(
                 signatures.task_signature(batch),
                 logits,
-                {IMAGES: jax.ShapeDtypeStruct((batch, size, size, 3), jnp.float32)},
+                {
+                    name: jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+                    for name, shape in {IMAGES: (size, size, 3), **others}.items()
+                },
                 LOGITS,
             )
             for batch in batches
@@ -199,7 +206,7 @@ def _signature(
         for name in inputs:
             module, leaf = name.rsplit("/", 1)
             weights[module][leaf] = given[name]
-        return _logits(network, weights, given[HEAD_W], given[HEAD_B], given[IMAGES])
+        return _logits(network, weights, given[HEAD_W], given[HEAD_B], {"image": given[IMAGES]})
 
     shapes = {
         IMAGES: (batch, size, size, 3),
@@ -220,11 +227,11 @@ def _logits(
     weights: Any,
     head_w: Any,
     head_b: Any,
-    images: Any,
+    inputs: Mapping[str, Any],
     prepare: Prepare = no_look,
 ) -> jax.Array:
     features = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
-    taps = {linear.FEATURES: features(weights, {"image": images})}
+    taps = {linear.FEATURES: features(weights, inputs)}
     return linear.apply({"w": head_w, "b": head_b}, taps)[linear.LOGITS]
 
 

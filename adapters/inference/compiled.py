@@ -147,8 +147,9 @@ def parity_vector(
     edits: Edits,
     head: Head,
     preprocessing: Mapping[str, Any],
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Parity:
-    """What a patched network answers to the seeded image, to be stored with the patch.
+    """What a patched network answers to the seeded inputs, to be stored with the patch.
 
     Args:
       network: for images of the patch's size.
@@ -156,11 +157,12 @@ def parity_vector(
       edits: of the patch.
       head: of the patch.
       preprocessing: of the patch, as its card has it.
+      needs: {name: shape} of the inputs beside the image, as its card has them.
     """
     seed, shape = parity.seed_of(preprocessing), (network.size, network.size, 3)
 
     def answers(patched: Weights) -> Array:
-        return _seeded_logits(network, patched, head, seed, shape)
+        return _seeded_logits(network, patched, head, seed, shape, needs or {})
 
     exact = answers(apply_edits(weights, edits))
     # A device has the rounded backbone alone, and rounds what a patch makes of it once more.
@@ -180,15 +182,27 @@ def parity_check(network: Inference, weights: Weights) -> Callable[[PatchContent
     def check(contents: PatchContents) -> None:
         patched = apply_edits(weights, contents.edits)
         stated = contents.parity
-        got = _seeded_logits(network, patched, contents.head, stated.seed, stated.shape)
+        got = _seeded_logits(
+            network, patched, contents.head, stated.seed, stated.shape, contents.inputs
+        )
         parity.check_logits(stated.logits, got, stated.tolerance)
 
     return check
 
 
 def _seeded_logits(
-    network: Inference, weights: Weights, head: Head, seed: int, shape: tuple[int, int, int]
+    network: Inference,
+    weights: Weights,
+    head: Arrays,
+    seed: int,
+    shape: tuple[int, int, int],
+    needs: Mapping[str, tuple[int, ...]],
 ) -> Array:
-    images = np.zeros((network.examples, *shape), np.float32)
-    images[0] = parity.seeded_image(seed, shape)
-    return logits(network, weights, head, images)[0]
+    seeded = {name: parity.seeded_input(seed, name, own) for name, own in needs.items()}
+    seeded["image"] = parity.seeded_image(seed, shape)
+    inputs = {
+        name: np.zeros((network.examples, *each.shape), np.float32) for name, each in seeded.items()
+    }
+    for name, each in seeded.items():
+        inputs[name][0] = each
+    return predictions(network, weights, head, inputs)[linear.LOGITS][0]

@@ -2,12 +2,12 @@
 
 from adapters.patches.contract import Prepare, no_look
 from adapters.patches.registry import from_spec
-from adapters.store.contents import PatchContents, auxiliary_heads, check_without_look
+from adapters.store.contents import PatchContents, check_without_look, looks_first
 
 
 def first_look(contents: PatchContents) -> Prepare:
     """The patch's `prepare`; raises what `from_spec` does for a spec that it cannot read."""
-    if not auxiliary_heads(contents.head):
+    if not looks_first(contents):
         return no_look
     return from_spec(contents.patch, contents.norm).prepare  # type: ignore[arg-type]
 

@@ -87,8 +87,9 @@ def chain(*patches: Patch) -> Patch:
         return tuple(patch.rates(own, context) for patch, own in each(params))
 
     looks = any(patch.prepare is not no_look for patch in patches)
+    needs = tuple(dict.fromkeys(need for patch in patches for need in patch.needs))
     return Patch(
-        *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates),
+        *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates, needs),
     )
 
 

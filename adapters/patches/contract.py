@@ -92,6 +92,13 @@ def _same_rates(params: PatchParams, context: Context) -> Any:
     return 1.0
 
 
+class Need(NamedTuple):
+    """An input that a patch reads beside the image: its name, and its shape for one example."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
 class Patch(NamedTuple):
     """One family of patches, with its settings closed over.
 
@@ -109,7 +116,9 @@ class Patch(NamedTuple):
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
-        and the spelling of their parts are those of `adapters.store.kinds`.
+        and the spelling of their parts are those of `adapters.store.kinds`. Modules of a patch's
+        own, which `apply` adds for `prepare` to read, are of the kind `module`.
+      needs: the inputs that `prepare` reads beside the image; `dict(needs)` is {name: shape}.
       rates: (params, context) -> a tree prefix of `params.trained`, scalars by which the learning
         rate is multiplied; leaves below a 0 stay as they are.
     """
@@ -122,3 +131,4 @@ class Patch(NamedTuple):
     cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
     pack: Callable[[PatchParams], LeafEdits] = _no_edits
     rates: Callable[[PatchParams, Context], Any] = _same_rates
+    needs: tuple[Need, ...] = ()

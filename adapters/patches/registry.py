@@ -10,6 +10,7 @@ from adapters.patches.basisnet import PREVIEW, basisnet
 from adapters.patches.bias import bias
 from adapters.patches.coefficients import coefficients
 from adapters.patches.combine import chain, select
+from adapters.patches.conditional import conditional
 from adapters.patches.contract import Patch, no_look
 from adapters.patches.conv_adapter import conv_adapter
 from adapters.patches.delta import delta
@@ -32,6 +33,7 @@ PATCHES: dict[str, Callable[..., Patch]] = {
     "basisnet": basisnet,
     "bias": bias,
     "coefficients": coefficients,
+    "conditional": conditional,
     "conv_adapter": conv_adapter,
     "delta": delta,
     "depthwise": depthwise,

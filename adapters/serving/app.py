@@ -3,6 +3,7 @@
 | request | answers |
 |---|---|
 | `POST /tasks/NAME`, an image file as body | what the task's head says of it, label by label |
+| `POST /tasks/NAME?place=0.1,0.2,0.3` | the same, of a patch that reads `place` beside the image |
 | `GET /tasks` | what is installed |
 | `PUT /tasks/NAME`, a patch file as body | installs or replaces it; `Patch-Signature` signs it |
 | `DELETE /tasks/NAME` | removes it |
@@ -17,10 +18,12 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import io
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from absl import logging
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
@@ -82,6 +85,10 @@ class Queue(Protocol):
 
 class TooMuchError(ModelPatchError):
     """A body or an image beyond the limits."""
+
+
+class InputsError(ModelPatchError):
+    """What a patch reads beside the image is missing, or something else came in its place."""
 
 
 class TooSlowError(ModelPatchError):
@@ -235,7 +242,8 @@ class _Server:
             pixels = await asyncio.get_running_loop().run_in_executor(
                 self._decoders, self._pixels, data, task
             )
-            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels)))
+            inputs = _inputs(request.query_params, task)
+            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels, inputs)))
             await _first(answer, _hung_up(request))
             if not answer.done():
                 answer.cancel()
@@ -275,6 +283,7 @@ class _Server:
                 "version": task.contents.task_version,
                 "patch": task.contents.patch,
                 "head": task.contents.head_kind,
+                "inputs": {name: list(shape) for name, shape in task.contents.inputs.items()},
                 "labels": list(task.contents.labels),
                 "scores": dict(task.contents.scores),
             }
@@ -299,6 +308,29 @@ class _Server:
         _check_pixels(data, self._limits.pixels)
         how = task.preprocessing
         return images.normalise(images.prepare(images.decode(data, how.background), how), how)
+
+
+def _inputs(given: Mapping[str, str], task: Task) -> dict[str, Array]:
+    """What the task's patch reads beside the image, out of the query. Raises InputsError."""
+    needs = task.contents.inputs
+    if given.keys() != needs.keys():
+        wanted = "&".join(f"{name}={','.join(['0.0'] * math.prod(needs[name]))}" for name in needs)
+        raise InputsError(
+            f"{task.contents.task} takes {f'?{wanted}' if wanted else 'an image alone'}, not "
+            f"{', '.join(given) or 'an image alone'}."
+        )
+    found = {}
+    for name, shape in needs.items():
+        try:
+            values = np.array(given[name].split(","), np.float32).reshape(shape)
+        except ValueError as error:
+            raise InputsError(
+                f"{name} must be {math.prod(shape)} numbers with commas between them."
+            ) from error
+        if not np.isfinite(values).all():
+            raise InputsError(f"{name} must be finite numbers.")
+        found[name] = values
+    return found
 
 
 async def _hung_up(request: Request) -> None:

@@ -1,11 +1,11 @@
 """The card as JSON, schema 1.
 
 `must_understand` lists what a reader has to know to use the patch: `edit/KIND` for every kind of
-edit, `encoding/NAME` for any encoding but float32, `head/KIND` for any head but a classifier, and
-`auxiliary` where the file has heads for predictions beside the network's own. A reader that meets
-an entry it does not know refuses the file. A field of the card that it does not know and that is
-not listed there, it may ignore: so a later version can say more without making its patches
-unreadable.
+edit, `encoding/NAME` for any encoding but float32, `head/KIND` for any head but a classifier,
+`auxiliary` where the file has heads for predictions beside the network's own, and `inputs` where
+the patch reads more than the image. A reader that meets an entry it does not know refuses the file.
+A field of the card that it does not know and that is not listed there, it may ignore: so a later
+version can say more without making its patches unreadable.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
 CLASSIFICATION = "classification"
-_HEAD = "head/"
+_HEAD, INPUTS = "head/", "inputs"
 AUXILIARY = "auxiliary"
 _INT8 = "int8_logits"
 
@@ -33,7 +33,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
     """The card of a patch with edits of `kinds` and a head of these shapes; no digest yet."""
     return {
         "schema": VERSION,
-        "must_understand": _features(kinds, card.encoding, head, card.head_kind),
+        "must_understand": _features(kinds, card.encoding, head, card.head_kind, card.inputs),
         "patch": card.patch,
         "backbone": {"name": card.backbone, "fingerprint": card.fingerprint},
         "task": {"name": card.task, "version": card.task_version},
@@ -45,6 +45,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "encoding": card.encoding,
         "head": _head(head, card.head_kind, card.head_settings),
         "parity": _parity(card.parity),
+        **({INPUTS: _listed(card.inputs)} if card.inputs else {}),
     }
 
 
@@ -56,7 +57,8 @@ def check_version(value: Mapping[str, Any]) -> None:
     needed = _strings(value, "must_understand")
     encodings = {f"encoding/{name}" for name in ENCODINGS}
     heads = {f"{_HEAD}{kind}" for kind in HEADS}
-    known = {*_features(KINDS, "float32", (), CLASSIFICATION), *encodings, *heads, AUXILIARY}
+    kinds = {f"edit/{kind}" for kind in KINDS}
+    known = {*kinds, *encodings, *heads, AUXILIARY, INPUTS}
     unknown = sorted(set(needed) - known)
     if unknown:
         raise UnsupportedFeatureError(
@@ -94,6 +96,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
             int8_logits=tuple(_floats(parity, _INT8)) if _INT8 in parity else None,
         ),
         encoding=_field(value, "encoding", str),
+        inputs=_inputs(value),
         head_kind=_field(head, "kind", str),
         head_settings=_field(head, "settings", dict) if "settings" in head else {},
     )
@@ -111,10 +114,13 @@ def check_agreement(
     check_kinds(kinds)
     described = _field(value, "head", dict)
     kind = _field(described, "kind", str)
-    needed = _features(kinds, _field(value, "encoding", str), head, kind)
+    encoding, inputs = _field(value, "encoding", str), _inputs(value)
+    needed = _features(kinds, encoding, head, kind, inputs)
     if list(_strings(value, "must_understand")) != needed:
         raise SchemaError(f"must_understand does not list what the patch needs: {needed}")
     settings = _field(described, "settings", dict) if "settings" in described else {}
+    if INPUTS in value and not inputs:
+        raise SchemaError("the card names no inputs, and has a field for them")
     if canonical_json.encode(described) != canonical_json.encode(_head(head, kind, settings)):
         raise SchemaError("the card describes another head than the file holds")
 
@@ -125,12 +131,26 @@ def stored_digest(value: Mapping[str, Any]) -> str:
 
 
 def _features(
-    kinds: Iterable[str], encoding: str, head: Iterable[str], head_kind: str
+    kinds: Iterable[str],
+    encoding: str,
+    head: Iterable[str],
+    head_kind: str,
+    inputs: Mapping[str, Shape],
 ) -> list[str]:
     encodings = [] if encoding == "float32" else [f"encoding/{encoding}"]
     auxiliary = [AUXILIARY] if auxiliary_heads(head) else []
     heads = [] if head_kind == CLASSIFICATION else [f"{_HEAD}{head_kind}"]
-    return sorted([*encodings, *auxiliary, *heads, *(f"edit/{kind}" for kind in kinds)])
+    others = [INPUTS] if inputs else []
+    return sorted([*encodings, *auxiliary, *heads, *others, *(f"edit/{kind}" for kind in kinds)])
+
+
+def _inputs(value: Mapping[str, Any]) -> dict[str, Shape]:
+    described = _field(value, INPUTS, dict) if INPUTS in value else {}
+    return {name: tuple(_items(described, name, int)) for name in described}
+
+
+def _listed(inputs: Mapping[str, Shape]) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in inputs.items()}
 
 
 def _parity(parity: Parity) -> dict[str, Any]:

@@ -259,7 +259,8 @@ def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict
 
     def look(weights: Weights) -> Prepared:
         patched = patch.apply(weights, patch.init(jax.random.key(0), weights), {})
-        inputs = {"image": jnp.zeros((32, 32, 3), jnp.float32)}
+        needs = {"image": (32, 32, 3), **dict(patch.needs)}
+        inputs = {name: jnp.zeros(shape, jnp.float32) for name, shape in needs.items()}
         return patch.prepare(patched, inputs, {"backbone": backbone})
 
     seen = jax.eval_shape(look, weights)

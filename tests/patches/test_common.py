@@ -34,7 +34,13 @@ def run(entry):
     recipe = Recipe(**{**RECIPE.__dict__, "norm": entry.norm})
     made = trainer(narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh())
     pixels, labels = narrow.images(4, 2)
-    return made, narrow.batch(TASKS, pixels, labels)
+    return made, batch_of(entry, TASKS, pixels, labels)
+
+
+def batch_of(entry, tasks, pixels, labels):
+    batch = narrow.batch(tasks, pixels, labels)
+    others = with_others(entry, narrow.normalised(pixels))
+    return batch._replace(inputs={**others, "image": pixels})
 
 
 def different_tasks(entry):
@@ -58,7 +64,15 @@ def shared(entry):
 @functools.cache
 def network(entry):
     features = inference(narrow.BACKBONE, 4, narrow.SIZE, entry.patch.prepare).features
-    return lambda weights, images: features(weights, {"image": images})
+    return lambda weights, images: features(weights, with_others(entry, images))
+
+
+def with_others(entry, images):
+    """The image, and what the patch reads beside it: alike for images [..., H, W, 3] that are."""
+    batch = images.shape[:-3]
+    spots = jnp.mean(images, axis=(-3, -2))[..., :1]  # [..., 1]
+    others = {name: spots * jnp.ones((*batch, *shape)) for name, shape in entry.patch.needs}
+    return {"image": images, **others}
 
 
 def bits(tree):
@@ -81,7 +95,7 @@ def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry)
     before = different_tasks(entry)
     weights_before, rows_before = bits(shared(entry)), bits(before.patches)
     pixels, labels = narrow.images(4, 2)
-    present = narrow.batch([0, 2, 0, 2], pixels, labels)
+    present = batch_of(entry, [0, 2, 0, 2], pixels, labels)
     after, _ = made.step(before, shared(entry), present, jax.random.key(0))
     assert bits(shared(entry)) == weights_before
     rows_after = bits(after.patches)
@@ -218,7 +232,8 @@ def compiled_gradients(entry, mode, state):
         patches = state.patches._replace(trained=owned[0])
         run = jax.random.key(0), jnp.ones(())
         heads = {**state.heads["classification"], "": owned[1]}
-        made = forward(shared(entry), patches, heads, tasks, {"image": images}, *run)
+        inputs = with_others(entry, images)
+        made = forward(shared(entry), patches, heads, tasks, inputs, *run)
         every = made.own, *(other.predictions for other in made.auxiliary.values())
         total = sum(jnp.sum(jax.nn.logsumexp(each["logits"], axis=-1)) for each in every)
         return total, made.own["logits"]

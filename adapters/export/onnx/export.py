@@ -72,19 +72,24 @@ def export_task(
     size: int,
     about: Mapping[str, Any],
     prepare: Prepare = no_look,
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> bytes:
     """A graph of one task alone, of any patch: `images` [N, size, size, 3] in, `logits` out.
 
-    `prepare` is the patch's, and becomes part of the graph. Raises ONNXError,
+    `prepare` is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
+    {name: shape}, becomes further inputs [N, *shape]. Raises ONNXError,
     UnsupportedOperationError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
     features = of_one_image(network, prepare, "folded")
 
-    def logits(image: jax.Array, _: Mapping[str, jax.Array]) -> jax.Array:
-        return _logits(features(folded, {"image": image}), head["w"], head["b"])
+    def logits(image: jax.Array, others: Mapping[str, jax.Array]) -> jax.Array:
+        return _logits(features(folded, {"image": image, **others}), head["w"], head["b"])
 
-    return onnx_graph(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about}))
+    return onnx_graph(
+        *(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about})),
+        others={name: _array(*shape) for name, shape in (needs or {}).items()},
+    )
 
 
 def _logits(features: jax.Array, w: Any, b: Any) -> jax.Array:
