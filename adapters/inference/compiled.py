@@ -11,6 +11,7 @@ from adapters.backbones.builder import Backbone
 from adapters.patches.contract import Context, Prepared, no_look
 from adapters.patches.replacement import with_leaves
 from adapters.runtime import int8
+from adapters.runtime.probabilities import softmax
 from adapters.store import parity
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
@@ -84,9 +85,7 @@ def logits(network: Inference, weights: Weights, head: Head, images: Array) -> A
 
 def probabilities(features: Array, w: Array, b: Array) -> Array:
     """Softmax [N, classes] of features [N, F] @ w [F, classes] + b [classes]."""
-    logits = features @ w + b
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return softmax(features @ w + b)
 
 
 def answer(

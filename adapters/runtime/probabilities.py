@@ -1,9 +1,13 @@
 """From a task's logits to probabilities, on a device and in a server alike."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
+
+Real = TypeVar("Real", bound=np.floating)
 
 
 class NoAnswerError(ModelPatchError):
@@ -17,5 +21,10 @@ def probabilities(task: str, logits: npt.NDArray[np.floating]) -> npt.NDArray[np
             f"{task} gives logits that are not finite for this image: its patch does not suit such "
             "images. Train it again, with images like this one among them."
         )
-    scores = np.exp(logits.astype(np.float64) - logits.max())
-    return scores / scores.sum()
+    return softmax(logits.astype(np.float64))
+
+
+def softmax(logits: npt.NDArray[Real]) -> npt.NDArray[Real]:
+    """The softmax of `logits` [..., classes] over the last axis; it overflows for none."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
