@@ -85,7 +85,7 @@ def export_backbone(
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
     weights = own_weights(network, weights)
-    marks = marked(weights, settings.kernels)
+    marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data, find = bytearray(_converted(network, marks, inputs, settings)), _place
     if settings.kernels == INT8:
@@ -226,8 +226,8 @@ def _logits(
     return jax.vmap(features, (None, 0))(weights, images) @ head_w + head_b[None]
 
 
-def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
-    """Random numbers of the weights' shapes, no two leaves alike.
+def recognisable(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
+    """Random numbers of the weights' shapes, by which each leaf is found again in a graph's bytes.
 
     Scales are 1, so that where they are constants they convert to nothing. Kernels to be stored as
     int8 are numbers that this does not round.
