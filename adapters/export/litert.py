@@ -16,7 +16,7 @@ from adapters.patches.contract import no_look
 from adapters.runtime import int8, signatures
 from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
-from adapters.runtime.graph_file import Graph, Place, leaf_of
+from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
 from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.store.edits import apply_edits
@@ -26,9 +26,6 @@ FLOAT32, INT8 = "float32", "int8"
 # Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
 # those of the pocket suite by 0.04 to 0.08.
 ROUNDING_TOLERANCE = 0.25
-
-Array = npt.NDArray[np.float32]
-Weights = Mapping[str, Mapping[str, Array]]
 
 # Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
 _ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {

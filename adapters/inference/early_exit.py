@@ -5,22 +5,17 @@ alone. Those are gathered on the host and filled up to one of a few sizes, so th
 compiled anew; one program that decided inside would have to compute both for every image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import numpy.typing as npt
 from jax.extend import core
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import Prepare, probabilities
+from adapters.inference.compiled import Array, Head, Prepare, Weights, probabilities
 from adapters.patches.replacement import with_leaves
-
-Array = npt.NDArray[Any]
-Head = Mapping[str, Array]
-Weights = Mapping[str, Mapping[str, Array]]
 
 
 class NoPredictionError(ModelPatchError):
