@@ -1,7 +1,6 @@
 """What one patch's first look at images is worth: when to stop there, and how it mixes kernels."""
 
 import dataclasses
-import io
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from adapters import drawing
 from adapters.analysis.counting import multiply_adds
 from adapters.analysis.mixing import mixing
 from adapters.experiment import scoring
@@ -187,6 +187,4 @@ def picture(
         shares.stairs(100 * heights / own.size, edges, label=label)
     shares.set(xlabel="coefficient of a basis", ylabel="% of all images and bases")
     shares.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return drawing.png(figure)

@@ -14,10 +14,7 @@ from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.engine import Engine
 from adapters.runtime.feeds import fed
-from adapters.runtime.graph_file import Graph
-
-Array = npt.NDArray[np.float32]
-Weights = Mapping[str, Mapping[str, Array]]
+from adapters.runtime.graph_file import Array, Graph, Weights
 
 TOLERANCE = 1e-4
 _AT_ONCE = 8  # images in one call of JAX, so that any number of them fits into memory

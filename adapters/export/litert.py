@@ -17,7 +17,7 @@ from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import int8, signatures
 from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
-from adapters.runtime.graph_file import Graph, Place, leaf_of
+from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
 from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.store.edits import apply_edits
@@ -27,9 +27,6 @@ FLOAT32, INT8 = "float32", "int8"
 # Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
 # those of the pocket suite by 0.04 to 0.08.
 ROUNDING_TOLERANCE = 0.25
-
-Array = npt.NDArray[np.float32]
-Weights = Mapping[str, Mapping[str, Array]]
 
 # Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
 _ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {
@@ -86,7 +83,7 @@ def export_backbone(
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
     weights = own_weights(network, weights)
-    marks = marked(weights, settings.kernels)
+    marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data, find = bytearray(_converted(network, marks, inputs, settings)), _place
     if settings.kernels == INT8:
@@ -235,8 +232,8 @@ def _logits(
     return linear.apply({"w": head_w, "b": head_b}, taps)[linear.LOGITS]
 
 
-def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
-    """Random numbers of the weights' shapes, no two leaves alike.
+def recognisable(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
+    """Random numbers of the weights' shapes, by which each leaf is found again in a graph's bytes.
 
     Scales are 1, so that where they are constants they convert to nothing. Kernels to be stored as
     int8 are numbers that this does not round.

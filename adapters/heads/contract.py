@@ -69,19 +69,36 @@ class Metric(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a task says of an image; `HEAD.decode` says what is in it for each kind.
+    """What a task says of an image, of a head that tells labels.
 
     Attributes:
-      label: the most telling one, as a person would say it.
-      probabilities: of every label, the most probable first; empty where the head predicts none.
-      values: {label: number} where the head predicts numbers, in the order of the labels.
-      unit: of the values.
+      label: the answer in words: the most probable one, or those that hold.
+      probabilities: of every label, the most probable first.
     """
 
     label: str
     probabilities: dict[str, float]
-    values: dict[str, float] = {}  # noqa: RUF012, never changed
-    unit: str = ""
+
+    def __str__(self) -> str:
+        share = self.probabilities.get(self.label)
+        return self.label if share is None else f"{self.label} ({share:.1%})"
+
+
+class Values(NamedTuple):
+    """What a task says of an image, of a head that tells numbers.
+
+    Attributes:
+      label: the answer in words.
+      values: {label: number}, in the order of the labels.
+      unit: of the values.
+    """
+
+    label: str
+    values: dict[str, float]
+    unit: str
+
+    def __str__(self) -> str:
+        return self.label
 
 
 def _as_they_are(targets: Arrays) -> Arrays:
@@ -109,7 +126,7 @@ class Head(NamedTuple):
         owns `own`: see `adapters.heads.wide`. A target called `teacher` takes the share
         `distillation` of the loss.
       figures: (predictions, targets, own) -> {name: scalar} to watch while training.
-      decode: (labels, predictions of one image) -> Answer; raises NoAnswerError.
+      decode: (labels, predictions of one image) -> Answer or Values; raises NoAnswerError.
       listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
         label with the most telling first; raises NoAnswerError.
       check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
@@ -130,7 +147,7 @@ class Head(NamedTuple):
     apply: Callable[[Arrays, Arrays], dict[str, Any]]
     loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]]
     figures: Callable[[Arrays, Arrays, Any], dict[str, Any]]
-    decode: Callable[[Sequence[str], Arrays], Answer]
+    decode: Callable[[Sequence[str], Arrays], Answer | Values]
     listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
     soft_targets: Callable[[Arrays], Array]
     check: Callable[[int], None] = _any_number

@@ -14,7 +14,6 @@ import numpy as np
 
 from adapters.heads import linear
 from adapters.heads.contract import (
-    Answer,
     Array,
     Arrays,
     Figure,
@@ -23,6 +22,7 @@ from adapters.heads.contract import (
     Metric,
     Target,
     TargetError,
+    Values,
     finite,
 )
 from adapters.heads.linear import LOGITS
@@ -35,7 +35,7 @@ def regression(
     mean: Sequence[float] | None = None,
     deviation: Sequence[float] | None = None,
 ) -> Head:
-    """Numbers; `Answer.values` holds them, and `Answer.label` says them in words.
+    """Numbers; `Values.values` holds them, and its `label` says them in words.
 
     Args:
       unit: of the values, `years`, say.
@@ -104,10 +104,10 @@ def regression(
         pairs = zip(labels, in_units(predictions), strict=True)
         return [{"label": label, "value": float(value), "unit": unit} for label, value in pairs]
 
-    def decode(labels: Sequence[str], predictions: Arrays) -> Answer:
+    def decode(labels: Sequence[str], predictions: Arrays) -> Values:
         values = {row["label"]: row["value"] for row in listed(labels, predictions)}
         said = ", ".join(f"{label} {value:.4g} {unit}".strip() for label, value in values.items())
-        return Answer(said, {}, values, unit)
+        return Values(said, values, unit)
 
     def after_training_targets(targets: Arrays) -> Head:
         values = np.asarray(targets[VALUES], np.float64)

@@ -5,24 +5,21 @@ alone. Those are gathered on the host and filled up to one of a few sizes, so th
 compiled anew; one program that decided inside would have to compute both for every image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import numpy.typing as npt
 from jax.extend import core
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import linear
 from adapters.heads.classification import softmax
+from adapters.heads.contract import Arrays
+from adapters.inference.compiled import Array, Weights
 from adapters.patches.contract import Prepare
 from adapters.patches.replacement import with_leaves
-
-Array = npt.NDArray[Any]
-Head = Mapping[str, Array]
-Weights = Mapping[str, Mapping[str, Array]]
 
 
 class NoPredictionError(ModelPatchError):
@@ -101,7 +98,7 @@ def early_exit(
 
 
 def answer_early(
-    network: EarlyExit, weights: Weights, head: Head, images: Array, threshold: float
+    network: EarlyExit, weights: Weights, head: Arrays, images: Array, threshold: float
 ) -> EarlyAnswers:
     """Answers a batch; an image stops where the first look's likeliest class has `threshold`.
 
@@ -127,7 +124,7 @@ def answer_early(
     return EarlyAnswers(first, final, stopped)
 
 
-def _probabilities(head: Head, features: Any) -> Array:
+def _probabilities(head: Arrays, features: Any) -> Array:
     return softmax(linear.apply(head, {linear.FEATURES: np.asarray(features)})[linear.LOGITS])
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from adapters.errors import UnknownNameError
 from adapters.heads import linear
-from adapters.heads.contract import Answer, Head, NoAnswerError
+from adapters.heads.contract import Answer, Head, NoAnswerError, Values
 from adapters.heads.registry import head_of
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
 from adapters.runtime import int8, signatures
@@ -125,7 +125,7 @@ class Device:
         """The installed tasks, sorted."""
         return tuple(sorted(self._tasks))
 
-    def run(self, task: str, image: Picture) -> Answer:
+    def run(self, task: str, image: Picture) -> Answer | Values:
         """What a task says of one image.
 
         Args:
@@ -139,7 +139,7 @@ class Device:
         """
         return self.run_all(task, [image])[0]
 
-    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer]:
+    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer | Values]:
         """What a task says of each image, in the largest batches that the graph has."""
         installed = self._installed(task)
         inputs = [network_input(image, installed.preprocessing) for image in images]
@@ -222,7 +222,7 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 
-def _answer(name: str, task: _Task, logits: Array) -> Answer:
+def _answer(name: str, task: _Task, logits: Array) -> Answer | Values:
     try:
         return task.head.decode(task.labels, {linear.LOGITS: logits})
     except NoAnswerError as error:

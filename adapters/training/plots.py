@@ -1,13 +1,12 @@
 """Pictures of a run: its curves, its accuracies, and accuracy against bytes."""
 
-import io
 import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from adapters import files
+from adapters import drawing, files
 from adapters.training import metrics
 from adapters.training.report import Row, named
 
@@ -17,26 +16,11 @@ if TYPE_CHECKING:
 
 TRAINING_LOSS = "train/loss/"
 VALIDATION = "validation/"
-# Okabe and Ito's palette, told apart by colour-blind readers too; dashes tell the next eight apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
+_COLOURS = (*drawing.PALETTE, "#8C6D31", "#7F7F7F")  # dashes tell the next eight apart
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vPX*"
 _SMOOTHING = 0.9
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "savefig.dpi": 130,
-}
+_STYLE = drawing.STYLE | {"axes.grid": True}
 
 
 def plots(
@@ -59,7 +43,7 @@ def plots(
             "bytes.png": _bytes(rows),
         }
         for name, figure in figures.items():
-            files.write_bytes(root / name, _png(figure))
+            files.write_bytes(root / name, drawing.png(figure))
     return [root / name for name in figures]
 
 
@@ -77,7 +61,7 @@ def trade_off(path: str | os.PathLike[str], points: Sequence[Point], split: str)
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
-        files.write_bytes(path, _png(_trade_off(points, split)))
+        files.write_bytes(path, drawing.png(_trade_off(points, split)))
 
 
 def _trade_off(points: Sequence[Point], split: str) -> "Figure":
@@ -244,9 +228,3 @@ def _smooth(values: Sequence[float]) -> list[float]:
             weight = _SMOOTHING * weight + (1 - _SMOOTHING)
         smooth.append(total / weight if weight else math.nan)
     return smooth
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -70,7 +70,7 @@ def test_what_the_parts_cost_is_what_the_whole_costs(study):
         for program in programs(network, weights, narrow.SIZE)
     )
     whole = inference(narrow.BACKBONE, 1, narrow.SIZE, patch.prepare).features
-    program = jax.make_jaxpr(whole)(weights, images[:1])
+    program = jax.make_jaxpr(whole)(weights, {"image": images[:1]})
     assert looking + finishing == sum(map(multiply_adds, program.jaxpr.eqns))
     assert 0 < looking < finishing
 
