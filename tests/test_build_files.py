@@ -158,6 +158,7 @@ def test_the_store_leads_to_no_training_stack():
     deps = reach("//adapters/store:store")
     assert {dep for dep in deps if dep.startswith("//")} == {
         "//adapters/store:store",
+        "//adapters/heads:heads",
         "//adapters:adapters",
     }
     assert "cryptography" in deps

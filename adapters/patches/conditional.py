@@ -25,7 +25,7 @@ from adapters.patches.depth import depth
 from adapters.patches.replacement import stored_bits
 from adapters.patches.settings import PatchSettingError, check_setting
 
-_NORM = frozenset({"scale", "offset", "mean", "var"})
+_NORM = frozenset({"scale", "offset"})  # and statistics, which a folded norm has no more
 
 
 def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int = 6) -> Patch:

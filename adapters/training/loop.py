@@ -128,7 +128,7 @@ def train(
             if plan.validate_every and (done % plan.validate_every == 0 or done == plan.steps):
                 scores = validate(state)
                 writer.write(done, _scored(tasks, trainer.heads, scores))
-                progress.message(_summary(done, scores))
+                progress.message(_summary(done, scores, trainer.heads))
             if interrupt.requested or done % plan.checkpoint_every == 0 or done == plan.steps:
                 save(done)
             if interrupt.requested and done < plan.steps:
@@ -193,7 +193,9 @@ def _scored(
     return {f"validation/{names[task]}/{task}": score for task, score in scores.items()}
 
 
-def _summary(step: int, scores: Mapping[str, float]) -> str:
+def _summary(step: int, scores: Mapping[str, float], heads: TaskHeads) -> str:
+    names = {head.metric.score for head in heads.heads}
+    name = names.pop() if len(names) == 1 else "score"
     mean = sum(scores.values()) / len(scores)
     each = ", ".join(f"{task} {100 * score:.1f}" for task, score in scores.items())
-    return f"step {step}: validation accuracy {100 * mean:.2f} % ({each})"
+    return f"step {step}: validation {name} {100 * mean:.2f} % ({each})"

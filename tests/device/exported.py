@@ -135,12 +135,21 @@ def png(seed: int) -> bytes:
     return file.getvalue()
 
 
+def logits_of(made, image):
+    """JAX's logits of an image file."""
+    pixels = prepare(decode(image), PREPROCESSING)
+    return logits_of_image(made, normalise(pixels, PREPROCESSING))
+
+
+def logits_of_image(made, image):
+    """JAX's logits of an image [H, W, 3], normalised."""
+    patched = apply_edits(weights(), made.edits)
+    return np.asarray(features(patched, image[None]))[0] @ made.head["w"] + made.head["b"]
+
+
 def wanted(made, image):
     """JAX's probabilities of an image file, by label."""
-    pixels = prepare(decode(image), PREPROCESSING)
-    patched = apply_edits(weights(), made.edits)
-    images = normalise(pixels, PREPROCESSING)[None]
-    logits = np.asarray(features(patched, images))[0] @ made.head["w"] + made.head["b"]
+    logits = logits_of(made, image)
     scores = np.exp(logits.astype(np.float64))
     return dict(zip(made.labels, scores / scores.sum(), strict=True))
 

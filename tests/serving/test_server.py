@@ -2,10 +2,8 @@
 
 import concurrent.futures
 import contextlib
-import functools
 import http.client
 import io
-import json
 import socket
 import threading
 import time
@@ -13,44 +11,16 @@ import zlib
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 
 from adapters.serving import app
-from adapters.serving.installing import InMemory
 from adapters.serving.network import MixedNetwork
-from adapters.store.read import decode_patch
 from adapters.store.write import encode_patch
 from tests import narrow
 from tests.serving import patches
+from tests.serving.loopback import LIMITS, ask, served
 
-LIMITS = app.Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
-SHAPES = {
-    path: {name: leaf.shape for name, leaf in leaves.items()}
-    for path, leaves in patches.WEIGHTS.items()
-}
-READ = functools.partial(
-    decode_patch, shapes=SHAPES, features=patches.FEATURES, fingerprint="0" * 64
-)
 OWN = {name: patches.contents(name, seed, classes=3 + seed) for seed, name in enumerate("abc")}
-
-
-@contextlib.contextmanager
-def served(network, limits=LIMITS):
-    """(host and port, the server) of a server in a thread, which has ended after the block."""
-    application = app.application(network, InMemory(network, READ), limits)
-    config = uvicorn.Config(application, port=0, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    try:
-        yield server.servers[0].sockets[0].getsockname(), server
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +31,6 @@ def address():
     network.compile()
     with served(network) as (found, _):
         yield found
-
-
-def ask(address, method, path, body=None):
-    connection = http.client.HTTPConnection(*address[:2], timeout=20)
-    with contextlib.closing(connection):
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        data = response.read()
-    if response.headers.get("Content-Type") == "application/json":
-        data = json.loads(data)
-    return response.status, data
 
 
 def pixels_of(seed):

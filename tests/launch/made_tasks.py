@@ -1,0 +1,46 @@
+"""Tasks of squares in memory: one for each kind of head, and one with a place."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tasks.task import Task
+
+SIZES = {"train": 24, "validation": 12, "test": 12}
+
+
+@dataclasses.dataclass(frozen=True)
+class Squares:
+    """A source of noisy squares; each example's targets follow from its colour, and its place."""
+
+    kind: str
+
+    def open(self, task: Task, split: str, data_dir: str | None) -> "list[Mapping[str, Any]]":
+        generator = np.random.default_rng([len(split), len(self.kind)])
+        return list(self._examples(generator, split))
+
+    def _examples(self, generator: np.random.Generator, split: str) -> Iterator[Mapping[str, Any]]:
+        for number in range(SIZES[split]):
+            on = generator.integers(0, 2, 3) if number > 1 else np.full(3, number)
+            noise = generator.integers(-40, 40, (20, 24, 3))
+            image = np.clip(60 + 130 * on + noise, 0, 255).astype(np.uint8)
+            place = generator.normal(size=3).astype(np.float32)
+            targets = {
+                "classification": {"label": int(place[2] > 0)},
+                "multilabel": {"labels": on.astype(np.float32)},
+                "regression": {"values": np.array([image.mean(), image.std()], np.float32)},
+            }
+            example = {"name": f"{split}-{number}", "image": image, **targets[self.kind]}
+            yield {**example, "place": place}
+
+
+def task(name: str, head: str, labels: tuple[str, ...], **fields: Any) -> Task:
+    kind = head.partition("(")[0]
+    return Task(name, Squares(kind), labels, "Made for a test.", (0.0, 1.0), head=head, **fields)
+
+
+COLOURS = task("colours", "multilabel", ("red", "green", "blue"))
+BRIGHTNESS = task("brightness", "regression(unit=levels)", ("mean", "deviation"))
+HEMISPHERE = task("hemisphere", "classification", ("southern", "northern"), inputs={"place": (3,)})

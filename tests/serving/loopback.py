@@ -1,0 +1,53 @@
+"""A real server on this machine's loopback, in a thread, and questions to it."""
+
+import contextlib
+import functools
+import http.client
+import json
+import threading
+import time
+
+import uvicorn
+
+from adapters.serving import app
+from adapters.serving.installing import InMemory
+from adapters.store.read import decode_patch
+from tests.serving import patches
+
+LIMITS = app.Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
+SHAPES = {
+    path: {name: leaf.shape for name, leaf in leaves.items()}
+    for path, leaves in patches.WEIGHTS.items()
+}
+READ = functools.partial(
+    decode_patch, shapes=SHAPES, features=patches.FEATURES, fingerprint="0" * 64
+)
+
+
+@contextlib.contextmanager
+def served(network, limits=LIMITS):
+    """(host and port, the server) of a server in a thread, which has ended after the block."""
+    application = app.application(network, InMemory(network, READ), limits)
+    config = uvicorn.Config(application, port=0, log_level="error", lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname(), server
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def ask(address, method, path, body=None):
+    connection = http.client.HTTPConnection(*address[:2], timeout=20)
+    with contextlib.closing(connection):
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        data = response.read()
+    if response.headers.get("Content-Type") == "application/json":
+        data = json.loads(data)
+    return response.status, data
