@@ -14,7 +14,9 @@ from adapters.backbones.blocks.block import block
 from adapters.backbones.rematerialise import rematerialised
 from adapters.backbones.rows import Pooled, Row
 from adapters.backbones.table import LayerTable
-from adapters.layers.norm import Folded, Mode, Normalise
+from adapters.layers.norm import Normalise
+from adapters.modules import block_of
+from adapters.vocabulary import STATISTICS, Folded, NormMode
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -86,7 +88,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     def apply(
         weights: Weights,
         image: jax.Array,
-        mode: Mode | Folded = "frozen",
+        mode: NormMode | Folded = "frozen",
         membership: jax.Array | None = None,
         axis_names: tuple[str, ...] = (),
         rematerialise: bool = False,
@@ -116,7 +118,7 @@ def _apply_blocks(
     moments: dict[str, Mapping[str, jax.Array]] = {}
     x = image
     for name, row in table.named_rows():
-        own = {path: leaves for path, leaves in weights.items() if path.split("/")[0] == name}
+        own = {path: leaves for path, leaves in weights.items() if block_of(path) == name}
         part = rematerialised(functools.partial(outputs, name, row))
         x, seen = part(own, x, norm.membership)
         moments |= seen
@@ -145,6 +147,6 @@ def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = Fal
         math.prod(shape)
         for module in expected_shapes(table).values()
         for name, shape in module.items()
-        if statistics or name not in ("mean", "var")
+        if statistics or name not in STATISTICS
     )
     return sum(leaves) + (table.features + 1) * classes

@@ -14,7 +14,7 @@ from adapters.compiled_programs import keep_compiled_programs
 from adapters.heads import classification
 from adapters.inference.compiled import inference, logits
 from adapters.inference.early_exit import early_exit
-from adapters.patches.basisnet import PREVIEW
+from adapters.modules import PREVIEW
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
 from adapters.training.recipe import Recipe

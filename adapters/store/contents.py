@@ -22,8 +22,8 @@ from adapters.store.errors import (
 )
 from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
+from adapters.vocabulary import NORM_MODES
 
-NORM_MODES = ("frozen", "calibrated", "batch", "ema")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

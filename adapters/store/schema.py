@@ -16,7 +16,8 @@ from adapters.store.contents import Parity, PatchCard, auxiliary_heads
 from adapters.store.edit_shapes import check_kinds
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError, shown
-from adapters.store.kinds import KINDS, Shape
+from adapters.store.kinds import Shape
+from adapters.vocabulary import EDIT_KINDS
 
 VERSION = 1
 AUXILIARY = "auxiliary"
@@ -51,7 +52,7 @@ def check_version(value: Mapping[str, Any]) -> None:
         raise SchemaVersionError(f"the file follows schema {version}, this reader knows {VERSION}")
     needed = _strings(value, "must_understand")
     encodings = {f"encoding/{name}" for name in ENCODINGS}
-    known = {*_features(KINDS, "float32", ()), *encodings, AUXILIARY}
+    known = {*_features(EDIT_KINDS, "float32", ()), *encodings, AUXILIARY}
     unknown = sorted(set(needed) - known)
     if unknown:
         raise UnsupportedFeatureError(

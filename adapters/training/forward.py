@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from adapters.backbones.builder import Backbone
 from adapters.heads import classification
-from adapters.layers.norm import Mode
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.replacement import with_leaves
 from adapters.training.tables import rows_of
+from adapters.vocabulary import NormMode
 
 GROUPS, EXAMPLES = "groups", "examples"
 
@@ -46,7 +46,7 @@ def mixed_forward(
     backbone: Backbone,
     patch: Patch,
     layout: classification.HeadLayout,
-    mode: Mode,
+    mode: NormMode,
     rematerialise: bool = False,
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, head, tasks, images, key, progress, auxiliary).

@@ -11,13 +11,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import classification
-from adapters.layers.norm import MEASURING
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.training.forward import AuxiliaryLogits, mixed_forward
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
+from adapters.vocabulary import MEASURING
 
 
 class Batch(NamedTuple):

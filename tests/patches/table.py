@@ -5,11 +5,11 @@ from typing import NamedTuple
 from unittest import mock
 
 from adapters.backbones import registry
-from adapters.layers.norm import Mode
 from adapters.patches.combine import chain, select
 from adapters.patches.contract import Patch
 from adapters.patches.registry import from_spec
 from adapters.patches.scale_bias import scale_bias
+from adapters.vocabulary import NormMode
 from tests import narrow
 
 
@@ -21,13 +21,13 @@ class Entry(NamedTuple):
 
     name: str
     patch: Patch
-    norm: Mode
+    norm: NormMode
     bits: int
     alike: bool = True
 
 
 def _named(
-    spec: str, values: int, norm: Mode = "frozen", bits: int = 0, alike: bool = True
+    spec: str, values: int, norm: NormMode = "frozen", bits: int = 0, alike: bool = True
 ) -> Entry:
     """`values` are floats; `bits` come on top."""
     with mock.patch.dict(registry.TABLES, narrow=lambda: narrow.TABLE):

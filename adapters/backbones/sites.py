@@ -1,0 +1,104 @@
+"""The sites of a layer table: every module that owns weights, in the order in which they run."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+
+from adapters.backbones.parts import Part
+from adapters.backbones.table import LayerTable
+from adapters.modules import Kind, norm_of
+from adapters.vocabulary import BIAS, GAIN, KERNEL, NORM
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """One module of a backbone: a convolution, a matrix, a norm or a layer scale.
+
+    Attributes:
+      path: of the module, as weights and patches spell it.
+      kind: of `adapters.modules`.
+      block: name of the row that it belongs to.
+      index: its place in the running order, from 0 on.
+      inputs, outputs: channels.
+      kernel: side of its kernel, in pixels.
+      stride: its own.
+      leaves: the shape of each of its weights.
+      skippable: whether its block may be skipped: whether the row's input is added to its output.
+      takes_open: whether the leaf `open`, which skips the block, stands here: beside the last
+        kernel of a block that may be skipped.
+    """
+
+    path: str
+    kind: Kind
+    block: str
+    index: int
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int
+    leaves: Mapping[str, Shape]
+    skippable: bool
+    takes_open: bool
+
+
+@functools.cache
+def sites(table: LayerTable) -> tuple[Site, ...]:
+    """Every site of `table`, told by its rows: nothing is built or traced.
+
+    The network that looks first in a patch of `basisnet` has a table of its own, and so sites of
+    its own; their paths in the weights have `preview/` before them. Leaves that patches or whole
+    runs have added (bases, adapters) are no sites.
+
+    >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
+    >>> stem, norm, *_ = sites(mobilenet_v2())
+    >>> stem.path, stem.kind, stem.leaves, norm.path
+    ('stem', 'convolution', {'w': (3, 3, 3, 32)}, 'stem/norm')
+    """
+    found: list[Site] = []
+    for block, row in table.named_rows():
+        parts = row.parts
+        last = max(index for index, part in enumerate(parts) if KERNEL in _leaves(part))
+        for index, part in enumerate(parts):
+            takes_open = row.residual and index == last
+            found += _sites(block, part, len(found), row.residual, takes_open)
+    return tuple(found)
+
+
+def shapes(table: LayerTable) -> dict[str, dict[str, Shape]]:
+    """The shape of every leaf, {module path: {leaf: shape}}."""
+    return {site.path: dict(site.leaves) for site in sites(table)}
+
+
+def _sites(block: str, part: Part, index: int, skippable: bool, takes_open: bool) -> Iterator[Site]:
+    path = f"{block}/{part.name}" if part.name else block
+    _, kind, inputs, outputs, kernel, stride, normed = part
+    yield Site(
+        *(path, kind, block, index, inputs, outputs, kernel, stride),
+        *(_leaves(part), skippable, takes_open),
+    )
+    if normed:
+        norm = part._replace(kind="norm", inputs=outputs, kernel=1, stride=1)
+        yield Site(
+            *(norm_of(path), norm.kind, block, index + 1, outputs, outputs, 1, 1),
+            *(_leaves(norm), skippable, False),
+        )
+
+
+def _leaves(part: Part) -> dict[str, Shape]:
+    side, inputs, outputs = part.kernel, part.inputs, part.outputs
+    match part.kind:
+        case "convolution":
+            return {KERNEL: (side, side, inputs, outputs)}
+        case "depthwise":
+            return {KERNEL: (side, side, 1, outputs)}
+        case "pointwise":
+            return {KERNEL: (inputs, outputs)}
+        case "dense":
+            return {KERNEL: (inputs, outputs), BIAS: (outputs,)}
+        case "norm":
+            return dict.fromkeys(NORM, (outputs,))
+        case "layer_scale":
+            return {GAIN: (outputs,)}
+    raise TypeError(f"no leaves are known for a part of the kind {part.kind}")
