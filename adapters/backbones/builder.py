@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from adapters.backbones.blocks.block import block
 from adapters.backbones.rematerialise import rematerialised
 from adapters.backbones.rows import Pooled, Row
+from adapters.backbones.sites import sites
+from adapters.backbones.skipping import check_open
 from adapters.backbones.table import LayerTable
 from adapters.layers.norm import Normalise
 from adapters.modules import block_of
@@ -45,6 +47,7 @@ class Backbone(NamedTuple):
       apply: (weights, image [H, W, 3], mode, membership, axis_names, rematerialise) -> Outputs; the
         middle three default to frozen norms, and with the last one every block keeps its input
         alone for the backward pass. Written for one image: map it over examples with `jax.vmap`.
+        Raises UnskippableError for weights with a leaf `open` where no block can be skipped.
       padding, epsilon: the checkpoint's conventions, under which it was built.
     """
 
@@ -93,6 +96,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
         axis_names: tuple[str, ...] = (),
         rematerialise: bool = False,
     ) -> Outputs:
+        check_open(table, weights)
         norm = Normalise(epsilon, mode, membership, axis_names)
         if rematerialise:
             return _apply_blocks(table, padding, weights, image, norm)
@@ -129,11 +133,12 @@ def _apply_blocks(
 
 @functools.cache
 def expected_shapes(table: LayerTable) -> Shapes:
-    """Shape of every leaf of the table's weights, norm statistics included."""
-    shapes = jax.eval_shape(build(table).init, jax.random.key(0))
-    return {
-        path: {name: leaf.shape for name, leaf in leaves.items()} for path, leaves in shapes.items()
-    }
+    """Shape of every leaf of the table's weights, norm statistics included, sorted by their names.
+
+    Told by the table's sites: nothing is built.
+    """
+    leaves = {site.path: site.leaves for site in sites(table)}
+    return {path: dict(sorted(leaves[path].items())) for path in sorted(leaves)}
 
 
 def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = False) -> int:

@@ -66,11 +66,6 @@ def sites(table: LayerTable) -> tuple[Site, ...]:
     return tuple(found)
 
 
-def shapes(table: LayerTable) -> dict[str, dict[str, Shape]]:
-    """The shape of every leaf, {module path: {leaf: shape}}."""
-    return {site.path: dict(site.leaves) for site in sites(table)}
-
-
 def _sites(block: str, part: Part, index: int, skippable: bool, takes_open: bool) -> Iterator[Site]:
     path = f"{block}/{part.name}" if part.name else block
     _, kind, inputs, outputs, kernel, stride, normed = part

@@ -11,6 +11,7 @@ from adapters.patches.registry import from_spec
 from adapters.patches.scale_bias import scale_bias
 from adapters.vocabulary import NormMode
 from tests import narrow
+from tests.patches.openings import opening
 
 
 class Entry(NamedTuple):
@@ -84,6 +85,8 @@ PLAIN = (
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
+    # MobileNetV2 has ten residual blocks: 1, 2, 3, 2 and 2 at 24, 32, 64, 96 and 160 channels.
+    Entry("blocks opened", opening(), "frozen", 32 * 10),
 )
 PREVIEW = "preview=narrow, preview_size=16, dropout=0"
 # Those that add leaves to the weights that all tasks share.
