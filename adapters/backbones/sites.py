@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from adapters.backbones.parts import Part
 from adapters.backbones.table import LayerTable
-from adapters.modules import Kind, norm_of
+from adapters.modules import NORM_NAME, Kind
 from adapters.vocabulary import BIAS, GAIN, KERNEL, NORM
 
 Shape = tuple[int, ...]
@@ -58,27 +58,34 @@ def sites(table: LayerTable) -> tuple[Site, ...]:
     """
     found: list[Site] = []
     for block, row in table.named_rows():
-        parts = row.parts
+        parts = [*_with_norms(row.parts)]
         last = max(index for index, part in enumerate(parts) if KERNEL in _leaves(part))
-        for index, part in enumerate(parts):
-            takes_open = row.residual and index == last
-            found += _sites(block, part, len(found), row.residual, takes_open)
+        found += [
+            Site(
+                path=f"{block}/{part.name}" if part.name else block,
+                kind=part.kind,
+                block=block,
+                index=len(found) + index,
+                inputs=part.inputs,
+                outputs=part.outputs,
+                kernel=part.kernel,
+                stride=part.stride,
+                leaves=_leaves(part),
+                skippable=row.residual,
+                takes_open=row.residual and index == last,
+            )
+            for index, part in enumerate(parts)
+        ]
     return tuple(found)
 
 
-def _sites(block: str, part: Part, index: int, skippable: bool, takes_open: bool) -> Iterator[Site]:
-    path = f"{block}/{part.name}" if part.name else block
-    _, kind, inputs, outputs, kernel, stride, normed = part
-    yield Site(
-        *(path, kind, block, index, inputs, outputs, kernel, stride),
-        *(_leaves(part), skippable, takes_open),
-    )
-    if normed:
-        norm = part._replace(kind="norm", inputs=outputs, kernel=1, stride=1)
-        yield Site(
-            *(norm_of(path), norm.kind, block, index + 1, outputs, outputs, 1, 1),
-            *(_leaves(norm), skippable, False),
-        )
+def _with_norms(parts: Iterable[Part]) -> Iterator[Part]:
+    """Each part, and the norm that follows it, if one does."""
+    for part in parts:
+        yield part
+        if part.normed:
+            path = f"{part.name}/{NORM_NAME}".lstrip("/")
+            yield Part(path, "norm", part.outputs, part.outputs, normed=False)
 
 
 def _leaves(part: Part) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, We
 from adapters.patches.layer import bits_by_layer, path_of
 from adapters.patches.settings import PatchSettingError
 from adapters.patches.straight_through import above
-from adapters.vocabulary import IDENTITY
+from adapters.vocabulary import OPTIONAL
 
 # Wallingford et al., arXiv 2203.16708, start and cut there too, as their released code does.
 START, THRESHOLD = 0.15, 0.1
@@ -94,7 +94,8 @@ def _shared(base: Mapping[str, jax.Array], name: str, leaf: jax.Array) -> jax.Ar
     """
     if name in base:
         return base[name]
-    return jnp.full_like(leaf, IDENTITY[name]) if name in IDENTITY else leaf
+    identity = OPTIONAL[name].identity
+    return leaf if identity is None else jnp.full_like(leaf, identity)
 
 
 @jax.custom_vjp
