@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from adapters.backbones import registry
 from adapters.backbones.sites import sites
 from adapters.patches.contract import Patch, PatchParams
-from adapters.patches.mask import START, THRESHOLD
 from adapters.patches.replacement import stored_bits, with_leaves
 from adapters.patches.straight_through import above
 from tests import narrow
 
+START, THRESHOLD = 0.01, 0.0
 TABLES = (narrow.TABLE, registry.table("mobilenet_v2_1.0"))
 
 
@@ -20,7 +20,7 @@ def opening() -> Patch:
         del key
         (table,) = (t for t in TABLES if {site.path for site in sites(t)} == weights.keys())
         places = [site.path for site in sites(table) if site.takes_open]
-        return PatchParams({path: jnp.full(1, START) for path in places})
+        return PatchParams({path: jnp.full(1, START, jnp.float32) for path in places})
 
     def leaves(params):
         return {path: {"open": above(score, THRESHOLD)} for path, score in params.trained.items()}
