@@ -56,7 +56,7 @@ def replacement(owned: Predicate) -> Patch:
 def _is_added(weights: Weights, path: str, name: str) -> bool:
     """Whether a leaf is one that only patches bring; norms have a scale and an offset anyway."""
     if name in MODULATION:
-        # A selection may hide the kernel, but not the norm under it alone.
+        # A convolution is known by its norm too: `select` may have hidden the kernel.
         return kind_of(weights[path]) != "norm" or norm_of(path) in weights
     return name in OPTIONAL
 
