@@ -3,9 +3,9 @@
 from absl import flags
 
 from adapters.experiment.settings import SAMPLING, SettingError, Settings
-from adapters.layers.norm import MODES
 from adapters.store.encoding import ENCODINGS
 from adapters.training.recipe import Recipe
+from adapters.vocabulary import NORM_MODES
 from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(
@@ -26,7 +26,7 @@ _WEIGHTS = flags.DEFINE_string(
 _NORM = flags.DEFINE_enum(
     "norm",
     "frozen",
-    MODES,
+    NORM_MODES,
     "Norm statistics in training: the backbone's (frozen), each task's own, measured before the "
     "first step (calibrated), its batch moments (batch), or its running average (ema). Other than "
     "frozen, they ship with the patch.",

@@ -62,7 +62,10 @@ GROUPS = {
     "tests.store.fuzz_reader": "fuzz",
 }
 RUNTIMES = ("adapters.runtime.device", "adapters.runtime.stored")
-ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
+ON_A_DEVICE = (
+    *("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors"),
+    *("adapters.vocabulary", "adapters.modules"),
+)
 
 
 def room(module: imports.Module) -> str:

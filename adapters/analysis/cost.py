@@ -14,6 +14,8 @@ from adapters.analysis.roofline import Machine
 from adapters.analysis.tracing import Kind, Leaf, Shaped, call, trace
 from adapters.backbones.builder import Backbone, Weights
 from adapters.errors import ModelPatchError
+from adapters.modules import layer_of
+from adapters.vocabulary import KERNEL, SCALE, STATISTICS
 
 HEAD = "head"
 BYTES_PER_VALUE = (4, 2, 1)
@@ -155,7 +157,7 @@ def cost_of(
     }
     layers, seen = [], set[Leaf]()
     for step, live in zip(traced.steps, live_elements(traced), strict=True):
-        trained = {leaf for leaf in step.leaves - seen if leaf[1] not in _STATISTICS}
+        trained = {leaf for leaf in step.leaves - seen if leaf[1] not in STATISTICS}
         activations = (*step.reads, *step.writes)
         layers.append(
             LayerCost(
@@ -174,9 +176,6 @@ def cost_of(
     return NetworkCost(tuple(layers))
 
 
-_STATISTICS = ("mean", "var")
-
-
 def _network(backbone: Backbone, head: bool, weights: Weights, image: jax.Array) -> jax.Array:
     features = backbone.apply(weights, image).features
     if not head:
@@ -190,6 +189,5 @@ def _folded(leaves: Iterable[Leaf]) -> set[Leaf]:
     return {
         (path, name)
         for path, name in owned
-        if name not in _STATISTICS
-        and not (name == "scale" and (path.removesuffix("/norm"), "w") in owned)
+        if name not in STATISTICS and not (name == SCALE and (layer_of(path), KERNEL) in owned)
     }

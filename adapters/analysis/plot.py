@@ -8,6 +8,7 @@ from adapters import drawing
 from adapters.analysis.cost import NetworkCost
 from adapters.analysis.roofline import Machine
 from adapters.analysis.tracing import Kind
+from adapters.modules import BLOCK, block_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +87,7 @@ def _name_blocks(axes: "Axes", cost: NetworkCost) -> None:
         apart = not centres or centre - centres[-1] >= len(cost.layers) / _MOST_NAMES
         if apart and any(layer.kind != "other" for layer in cost.layers[first : last + 1]):
             centres.append(centre)
-            names.append(name.removeprefix("block_"))
+            names.append(name.removeprefix(f"{BLOCK}_"))
     axes.set_xticks(centres, names, fontsize=8)
     for label in axes.get_xticklabels():
         label.set_rotation(0 if label.get_text().isdigit() else 90)
@@ -94,6 +95,6 @@ def _name_blocks(axes: "Axes", cost: NetworkCost) -> None:
 
 def _blocks(cost: NetworkCost) -> list[tuple[str, int, int]]:
     """Each block's name, and the places of its first and last layer."""
-    numbered = enumerate(layer.path.partition("/")[0] for layer in cost.layers)
+    numbered = enumerate(block_of(layer.path) for layer in cost.layers)
     runs = [(name, list(run)) for name, run in itertools.groupby(numbered, lambda pair: pair[1])]
     return [(name, run[0][0], run[-1][0]) for name, run in runs]

@@ -22,12 +22,13 @@ import jax
 from jax.extend import core
 
 from adapters.analysis.counting import multiply_adds, shape, size
+from adapters.modules import block_of
+from adapters.vocabulary import KERNEL
 
 Kind = Literal["convolution", "depthwise", "pointwise", "dense", "product", "other"]
 Leaf = tuple[str, str]  # module path, name
 Shaped = Mapping[str, Mapping[str, Any]]  # weights, or as many `jax.ShapeDtypeStruct`
 
-_KERNEL = "w"
 _VIEWS = ("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose")  # of equal size
 
 
@@ -74,7 +75,7 @@ def trace(
 
     Raises UncountableError.
     """
-    layers = {path: leaves[_KERNEL].shape for path, leaves in weights.items() if _KERNEL in leaves}
+    layers = {path: leaves[KERNEL].shape for path, leaves in weights.items() if KERNEL in leaves}
 
     def intercept(method: Callable, args: Any, kwargs: Any, context: Any) -> Any:
         if context.method_name != "__call__" or context.module.module_name not in layers:
@@ -113,7 +114,7 @@ class _Group(NamedTuple):
     def fuses_with(self, other: "_Group") -> bool:
         """Whether both stand between layers, and in one block."""
         between = not any(group.layer or group.multiply_adds for group in (self, other))
-        return between and self.path.partition("/")[0] == other.path.partition("/")[0]
+        return between and block_of(self.path) == block_of(other.path)
 
 
 class _Reading:

@@ -13,8 +13,12 @@ import jax.numpy as jnp
 from adapters.backbones.blocks.block import block
 from adapters.backbones.rematerialise import rematerialised
 from adapters.backbones.rows import Pooled, Row
+from adapters.backbones.sites import sites
+from adapters.backbones.skipping import check_open
 from adapters.backbones.table import LayerTable
-from adapters.layers.norm import Folded, Mode, Normalise
+from adapters.layers.norm import Normalise
+from adapters.modules import block_of
+from adapters.vocabulary import STATISTICS, Folded, NormMode
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
@@ -43,6 +47,7 @@ class Backbone(NamedTuple):
       apply: (weights, image [H, W, 3], mode, membership, axis_names, rematerialise) -> Outputs; the
         middle three default to frozen norms, and with the last one every block keeps its input
         alone for the backward pass. Written for one image: map it over examples with `jax.vmap`.
+        Raises UnskippableError for weights with a leaf `open` where no block can be skipped.
       padding, epsilon: the checkpoint's conventions, under which it was built.
     """
 
@@ -86,11 +91,12 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     def apply(
         weights: Weights,
         image: jax.Array,
-        mode: Mode | Folded = "frozen",
+        mode: NormMode | Folded = "frozen",
         membership: jax.Array | None = None,
         axis_names: tuple[str, ...] = (),
         rematerialise: bool = False,
     ) -> Outputs:
+        check_open(table, weights)
         norm = Normalise(epsilon, mode, membership, axis_names)
         if rematerialise:
             return _apply_blocks(table, padding, weights, image, norm)
@@ -116,7 +122,7 @@ def _apply_blocks(
     moments: dict[str, Mapping[str, jax.Array]] = {}
     x = image
     for name, row in table.named_rows():
-        own = {path: leaves for path, leaves in weights.items() if path.split("/")[0] == name}
+        own = {path: leaves for path, leaves in weights.items() if block_of(path) == name}
         part = rematerialised(functools.partial(outputs, name, row))
         x, seen = part(own, x, norm.membership)
         moments |= seen
@@ -127,11 +133,12 @@ def _apply_blocks(
 
 @functools.cache
 def expected_shapes(table: LayerTable) -> Shapes:
-    """Shape of every leaf of the table's weights, norm statistics included."""
-    shapes = jax.eval_shape(build(table).init, jax.random.key(0))
-    return {
-        path: {name: leaf.shape for name, leaf in leaves.items()} for path, leaves in shapes.items()
-    }
+    """Shape of every leaf of the table's weights, norm statistics included, sorted by their names.
+
+    Told by the table's sites: nothing is built.
+    """
+    leaves = {site.path: site.leaves for site in sites(table)}
+    return {path: dict(sorted(leaves[path].items())) for path in sorted(leaves)}
 
 
 def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = False) -> int:
@@ -145,6 +152,6 @@ def count_parameters(table: LayerTable, classes: int = 0, statistics: bool = Fal
         math.prod(shape)
         for module in expected_shapes(table).values()
         for name, shape in module.items()
-        if statistics or name not in ("mean", "var")
+        if statistics or name not in STATISTICS
     )
     return sum(leaves) + (table.features + 1) * classes

@@ -1,16 +1,20 @@
 """The rows of layer tables: one small type a kind of block, with the columns its block needs.
 
-Every convolution in a block is followed by a norm, and depthwise kernels lie in modules whose name
-ends in `depthwise`. A block adds its input to its output where its stride is 1 and the channels
-agree, unless its docstring says otherwise.
+A row says which modules its block is made of, its `parts`, in the order in which they run;
+`adapters.backbones.sites` makes a table's sites of them. A block adds its input to its output where
+its stride is 1 and the channels agree, unless its docstring says otherwise.
 """
 
+import abc
 import dataclasses
 import re
 
+from adapters.backbones.parts import Part
+from adapters.modules import Kind
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(abc.ABC):
     """The columns that published tables share; the default of each is their empty cell.
 
     Attributes:
@@ -40,10 +44,22 @@ class Row:
         """Whether the input is added to the output."""
         return False
 
+    @property
+    @abc.abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """The modules of the block, in the order in which they run."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Convolution(Row):
     """kernel x kernel convolution, norm, activation; never a residual."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One layer."""
+        if self.kernel == 1 and self.stride == 1:
+            return (Part("", "pointwise", self.inputs, self.outputs),)
+        return (Part("", "convolution", self.inputs, self.outputs, self.kernel, self.stride),)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,10 +75,23 @@ class SpaceToDepth(Row):
     block: int
     resolution: int = 0
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One layer."""
+        return (Part("", "pointwise", self.inputs * self.block**2, self.outputs),)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Separable(Row):
     """Depthwise, norm, activation, 1x1, norm, activation; never a residual: MobileNetV1."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two layers."""
+        return (
+            _depthwise("depthwise", self.inputs, self.kernel, self.stride),
+            Part("project", "pointwise", self.inputs, self.outputs),
+        )
 
 
 class _Residual(Row):
@@ -91,6 +120,17 @@ class InvertedResidual(_Residual):
         """Whether there is an expansion layer."""
         return self.expanded != self.inputs
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two layers or three, and those of squeeze-excite."""
+        inside = self.expanded
+        return (
+            *([Part("expand", "pointwise", self.inputs, inside)] if self.expands else []),
+            _depthwise("depthwise", inside, self.kernel, self.stride),
+            *(_squeeze_excite(inside, self.squeezed) if self.squeezed else []),
+            Part("project", "pointwise", inside, self.outputs),
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UniversalBottleneck(_Residual):
@@ -108,10 +148,32 @@ class UniversalBottleneck(_Residual):
     start_kernel: int = 0
     layer_scale: bool = False
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two layers to four, and a layer scale."""
+        own = 1 if self.kernel else self.stride
+        start = _depthwise("start_depthwise", self.inputs, self.start_kernel, own)
+        inner = _depthwise("depthwise", self.expanded, self.kernel, self.stride)
+        return (
+            *([start] if self.start_kernel else []),
+            Part("expand", "pointwise", self.inputs, self.expanded),
+            *([inner] if self.kernel else []),
+            Part("project", "pointwise", self.expanded, self.outputs),
+            *([_layer_scale(self.outputs)] if self.layer_scale else []),
+        )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FusedBottleneck(_Residual):
     """kernel x kernel expansion, norm, activation, linear 1x1 projection."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two layers."""
+        return (
+            Part("expand", "convolution", self.inputs, self.expanded, self.kernel, self.stride),
+            Part("project", "pointwise", self.expanded, self.outputs),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,6 +190,26 @@ class Attention(_Residual):
     size: int
     key_stride: int = 1
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """A norm, attention's four matrices with what shrinks the map before two, a layer scale."""
+        queries = self.heads * self.size
+        return (
+            Part("norm", "norm", self.inputs, self.inputs, normed=False),
+            _matrix("attention/query", self.inputs, queries),
+            *self._seen("attention/key"),
+            *self._seen("attention/value"),
+            _matrix("attention/output", queries, self.outputs),
+            _layer_scale(self.outputs),
+        )
+
+    def _seen(self, name: str) -> list[Part]:
+        shrunk = [_depthwise(f"{name}_depthwise", self.inputs, 3, self.key_stride)]
+        return [
+            *(shrunk if self.key_stride > 1 else []),
+            _matrix(name, self.inputs, self.size),
+        ]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pooled(Row):
@@ -138,3 +220,28 @@ class Pooled(Row):
     """
 
     bias: bool
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """One layer."""
+        kind: Kind = "dense" if self.bias else "pointwise"
+        return (Part("", kind, self.inputs, self.outputs, normed=not self.bias),)
+
+
+def _depthwise(name: str, channels: int, kernel: int, stride: int) -> Part:
+    return Part(name, "depthwise", channels, channels, kernel, stride)
+
+
+def _matrix(name: str, inputs: int, outputs: int) -> Part:
+    return Part(name, "pointwise", inputs, outputs, normed=False)
+
+
+def _squeeze_excite(channels: int, squeezed: int) -> list[Part]:
+    return [
+        Part("squeeze_excite/reduce", "dense", channels, squeezed, normed=False),
+        Part("squeeze_excite/expand", "dense", squeezed, channels, normed=False),
+    ]
+
+
+def _layer_scale(channels: int) -> Part:
+    return Part("layer_scale", "layer_scale", channels, channels, normed=False)

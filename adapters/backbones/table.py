@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from adapters.backbones.rows import Convolution, InvertedResidual, Pooled, Row
+from adapters.modules import BLOCK, POOLED, STEM, TAIL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +34,13 @@ class LayerTable:
         The tail is the convolution before pooling (MobileNetV1 has none), `pooled` what comes after
         it (V3 and V4 have one).
         """
-        names = ["stem", *(f"block_{i:02d}" for i in range(1, len(self.rows)))]
+        names = [STEM, *(f"{BLOCK}_{i:02d}" for i in range(1, len(self.rows)))]
         last = len(self.rows) - 1
         if isinstance(self.rows[last], Pooled):
-            names[last] = "pooled"
+            names[last] = POOLED
             last -= 1
         if isinstance(self.rows[last], Convolution):
-            names[last] = "tail"
+            names[last] = TAIL
         return tuple(zip(names, self.rows, strict=True))
 
 

@@ -15,7 +15,7 @@ from adapters.heads import wide
 from adapters.heads.classification import classification
 from adapters.inference.compiled import inference, logits
 from adapters.inference.early_exit import early_exit
-from adapters.patches.basisnet import PREVIEW
+from adapters.modules import PREVIEW
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
 from adapters.training.recipe import Recipe

@@ -12,6 +12,7 @@ from adapters.benchmarking import stand_ins
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
 from adapters.layers.norm import Normalise
+from adapters.modules import block_of
 
 EPSILON = 1e-3
 
@@ -26,7 +27,7 @@ def block_alone(case: Case) -> Prepared:
     image = jax.ShapeDtypeStruct((case.size, case.size, 3), jnp.float32)
     given = jax.eval_shape(build(table).apply, weights, image).endpoints[before]
     noise = np.random.default_rng(0).standard_normal((case.examples, *given.shape), np.float32)
-    own = {path: leaves for path, leaves in weights.items() if path.split("/")[0] == case.block}
+    own = {path: leaves for path, leaves in weights.items() if block_of(path) == case.block}
     alone = hk.transform_with_state(
         lambda x: block(rows[case.block], "same", case.block, x, Normalise(EPSILON))
     )

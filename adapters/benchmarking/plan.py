@@ -7,6 +7,7 @@ from typing import Literal
 
 from adapters.backbones import registry
 from adapters.benchmarking.cases import Case, Work
+from adapters.modules import numbered_blocks
 
 Side = Literal["ours", "jax", "peer", "first start", "second start"]
 
@@ -79,11 +80,11 @@ def _inference(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
 
 
 def _blocks(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
-    for name, _row in registry.table(network.backbone).named_rows():
-        if name.startswith("block_"):  # the others are not modules of the peer's
-            case = dataclasses.replace(network, work="block", block=name)
-            sides = (Contender("ours", "ours", case), Contender("eager", "peer", case))
-            yield Comparison(f"inference of {name}", sides)
+    rows = dict(registry.table(network.backbone).named_rows())
+    for name in numbered_blocks(rows):  # the others are not modules of the peer's
+        case = dataclasses.replace(network, work="block", block=name)
+        sides = (Contender("ours", "ours", case), Contender("eager", "peer", case))
+        yield Comparison(f"inference of {name}", sides)
 
 
 def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:

@@ -8,11 +8,10 @@ import numpy as np
 
 from adapters import drawing
 from adapters.backbones import registry
-from adapters.backbones.builder import expected_shapes
 from adapters.backbones.pretrained import PRETRAINED
+from adapters.backbones.sites import sites
 from adapters.errors import ModelPatchError
-from adapters.patches.depth import depth
-from adapters.patches.layer import layer_of
+from adapters.modules import BLOCK, block_of, layer_of
 from adapters.store.contents import PatchContents
 
 _STYLE: dict[Any, Any] = {
@@ -59,8 +58,7 @@ def layer_bytes(patch: PatchContents) -> dict[str, int]:
 
 def _layers(backbone: str) -> list[str]:
     name = PRETRAINED[backbone].table if backbone in PRETRAINED else backbone
-    shapes = expected_shapes(registry.table(name))
-    return sorted({layer_of(path) for path in shapes}, key=depth)
+    return list(dict.fromkeys(layer_of(site.path) for site in sites(registry.table(name))))
 
 
 def _drawn(tasks: Sequence[str], layers: Sequence[str], kilobytes: np.ndarray) -> bytes:
@@ -80,12 +78,12 @@ def _drawn(tasks: Sequence[str], layers: Sequence[str], kilobytes: np.ndarray) -
         totals = kilobytes.sum(axis=1)
         rows = [f"{task}, {total:.1f} kB" for task, total in zip(tasks, totals, strict=True)]
         axes.set_yticks(range(len(tasks)), rows)
-        numbered = enumerate(layer.partition("/")[0] for layer in layers)
+        numbered = enumerate(block_of(layer) for layer in layers)
         runs = [
             (name, list(run)) for name, run in itertools.groupby(numbered, lambda pair: pair[1])
         ]
         centres = [(run[0][0] + run[-1][0]) / 2 for _, run in runs]
-        axes.set_xticks(centres, [name.removeprefix("block_") for name, _ in runs], fontsize=8)
+        axes.set_xticks(centres, [name.removeprefix(f"{BLOCK}_") for name, _ in runs], fontsize=8)
         for label in axes.get_xticklabels():
             label.set_rotation(0 if label.get_text().isdigit() else 90)
         for _, run in runs[1:]:

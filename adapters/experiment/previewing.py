@@ -26,7 +26,7 @@ from adapters.inference.early_exit import (
     programs,
 )
 from adapters.layers.mixture import products_up_to
-from adapters.patches.basisnet import PREVIEW
+from adapters.modules import PREVIEW
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
 from tasks import pipeline

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import jax
 
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.layers.norm import MODES
 from adapters.scheduling import sampling
 from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
+from adapters.vocabulary import NORM_MODES
 from tasks.augmentation import POLICIES
 
 SAMPLING = ("uniform", "proportional", "temperature")
@@ -72,8 +72,8 @@ class Settings:
             raise SettingError(
                 f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
             )
-        if recipe.norm not in MODES:
-            raise UnknownNameError("norm mode", recipe.norm, MODES)
+        if recipe.norm not in NORM_MODES:
+            raise UnknownNameError("norm mode", recipe.norm, NORM_MODES)
         if self.sampling not in SAMPLING:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
         if self.augmentation not in POLICIES:

@@ -20,7 +20,7 @@ from adapters.heads.wide import TaskHeads
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, no_look
 from adapters.patches.registry import from_spec
-from adapters.patches.replacement import STATISTICS, with_leaves
+from adapters.patches.replacement import with_leaves
 from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
@@ -29,6 +29,7 @@ from adapters.training import loop, packing
 from adapters.training.calibration import calibrated
 from adapters.training.report import Row
 from adapters.training.step import State, trainer
+from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
 from tasks.task import Task
 

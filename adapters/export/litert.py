@@ -13,6 +13,7 @@ from adapters.errors import ModelPatchError
 from adapters.export import converter, quantiser
 from adapters.heads import linear
 from adapters.inference.compiled import of_one_image
+from adapters.modules import follows_kernel, module_and_leaf
 from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import int8, signatures
 from adapters.runtime.channels import without_statistics
@@ -96,7 +97,7 @@ def export_backbone(
     biases = {
         f"{path}/offset": _place(data, f"{path}/offset", leaves["offset"])
         for path, leaves in marks.items()
-        if signatures.FOLDED in inputs and signatures.follows_kernel(path, weights)
+        if signatures.FOLDED in inputs and follows_kernel(path, weights)
     }
     for leaf, place in kernels.items():
         place.write(data, leaf_of(weights, leaf))
@@ -201,7 +202,7 @@ def _signature(
     def logits(given: Mapping[str, jax.Array]) -> jax.Array:
         weights: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in marks.items()}
         for name in inputs:
-            module, leaf = name.rsplit("/", 1)
+            module, leaf = module_and_leaf(name)
             weights[module][leaf] = given[name]
         return _logits(network, weights, given[HEAD_W], given[HEAD_B], {"image": given[IMAGES]})
 

@@ -21,6 +21,7 @@ from jax import lax
 
 from adapters.layers.optional import optional
 from adapters.layers.pixels import pointwise
+from adapters.vocabulary import BASES, MIX
 
 PIXELS = 4  # of maps up to which products are mixed
 
@@ -70,5 +71,5 @@ def mixed_pointwise(module: hk.Module, x: jax.Array, w: jax.Array) -> jax.Array:
 
 def _mixture(module: hk.Module) -> tuple[jax.Array, jax.Array] | None:
     """The module's `bases` [N, *w.shape] and `mix` [N], if it has them."""
-    bases, mix = optional(module, "bases"), optional(module, "mix")
+    bases, mix = optional(module, BASES), optional(module, MIX)
     return None if bases is None or mix is None else (bases, mix)

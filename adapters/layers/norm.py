@@ -18,7 +18,6 @@ In `batch` and `ema` each norm leaves the moments, biased as TensorFlow's, as Ha
 
 import dataclasses
 import typing
-from typing import Literal
 
 import haiku as hk
 import jax
@@ -27,12 +26,17 @@ from jax import lax
 
 from adapters.errors import UnknownNameError
 from adapters.layers.affine import affine
-
-Mode = Literal["frozen", "calibrated", "batch", "ema"]
-Folded = Literal["folded"]
-
-MODES: tuple[Mode, ...] = ("frozen", "calibrated", "batch", "ema")
-MEASURING: tuple[Mode, ...] = ("batch", "ema")  # modes in which a norm leaves its moments
+from adapters.modules import NORM_NAME
+from adapters.vocabulary import (
+    MEAN,
+    MEASURING,
+    NORM_MODES,
+    OFFSET,
+    SCALE,
+    VARIANCE,
+    Folded,
+    NormMode,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,19 +52,19 @@ class Normalise:
     """
 
     epsilon: float
-    mode: Mode | Folded = "frozen"
+    mode: NormMode | Folded = "frozen"
     membership: jax.Array | None = None
     axis_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        known = (*MODES, *typing.get_args(Folded))
+        known = (*NORM_MODES, *typing.get_args(Folded))
         if self.mode not in known:
             raise UnknownNameError("norm mode", self.mode, known)
 
 
 def normalise(x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
     """Normalises and activates [H, W, C], as a layer called `norm` inside the calling layer."""
-    return Norm(name="norm")(x, how, activation)
+    return Norm(name=NORM_NAME)(x, how, activation)
 
 
 class Norm(hk.Module):
@@ -69,19 +73,19 @@ class Norm(hk.Module):
     def __call__(self, x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, C] to the same shape."""
         shape = x.shape[-1:]
-        scale = hk.get_parameter("scale", shape, x.dtype, jnp.ones)
-        offset = hk.get_parameter("offset", shape, x.dtype, jnp.zeros)
+        scale = hk.get_parameter(SCALE, shape, x.dtype, jnp.ones)
+        offset = hk.get_parameter(OFFSET, shape, x.dtype, jnp.zeros)
         if how.mode == "folded":
             y = affine(x, scale, offset, activation)
             # Converters would move an offset over the next matrix product into that one's, and
             # patches could not be written into either. The barrier itself converts to nothing.
             return lax.optimization_barrier(y) if activation == "linear" else y
-        mean = hk.get_parameter("mean", shape, x.dtype, jnp.zeros)
-        var = hk.get_parameter("var", shape, x.dtype, jnp.ones)
+        mean = hk.get_parameter(MEAN, shape, x.dtype, jnp.zeros)
+        var = hk.get_parameter(VARIANCE, shape, x.dtype, jnp.ones)
         if how.mode in MEASURING:
             moments = task_moments(x, how)
-            hk.set_state("mean", moments[0])
-            hk.set_state("var", moments[1])
+            hk.set_state(MEAN, moments[0])
+            hk.set_state(VARIANCE, moments[1])
             if how.mode == "batch":
                 mean, var = (_own_row(rows, how) for rows in moments)
             else:

@@ -1,21 +1,27 @@
 """Bases: kernels among the shared weights, from which a layer's own is mixed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
+from adapters.modules import TAIL, Kind, block_of, kind_of, norm_of, numbered_blocks
 from adapters.patches.contract import Weights
 from adapters.patches.settings import PatchSettingError, check_setting
+from adapters.vocabulary import BASES, KERNEL
 
 Kernels = Literal["pointwise", "depthwise", "both"]
 Sharing = Literal["layer", "network"]
 
 KERNELS = ("pointwise", "depthwise", "both")
 
-_RANKS = {"pointwise": (2,), "depthwise": (4,), "both": (2, 4)}
+_KINDS: Mapping[str, tuple[Kind, ...]] = {
+    "pointwise": ("pointwise",),
+    "depthwise": ("depthwise",),
+    "both": ("pointwise", "depthwise"),
+}
 _PER = ("layer", "network")
 
 
@@ -24,7 +30,7 @@ def check_settings(bases: int, blocks: int, kernels: str, per: str, spread: floa
     check_setting("spread", spread, 0 < spread < math.inf, "above 0")
     check_setting("bases", bases, bases >= 1, "1 or more")
     check_setting("blocks", blocks, blocks >= 1, "1 or more")
-    check_setting("kernels", kernels, kernels in _RANKS, f"one of {', '.join(_RANKS)}")
+    check_setting("kernels", kernels, kernels in _KINDS, f"one of {', '.join(_KINDS)}")
     check_setting("per", per, per in _PER, f"one of {', '.join(_PER)}")
 
 
@@ -64,10 +70,10 @@ def with_bases(
     extended = {path: dict(leaves) for path, leaves in weights.items()}
     for index, path in enumerate(wanted):
         if path not in held:
-            w = weights[path]["w"]
+            w = weights[path][KERNEL]
             noise = jax.random.normal(jax.random.fold_in(key, index), (bases, *w.shape), w.dtype)
-            extended[path]["bases"] = noise * (spread * jnp.sqrt(jnp.mean(jnp.square(w))))
-        found = extended[path]["bases"].shape[0]
+            extended[path][BASES] = noise * (spread * jnp.sqrt(jnp.mean(jnp.square(w))))
+        found = extended[path][BASES].shape[0]
         if found != bases:
             raise PatchSettingError(
                 f"the weights have {found} bases for {path}, the patch's setting is bases={bases}."
@@ -87,27 +93,26 @@ def bases_of(
     """
     extended = {path: dict(leaves) for path, leaves in weights.items()}
     for path in _layers(weights, blocks, kernels, tail):
-        w = weights[path]["w"]
-        extended[path]["bases"] = jnp.stack([other[path]["w"] - w for other in others])
+        w = weights[path][KERNEL]
+        extended[path][BASES] = jnp.stack([other[path][KERNEL] - w for other in others])
     return extended
 
 
 def layers_with_bases(weights: Weights) -> list[str]:
     """Module paths, sorted, of the layers that have bases."""
-    return sorted(path for path, leaves in weights.items() if "bases" in leaves)
+    return sorted(path for path, leaves in weights.items() if BASES in leaves)
 
 
 def _layers(weights: Weights, blocks: int, kernels: Kernels, tail: bool) -> list[str]:
-    names = sorted({path.split("/")[0] for path in weights if path.startswith("block_")})
+    names = numbered_blocks(weights)
     check_setting("blocks", blocks, blocks <= len(names), f"{len(names)} at most, as the backbone")
-    last = [*names[-blocks:], *(["tail"] if tail else [])]
+    last = [*names[-blocks:], *([TAIL] if tail else [])]
     found = sorted(
         path
         for path, leaves in weights.items()
-        if path.split("/")[0] in last
-        and f"{path}/norm" in weights
-        and leaves["w"].ndim in _RANKS[kernels]
-        and (leaves["w"].ndim == 2 or leaves["w"].shape[2] == 1)
+        if block_of(path) in last
+        and norm_of(path) in weights
+        and kind_of(leaves) in _KINDS[kernels]
     )
     if not found:
         raise PatchSettingError(

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from adapters.backbones import registry
 from adapters.backbones.builder import build, expected_shapes
 from adapters.backbones.table import LayerTable
+from adapters.modules import PREVIEW, inside, under
 from adapters.patches.bases import (
     Kernels,
     Sharing,
@@ -37,7 +38,7 @@ from adapters.patches.contract import (
 from adapters.patches.head_only import head_only
 from adapters.patches.settings import PatchSettingError, check_setting
 
-PREVIEW = "preview"  # what its modules' paths begin with, and what its prediction is called
+# PREVIEW, before its modules' paths, is also what its prediction is called.
 _COEFFICIENTS = f"{PREVIEW}/coefficients"
 
 
@@ -101,7 +102,7 @@ def basisnet(
         w = 0.01 * jax.random.normal(keys[2], shape, jnp.float32)
         return {
             **extended,
-            **{f"{PREVIEW}/{path}": leaves for path, leaves in looking.items()},
+            **under(PREVIEW, looking),
             _COEFFICIENTS: {"w": w, "b": jnp.zeros(shape[1:], jnp.float32)},
         }
 
@@ -114,12 +115,7 @@ def basisnet(
         backbone = context["backbone"]
         network = build(table, backbone.padding, backbone.epsilon)
         small = jax.image.resize(inputs["image"], (preview_size, preview_size, 3), "linear")
-        own = {
-            path.removeprefix(f"{PREVIEW}/"): leaves
-            for path, leaves in weights.items()
-            if path.startswith(f"{PREVIEW}/")
-        }
-        seen = network.apply(own, small, *context.get("norm", ("frozen",)))
+        seen = network.apply(inside(PREVIEW, weights), small, *context.get("norm", ("frozen",)))
         layer = weights[_COEFFICIENTS]
         logits = (seen.features @ layer["w"] + layer["b"]).reshape(-1, bases) / temperature
         if "key" in context and dropout > 0:
@@ -134,7 +130,7 @@ def basisnet(
         return Prepared(
             leaves={path: {"mix": row} for path, row in zip(layers, rows, strict=True)},
             auxiliary={PREVIEW: AuxiliaryPrediction(seen.features, weight)},
-            moments={f"{PREVIEW}/{path}": moment for path, moment in seen.moments.items()},
+            moments=under(PREVIEW, seen.moments),
         )
 
     return head_only()._replace(extend=extend, prepare=prepare)
@@ -162,7 +158,7 @@ def _initial_preview(key: jax.Array, weights: Weights, table: LayerTable) -> Wei
 
 
 def _check_preview(weights: Weights, table: LayerTable, coefficients: tuple[int, int]) -> None:
-    expected = {f"{PREVIEW}/{path}": leaves for path, leaves in expected_shapes(table).items()}
+    expected = under(PREVIEW, expected_shapes(table))
     expected[_COEFFICIENTS] = {"w": coefficients, "b": coefficients[1:]}
     for path, leaves in expected.items():
         for name, shape in leaves.items():

@@ -12,6 +12,7 @@ beside it would have. On MobileNetV2 1.0: 37,136 values.
 import jax
 import jax.numpy as jnp
 
+from adapters.modules import kind_of, network_of, running_order
 from adapters.patches.contract import (
     Context,
     Inputs,
@@ -21,11 +22,9 @@ from adapters.patches.contract import (
     Prepared,
     Weights,
 )
-from adapters.patches.depth import depth
 from adapters.patches.replacement import stored_bits
 from adapters.patches.settings import PatchSettingError, check_setting
-
-_NORM = frozenset({"scale", "offset"})  # and statistics, which a folded norm has no more
+from adapters.vocabulary import MODULE
 
 
 def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int = 6) -> Patch:
@@ -48,13 +47,16 @@ def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int
     first, second = f"conditional/{reads}/hidden", f"conditional/{reads}/modulation"
 
     def modulated(weights: Weights) -> list[str]:
-        found = [path for path, leaves in weights.items() if leaves.keys() >= _NORM]
-        found = [path for path in found if not path.startswith("preview/")]
+        found = [
+            path
+            for path, leaves in weights.items()
+            if kind_of(leaves) == "norm" and not network_of(path)
+        ]
         if len(found) < norms:
             raise PatchSettingError(
                 f"conditional(norms={norms}) modulates more norms than the {len(found)} there are."
             )
-        return sorted(found, key=depth)[-norms:]
+        return sorted(found, key=running_order)[-norms:]
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         channels = sum(weights[path]["scale"].shape[0] for path in modulated(weights))
@@ -86,7 +88,7 @@ def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int
         init=init,
         apply=apply,
         prepare=prepare,
-        cost=lambda params: stored_bits("module", params.trained),
-        pack=lambda params: {"module": params.trained},
+        cost=lambda params: stored_bits(MODULE, params.trained),
+        pack=lambda params: {MODULE: params.trained},
         needs=(Need(reads, (size,)),),
     )

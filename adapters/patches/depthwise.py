@@ -6,14 +6,16 @@ MobileNetV2 1.0: 64,224 values, 2.89 % of the extractor; with scale and bias 4.4
 
 from typing import Any
 
+from adapters.modules import kind_of
 from adapters.patches.contract import Patch
 from adapters.patches.replacement import replacement
+from adapters.vocabulary import KERNEL
 
 
 def depthwise() -> Patch:
-    """Each task owns every depthwise kernel `w` [k, k, 1, C]: modules named `..depthwise`."""
+    """Each task owns every depthwise kernel `w` [k, k, 1, C], those of attention among them."""
 
     def owned(path: str, name: str, leaf: Any) -> bool:
-        return name == "w" and path.endswith("depthwise") and leaf.ndim == 4
+        return name == KERNEL and kind_of({name: leaf}) == "depthwise"
 
     return replacement(owned)

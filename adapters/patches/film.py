@@ -8,9 +8,10 @@ Shysheya et al., "FiT", arXiv 2206.08671, transfer with it. On MobileNetV2 1.0: 
 import jax
 import jax.numpy as jnp
 
-from adapters.layers.optional import IDENTITY
+from adapters.modules import norm_of
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
+from adapters.vocabulary import IDENTITY, KERNEL, MODULATION
 
 
 def film() -> Patch:
@@ -21,13 +22,11 @@ def film() -> Patch:
 def _leaves(key: jax.Array, weights: Weights) -> Weights:
     del key
     channels = {
-        path: leaves["w"].shape[-1]
+        path: leaves[KERNEL].shape[-1]
         for path, leaves in weights.items()
-        if "w" in leaves and f"{path}/norm" in weights
+        if KERNEL in leaves and norm_of(path) in weights
     }
     return {
-        path: {
-            name: jnp.full((count,), IDENTITY[name], jnp.float32) for name in ("scale", "offset")
-        }
+        path: {name: jnp.full((count,), IDENTITY[name], jnp.float32) for name in MODULATION}
         for path, count in channels.items()
     }

@@ -1,7 +1,8 @@
 """Everything trainable: the upper bound that patches are measured against, at a network a task."""
 
 from adapters.patches.contract import Patch
-from adapters.patches.replacement import STATISTICS, replacement
+from adapters.patches.replacement import replacement
+from adapters.vocabulary import STATISTICS
 
 
 def full() -> Patch:

@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from adapters.layers.optional import IDENTITY, INWARD
+from adapters.modules import block_of, layer_of
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
-from adapters.patches.layer import bits_by_layer, layer_of, path_of
+from adapters.patches.layer import bits_by_layer, path_of
 from adapters.patches.settings import PatchSettingError
 from adapters.patches.straight_through import above
+from adapters.vocabulary import OPTIONAL
 
 # Wallingford et al., arXiv 2203.16708, start and cut there too, as their released code does.
 START, THRESHOLD = 0.15, 0.1
@@ -25,7 +26,7 @@ Scores = Mapping[str, jax.Array]
 
 GROUPS: Mapping[str, Callable[[str], str]] = {
     "layer": layer_of,
-    "block": lambda path: path.split("/")[0],
+    "block": block_of,
 }
 
 
@@ -93,7 +94,8 @@ def _shared(base: Mapping[str, jax.Array], name: str, leaf: jax.Array) -> jax.Ar
     """
     if name in base:
         return base[name]
-    return leaf if name in INWARD else jnp.full_like(leaf, IDENTITY[name])
+    identity = OPTIONAL[name].identity
+    return leaf if identity is None else jnp.full_like(leaf, identity)
 
 
 @jax.custom_vjp

@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 
+from adapters.modules import layer_of, running_order
 from adapters.patches.contract import Patch, PatchParams, Weights
-from adapters.patches.depth import depth
-from adapters.patches.layer import bits_by_layer, layer_of
+from adapters.patches.layer import bits_by_layer
 from adapters.patches.settings import PatchSettingError, check_setting
 
 
@@ -42,7 +42,7 @@ def last(inner: Patch, layers: int | None = None, budget_bits: int | None = None
             ) from error
         kept: set[str] = set()
         left = budget_bits
-        for layer in sorted(bits, key=depth, reverse=True):
+        for layer in sorted(bits, key=running_order, reverse=True):
             if left is not None:
                 left -= bits[layer]
             if len(kept) == layers or (left is not None and left < 0):

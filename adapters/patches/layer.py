@@ -1,16 +1,9 @@
-"""Layers, a convolution with its norm, as patches speak of them."""
+"""What a patch costs by layer, a convolution with its norm, or by any other group of modules."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
-def layer_of(path: str) -> str:
-    """The layer that a module belongs to: a norm stands under its convolution.
-
-    >>> layer_of("block_03/expand/norm")
-    'block_03/expand'
-    """
-    return path.removesuffix("/norm")
+from adapters.modules import layer_of, module_and_leaf
 
 
 def bits_by_layer(
@@ -30,4 +23,4 @@ def bits_by_layer(
 
 def path_of(key: str) -> str:
     """The module path in a key of `cost`."""
-    return key.split("/", 1)[1].rpartition("/")[0]
+    return module_and_leaf(key.split("/", 1)[1])[0]

@@ -11,10 +11,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from adapters.modules import kind_of, norm_of
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
 from adapters.patches.merge import UnmergeableEditsError
 from adapters.patches.replacement import stored_bits, with_leaves
 from adapters.patches.settings import check_setting
+from adapters.vocabulary import KERNEL
 
 
 def lora(rank: int = 2, alpha: float | None = None) -> Patch:
@@ -36,14 +38,14 @@ def lora(rank: int = 2, alpha: float | None = None) -> Patch:
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         trained = {}
         for index, (path, leaves) in enumerate(sorted(weights.items())):
-            kernel = leaves.get("w")
-            if kernel is None or kernel.ndim != 2 or f"{path}/norm" not in weights:
+            if kind_of(leaves) != "pointwise" or norm_of(path) not in weights:
                 continue
             if "side_down" in leaves:
                 raise UnmergeableEditsError(
                     f"{path} has a path of low rank already, by an earlier patch: chain one lora, "
                     "of the sum of the ranks."
                 )
+            kernel = leaves[KERNEL]
             inputs, outputs = kernel.shape
             draw = jax.random.normal(jax.random.fold_in(key, index), (inputs, rank), kernel.dtype)
             up = jnp.zeros((rank, outputs), kernel.dtype)

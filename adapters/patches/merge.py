@@ -7,16 +7,9 @@ import jax.numpy as jnp
 
 from adapters.errors import ModelPatchError
 from adapters.patches.contract import LeafEdits
+from adapters.vocabulary import COEFFICIENTS, DOWN, EDIT_KINDS, EDIT_PARTS, MODULE, UP
 
 Parts = Mapping[str, Any]
-
-# The kinds, in the order in which whoever applies a file does them, and their parts.
-ORDER = ("module", "insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "affine_mask": ("mask", "coefficients"),
-    "mixture": ("coefficients",),
-    "low_rank": ("down", "up"),
-}
 
 
 class UnmergeableEditsError(ModelPatchError):
@@ -27,8 +20,8 @@ def merge_edits(edits: Sequence[LeafEdits]) -> LeafEdits:
     """One set of edits with the effect of applying `edits` in order; sums may round otherwise.
 
     Raises:
-      UnmergeableEditsError: a file does its kinds of edits in the order of `ORDER`, and these need
-        another one; or a leaf is inserted twice.
+      UnmergeableEditsError: a file does its kinds of edits in the order of `EDIT_KINDS`, and these
+        need another one; or a leaf is inserted twice.
     """
     merged: dict[tuple[str, str], dict[str, Parts]] = {}
     for packed in edits:
@@ -60,11 +53,11 @@ def _follow(own: dict[str, Parts], kind: str, parts: Parts, where: str) -> None:
     own[kind] = _JOINED[kind](own[kind], parts) if kind in own else parts
 
 
-# What only adds may change places; of nothing else that comes later in `ORDER` this holds.
-_ADDED = ("module", "insert")  # leaves that the backbone has not
+# What only adds may change places; of nothing else that comes later in `EDIT_KINDS` this holds.
+_ADDED = (MODULE, "insert")  # leaves that the backbone has not
 _NEVER_BEFORE: Mapping[str, tuple[str, ...]] = {
-    "module": ORDER,
-    "insert": ORDER,
+    MODULE: EDIT_KINDS,
+    "insert": EDIT_KINDS,
     "mask": (*_ADDED, "affine_mask", "mixture", "low_rank", "add"),
     "affine_mask": (*_ADDED, "affine_mask", "mixture", "low_rank", "add"),
     "mixture": _ADDED,
@@ -73,28 +66,27 @@ _NEVER_BEFORE: Mapping[str, tuple[str, ...]] = {
 }
 _JOINED: Mapping[str, Callable[[Parts, Parts], Parts]] = {
     "mask": lambda first, second: {"": first[""] & second[""]},
-    "mixture": lambda first, second: {
-        "coefficients": first["coefficients"] + second["coefficients"]
-    },
+    "mixture": lambda first, second: {COEFFICIENTS: first[COEFFICIENTS] + second[COEFFICIENTS]},
     "low_rank": lambda first, second: {
-        "down": jnp.concatenate([first["down"], second["down"]], axis=1),
-        "up": jnp.concatenate([first["up"], second["up"]], axis=0),
+        DOWN: jnp.concatenate([first[DOWN], second[DOWN]], axis=1),
+        UP: jnp.concatenate([first[UP], second[UP]], axis=0),
     },
     "add": lambda first, second: {"": first[""] + second[""]},
 }
 
 
 def _place(kind: str) -> int:
-    if kind not in ORDER:
+    if kind not in EDIT_KINDS:
         raise UnmergeableEditsError(
-            f"a patch packs edits of the kind {kind!r}, which no file holds: {', '.join(ORDER)}."
+            f"a patch packs edits of the kind {kind!r}, which no file holds: "
+            f"{', '.join(EDIT_KINDS)}."
         )
-    return ORDER.index(kind)
+    return EDIT_KINDS.index(kind)
 
 
 def _by_leaf(kind: str, named: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     leaves: dict[str, dict[str, Any]] = {}
     for name, array in named.items():
-        leaf, _, part = name.rpartition(".") if kind in PARTS else (name, "", "")
+        leaf, _, part = name.rpartition(".") if kind in EDIT_PARTS else (name, "", "")
         leaves.setdefault(leaf, {})[part] = array
     return leaves

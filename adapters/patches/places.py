@@ -1,14 +1,15 @@
 """Where a patch may put an adapter, and with how many channels: told by a backbone's kernels."""
 
+from collections import defaultdict
 from typing import Literal, NamedTuple
 
+from adapters.modules import block_of, kind_of, norm_of, running_order
 from adapters.patches.contract import Weights
 from adapters.patches.settings import check_setting
+from adapters.vocabulary import KERNEL
 
 Span = Literal["block", "depthwise"]
 SPANS = ("block", "depthwise")
-
-_FIRST = ("start_depthwise", "expand", "depthwise")  # layers that may begin a block, in order
 
 
 class Place(NamedTuple):
@@ -25,21 +26,32 @@ class Place(NamedTuple):
 
 
 def places(weights: Weights, across: Span) -> list[Place]:
-    """Every place across a block (that `project` ends), or across a depthwise layer.
+    """Every place across a block, or across a depthwise layer; in the order of their paths.
+
+    A block is bridged where a 1x1 convolution ends it and others come before: its adapter takes in
+    what the first of its layers does.
 
     Raises PatchSettingError for another `across`.
     """
     check_setting("across", across, across in SPANS, f"one of {', '.join(SPANS)}")
-    found = []
-    for path, leaves in sorted(weights.items()):
-        block, _, layer = path.rpartition("/")
-        if across == "depthwise" and layer.endswith("depthwise"):
-            channels = leaves["w"].shape[-1]
-            found.append(Place(path, channels, channels))
-        if across == "block" and layer == "project":
-            first = next(name for name in _FIRST if f"{block}/{name}" in weights)
-            kernel = weights[f"{block}/{first}"]["w"]
-            # A depthwise kernel is [k, k, 1, C], any other [..., in, out].
-            inputs = kernel.shape[-1 if first.endswith("depthwise") else -2]
-            found.append(Place(path, inputs, leaves["w"].shape[-1]))
-    return found
+    layers = [path for path in sorted(weights) if norm_of(path) in weights]
+    if across == "depthwise":
+        return [
+            Place(path, *_channels(weights, path))
+            for path in layers
+            if kind_of(weights[path]) == "depthwise"
+        ]
+    blocks = defaultdict(list)
+    for path in sorted(layers, key=running_order):
+        blocks[block_of(path)].append(path)
+    return sorted(
+        Place(last, _channels(weights, first)[0], _channels(weights, last)[1])
+        for first, *_, last in (own for own in blocks.values() if len(own) > 1)
+        if kind_of(weights[last]) == "pointwise"
+    )
+
+
+def _channels(weights: Weights, layer: str) -> tuple[int, int]:
+    """How many go into a convolution, and how many come out."""
+    shape = weights[layer][KERNEL].shape
+    return shape[-1 if kind_of(weights[layer]) == "depthwise" else -2], shape[-1]

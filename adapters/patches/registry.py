@@ -5,8 +5,8 @@ import typing
 from collections.abc import Callable, Sequence
 
 from adapters.errors import UnknownNameError
-from adapters.layers.norm import Mode
-from adapters.patches.basisnet import PREVIEW, basisnet
+from adapters.modules import PREVIEW, network_of
+from adapters.patches.basisnet import basisnet
 from adapters.patches.bias import bias
 from adapters.patches.coefficients import coefficients
 from adapters.patches.combine import chain, select
@@ -28,6 +28,7 @@ from adapters.patches.settings import PatchSettingError
 from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
 from adapters.spec import SpecError, Term, parse
+from adapters.vocabulary import NormMode
 
 PATCHES: dict[str, Callable[..., Patch]] = {
     "basisnet": basisnet,
@@ -51,7 +52,7 @@ PATCHES: dict[str, Callable[..., Patch]] = {
 _INNER = "inner"  # the parameter of constructors that take another patch
 
 
-def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
+def from_spec(spec: str, norm: NormMode = "frozen") -> Patch:
     """The patch that `spec` describes, see `adapters.spec`.
 
     A patch that does not look at images first leaves a preview network among the weights alone.
@@ -97,10 +98,10 @@ def _value(value: object) -> str:
 
 
 def _not_of_preview(path: str, name: str, leaf: object) -> bool:
-    return not path.startswith(f"{PREVIEW}/")
+    return network_of(path) != PREVIEW
 
 
-def _chained(terms: Sequence[Term], norm: Mode) -> Patch:
+def _chained(terms: Sequence[Term], norm: NormMode) -> Patch:
     around = next((term.name for term in terms if term.inner), None)
     if norm == "batch" and around is not None:
         raise PatchSettingError(
@@ -113,7 +114,7 @@ def _chained(terms: Sequence[Term], norm: Mode) -> Patch:
     return parts[0] if len(parts) == 1 else chain(*parts)
 
 
-def _made(term: Term, norm: Mode) -> Patch:
+def _made(term: Term, norm: NormMode) -> Patch:
     if term.name not in PATCHES:
         raise UnknownNameError("patch", term.name, PATCHES)
     constructor = PATCHES[term.name]

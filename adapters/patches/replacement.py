@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from adapters.errors import ModelPatchError
-from adapters.layers.optional import IDENTITY, INWARD
+from adapters.modules import kind_of, norm_of
 from adapters.patches.contract import (
     Context,
     LeafEdits,
@@ -15,8 +15,7 @@ from adapters.patches.contract import (
     Predicate,
     Weights,
 )
-
-STATISTICS = ("mean", "var")
+from adapters.vocabulary import MODULATION, OPTIONAL
 
 
 class ForeignLeavesError(ModelPatchError):
@@ -34,7 +33,9 @@ def replacement(owned: Predicate) -> Patch:
         del key
         return PatchParams(
             leaves_where(
-                lambda path, name, leaf: owned(path, name, leaf) and not _is_added(path, name),
+                lambda path, name, leaf: (
+                    owned(path, name, leaf) and not _is_added(weights, path, name)
+                ),
                 weights,
             )
         )
@@ -52,9 +53,12 @@ def replacement(owned: Predicate) -> Patch:
     return Patch(init=init, apply=apply, cost=cost, pack=pack)
 
 
-def _is_added(path: str, name: str) -> bool:
+def _is_added(weights: Weights, path: str, name: str) -> bool:
     """Whether a leaf is one that only patches bring; norms have a scale and an offset anyway."""
-    return name in (*IDENTITY, *INWARD) and path.rpartition("/")[2] != "norm"
+    if name in MODULATION:
+        # A convolution is known by its norm too: `select` may have hidden the kernel.
+        return kind_of(weights[path]) != "norm" or norm_of(path) in weights
+    return name in OPTIONAL
 
 
 def leaves_where(owned: Predicate, weights: Weights) -> dict[str, dict[str, jax.Array]]:

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
-from adapters.patches.replacement import STATISTICS, leaves_where, stored_bits, with_leaves
+from adapters.patches.replacement import leaves_where, stored_bits, with_leaves
+from adapters.vocabulary import STATISTICS
 
 
 def statistics() -> Patch:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from adapters.modules import is_norm, layer_of
+from adapters.vocabulary import MODULATION
+
 Array = npt.NDArray[np.float32]
 Weights = Mapping[str, Mapping[str, Array]]
-
-NORM = frozenset({"scale", "offset", "mean", "var"})
-MODULATION = frozenset({"scale", "offset"})
 
 
 def without_statistics(weights: Weights, epsilon: float) -> dict[str, dict[str, Array]]:
@@ -27,19 +27,15 @@ def without_statistics(weights: Weights, epsilon: float) -> dict[str, dict[str, 
     for path, leaves in weights.items():
         if is_norm(leaves):
             norm = {name: np.asarray(leaf, np.float64) for name, leaf in leaves.items()}
-            before = weights.get(path.removesuffix("/norm"), {})
-            modulation = {n: np.asarray(before[n], np.float64) for n in MODULATION & before.keys()}
+            layer = layer_of(path)
+            before = {} if layer == path else weights.get(layer, {})
+            modulation = {n: np.asarray(before[n], np.float64) for n in MODULATION if n in before}
             gain = norm["scale"] / np.sqrt(norm["var"] + epsilon)
             for name in modulation:
-                del reduced[path.removesuffix("/norm")][name]
+                del reduced[layer][name]
             centre = norm["mean"] - modulation.get("offset", 0.0)
             reduced[path] = {
                 "scale": (modulation.get("scale", 1.0) * gain).astype(np.float32),
                 "offset": (norm["offset"] - centre * gain).astype(np.float32),
             }
     return reduced
-
-
-def is_norm(leaves: Mapping[str, object]) -> bool:
-    """Whether a module with these leaves is a norm with its statistics."""
-    return leaves.keys() >= NORM

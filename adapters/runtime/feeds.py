@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.modules import is_norm, layer_of, norm_of
 from adapters.runtime import signatures
-from adapters.runtime.channels import MODULATION, is_norm, without_statistics
+from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
 from adapters.runtime.graph_file import Graph, leaf_of
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits, leaf_and_part
+from adapters.vocabulary import MODULATION
 
 Array = npt.NDArray[np.float32]
 Weights = Mapping[str, Mapping[str, Array]]
@@ -53,8 +55,8 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
         folds what cannot be fed.
 
     Raises:
-      UnsupportedPatchError: the patch adds paths beside layers; or `how` is "inputs" and it changes
-        what is no input, or "folded" and the graph has no such signatures.
+      UnsupportedPatchError: the patch adds paths beside layers, or skips blocks; or `how` is
+        "inputs" and it changes what is no input, or "folded" and the graph has no such signatures.
     """
     changed = _changed(graph.weights, edits)
     reached = {kind: _reached(graph.weights, graph.inputs, kind) for kind in _FED}
@@ -170,8 +172,8 @@ def _changed(weights: Weights, edits: Edits) -> set[str]:
                 leaf = leaf_and_part(kind, name)[0]
                 if kind == "insert" and not _modulates(weights, module, leaf):
                     raise UnsupportedPatchError(
-                        f"the patch adds {module}/{leaf}, a path beside a layer, which no weights "
-                        "can take up. Export a graph for this task alone: launch/export "
+                        f"the patch adds {module}/{leaf}, which no weights of this graph can take "
+                        "up. Export a graph for this task alone: launch/export "
                         "--patch=FILE."
                     )
                 changed.add(f"{module}/{leaf}")
@@ -179,7 +181,7 @@ def _changed(weights: Weights, edits: Edits) -> set[str]:
 
 
 def _modulates(weights: Weights, module: str, leaf: str) -> bool:
-    return leaf in MODULATION and is_norm(weights.get(f"{module}/norm", {}))
+    return leaf in MODULATION and is_norm(weights.get(norm_of(module), {}))
 
 
 def _reached(weights: Weights, inputs: Mapping[str, Iterable[str]], kind: str) -> set[str]:
@@ -190,5 +192,5 @@ def _reached(weights: Weights, inputs: Mapping[str, Iterable[str]], kind: str) -
     return {
         *inputs[kind],
         *(f"{norm}/{leaf}" for norm in norms for leaf in weights[norm]),
-        *(f"{norm.removesuffix('/norm')}/{leaf}" for norm in norms for leaf in MODULATION),
+        *(f"{layer_of(norm)}/{leaf}" for norm in norms for leaf in MODULATION),
     }

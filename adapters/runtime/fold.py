@@ -6,13 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
+from adapters.modules import layer_of
+from adapters.vocabulary import KERNEL, MODULATION, OPTIONAL
 
 Array = npt.NDArray[np.float32]
-
-
-# Leaves of a convolution that a factor of its outputs is multiplied into, and leaves it passes by.
-_OUTWARD = frozenset({"w", "side_up", "adapter", "adapter_up", "bases"})
-_INWARD = frozenset({"side_down", "adapter_down", "adapter_kernel", "mix"})
 
 
 class CannotFoldError(ModelPatchError):
@@ -39,10 +36,10 @@ def fold_norms(
     """
     folded = {path: dict(leaves) for path, leaves in weights.items()}
     for path, leaves in weights.items():
-        if not path.endswith("/norm") or path.removesuffix("/norm") not in weights:
+        convolution = layer_of(path)
+        if convolution == path or convolution not in weights:
             continue
-        convolution = path.removesuffix("/norm")
-        unknown = sorted(weights[convolution].keys() - {*_OUTWARD, *_INWARD, "scale", "offset"})
+        unknown = sorted(weights[convolution].keys() - {KERNEL, *OPTIONAL})
         if unknown:
             raise CannotFoldError(
                 f"{convolution} has the leaves {unknown}, which cannot be folded. Run this patch "
@@ -53,9 +50,9 @@ def fold_norms(
         own = {name: np.asarray(leaf, np.float64) for name, leaf in weights[convolution].items()}
         factor = own.get("scale", 1.0) * gain
         folded[convolution] = {
-            name: (own[name] * factor).astype(np.float32) if name in _OUTWARD else leaf
+            name: (own[name] * factor).astype(np.float32) if _is_outward(name) else leaf
             for name, leaf in weights[convolution].items()
-            if name not in ("scale", "offset")
+            if name not in MODULATION
         }
         centre = norm["mean"] - own.get("offset", 0.0)
         one = np.ones_like(leaves["scale"])
@@ -66,3 +63,8 @@ def fold_norms(
             "var": (one - np.float32(epsilon)).astype(np.float32),
         }
     return folded
+
+
+def _is_outward(name: str) -> bool:
+    """Whether a convolution's leaf has its output channels as last axis; others are passed by."""
+    return name == KERNEL or OPTIONAL[name].outward

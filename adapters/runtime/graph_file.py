@@ -33,6 +33,7 @@ import safetensors.numpy
 
 from adapters import files
 from adapters.errors import ModelPatchError
+from adapters.modules import module_and_leaf
 from adapters.runtime import int8
 
 MAGIC = b"MPGRAPH1"
@@ -148,7 +149,7 @@ class Graph:
         """The whole backbone, {module: {leaf: array}}, as the graph computes with it."""
         whole = {module: dict(leaves) for module, leaves in self.leaves.items()}
         for name, place in self.kernels.items():
-            module, leaf = name.rsplit("/", 1)
+            module, leaf = module_and_leaf(name)
             whole.setdefault(module, {})[leaf] = place.read(self.flatbuffer)
         return whole
 
@@ -163,7 +164,7 @@ class Graph:
 
 def leaf_of(weights: Weights, name: str) -> Array:
     """The leaf called `module/leaf`."""
-    module, leaf = name.rsplit("/", 1)
+    module, leaf = module_and_leaf(name)
     return weights[module][leaf]
 
 
@@ -213,7 +214,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         described: dict[str, Any] = json.loads(header["__metadata__"][_KEY])
         leaves: dict[str, dict[str, Array]] = {}
         for name, leaf in safetensors.numpy.load(beside).items():
-            leaves.setdefault(name.rsplit("/", 1)[0], {})[name.rsplit("/", 1)[1]] = leaf
+            module, own = module_and_leaf(name)
+            leaves.setdefault(module, {})[own] = leaf
         for field in ("kernels", "biases"):
             described[field] = {
                 name: Place(*(tuple(part) for part in place))

@@ -15,7 +15,8 @@ merge them with constants beside them.
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.runtime.channels import is_norm
+from adapters.modules import follows_kernel, is_norm, kind_of
+from adapters.vocabulary import BIAS, GAIN, KERNEL, MODULATION
 
 NORMS, DEPTHWISE, FOLDED = "norms", "depthwise", "folded"
 KINDS = (NORMS, DEPTHWISE, FOLDED)
@@ -52,15 +53,10 @@ def inputs(kind: str, weights: Weights) -> set[str]:
     }
 
 
-def follows_kernel(norm: str, weights: Weights) -> bool:
-    """Whether the norm at this path stands under a convolution, which can take it up."""
-    return norm.endswith("/norm") and "w" in weights.get(norm.removesuffix("/norm"), {})
-
-
 def _is_input(kind: str, module: str, leaf: str, weights: Weights) -> bool:
     if is_norm(weights[module]):
         free = kind != FOLDED or not follows_kernel(module, weights)
-        return free and leaf in ("scale", "offset")
-    if leaf == "w":
-        return kind == DEPTHWISE and module.endswith("depthwise")
-    return leaf in ("gain", "b")
+        return free and leaf in MODULATION
+    if leaf == KERNEL:
+        return kind == DEPTHWISE and kind_of(weights[module]) == "depthwise"
+    return leaf in (GAIN, BIAS)

@@ -21,22 +21,22 @@ from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import inference, parity_check
 from adapters.inference.first_look import first_look
+from adapters.modules import kind_of
 from adapters.patches.contract import Prepare, no_look
 from adapters.patches.forward import forward
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
-from adapters.store.kinds import MODULE
+from adapters.vocabulary import MODULE, NORM
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Mapping[str, Array]]
 Tabled = Literal["norms", "depthwise", "everything"]
 
-_NORM = ("scale", "offset", "mean", "var")
-_TABLED: Mapping[Tabled, Callable[[str, str], bool]] = {
-    "norms": lambda path, name: name in _NORM,
-    "depthwise": lambda path, name: name in _NORM or path.endswith("depthwise"),
-    "everything": lambda path, name: True,
+_TABLED: Mapping[Tabled, Callable[[Mapping[str, Array], str], bool]] = {
+    "norms": lambda leaves, name: name in NORM,
+    "depthwise": lambda leaves, name: name in NORM or kind_of(leaves) == "depthwise",
+    "everything": lambda leaves, name: True,
 }
 TABLED: tuple[Tabled, ...] = tuple(_TABLED)
 
@@ -113,7 +113,7 @@ class MixedNetwork:
             path: {
                 name: np.repeat(leaf[None], capacity, axis=0)
                 for name, leaf in leaves.items()
-                if self._is_tabled(path, name)
+                if self._is_tabled(leaves, name)
             }
             for path, leaves in self._weights.items()
         }
@@ -272,7 +272,7 @@ class MixedNetwork:
                         f"the patch {contents.patch} of {contents.task} adds {path}/{name}, which "
                         "no table of a server holds: run it by itself, or train another patch."
                     )
-                if leaf is not base and not self._is_tabled(path, name):
+                if leaf is not base and not self._is_tabled(leaves, name):
                     raise UnservedPatchError(
                         f"the patch {contents.patch} of {contents.task} changes {path}/{name}; "
                         f"this server's tables hold {self._tabled}: start it with another --tabled."

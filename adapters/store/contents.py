@@ -24,11 +24,11 @@ from adapters.store.errors import (
     UnsupportedFeatureError,
     shown,
 )
-from adapters.store.kinds import MODULE, Array, Edits, Shape, dtype
+from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
+from adapters.vocabulary import MODULE, NORM_MODES
 
 MOST_NUMBERS = 2**16  # of an input beside the image
-NORM_MODES = ("frozen", "calibrated", "batch", "ema")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

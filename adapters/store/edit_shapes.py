@@ -5,30 +5,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 from adapters.store import inserted
 from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError, shown
-from adapters.store.kinds import (
-    BASES,
-    COEFFICIENTS,
-    DOWN,
-    KINDS,
-    MASK,
-    MODULE,
-    PARTS,
-    UP,
-    Edits,
-    EditShapes,
-    Shape,
-    Shapes,
-    is_bits,
-    leaf_and_part,
-)
+from adapters.store.kinds import Edits, EditShapes, Shape, Shapes, is_bits, leaf_and_part
+from adapters.vocabulary import BASES, COEFFICIENTS, DOWN, EDIT_KINDS, EDIT_PARTS, MASK, MODULE, UP
 
 
 def check_kinds(kinds: Iterable[str]) -> None:
-    """Raises UnsupportedFeatureError unless every kind is one of `KINDS`."""
-    unknown = sorted(set(kinds) - set(KINDS))
+    """Raises UnsupportedFeatureError unless every kind is one of `EDIT_KINDS`."""
+    unknown = sorted(set(kinds) - set(EDIT_KINDS))
     if unknown:
         raise UnsupportedFeatureError(
-            f"the patch holds edits of the kind {shown(unknown[0])}, known are {', '.join(KINDS)}"
+            f"the patch holds edits of the kind {shown(unknown[0])}, known are "
+            f"{', '.join(EDIT_KINDS)}"
         )
 
 
@@ -46,7 +33,7 @@ def check_parts(edits: EditShapes) -> None:
                     raise SchemaError(
                         f"{kind} {module}/{name} is {list(shape)}; packed bits are one row of bytes"
                     )
-            if kind in PARTS:
+            if kind in EDIT_PARTS:
                 _check_parts_of(kind, module, named)
 
 
@@ -104,14 +91,14 @@ def _check_parts_of(kind: str, module: str, named: Mapping[str, Shape]) -> None:
     leaves: dict[str, dict[str, Shape]] = {}
     for name, shape in named.items():
         leaf, part = leaf_and_part(kind, name)
-        if not leaf or part not in PARTS[kind]:
-            known = " and ".join(f"LEAF.{each}" for each in PARTS[kind])
+        if not leaf or part not in EDIT_PARTS[kind]:
+            known = " and ".join(f"LEAF.{each}" for each in EDIT_PARTS[kind])
             raise SchemaError(
                 f"{kind} {module}/{name} is no part of an edit; its parts are {known}"
             )
         leaves.setdefault(leaf, {})[part] = shape
     for leaf, parts in leaves.items():
-        for part in PARTS[kind]:
+        for part in EDIT_PARTS[kind]:
             if part not in parts:
                 raise SchemaError(f"{kind} {module}/{leaf} lacks its part {leaf}.{part}")
         _CHECK_PARTS[kind](f"{kind} {module}/{leaf}", parts)

@@ -5,18 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from adapters.store.edit_shapes import check_kinds, check_padding, check_parts, check_shapes
-from adapters.store.kinds import (
-    BASES,
-    COEFFICIENTS,
-    DOWN,
-    KINDS,
-    MASK,
-    MODULE,
-    UP,
-    Array,
-    Edits,
-    leaf_and_part,
-)
+from adapters.store.kinds import Array, Edits, leaf_and_part
+from adapters.vocabulary import BASES, COEFFICIENTS, DOWN, EDIT_KINDS, MASK, MODULE, UP
 
 Parts = Mapping[str, Array]
 
@@ -26,10 +16,10 @@ def apply_edits(
 ) -> dict[str, dict[str, Array]]:
     """The weights `{module: {leaf: array}}` with every edit done; `weights` stays as it was.
 
-    Where several kinds meet in one leaf, they are done in the order of `KINDS`. Leaves without an
-    edit are shared with `weights`, not copied. Raises UnsupportedFeatureError for an unknown kind,
-    SchemaError for parts or bits that make no edit, ShapeMismatchError for an edit that does not
-    fit its leaf.
+    Where several kinds meet in one leaf, they are done in the order of `EDIT_KINDS`. Leaves without
+    an edit are shared with `weights`, not copied. Raises UnsupportedFeatureError for an unknown
+    kind, SchemaError for parts or bits that make no edit, ShapeMismatchError for an edit that does
+    not fit its leaf.
     """
     check_kinds(edits)
     edit_shapes = {kind: _shapes(edits[kind]) for kind in edits}
@@ -38,7 +28,7 @@ def apply_edits(
     check_shapes(edit_shapes, shapes)
     check_padding(edits, shapes)
     patched = {module: dict(leaves) for module, leaves in weights.items()}
-    for kind in KINDS:
+    for kind in EDIT_KINDS:
         for module, arrays in edits.get(kind, {}).items():
             for leaf, parts in _by_leaf(kind, arrays).items():
                 if kind in _GIVEN:

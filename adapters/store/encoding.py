@@ -7,10 +7,10 @@
 | `int8` | whole numbers from -127 to 127, times a float32 scale |
 
 There is a scale for each entry of the last axis, and one for a vector.
-Masks are bits in every encoding; statistics and the coefficients of affine masks stay float32. In
-memory all numbers are float32 (bits: uint8), and what was read is stored as the same bytes again:
-an int8 scale is the largest magnitude over 127, rounded up to 16 significant bits, so that 127
-times it is exact and gives it again.
+Masks are bits in every encoding; statistics, the coefficients of affine masks and `open` stay
+float32. In memory all numbers are float32 (bits: uint8), and what was read is stored as the same
+bytes again: an int8 scale is the largest magnitude over 127, rounded up to 16 significant bits, so
+that 127 times it is exact and gives it again.
 """
 
 import functools

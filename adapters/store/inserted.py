@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from adapters.modules import kind_of
 from adapters.store.errors import SchemaError, ShapeMismatchError, UnsupportedFeatureError
-from adapters.store.kinds import INSERTED, Shape, Shapes
+from adapters.store.kinds import Shape, Shapes
+from adapters.vocabulary import INSERTED, OPTIONAL
 
 # A file must not make a network so wide that it fills the memory.
 MOST_INPUTS, MOST_TAPS = 4096, 11
@@ -24,10 +26,10 @@ def check_whole(module: str, named: Mapping[str, Shape]) -> None:
             raise UnsupportedFeatureError(
                 f"the patch inserts {module}/{name}; layers know {', '.join(INSERTED)}"
             )
-        needed = INSERTED[name]
+        needed, rank = OPTIONAL[name].needs, OPTIONAL[name].rank
         if needed is not None and needed not in named:
             raise SchemaError(f"the patch inserts {module}/{name} without {module}/{needed}")
-        if len(shape) != _RANKS.get(name, 2):
+        if len(shape) != rank:
             raise SchemaError(f"the patch inserts {module}/{name} of the shape {list(shape)}")
     for path in _PATHS:
         widths = {named[name][axis] for name, axis in path if name in named}
@@ -37,13 +39,11 @@ def check_whole(module: str, named: Mapping[str, Shape]) -> None:
             )
 
 
-_RANKS = {"scale": 1, "offset": 1, "adapter_kernel": 4}
-
-
 def check_fits(module: str, leaf: str, shape: Shape, shapes: Shapes) -> None:
     """Raises ShapeMismatchError unless the backbone's `module` takes such a leaf.
 
-    What a path across a block takes in is not told by the module: only the network itself knows.
+    What a path across a block takes in is not told by the module, nor whether the module ends a
+    block that may be skipped: only the network itself knows.
     """
     if module not in shapes:
         raise ShapeMismatchError(
@@ -64,6 +64,7 @@ def check_fits(module: str, leaf: str, shape: Shape, shapes: Shapes) -> None:
         "adapter_down": lambda: shape[1] <= max(shape[0], outputs) and shape[0] <= MOST_INPUTS,
         "adapter_kernel": lambda: shape[0] == shape[1] <= MOST_TAPS and shape[2] == 1,
         "adapter_up": lambda: shape[1] == outputs,
+        "open": lambda: shape == (1,) and kind_of(shapes[module]) == "pointwise",
     }
     if not fits[leaf]():
         raise ShapeMismatchError(

@@ -1,8 +1,8 @@
 """The kinds of leaf edits: a closed set, so that a device can do any patch with a few functions.
 
-Edits are `{kind: {module: {name: array}}}`. A name is the leaf's own, or `LEAF.PART` for a kind
-whose edit has several parts. Several kinds may meet in one leaf; they are done in the order of
-`KINDS`, whatever order they were given in.
+Edits are `{kind: {module: {name: array}}}`, in the words of `adapters.vocabulary`. A name is the
+leaf's own, or `LEAF.PART` for a kind whose edit has several parts. Several kinds may meet in one
+leaf; they are done in the order of `EDIT_KINDS`, whatever order they were given in.
 
 | kind | name | array | the leaf W becomes |
 |---|---|---|---|
@@ -29,27 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-MODULE = "module"
-KINDS = (MODULE, "insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
-MASK, COEFFICIENTS, DOWN, UP = "mask", "coefficients", "down", "up"
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "affine_mask": (MASK, COEFFICIENTS),
-    "mixture": (COEFFICIENTS,),
-    "low_rank": (DOWN, UP),
-}
-STATISTICS = ("mean", "var")
-BASES = "bases"  # the leaf that `mixture` takes from
-# What an `insert` may add to a convolution, and which other one each needs beside it.
-INSERTED: Mapping[str, str | None] = {
-    "scale": None,
-    "offset": None,
-    "side_down": "side_up",
-    "side_up": "side_down",
-    "adapter": None,
-    "adapter_down": "adapter_up",
-    "adapter_kernel": "adapter_down",
-    "adapter_up": "adapter_down",
-}
+from adapters.vocabulary import COEFFICIENTS, EDIT_PARTS, MASK, OPEN, STATISTICS
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -64,7 +44,7 @@ def leaf_and_part(kind: str, name: str) -> tuple[str, str]:
     >>> leaf_and_part("low_rank", "w.down")
     ('w', 'down')
     """
-    if kind not in PARTS:
+    if kind not in EDIT_PARTS:
         return name, ""
     leaf, _, part = name.rpartition(".")
     return leaf, part
@@ -78,7 +58,7 @@ def is_bits(kind: str, name: str) -> bool:
 def stays_float32(kind: str, name: str) -> bool:
     """Whether an edit's array is stored as float32 in every encoding."""
     leaf, part = leaf_and_part(kind, name)
-    return part == COEFFICIENTS or leaf in STATISTICS
+    return part == COEFFICIENTS or leaf in (*STATISTICS, OPEN)
 
 
 def dtype(kind: str, name: str) -> npt.DTypeLike:

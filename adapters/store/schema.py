@@ -18,7 +18,8 @@ from adapters.store.contents import Parity, PatchCard, auxiliary_heads
 from adapters.store.edit_shapes import check_kinds
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError, shown
-from adapters.store.kinds import KINDS, Shape
+from adapters.store.kinds import Shape
+from adapters.vocabulary import EDIT_KINDS
 
 VERSION = 1
 CLASSIFICATION = "classification"
@@ -57,7 +58,7 @@ def check_version(value: Mapping[str, Any]) -> None:
     needed = _strings(value, "must_understand")
     encodings = {f"encoding/{name}" for name in ENCODINGS}
     heads = {f"{_HEAD}{kind}" for kind in HEADS}
-    kinds = {f"edit/{kind}" for kind in KINDS}
+    kinds = {f"edit/{kind}" for kind in EDIT_KINDS}
     known = {*kinds, *encodings, *heads, AUXILIARY, INPUTS}
     unknown = sorted(set(needed) - known)
     if unknown:

@@ -30,8 +30,9 @@ from adapters import files
 from adapters.store import container, encoding, schema
 from adapters.store.contents import PatchContents
 from adapters.store.errors import FileNameError, SchemaError, naming
-from adapters.store.kinds import STATISTICS, Array, Shape
+from adapters.store.kinds import Array, Shape
 from adapters.store.tensors import SCALE, flatten, unflatten
+from adapters.vocabulary import STATISTICS
 
 
 @dataclasses.dataclass(frozen=True)

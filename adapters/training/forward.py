@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from adapters.backbones.builder import Backbone
 from adapters.heads import wide
 from adapters.heads.linear import FEATURES
-from adapters.layers.norm import Mode
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.forward import forward
 from adapters.training.tables import rows_of
+from adapters.vocabulary import NormMode
 
 GROUPS, EXAMPLES = "groups", "examples"
 
@@ -45,7 +45,7 @@ def mixed_forward(
     backbone: Backbone,
     patch: Patch,
     layout: wide.HeadLayout,
-    mode: Mode,
+    mode: NormMode,
     rematerialise: bool = False,
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, tables, tasks, inputs, key, progress).

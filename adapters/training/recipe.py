@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from adapters.errors import ModelPatchError
-from adapters.layers.norm import MEASURING, Mode
 from adapters.training.optimiser import warm_cosine
+from adapters.vocabulary import MEASURING, NormMode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Recipe:
     head_decay: float = 0.0
     smoothing: float = 0.1
     distillation: float = 0.0
-    norm: Mode = "frozen"
+    norm: NormMode = "frozen"
     rematerialise: bool = False
     statistics_decay: float = 0.95
 

@@ -15,7 +15,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
 from adapters.heads import wide
-from adapters.layers.norm import MEASURING
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
@@ -24,6 +23,7 @@ from adapters.training.forward import mixed_forward
 from adapters.training.losses import loss_of
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
+from adapters.vocabulary import MEASURING
 
 Arrays = Mapping[str, jax.Array | np.ndarray]
 

@@ -1,5 +1,6 @@
 """docs/backbones.md lists every table, with the count and the converters that it has."""
 
+import doctest
 import re
 
 from adapters.backbones import registry
@@ -21,3 +22,10 @@ def test_every_table_is_listed_with_its_count():
         told = set(re.sub(r"\(.*?\)", "", sources).replace(",", " ").split())
         assert told <= known, name
         assert known - told <= {"torchvision"}, name  # has no minimalistic networks
+
+
+def test_the_examples_give_what_they_say():
+    path = ROOT / "docs" / "backbones.md"
+    results = doctest.testfile(str(path), module_relative=False)
+    assert results.attempted > 5
+    assert results.failed == 0

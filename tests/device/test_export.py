@@ -23,7 +23,8 @@ TOLERANCE = 1e-5  # of the largest logit
 OWN = [
     entry
     for entry in PLAIN
-    if "adapter" in entry.name or entry.name.startswith(("full", "mask(affine", "lora(rank=2)"))
+    if "adapter" in entry.name
+    or entry.name.startswith(("full", "mask(affine", "lora(rank=2)", "blocks"))
 ]
 
 

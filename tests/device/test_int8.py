@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import re
 
 import jax
 import numpy as np
@@ -22,8 +23,8 @@ from tests.backbones.families import FAMILIES
 from tests.device import exported
 from tests.patches.table import PLAIN
 
-# Adapters add paths, which no shared graph has room for.
-SHARED = [entry for entry in PLAIN if "adapter" not in entry.name]
+# Adapters add paths and other patches skip blocks, which no shared graph has room for.
+SHARED = [entry for entry in PLAIN if not re.search("adapter|blocks", entry.name)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -94,7 +94,8 @@ FEEDABLE = [entry for entry in PLAIN if kind_of(entry.name)]
 OWN = [
     entry
     for entry in PLAIN
-    if "adapter" in entry.name or entry.name.startswith(("full", "mask(affine", "lora(rank=2)"))
+    if "adapter" in entry.name
+    or entry.name.startswith(("full", "mask(affine", "lora(rank=2)", "blocks"))
 ]
 
 

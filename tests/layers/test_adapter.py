@@ -10,11 +10,8 @@ from adapters.layers.adapter import Across, adapted
 from adapters.layers.convolution import native
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
-from adapters.layers.optional import IDENTITY, INWARD
 from adapters.layers.padding import explicit
 from adapters.layers.windows import Geometry
-from adapters.runtime import fold
-from adapters.store.kinds import INSERTED
 
 CHANNELS, RANK, OUTPUTS = 6, 3, 5
 
@@ -89,14 +86,6 @@ def test_a_bottleneck_is_three_convolutions(kernel, stride, dilation, padding):
     leaves = {"adapter_down": down, "adapter_kernel": taps, "adapter_up": up}
     found = with_adapter(leaves, jnp.full(expected.shape, 2.0), across)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_folding_knows_every_leaf_that_layers_know():
-    """Bases have a kernel's outputs, their mixture has none; neither comes in a file."""
-    mixed = {"bases", "mix"}
-    assert INWARD - mixed | {"mix"} == fold._INWARD
-    assert {"w", "bases"} | IDENTITY.keys() - {"scale", "offset", "mix"} == fold._OUTWARD
-    assert INSERTED.keys() == (IDENTITY.keys() | INWARD) - mixed
 
 
 def test_without_a_kernel_the_bottleneck_is_a_parallel_adapter_of_low_rank():

@@ -5,12 +5,13 @@ from typing import NamedTuple
 from unittest import mock
 
 from adapters.backbones import registry
-from adapters.layers.norm import Mode
 from adapters.patches.combine import chain, select
 from adapters.patches.contract import Patch
 from adapters.patches.registry import from_spec
 from adapters.patches.scale_bias import scale_bias
+from adapters.vocabulary import NormMode
 from tests import narrow
+from tests.patches.openings import opening
 
 
 class Entry(NamedTuple):
@@ -21,13 +22,13 @@ class Entry(NamedTuple):
 
     name: str
     patch: Patch
-    norm: Mode
+    norm: NormMode
     bits: int
     alike: bool = True
 
 
 def _named(
-    spec: str, values: int, norm: Mode = "frozen", bits: int = 0, alike: bool = True
+    spec: str, values: int, norm: NormMode = "frozen", bits: int = 0, alike: bool = True
 ) -> Entry:
     """`values` are floats; `bits` come on top."""
     with mock.patch.dict(registry.TABLES, narrow=lambda: narrow.TABLE):
@@ -84,6 +85,8 @@ PLAIN = (
     _named("spotpatch(scale_bias)", 34_112),
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
+    # MobileNetV2 has ten residual blocks: 1, 2, 3, 2 and 2 at 24, 32, 64, 96 and 160 channels.
+    Entry("blocks opened", opening(), "frozen", 32 * 10),
 )
 # Those that read an input beside the image. A network of 3 x 4 + 4 values, and from each of its 4
 # units to the scales and offsets of the last norms.

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.backbones.builder import build
 from adapters.backbones.mobilenet_v2 import mobilenet_v2
-from adapters.patches.depth import depth
+from adapters.modules import running_order
 from adapters.patches.last import last
 from adapters.patches.random_gates import random_gates
 from adapters.patches.registry import from_spec
@@ -93,19 +93,23 @@ def test_as_many_last_layers_as_a_budget_holds(budget, count):
     np.testing.assert_array_equal(sum(patch.cost(params).values()), sum(LAYERS[x] for x in layers))
 
 
-def test_depth_orders_every_kind_of_layer():
+def test_the_running_order_has_every_kind_of_layer():
     ordered = [
         "stem",
         "block_02",
         "block_02/attention/query",
+        "block_02/attention/key_depthwise",
+        "block_02/attention/key",
+        "block_02/attention/output",
         "block_02/layer_scale",
         "block_03/start_depthwise",
         "block_03/expand",
         "block_03/depthwise",
         "block_03/squeeze_excite/reduce",
+        "block_03/squeeze_excite/expand",
         "block_03/project",
         "block_10/expand",
         "tail",
         "pooled",
     ]
-    assert sorted(sorted(ordered), key=depth) == ordered
+    assert sorted(sorted(ordered), key=running_order) == ordered

@@ -7,8 +7,8 @@ import pytest
 from adapters.patches import merge
 from adapters.patches.combine import chain
 from adapters.patches.contract import Patch, PatchParams
-from adapters.store import kinds
 from adapters.store.edits import apply_edits
+from adapters.vocabulary import EDIT_KINDS
 
 MODULE, SHAPE = "stem", (3, 5)
 
@@ -50,13 +50,8 @@ def merged(edits):
     return jax.tree.map(np.asarray, merge.merge_edits(edits))
 
 
-def test_kinds_and_parts_are_those_of_the_file():
-    assert merge.ORDER == kinds.KINDS
-    assert merge.PARTS == kinds.PARTS
-
-
-@pytest.mark.parametrize("first", kinds.KINDS)
-@pytest.mark.parametrize("second", kinds.KINDS)
+@pytest.mark.parametrize("first", EDIT_KINDS)
+@pytest.mark.parametrize("second", EDIT_KINDS)
 def test_pairs_that_a_file_cannot_express_are_refused(first, second):
     generator = np.random.default_rng(0)
     edits = [random_edits(generator, kind, "w") for kind in (first, second)]
@@ -72,7 +67,7 @@ def test_merged_edits_have_the_effect_of_each_in_turn(seed):
     generator = np.random.default_rng(seed)
     bases = generator.normal(size=(2, *SHAPE)).astype(np.float32)
     weights = {MODULE: {"w": generator.normal(size=SHAPE).astype(np.float32), "bases": bases}}
-    chosen = generator.choice(kinds.KINDS, size=generator.integers(1, 6))
+    chosen = generator.choice(EDIT_KINDS, size=generator.integers(1, 6))
     edits = [
         random_edits(generator, kind, "adapter" if kind == "insert" else "w") for kind in chosen
     ]

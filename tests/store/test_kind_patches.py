@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from adapters.store import encoding, errors, kinds
+from adapters.store import encoding, errors
 from adapters.store.read import read_patch
 from adapters.store.write import encode_patch
+from adapters.vocabulary import EDIT_KINDS
 from tests.store import make_kind_patches, make_patches
 
 BACKBONE = {
@@ -23,7 +24,7 @@ def committed(name, content):
 
 
 def test_there_is_a_file_of_every_kind_and_encoding():
-    assert set(make_kind_patches.KINDS) == set(kinds.KINDS)
+    assert set(make_kind_patches.KINDS) == set(EDIT_KINDS)
     assert set(make_kind_patches.ENCODINGS) == set(encoding.ENCODINGS)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.store import errors
 from adapters.store.edits import apply_edits
-from adapters.store.kinds import KINDS
+from adapters.vocabulary import EDIT_KINDS
 from tests.store import every_kind
 
 W = np.float32([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
@@ -53,7 +53,7 @@ def test_an_optional_leaf_is_inserted(weights):
 
 
 def test_the_example_has_every_kind():
-    assert set(every_kind.edits()) == set(KINDS)
+    assert set(every_kind.edits()) == set(EDIT_KINDS)
     assert apply_edits(every_kind.weights(), every_kind.edits())["stem/norm"].keys() == {
         *every_kind.SHAPES["stem/norm"],
         "scale",

@@ -7,6 +7,7 @@ from adapters.backbones.rows import Attention
 from adapters.layers.attention import MultiQueryAttention
 from adapters.layers.layer_scale import LayerScale
 from adapters.layers.norm import Normalise, normalise
+from adapters.layers.residual import residual
 
 
 class AttentionBlock(hk.Module):
@@ -23,4 +24,5 @@ class AttentionBlock(hk.Module):
             row.heads, row.size, row.key_stride, self._padding, name="attention"
         )
         y = attend(normalise(x, norm), norm)
-        return x + LayerScale(name="layer_scale")(y)
+        y = LayerScale(name="layer_scale")(y)
+        return residual(self, x, y, "attention/output")

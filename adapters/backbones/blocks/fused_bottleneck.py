@@ -8,6 +8,7 @@ from adapters.layers.adapter import Across
 from adapters.layers.convolution import Convolution
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
+from adapters.layers.residual import residual
 
 
 class FusedBottleneckBlock(hk.Module):
@@ -26,4 +27,4 @@ class FusedBottleneckBlock(hk.Module):
         y = expand(x, norm, row.activation)
         across = Across(x, row.kernel, row.stride, row.dilation, self._padding)
         y = Pointwise(row.outputs, name="project")(y, norm, across=across)
-        return x + y if row.residual else y
+        return residual(self, x, y, "project") if row.residual else y

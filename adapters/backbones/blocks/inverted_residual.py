@@ -11,6 +11,7 @@ from adapters.layers.adapter import Across
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
+from adapters.layers.residual import residual
 from adapters.layers.squeeze_excite import SqueezeExcite
 
 
@@ -32,4 +33,4 @@ class InvertedResidualBlock(hk.Module):
             y = SqueezeExcite(row.squeezed, functools.partial(activate, row.gate))(y)
         across = Across(x, row.kernel, row.stride, row.dilation, self._padding)
         y = Pointwise(row.outputs, name="project")(y, norm, across=across)
-        return x + y if row.residual else y
+        return residual(self, x, y, "project") if row.residual else y

@@ -9,6 +9,7 @@ from adapters.layers.depthwise import Depthwise
 from adapters.layers.layer_scale import LayerScale
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
+from adapters.layers.residual import residual
 
 
 class UniversalBottleneckBlock(hk.Module):
@@ -37,7 +38,7 @@ class UniversalBottleneckBlock(hk.Module):
         y = Pointwise(row.outputs, name="project")(y, norm, across=across)
         if row.layer_scale:
             y = LayerScale(name="layer_scale")(y)
-        return x + y if row.residual else y
+        return residual(self, x, y, "project") if row.residual else y
 
     @hk.transparent
     def _depthwise(self, kernel: int, stride: int, name: str) -> Depthwise:

@@ -7,7 +7,9 @@ import numpy as np
 
 from adapters.backbones.conventions import Conventions
 from adapters.backbones.naming.style import Kind, Style
+from adapters.backbones.sites import sites
 from adapters.backbones.table import LayerTable
+from adapters.modules import norm_of
 
 Shape = tuple[int, ...]
 
@@ -34,7 +36,7 @@ class Naming(NamedTuple):
     Attributes:
       name: what error messages call it.
       tables: what the names of the family's layer tables begin with.
-      modules: every module of a table, in order.
+      modules: every module of a table, in order; a depthwise kernel as any other `kernel`.
       head: their name of the classifier, and how it is kept.
       style: the framework's way to name and lay out what a module holds.
       conventions: how such checkpoints are run, or None where names do not tell.
@@ -53,8 +55,13 @@ class Naming(NamedTuple):
 
     def places(self, table: LayerTable) -> dict[str, Place]:
         """Their name of every tensor of the table, the head aside, to ours."""
+        depthwise = {site.path for site in sites(table) if site.kind == "depthwise"}
         return {
-            name: place for module in self.modules(table) for name, place in self._leaves(module)
+            name: place
+            for module in self.modules(table)
+            for name, place in self._leaves(
+                module._replace(kind="depthwise") if module.path in depthwise else module
+            )
         }
 
     def head_places(self) -> dict[str, Place]:
@@ -86,9 +93,9 @@ class Naming(NamedTuple):
 
 
 def convolution(path: str, kernel: str, norm: str) -> Iterator[Module]:
-    """A convolution of ours and the norm under it."""
-    yield Module(path, kernel, "depthwise" if path.endswith("depthwise") else "kernel")
-    yield Module(f"{path}/norm", norm, "norm")
+    """A convolution of ours, of any kind, and the norm under it."""
+    yield Module(path, kernel, "kernel")
+    yield Module(norm_of(path), norm, "norm")
 
 
 def squeeze_excite(path: str, reduce: str, expand: str) -> Iterator[Module]:

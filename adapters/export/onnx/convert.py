@@ -94,6 +94,8 @@ def _results(build: Builder, equation: Any, values: list[Value]) -> list[Value]:
     if name == "cond" and isinstance(values[0], np.ndarray):
         branch = parameters["branches"][int(values[0])]
         return _walked(build, branch.jaxpr, branch.consts, values[1:])
+    if name == "select_n" and isinstance(values[0], np.ndarray) and not values[0].shape:
+        return [values[1 + int(values[0])]]  # of a skipped block, nothing uses the other
     if name in _SAME:
         return values
     inner = next((parameters[key] for key in _CALLS if key in parameters), None)

@@ -13,6 +13,7 @@ from adapters.export.onnx.convert import onnx_graph
 from adapters.export.onnx.session import KEY
 from adapters.heads import linear
 from adapters.inference.compiled import of_one_image
+from adapters.modules import module_and_leaf
 from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array, Weights, without_statistics
@@ -46,7 +47,7 @@ def export_backbone(
     def logits(image: jax.Array, given: Mapping[str, jax.Array]) -> jax.Array:
         patched: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in weights.items()}
         for name in inputs:
-            module, leaf = name.rsplit("/", 1)
+            module, leaf = module_and_leaf(name)
             patched[module][leaf] = given[name]
         return _logits(features(patched, {"image": image}), given[HEAD_W], given[HEAD_B])
 
