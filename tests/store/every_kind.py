@@ -25,7 +25,7 @@ def weights(seed=0):
 
 
 def edits(seed=1):
-    """Every kind; all but `insert` meet in `stem/w`."""
+    """Every kind; all but `module` and `insert` meet in `stem/w`."""
     generator = np.random.default_rng(seed)
 
     def normal(*shape):
@@ -35,6 +35,7 @@ def edits(seed=1):
         return np.packbits(generator.integers(0, 2, count))
 
     return {
+        "module": {"query/hidden": {"w": normal(3, 2)}},
         "insert": {"stem/norm": {"scale": normal(5)}},
         "replace": {"stem": {"w": normal(3, 5)}, "stem/norm": {"mean": normal(5)}},
         "mask": {"stem": {"w": bits(15)}, "tail": {"w": bits(27)}},

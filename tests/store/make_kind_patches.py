@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tests.store import make_patches
 from tests.store.make_patches import CARD, Tensors, assemble
 
-KINDS = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
+KINDS = ("module", "insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 ENCODINGS = ("float32", "float16", "int8")
 SHAPES = {
     "stem": {"w": (3, 5), "bases": (2, 3, 5)},
@@ -26,6 +26,7 @@ SCALE = 1 / 64
 Places = dict[str, list[int] | tuple[list[int], list[Any], str]]
 STEM_BITS = ([2], [0b10100101, 0b11000010], "U8")
 EDITS: dict[str, Places] = {
+    "module": {"query/hidden/w": [3, 5], "query/hidden/b": [5]},
     "insert": {"stem/side_down": [3, 2], "stem/side_up": [2, 5], "stem/norm/scale": [5]},
     "replace": {
         "depthwise/w": [3, 3, 1, 3],
@@ -145,6 +146,9 @@ def _of_kinds() -> dict[str, Bad]:
     unlisted = changed("add", {}, must_understand=[])
     shape, schema = "ShapeMismatchError", "SchemaError"
     return {
+        "module_there_already": Bad(
+            changed("module", {"stem/w": [3, 5]}), shape, "brings a module stem, which the backbone"
+        ),
         "insert_unknown_leaf": Bad(
             insert(mix=[3, 5]), "UnsupportedFeatureError", "inserts stem/mix; layers know scale"
         ),

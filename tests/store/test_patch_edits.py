@@ -31,7 +31,7 @@ def test_no_edits_change_nothing(weights):
 @pytest.mark.parametrize(
     ("edits", "error", "match"),
     [
-        ({"mix": {}}, errors.UnsupportedFeatureError, "'mix', known are insert, replace"),
+        ({"mix": {}}, errors.UnsupportedFeatureError, "'mix', known are module, insert, replace"),
         ({"replace": {"tail": {"w": np.ones(2)}}}, errors.ShapeMismatchError, "tail/w, which"),
         ({"replace": {"stem": {"b": np.ones(2)}}}, errors.ShapeMismatchError, "stem/b, which"),
         # Would broadcast, were it assigned.

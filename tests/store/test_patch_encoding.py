@@ -112,12 +112,12 @@ def test_every_kind_reads_back(contents, path, encoding):
 @pytest.mark.parametrize(
     ("encoding", "head", "statistics", "edits"),
     [
-        # Numbers: head 6 and 2; statistics 5 and 3; edits 5 + 15 + (6 + 10) + 15 = 51. Bits: 2 and
-        # 4 bytes, and 2 with 4 coefficients; a mixture has 2 more.
-        ("float32", 4 * 8, 4 * 8, 4 * 51 + 8 + 24),
-        ("float16", 2 * 8, 4 * 8, 2 * 51 + 8 + 24),
-        # Scales: head 2 and 1; edits 1, 5, 2 and 5, 5.
-        ("int8", 8 + 4 * 3, 4 * 8, 51 + 4 * 18 + 8 + 24),
+        # Numbers: head 6 and 2; statistics 5 and 3; edits 6 + 5 + 15 + (6 + 10) + 15 = 57. Bits: 2
+        # and 4 bytes, and 2 with 4 coefficients; a mixture has 2 more.
+        ("float32", 4 * 8, 4 * 8, 4 * 57 + 8 + 24),
+        ("float16", 2 * 8, 4 * 8, 2 * 57 + 8 + 24),
+        # Scales: head 2 and 1; edits 2, 1, 5, 2 and 5, 5.
+        ("int8", 8 + 4 * 3, 4 * 8, 57 + 4 * 20 + 8 + 24),
     ],
 )
 def test_sizes(contents, path, encoding, head, statistics, edits):

@@ -58,6 +58,8 @@ def test_the_example_has_every_kind():
         *every_kind.SHAPES["stem/norm"],
         "scale",
     }
+    added = apply_edits(every_kind.weights(), every_kind.edits())["query/hidden"]
+    np.testing.assert_array_equal(added["w"], every_kind.edits()["module"]["query/hidden"]["w"])
 
 
 @pytest.mark.parametrize(
