@@ -17,6 +17,7 @@ from adapters.patches.contract import (
 )
 from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
+from adapters.patches.spec import joined
 
 
 def chain(*patches: Patch) -> Patch:
@@ -88,6 +89,7 @@ def chain(*patches: Patch) -> Patch:
     looks = any(patch.prepare is not no_look for patch in patches)
     return Patch(
         *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates),
+        spec=joined([patch.spec for patch in patches]),
     )
 
 

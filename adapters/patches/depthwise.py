@@ -7,9 +7,11 @@ MobileNetV2 1.0: 64,224 values, 2.89 % of the extractor; with scale and bias 4.4
 from typing import Any
 
 from adapters.patches.contract import Patch
+from adapters.patches.naming import named
 from adapters.patches.replacement import replacement
 
 
+@named
 def depthwise() -> Patch:
     """Each task owns every depthwise kernel `w` [k, k, 1, C]: modules named `..depthwise`."""
 

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 from adapters.layers.optional import IDENTITY
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
+from adapters.patches.naming import named
 
 
+@named
 def film() -> Patch:
     """Each task adds `scale` [C] and `offset` [C] to every convolution; they start as 1 and 0."""
     return insertion(_leaves)
