@@ -165,7 +165,7 @@ def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
     preprocessing = dataclasses.replace(exported.PREPROCESSING, size=48)
     patch = exported.contents("one", classes=2, labels=LABELS, preprocessing=preprocessing)
     path = exported.patch_file(tmp_path, patch)
-    said = "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48."
+    said = "one looks at images of 48 pixels, this graph at 32. Export it for size 48 too."
     with pytest.raises(OtherSizeError, match=said):
         compared(made, path, graph)
 

@@ -8,11 +8,12 @@ import re
 
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 
 import adapters
 import tasks
 from adapters.errors import ModelPatchError
-from adapters.experiment.settings import DEFAULTS, SettingError
+from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
 from adapters.store.errors import VersionError
 from launch import command, run_flags, train
 from launch.flag_names import FLAGS, flag_of
@@ -76,7 +77,10 @@ def test_every_setting_of_a_run_is_a_flag_of_train():
             assert flag.default == default, name
     assert set(FLAGS) - {"directory"} <= DEFAULTS.keys()
     assert run_flags.OUT.name == flag_of("directory")
-    assert train.values().keys() <= DEFAULTS.keys()
+    with flagsaver.flagsaver():
+        flags.FLAGS(["train"])
+        assert train.values().keys() <= DEFAULTS.keys()
+        assert settings_of(**train.values()) == settings_of()
 
 
 @pytest.mark.parametrize(
