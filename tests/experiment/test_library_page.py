@@ -5,12 +5,13 @@ import importlib.util
 import io
 import json
 import re
+import shutil
 
 import matplotlib
 import numpy as np
 import pytest
 
-from tasks import registry
+from tasks import registry, suites
 from tasks.task import Task
 from tests.imports import ROOT
 from tests.launch import small
@@ -77,7 +78,17 @@ def test_the_notebook_runs_and_ends_with_a_picture():
     assert np.mean(np.equal(said, right)) > 0.8
 
 
-def test_the_readme_s_first_screen_leads_here():
+@pytest.mark.usefixtures("digits")
+def test_the_readme_s_first_screen_leads_here_and_its_example_runs(here, monkeypatch):
+    """In fewer steps, on a suite of one task."""
+    monkeypatch.setitem(suites.SUITES, "pocket", ("digits",))
     first = README.partition("## Results")[0]
     assert "docs/library.md" in first
     assert "docs/tour.ipynb" in first
+    (example,) = re.findall(r"```python\n(.*?)```", first, re.DOTALL)
+    assert len([line for line in example.splitlines() if line]) == 5
+    shutil.copy(here / "photographs" / "class_0" / "000.png", here / "three.png")
+    names = {}
+    exec(example.replace("steps=300", "steps=6"), names)
+    assert names["labels"][0] in ("black", "grey", "white")
+    assert (here / "out" / "digits.patch").exists()
