@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.patches.coefficients import coefficients as coefficients
     from adapters.patches.combine import chain as chain
     from adapters.patches.combine import select as select
+    from adapters.patches.conditional import conditional as conditional
     from adapters.patches.contract import Patch as Patch
     from adapters.patches.contract import PatchParams as PatchParams
     from adapters.patches.conv_adapter import conv_adapter as conv_adapter
@@ -66,9 +67,9 @@ _VERBS = {
     "select": "adapters.patches.combine",
 }
 _PATCHES = (
-    *("basisnet", "bias", "coefficients", "conv_adapter", "delta", "depthwise", "film", "full"),
-    *("head_only", "last", "lora", "mask", "parallel_adapter", "random_gates", "scale_bias"),
-    "spotpatch",
+    *("basisnet", "bias", "coefficients", "conditional", "conv_adapter", "delta", "depthwise"),
+    *("film", "full", "head_only", "last", "lora", "mask", "parallel_adapter", "random_gates"),
+    *("scale_bias", "spotpatch"),
 )
 _HOMES = _VERBS | {name: f"adapters.patches.{name}" for name in _PATCHES}
 

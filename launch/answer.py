@@ -17,10 +17,11 @@ from adapters.errors import ModelPatchError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime.stored import StoredDevice
 from adapters.store.keys import read_trusted_keys
-from launch import command
-from launch.graph_flag import GRAPH
-from launch.store_flag import STORE
-from launch.trust_flag import TRUSTED
+from launch import command, shared_flags
+
+_GRAPH = shared_flags.graph()
+_STORE = shared_flags.store()
+_TRUSTED = shared_flags.trusted()
 
 
 class NothingAnswersError(ModelPatchError):
@@ -30,10 +31,10 @@ class NothingAnswersError(ModelPatchError):
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each image; the first that is none ends it."""
     named = arguments[1:]
-    if len(named) < 2 or STORE.value is None or GRAPH.value is None:
+    if len(named) < 2 or _STORE.value is None or _GRAPH.value is None:
         raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
-    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
-    device = StoredDevice(GRAPH.value, STORE.value, trusted=trusted)
+    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
+    device = StoredDevice(_GRAPH.value, _STORE.value, trusted=trusted)
     for line in answers(device, named[0], named[1:]):
         print(line)
 
@@ -53,7 +54,7 @@ def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[s
             answer = device.run(task, pathlib.Path(path).read_bytes())
         except UnreadableImageError as error:
             raise UnreadableImageError(f"{path}: {error}") from error
-        yield f"{path}: {answer.label} ({answer.probabilities[answer.label]:.1%})"
+        yield f"{path}: {answer}"
 
 
 if __name__ == "__main__":

@@ -22,12 +22,10 @@ from adapters.experiment import backbones, output
 from adapters.patches.bases import KERNELS, bases_of, check_settings, layers_with_bases
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
-from launch import command
+from launch import command, shared_flags
 
 _OUT = flags.DEFINE_string("out", "bases.safetensors", "The file to write.")
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "The backbone's local checkpoint, if the patches' backbone brings none."
-)
+_WEIGHTS = shared_flags.weights()
 _BLOCKS = flags.DEFINE_integer("blocks", 3, "How many of the last blocks get bases.")
 _KERNELS = flags.DEFINE_enum("kernels", "pointwise", KERNELS, "Which of their convolutions.")
 _TAIL = flags.DEFINE_bool("tail", False, "The 1x1 convolution after the last block, too.")

@@ -21,7 +21,7 @@ from adapters.benchmarking.measure import Settings
 from adapters.benchmarking.plan import WORKS, comparisons
 from adapters.errors import UnknownNameError
 from adapters.patches.registry import from_spec
-from adapters.patches.spec import whole
+from adapters.spec import whole
 from launch import command
 
 _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are replaced by key.")

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters import files
+from adapters import files, spec
 from adapters.experiment import comparison
 from adapters.experiment.comparing import compare
 from adapters.experiment.results import RESULTS
 from adapters.experiment.settings import SettingError
-from adapters.patches import spec
 from launch import command, run_flags
 from launch.train_command import train_command
 

@@ -18,18 +18,14 @@ from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.store.write import write_patch
 from adapters.training import tidy
-from launch import command
+from launch import command, shared_flags
 from tasks import registry
 
 _ENCODING = flags.DEFINE_enum("encoding", "int8", ENCODINGS, "How numbers are stored.")
 _OUT = flags.DEFINE_string("out", None, "Folder for the new files; none: nothing is written.")
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "The backbone's local checkpoint, if the patches' backbone brings none."
-)
-_TASK = flags.DEFINE_string(
-    "task", None, "Task to score on, if the patch's own name does not find it: folder:PATH, say."
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_WEIGHTS = shared_flags.weights()
+_TASK = shared_flags.task()
+_DATA_DIR = shared_flags.data_dir()
 _PATCH_VERSION = flags.DEFINE_string(
     "patch_version", None, "Version of the new files, by default that of the old ones."
 )

@@ -1,5 +1,6 @@
 """Makes `.venv` beside pyproject.toml from a lock, then becomes a command that runs in it.
 
+What installs is `uv` where that is on PATH, and pip elsewhere; either checks every package's hash.
 `launch/train` and its siblings run this file with a system Python, so it needs the standard library
 alone. `python -m launch.train` is the way into an environment that somebody else installed.
 """
@@ -11,7 +12,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -32,16 +32,11 @@ LOCKS_OF = {  # where others do
     "benchmark_device": ("test", "converter"),
     "answer": ("test",),
 }
-INSTALLING = r"^Installing collected packages: (.*)$"  # what pip says before it changes anything
 SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
 
 
 class SetupError(Exception):
     """`.venv` could not be made; the message says why and what to do."""
-
-
-class NothingInstalledError(SetupError):
-    """A call of pip failed before it changed anything: no network, say."""
 
 
 def main(name: str, arguments: list[str]) -> None:
@@ -138,41 +133,98 @@ def exclusive_stamp() -> Iterator[IO[str]]:
 def install(lock: str, stamp: IO[str]) -> None:
     """Makes or updates `.venv`, and writes `stamp` last; the caller holds its file lock.
 
-    An update that fails before it changes anything leaves the stamp as it was.
+    An update that fails before it changes anything, for want of a network say, leaves the stamp as
+    it was.
     """
-    before, packages = read_stamp(), installed()
+    before, uv, progress = read_stamp(), find_uv(), Progress()
+    source = f".venv from requirements/{lock}.lock with {'uv' if uv else 'pip'}"
     stamp.truncate(0)
-    progress = Progress()
-    if is_whole(before):
-        progress.say(f"updating .venv from requirements/{lock}.lock", whole=True)
+    if is_whole(before) and (uv or has_pip()):
+        progress.say(f"updating {source}", whole=True)
         digests = {name: old for name, old in before["locks"].items() if old == digest(name)}
+        unchanged = contents()
     else:
-        progress.say(f"making .venv from requirements/{lock}.lock", whole=True)
-        make_empty_environment(stamp, progress)
-        digests = {}
+        progress.say(f"making {source}", whole=True)
+        make_empty_environment(uv, stamp, progress)
+        digests, unchanged = {}, set()
     try:
-        install_packages(lock, stamp, progress)
-    except NothingInstalledError:
-        if is_whole(before) and installed() == packages:
+        install_packages(uv, lock, stamp, progress)
+    except SetupError:
+        if unchanged and contents() == unchanged:
             write_stamp(stamp, before)
         raise
     # The test lock holds every pin of the train lock, so it serves both.
     served = (lock, "train") if lock == "test" else (lock,)
     digests |= {name: digest(name) for name in served}
     write_stamp(stamp, {"root": str(ROOT), "python": interpreter(), "locks": digests})
-    progress.say(f".venv is ready with {len(installed())} packages", whole=True)
+    packages = len([*ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info")])
+    progress.say(f".venv is ready with {packages} packages", whole=True)
 
 
-def install_packages(lock: str, stamp: IO[str], progress: "Progress") -> None:
-    """Installs what a lock pins, and this checkout with it."""
+def find_uv() -> list[str]:
+    """The start of every command of uv's; empty where it is not on PATH.
+
+    It stands at the root of all folders: in this checkout it would read pyproject.toml, and add to
+    the locks what that constrains, which has no hashes.
+    """
+    uv = shutil.which("uv")
+    return [uv, "--directory", "/"] if uv else []
+
+
+def has_pip() -> bool:
+    """Whether `.venv` holds pip, which uv does not put there."""
+    return any(ENVIRONMENT.glob("lib/python*/site-packages/pip"))
+
+
+def make_empty_environment(uv: list[str], stamp: IO[str], progress: "Progress") -> None:
+    """Puts an empty virtual environment in place. Raises SetupError without uv and `ensurepip`."""
+    if not uv and importlib.util.find_spec("ensurepip") is None:
+        raise SetupError(
+            f"the Python at {sys.executable} comes without `ensurepip`, so it cannot make a "
+            "virtual environment. On Debian and Ubuntu: `apt install python3-venv`; or install uv."
+        )
+    for entry in ENVIRONMENT.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry != STAMP:
+            entry.unlink()
+    if uv:
+        make = [*uv, "venv", "--allow-existing", "--python", sys.executable]
+    else:
+        make = [sys.executable, "-I", "-m", "venv"]
+    run([*make, str(ENVIRONMENT)], stamp, progress)
+
+
+def install_packages(uv: list[str], lock: str, stamp: IO[str], progress: "Progress") -> None:
+    """Installs what a lock pins, each checked against its hash, and this checkout with it."""
+    if uv:
+        start = [*uv, "pip", "install", "--python", str(PYTHON)]
+    else:
+        start = [str(PYTHON), "-Iu", "-m", "pip", "install", "--no-input", "--use-pep517"]
+
+    def install_pinned(name: str, *how: str) -> None:
+        pins = ROOT / "requirements" / f"{name}.lock"
+        run([*start, *how, "--require-hashes", "--requirement", str(pins)], stamp, progress)
+
     if lock == "converter":
         # What it says it needs contradicts the test lock; it converts without (pyproject.toml).
-        pip(["--no-deps", *locked(lock)], stamp, progress)
+        install_pinned(lock, "--no-deps")
         return
     # The backend comes first, so that what has no wheel is built with the pinned one.
-    pip(locked("build"), stamp, progress)
-    pip(["--no-build-isolation", "--use-pep517", *locked(lock)], stamp, progress)
-    pip(["--no-build-isolation", "--no-deps", "--editable", str(ROOT)], stamp, progress)
+    install_pinned("build")
+    install_pinned(lock, "--no-build-isolation")
+    checkout = ["--no-build-isolation", "--no-deps", "--editable", str(ROOT)]
+    run([*start, *checkout], stamp, progress)
+
+
+def contents() -> set[tuple[str, int, int]]:
+    """Path, size and time of each installed file, but for those that running programs write."""
+    found = set()
+    for folder, _, names in os.walk(ENVIRONMENT / "lib"):
+        for name in names if os.path.basename(folder) != "__pycache__" else ():
+            status = os.lstat(path := os.path.join(folder, name))
+            found.add((path, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def write_stamp(stamp: IO[str], content: dict[str, Any]) -> None:
@@ -180,39 +232,6 @@ def write_stamp(stamp: IO[str], content: dict[str, Any]) -> None:
     json.dump(content, stamp, indent=1)
     stamp.flush()
     os.fsync(stamp.fileno())
-
-
-def installed() -> set[str]:
-    """Name and version of each package in `.venv`."""
-    return {path.name for path in ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info")}
-
-
-def locked(lock: str) -> list[str]:
-    """Arguments that make pip install a lock's packages, each checked against its hash."""
-    return ["--require-hashes", "--requirement", str(ROOT / "requirements" / f"{lock}.lock")]
-
-
-def make_empty_environment(stamp: IO[str], progress: "Progress") -> None:
-    """Puts an empty virtual environment in place. Raises SetupError without `ensurepip`."""
-    if importlib.util.find_spec("ensurepip") is None:
-        raise SetupError(
-            f"the Python at {sys.executable} comes without `ensurepip`, so it cannot make "
-            "a virtual environment. On Debian and Ubuntu: `apt install python3-venv`."
-        )
-    for entry in ENVIRONMENT.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry != STAMP:
-            entry.unlink()
-    run([sys.executable, "-I", "-m", "venv", str(ENVIRONMENT)], stamp, progress)
-
-
-def pip(arguments: list[str], stamp: IO[str], progress: "Progress") -> None:
-    """Runs `pip install` of `.venv`, showing progress.
-
-    Raises SetupError when it fails, NothingInstalledError where that was early enough.
-    """
-    run([str(PYTHON), "-I", "-m", "pip", "install", "--no-input", *arguments], stamp, progress)
 
 
 def run(command: list[str], stamp: IO[str], progress: "Progress") -> None:
@@ -224,26 +243,20 @@ def run(command: list[str], stamp: IO[str], progress: "Progress") -> None:
     while process.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)
-        progress.say(describe(LOG.read_text(errors="replace")))
+        progress.say(last_line(LOG.read_text(errors="replace")))
     if process.returncode:
         progress.say("failed", whole=True)
-        said = LOG.read_text(errors="replace")
-        end = "\n".join(said.splitlines()[-12:])
-        kind = SetupError if re.search(INSTALLING, said, re.MULTILINE) else NothingInstalledError
-        raise kind(
+        end = "\n".join(LOG.read_text(errors="replace").splitlines()[-12:])
+        raise SetupError(
             f"`{' '.join(command)}` failed. All it said is in {LOG}; the end of it:\n{end}\n"
-            "The next call tries again. pip needs a package index within reach."
+            "The next call tries again. A package index must be within reach; uv, which is used "
+            "where it is on PATH, reads none of pip's settings."
         )
 
 
-def describe(output: str) -> str:
-    """Says how far pip is, from what it printed."""
-    installing = re.search(INSTALLING, output, re.MULTILINE)
-    if installing:
-        return f"installing packages: {len(installing[1].split(','))}"
-    found = r"^(?:Collecting|Processing|Requirement already satisfied:) ([^\s=<>~!;\[]+)"
-    collected = len(set(re.findall(found, output, re.MULTILINE)))
-    return f"collecting packages: {collected}" if collected else "preparing"
+def last_line(output: str) -> str:
+    """The newest line of what an installer printed, cut to fit one line of a terminal."""
+    return (output.splitlines() or ["preparing"])[-1][:70]
 
 
 class Progress:

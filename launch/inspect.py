@@ -26,13 +26,13 @@ from adapters.experiment.descriptions import (
     describe_task,
 )
 from adapters.store.read import read_patch
-from launch import command
+from launch import command, shared_flags
 from tasks import registry
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Pretrained backbone or layer table to show.")
 _TASK = flags.DEFINE_string("task", None, "Task to show.")
 _OUT = flags.DEFINE_string("out", None, "The picture's file (default: NAME.png, here).")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_DATA_DIR = shared_flags.data_dir()
 _SIZE = flags.DEFINE_integer("size", 224, "Side of the backbone's image in pixels.")
 _BYTES_PER_VALUE = flags.DEFINE_enum(
     "bytes_per_value",

@@ -24,30 +24,28 @@ from adapters.runtime import stored
 from adapters.runtime.device import Device
 from adapters.store.installed import NotInstalledError, Store
 from adapters.store.keys import read_trusted_keys
-from launch import command
-from launch.graph_flag import GRAPH
-from launch.store_flag import STORE
-from launch.trust_flag import TRUSTED
+from launch import command, shared_flags
 
 _BACKBONE = flags.DEFINE_string(
     "backbone", None, "The backbone here (default: the store's, or the first patch's)."
 )
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "The backbone's local checkpoint, if the backbone brings none."
-)
+_WEIGHTS = shared_flags.weights()
 _ROLL_BACK = flags.DEFINE_string("roll_back", None, "Task whose previous patch is to answer again.")
+_GRAPH = shared_flags.graph()
+_STORE = shared_flags.store()
+_TRUSTED = shared_flags.trusted()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    paths, folder, task = arguments[1:], STORE.value, _ROLL_BACK.value
+    paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
     if folder is None or bool(paths) == bool(task):
         raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
-    if GRAPH.value is not None and (_BACKBONE.value or _WEIGHTS.value):
+    if _GRAPH.value is not None and (_BACKBONE.value or _WEIGHTS.value):
         raise app.UsageError("--graph is the backbone: leave out --backbone and --weights.")
-    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
-    if GRAPH.value is not None:
-        store = stored.open_store(Device(GRAPH.value), folder, trusted)
+    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
+    if _GRAPH.value is not None:
+        store = stored.open_store(Device(_GRAPH.value), folder, trusted)
     else:
         store = _compiled_store(folder, paths, trusted)
     if task:

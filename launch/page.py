@@ -15,12 +15,10 @@ from absl import app, flags
 
 from adapters.experiment import output, page_folder
 from adapters.export.onnx.installed import check_installed
-from launch import command
+from launch import command, shared_flags
 
 _OUT = flags.DEFINE_string("out", None, "The folder to write.")
-_WEIGHTS = flags.DEFINE_string(
-    "weights", None, "The backbone's local checkpoint, if the patches' backbone brings none."
-)
+_WEIGHTS = shared_flags.weights()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -15,11 +15,11 @@ from absl import app, flags
 from adapters.analysis import mixing
 from adapters.experiment import evaluation, output, previewing
 from adapters.training import tidy
-from launch import command
+from launch import command, shared_flags
 
 _WEIGHTS = flags.DEFINE_string("weights", None, "The shared backbone, with preview and bases.")
-_TASK = flags.DEFINE_string("task", None, "Task to evaluate on, if the patch's name finds none.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
+_TASK = shared_flags.task()
+_DATA_DIR = shared_flags.data_dir()
 _LOSS = flags.DEFINE_float("loss", 0.0, "Accuracy that may be lost on validation, a fraction.")
 _PLOT = flags.DEFINE_string("plot", None, "PNG file of thresholds and mixtures.")
 _RESULTS = flags.DEFINE_string(

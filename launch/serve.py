@@ -21,16 +21,14 @@ from adapters.serving.app import Limits, application
 from adapters.serving.installing import Installer
 from adapters.serving.network import TABLED, MixedNetwork
 from adapters.store.keys import read_trusted_keys
-from launch import command
-from launch.store_flag import STORE
-from launch.trust_flag import TRUSTED
+from launch import command, shared_flags
 
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at.")
 _PORT = flags.DEFINE_integer("port", 8080, "Port to listen at.", lower_bound=0, upper_bound=65535)
 _BACKBONE = flags.DEFINE_string(
     "backbone", None, "Backbone; by default that of the first patch, or the store's."
 )
-_WEIGHTS = flags.DEFINE_string("weights", None, "The backbone's local checkpoint, if it needs one.")
+_WEIGHTS = shared_flags.weights()
 _SIZE = flags.DEFINE_integer(
     "size", None, "Image size; by default that of the first patch.", lower_bound=1
 )
@@ -49,14 +47,16 @@ _PATCH_BYTES = flags.DEFINE_integer("patch_bytes", 20_000_000, "Largest patch fi
 _DRAIN = flags.DEFINE_integer(
     "drain_seconds", 30, "Longest wait for requests at the end.", lower_bound=0
 )
+_STORE = shared_flags.store()
+_TRUSTED = shared_flags.trusted()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Loads, compiles, and serves until a signal comes."""
-    paths, folder = arguments[1:], STORE.value
+    paths, folder = arguments[1:], _STORE.value
     if folder is not None and paths:
         raise app.UsageError("give patch files or --store, not both: launch/install fills a store.")
-    if folder is None and TRUSTED.value is not None:
+    if folder is None and _TRUSTED.value is not None:
         raise app.UsageError("only a store checks signatures: --trusted needs --store.")
     if folder is None and not paths and not (_BACKBONE.value and _SIZE.value):
         raise app.UsageError("give patch files, or --backbone and --size to begin with no task.")
@@ -84,7 +84,7 @@ def _opened(
 ) -> tuple[MixedNetwork, Installer]:
     if folder is None:
         return serving.from_files(paths, wanted)
-    trusted = None if TRUSTED.value is None else read_trusted_keys(TRUSTED.value)
+    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
     return serving.from_store(folder, trusted, wanted)
 
 

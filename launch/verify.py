@@ -14,15 +14,16 @@ from adapters.store.errors import naming
 from adapters.store.keys import read_trusted_keys
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.signature import read_signature, verify
-from launch import command
-from launch.trust_flag import TRUSTED
+from launch import command, shared_flags
+
+_TRUSTED = shared_flags.trusted()
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    if len(arguments) < 2 or not TRUSTED.value:
+    if len(arguments) < 2 or not _TRUSTED.value:
         raise app.UsageError("give patch files and the keys to trust: FILE --trusted=maker.pub")
-    trusted = read_trusted_keys(TRUSTED.value)
+    trusted = read_trusted_keys(_TRUSTED.value)
     for path in arguments[1:]:
         with naming(path):
             data = read_bytes(path)

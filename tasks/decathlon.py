@@ -74,7 +74,7 @@ class Prepared:
                 f"or say where it is, in data_dir (now: {base}).",
                 settings=["data_dir"],
             )
-        return records.open_records(directory, split, task.labels)
+        return records.open_records(directory, split, task)
 
 
 def _default_data_dir() -> str:

@@ -58,18 +58,18 @@ LABELS = (
     "users-people",
 )
 STYLES = {"solid": "fa-solid-900.ttf", "regular": "fa-regular-400.ttf"}
-_FOLDER = "fontawesomefree/static/fontawesomefree"
+FOLDER = "fontawesomefree/static/fontawesomefree"
 
 
 def examples() -> Iterator[Example]:
     """Yields every style of the chosen icons."""
     wheel = carriers.fetch(FONT_AWESOME)
     fonts = {
-        style: carriers.read_member(wheel, f"{_FOLDER}/webfonts/{name}")
+        style: carriers.read_member(wheel, f"{FOLDER}/webfonts/{name}")
         for style, name in STYLES.items()
     }
-    drawings = json.loads(carriers.read_member(wheel, f"{_FOLDER}/metadata/icons.json"))
-    categories = carriers.read_member(wheel, f"{_FOLDER}/metadata/categories.yml").decode()
+    drawings = json.loads(carriers.read_member(wheel, f"{FOLDER}/metadata/icons.json"))
+    listed = carriers.read_member(wheel, f"{FOLDER}/metadata/categories.yml").decode()
     candidates = [
         splitting.Candidate(
             group=icon,
@@ -77,7 +77,7 @@ def examples() -> Iterator[Example]:
             image=rendering.icon(font, chr(int(drawings[icon]["unicode"], 16))),
             label=LABELS.index(category),
         )
-        for icon, category in _in_one_category(_categories(categories))
+        for icon, category in _in_one_category(categories(listed))
         if category in LABELS and "solid" in drawings[icon]["free"]
         for style, font in fonts.items()
         if style in drawings[icon]["free"]
@@ -86,20 +86,20 @@ def examples() -> Iterator[Example]:
     return splitting.hold_out_groups(unique, fractions=(0.6, 0.15, 0.25))
 
 
-def _categories(text: str) -> dict[str, list[str]]:
+def categories(text: str) -> dict[str, list[str]]:
     """Reads the one shape of YAML that this file has: `category:`, then lines `    - icon`."""
-    categories: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.startswith("    - "):
-            categories[next(reversed(categories))].append(line.removeprefix("    - ").strip("\"'"))
+            found[next(reversed(found))].append(line.removeprefix("    - ").strip("\"'"))
         elif line and not line.startswith(" "):
-            categories[line.removesuffix(":")] = []
-    return categories
+            found[line.removesuffix(":")] = []
+    return found
 
 
-def _in_one_category(categories: dict[str, list[str]]) -> list[tuple[str, str]]:
+def _in_one_category(listed: dict[str, list[str]]) -> list[tuple[str, str]]:
     places = collections.defaultdict(list)
-    for category, icons in categories.items():
+    for category, icons in listed.items():
         if category != "humanitarian":
             for icon in icons:
                 places[icon].append(category)

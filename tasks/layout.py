@@ -1,8 +1,8 @@
 """Images from carriers, written once to the cache in the layout Visual Decathlon has in TFDS.
 
 One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
-array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them. TensorFlow is
-not needed.
+array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them; in the place of
+`label`, heads with a value for each output have a tensor of them. TensorFlow is not needed.
 """
 
 import dataclasses
@@ -14,10 +14,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import logging
 from PIL import Image
 
 from adapters import files, preprocessing
+from adapters.heads.contract import Target
 from tasks import records
 from tasks.task import Examples, Task, TaskError
 
@@ -28,12 +30,17 @@ DIGEST_FILE = "content.sha256"
 
 
 class Example(NamedTuple):
-    """One image of a carrier, with the split it belongs to."""
+    """One image of a carrier, with the split it belongs to.
+
+    `label` is what its head learns: the number of a class, or a number for each output. `inputs`
+    are those of the task, beside the image.
+    """
 
     split: str
     name: str
     image: Image.Image
-    label: int
+    label: int | tuple[float, ...]
+    inputs: Mapping[str, tuple[float, ...]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Carried:
         if not directory.is_dir():
             logging.info("making the images of task %s (once) in %s", task.name, directory)
             write(task, self.generate(), directory)
-        return records.open_records(directory, split, task.labels)
+        return records.open_records(directory, split, task)
 
 
 def cached_directory(task: Task) -> pathlib.Path:
@@ -81,10 +88,11 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
     """
     by_split: dict[str, list[Example]] = {split: [] for split in task.splits}
     for example in examples:
-        if example.split not in by_split or not 0 <= example.label < len(task.labels):
+        if example.split not in by_split or not _fits(example.label, len(task.labels)):
             raise TaskError(
                 f"task {task.name!r}: {example.name!r} has split {example.split!r} and label "
-                f"{example.label}; splits are {task.splits}, labels below {len(task.labels)}."
+                f"{example.label}; splits are {task.splits}, labels below {len(task.labels)}, or "
+                "as many numbers."
             )
         image = preprocessing.shrink(
             preprocessing.to_rgb(example.image, task.background), SHORT_SIDE
@@ -98,7 +106,8 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
         members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
         for example in members:
             size = example.image.size
-            digest.update(repr((split, example.name, example.label, size)).encode())
+            known = (split, example.name, example.label, size)
+            digest.update(repr((*known, *sorted(example.inputs.items()))).encode())
             digest.update(example.image.tobytes())
     with files.new_directory(directory) as folder:
         try:
@@ -107,6 +116,10 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
             raise files.NotWrittenError(directory, str(error)) from error
         (folder / DIGEST_FILE).write_text(digest.hexdigest() + "\n")
     return digest.hexdigest()
+
+
+def _fits(label: int | tuple[float, ...], outputs: int) -> bool:
+    return len(label) == outputs if isinstance(label, tuple) else 0 <= label < outputs
 
 
 def _write_records(
@@ -122,11 +135,18 @@ def _write_records(
         data_dir=str(folder),
         module_name="tasks.layout",
     )
+    ((target, how),) = task.made_head.targets.items()
     features = tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(),
             "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
-            "label": tfds.features.ClassLabel(names=list(task.labels)),
+            target: tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
+            if how.wide
+            else tfds.features.ClassLabel(names=list(task.labels)),
+            **{
+                name: tfds.features.Tensor(shape=shape, dtype=np.dtype("float32"))
+                for name, shape in task.inputs.items()
+            },
         }
     )
     writer = tfds.core.SequentialWriter(
@@ -138,12 +158,14 @@ def _write_records(
     )
     writer.initialize_splits(list(by_split))
     for split, members in by_split.items():
-        writer.add_examples({split: [_record(example) for example in members]})
+        writer.add_examples({split: [_record(example, target, how) for example in members]})
     writer.close_all()
 
 
-def _record(example: Example) -> dict[str, Any]:
+def _record(example: Example, target: str, how: Target) -> dict[str, Any]:
     file = io.BytesIO()
     example.image.save(file, "png")
     file.seek(0)
-    return {"name": example.name, "image": file, "label": example.label}
+    label = np.asarray(example.label, how.dtype) if how.wide else example.label
+    inputs = {name: np.asarray(values, np.float32) for name, values in example.inputs.items()}
+    return {"name": example.name, "image": file, target: label, **inputs}

@@ -4,8 +4,8 @@ Pixels leave here as uint8 `[examples, size, size, 3]`; `adapters.preprocessing.
 same two numbers inside a jitted step, makes them the network's input.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from absl import flags
@@ -19,6 +19,22 @@ from tasks.trivial_augment import one_operation
 
 READ_THREADS = 2
 READ_AHEAD = 4  # batches
+
+
+class EvaluationBatch(NamedTuple):
+    """Part of a split, in its order.
+
+    Attributes:
+      inputs: {name: [N, ...]}: `image` uint8 [N, S, S, 3], others float32.
+      targets: {name: [N, ...]}, of the task's head.
+      mask: [N] bool, False where the last batch was filled up with zeros.
+      names: of the examples; "" where filled up.
+    """
+
+    inputs: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
+    mask: np.ndarray
+    names: list[str]
 
 
 class TrainingIterator(Protocol):
@@ -43,16 +59,21 @@ def training_iterator(
     split: str = "train",
     data_dir: str | None = None,
     augmentation: str = "task",
+    inputs: Collection[str] = (),
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> TrainingIterator:
-    """Returns endless batches `{"image": uint8 [examples, S, S, 3], "label": int32 [examples]}`.
+    """Returns endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets.
+
+    A classifier has `"label": int32 [examples]`; what has a value for each output is float32
+    [examples, outputs].
 
     Every epoch has its own order and augmentation, both decided by `seed` alone: the same call
     gives the same batches, with any number of `workers` (processes that decode; 0 decodes in
     threads). Batches run on over the end of an epoch, so that a split smaller than a batch works
     too. Of several hosts, number `shard_index` of `shard_count` sees its own part of every epoch.
 
+    `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`.
     `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
     number of workers.
     """
@@ -64,7 +85,14 @@ def training_iterator(
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
         .repeat(None)
-        .random_map(_Prepare(POLICIES[augmentation](task.augmentation), preprocessing), seed=seed)
+        .random_map(
+            _Prepare(
+                POLICIES[augmentation](task.augmentation),
+                preprocessing,
+                {**dict.fromkeys(inputs, "float32"), **dtypes(task)},
+            ),
+            seed=seed,
+        )
         .batch(examples, drop_remainder=True)
         .to_iter_dataset(grain.ReadOptions(READ_THREADS, READ_AHEAD))
     )
@@ -85,23 +113,36 @@ def evaluation_batches(
     examples: int,
     *,
     data_dir: str | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yields a split once, in its order, in batches of one shape.
+    inputs: Collection[str] = (),
+) -> Iterator[EvaluationBatch]:
+    """Yields a split once, in its order, in batches of one shape. Label -1 means hidden.
 
-    A batch is `{"image": uint8 [examples, S, S, 3], "label": int32 [examples], "mask": bool
-    [examples], "name": list of str}`. Rows of the last batch beyond the split are zero, with mask
-    False and name "". Label -1 means hidden.
+    `inputs` names what batches shall have beside the image.
     """
     source = loading.open_split(task, split, data_dir)
     for start in range(0, len(source), examples):
         found = [source[index] for index in range(start, min(start + examples, len(source)))]
-        batch = _empty_batch(examples, preprocessing.size)
+        pixels = np.zeros((examples, preprocessing.size, preprocessing.size, 3), np.uint8)
         for row, example in enumerate(found):
-            batch["image"][row] = prepare(Image.fromarray(example["image"]), preprocessing)
-        batch["label"][: len(found)] = [example["label"] for example in found]
-        batch["mask"][: len(found)] = True
-        batch["name"][: len(found)] = [example["name"] for example in found]
-        yield batch
+            pixels[row] = prepare(Image.fromarray(example["image"]), preprocessing)
+        others = {name: np.zeros((examples, *task.inputs[name]), np.float32) for name in inputs}
+        for name, values in others.items():
+            values[: len(found)] = [example[name] for example in found]
+        mask = np.arange(examples) < len(found)
+        names = [example["name"] for example in found] + [""] * (examples - len(found))
+        targets = _targets(task, found, examples)
+        yield EvaluationBatch({"image": pixels, **others}, targets, mask, names)
+
+
+def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str, np.ndarray]:
+    """The targets of a whole split, {name: [N, ...]}."""
+    source = loading.open_split(task, split, data_dir)
+    return _targets(task, list(source), len(source))
+
+
+def dtypes(task: Task) -> dict[str, str]:
+    """What each target of the task's head is kept as, by name."""
+    return {name: target.dtype for name, target in task.made_head.targets.items()}
 
 
 def training_pixels(
@@ -122,18 +163,25 @@ def training_pixels(
 class _Prepare:
     """What happens to one training example; a class, so that worker processes can be sent it."""
 
-    def __init__(self, augmentation: Augmentation, preprocessing: Preprocessing):
+    def __init__(
+        self, augmentation: Augmentation, preprocessing: Preprocessing, others: Mapping[str, str]
+    ):
         self._augmentation, self._preprocessing = augmentation, preprocessing
+        self._others = others
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         pixels = training_pixels(example["image"], self._augmentation, self._preprocessing, rng)
-        return {"image": pixels, "label": np.int32(example["label"])}
+        known = {name: np.asarray(example[name], kind) for name, kind in self._others.items()}
+        return {"image": pixels, **known}
 
 
-def _empty_batch(examples: int, size: int) -> dict[str, Any]:
-    return {
-        "image": np.zeros((examples, size, size, 3), np.uint8),
-        "label": np.zeros(examples, np.int32),
-        "mask": np.zeros(examples, bool),
-        "name": [""] * examples,
-    }
+def _targets(
+    task: Task, examples: Sequence[Mapping[str, Any]], count: int
+) -> dict[str, np.ndarray]:
+    """Of `count` examples, those beyond the given ones zero."""
+    found = {}
+    for name, target in task.made_head.targets.items():
+        shape = (count, len(task.labels)) if target.wide else (count,)
+        found[name] = np.zeros(shape, target.dtype)
+        found[name][: len(examples)] = [example[name] for example in examples]
+    return found

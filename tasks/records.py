@@ -9,24 +9,26 @@ import numpy as np
 
 from adapters import errors, preprocessing
 from tasks import pixels
-from tasks.task import Examples
+from tasks.task import Examples, Task
 
 
 class DamagedDataError(errors.ModelPatchError):
     """A folder of prepared images is not what it should be."""
 
 
-def open_records(directory: pathlib.Path, split: str, labels: Sequence[str]) -> Examples:
-    """Opens `split` of a TFDS folder of array_record files, whose classes are called `labels`.
+def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
+    """Opens `split` of a TFDS folder of array_record files with the classes of `task`.
 
     Raises DamagedDataError when the folder cannot be read, has no such split or other classes.
     """
+    labels, ((target, how),) = task.labels, task.made_head.targets.items()
     # TFDS is slow to import, and not every command needs data.
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder_from_directory(directory)
-        found = builder.info.features["label"].names
+        feature = builder.info.features[target]
+        found = labels[: feature.shape[0]] if how.wide else feature.names
         encoded = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
         # TFDS opens files only when they are read; a missing one is better found now.
         for path in builder.info.splits[split].filepaths:
@@ -44,14 +46,16 @@ def open_records(directory: pathlib.Path, split: str, labels: Sequence[str]) -> 
             f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
             f"{_few(labels)}. If the task changed, raise its version."
         )
-    return _Decoded(encoded, f"{split} in {directory}")
+    return _Decoded(encoded, f"{split} in {directory}", task)
 
 
 class _Decoded:
     """Examples whose images are decoded when they are asked for."""
 
-    def __init__(self, encoded: Any, place: str):
-        self._encoded, self._place = encoded, place
+    def __init__(self, encoded: Any, place: str, task: Task):
+        self._encoded, self._place, self._inputs = encoded, place, tuple(task.inputs)
+        ((self._target, how),) = task.made_head.targets.items()
+        self._wide = how.wide
         self._cache = pixels.PixelCache()
 
     def __len__(self) -> int:
@@ -64,7 +68,8 @@ class _Decoded:
         return {
             "name": record["name"].decode(),
             "image": self._cache.get(index, lambda: self._decode(index, record["image"])),
-            "label": int(record["label"]),
+            self._target: record[self._target] if self._wide else int(record[self._target]),
+            **{name: record[name] for name in self._inputs},
         }
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:

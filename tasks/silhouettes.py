@@ -46,7 +46,7 @@ def examples() -> Iterator[Example]:
     return splitting.hold_out_groups(splitting.without_duplicates(candidates))
 
 
-registry.register(
+TASK = registry.register(
     Task(
         name="silhouettes",
         source=Carried(examples),

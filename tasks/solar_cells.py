@@ -12,6 +12,7 @@ Reference: Deitsch et al., "Automatic classification of defective photovoltaic m
 
 import io
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -34,23 +35,35 @@ LABELS = ("mono, whole", "mono, defective", "poly, whole", "poly, defective")
 _FOLDER = "elpv_dataset/data/"
 
 
-def examples() -> Iterator[Example]:
-    """Yields the cells of certain label; a line of the table reads: path, P(defective), silicon."""
+class Cell(NamedTuple):
+    """A photograph, P(defective) as 0, 1/3, 2/3 or 1, and the silicon: `mono` or `poly`."""
+
+    path: str
+    image: Image.Image
+    probability: float
+    silicon: str
+
+
+def cells() -> Iterator[Cell]:
+    """Yields all cells; a line of the package's table reads: path, P(defective), silicon."""
     wheel = carriers.fetch(ELPV)
-    labels = {}
-    for line in carriers.read_member(wheel, f"{_FOLDER}labels.csv").decode().splitlines():
-        path, probability, silicon = line.split()
-        if float(probability) in (0.0, 1.0):
-            state = "defective" if float(probability) else "whole"
-            labels[path] = LABELS.index(f"{silicon}, {state}")
-    candidates = []
+    table = carriers.read_member(wheel, f"{_FOLDER}labels.csv").decode()
+    known = {path: rest for path, *rest in map(str.split, table.splitlines())}
     for member, data in carriers.iterate_members(wheel, f"{_FOLDER}images/", ".png"):
         path = member.removeprefix(_FOLDER)
-        if path in labels:
-            image = preprocessing.shrink(
-                Image.open(io.BytesIO(data)).convert("L"), layout.SHORT_SIDE
-            )
-            candidates.append(splitting.Candidate(path, path, image, labels[path]))
+        probability, silicon = known[path]
+        image = preprocessing.shrink(Image.open(io.BytesIO(data)).convert("L"), layout.SHORT_SIDE)
+        yield Cell(path, image, float(probability), silicon)
+
+
+def examples() -> Iterator[Example]:
+    """Yields the cells of certain label."""
+    candidates = []
+    for cell in cells():
+        if cell.probability in (0.0, 1.0):
+            state = "defective" if cell.probability else "whole"
+            label = LABELS.index(f"{cell.silicon}, {state}")
+            candidates.append(splitting.Candidate(cell.path, cell.path, cell.image, label))
     return splitting.hold_out_groups(splitting.without_duplicates(candidates))
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -13,12 +13,15 @@ from tasks.task import TaskError
 
 
 class Candidate(NamedTuple):
-    """An image before it is given a split. Those of one label and `group` stay together."""
+    """An image before it is given a split. Those of one label and `group` stay together.
+
+    `label` is that of `tasks.layout.Example`.
+    """
 
     group: str
     name: str
     image: Image.Image
-    label: int
+    label: int | tuple[float, ...]
 
 
 def without_duplicates(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -39,7 +42,7 @@ def hold_out_groups(
     The groups of a class are cut by `cut_by_hash`, so that every class is in every split. Remove
     duplicates first. Raises TaskError for a class with fewer than three groups.
     """
-    members: dict[int, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
+    members: dict[Any, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
         members[candidate.label][candidate.group].append(candidate)
     for label, groups in sorted(members.items()):

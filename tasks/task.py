@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
-from tasks import arrays, metrics
+from adapters.heads import registry as heads
+from adapters.heads.contract import Head
+from tasks import arrays
 from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, SPLITS
-
-HEADS = ("classification",)
 
 
 class TaskError(errors.ModelPatchError):
@@ -26,8 +26,9 @@ class UnknownSplitError(errors.ModelPatchError):
 class Examples(Protocol):
     """Random access to one split.
 
-    An example is `{"name": str, "image": uint8 [H, W, 3], "label": int}`; label -1 means hidden.
-    Opened in another process (by pickling) it reads the same examples.
+    An example is `{"name": str, "image": uint8 [H, W, 3]}` with the task's further inputs and with
+    the targets of its head: `"label": int` for a classifier, -1 where it is hidden. Opened in
+    another process (by pickling) it reads the same examples.
     """
 
     def __len__(self) -> int: ...
@@ -49,7 +50,7 @@ class Task:
 
     name: what users call it; unique.
     source: where its images come from.
-    labels: class names; their order is the order of the head's columns.
+    labels: what the head's outputs are called, in its columns' order: classes, for a classifier.
     description: the docstring of its file: what it is, licence, sizes, command, expected score.
     expected: lowest and highest test metric (validation, where test labels are hidden) that the
       command in the description should give; outside it, look for what changed.
@@ -58,11 +59,12 @@ class Task:
     fit, background: the part of preprocessing that depends on the images (see
       `adapters.preprocessing.Preprocessing`); size, mean and std come with the backbone.
     augmentation: how training images vary.
-    head, metric: what is predicted, and how it is scored (see `tasks.metrics`).
+    head: what is predicted, as text: a kind of `adapters.heads.registry`, with its settings.
+    inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
 
-    Raises TaskError, or UnknownNameError for a head or metric nobody knows.
+    Raises TaskError, UnknownNameError for a head nobody knows, or what `heads.from_spec` raises.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Task:
     background: preprocessing.Colour = (255, 255, 255)
     augmentation: Augmentation = DEFAULT
     head: str = "classification"
-    metric: str = "accuracy"
+    inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
     hidden_test_labels: bool = False
 
     @classmethod
@@ -115,8 +117,11 @@ class Task:
                 f"a task cannot be called {self.name!r}: {names.FILE_NAME_RULE}; and no comma. "
                 "Rename it, or its folder."
             )
-        if len(self.labels) < 2:
-            raise TaskError(f"task {self.name!r} has {len(self.labels)} class; it needs two.")
+        least = self.made_head.least
+        if len(self.labels) < least:
+            raise TaskError(
+                f"task {self.name!r} has {len(self.labels)} class; it needs {least} or more."
+            )
         for label in self.labels:
             if not label.strip() or names.has_control_characters(label):
                 raise TaskError(
@@ -134,7 +139,13 @@ class Task:
             )
         if self.fit not in preprocessing.FITS:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
-        if self.head not in HEADS:
-            raise errors.UnknownNameError("head", self.head, HEADS)
-        if self.metric not in metrics.METRICS:
-            raise errors.UnknownNameError("metric", self.metric, metrics.METRICS)
+
+    @property
+    def made_head(self) -> Head:
+        """The head that `head` describes."""
+        return heads.from_spec(self.head)
+
+    @property
+    def metric(self) -> str:
+        """The name of the score."""
+        return self.made_head.metric.score

@@ -1,19 +1,48 @@
-"""The BUILD files: one target per Python file, whose deps are what the file imports.
+"""The BUILD files: one library a folder, whose deps are the folders that its files import.
 
 `python -m tests.build_files --write` brings them up to date; a test says when they are not.
 """
 
 import pathlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from tests import imports
 
-# This module imports all of its folder, found when it runs. Bazel allows no circle, so the scripts
-# and tests that lead to it depend on the folder in its stead.
-DISCOVERS = ("tasks.registry", "tasks.")
+Folder = pathlib.PurePosixPath  # relative to the root, `adapters/layers`
+
 HEADER = """\
-# Written by `python -m tests.build_files --write` from the files' own imports.
+# Written by `python -m tests.build_files --write` from what the files import.
+
+{loads}
+package(default_visibility = ["//visibility:public"])
+"""
+LOADS = {
+    "@pip//:requirements.bzl": ["requirement"],
+    "@rules_python//python:defs.bzl": ["py_binary", "py_library"],
+    "//tests:pytest.bzl": ["pytest_tests"],
+}
+LIBRARY = """
+py_library(
+    name = "{name}",
+    srcs = glob({files}),{deps}
+)
+"""
+SCRIPTS = """
+[
+    py_binary(
+        name = script[:-len(".py")],
+        srcs = [script],
+        deps = [":{name}"],
+    )
+    for script in [{scripts}
+    ]
+]
+"""
+TESTS = """
+pytest_tests(
+    srcs = glob(["test_*.py"]),{deps}
+)
 """
 
 
@@ -46,85 +75,94 @@ def differences(root: pathlib.Path) -> dict[pathlib.PurePosixPath, str | None]:
 
 
 def render(modules: Mapping[str, imports.Module]) -> dict[pathlib.PurePosixPath, str]:
-    """Returns the text of each folder's BUILD file, by its path."""
-    folders: dict[pathlib.PurePosixPath, list[imports.Module]] = {}
-    for module in modules.values():
-        folders.setdefault(module.path.parent, []).append(module)
+    """Returns the text of each BUILD file, by its path."""
+    homes = find_homes(modules)
     return {
-        folder / "BUILD": build_file([(module, deps(module, modules)) for module in members])
-        for folder, members in folders.items()
+        home / "BUILD": build_file(
+            home, [module for module in modules.values() if homes[module.name] == home], homes
+        )
+        for home in sorted(set(homes.values()))
     }
 
 
-def deps(module: imports.Module, modules: Mapping[str, imports.Module]) -> list[str]:
-    """Returns the labels of all that `module` imports.
+def find_homes(modules: Mapping[str, imports.Module]) -> dict[str, Folder]:
+    """Returns, for each module, the folder whose targets hold it: its own, or one above.
 
-    To import a module is to run its packages' `__init__` first, so each target depends on its own
-    folder's, and that on its parent folder's; and pytest imports every `conftest.py` above a test.
+    A folder needs the one above it, whose `__init__` Python runs first. Where that one needs it
+    too, one target holds both, since Bazel allows no circle.
+    """
+    needed: dict[Folder, set[Folder]] = {module.path.parent: set() for module in modules.values()}
+    for module in modules.values():
+        if not is_test(module):
+            needed[module.path.parent] |= {modules[name].path.parent for name in module.ours}
+    homes: dict[Folder, Folder] = {}
+    for folder in sorted(needed):
+        circle = folder.parent in needed and folder in reach(needed, folder.parent)
+        homes[folder] = homes[folder.parent] if circle else folder
+    return {name: homes[module.path.parent] for name, module in modules.items()}
+
+
+def reach(needed: Mapping[Folder, set[Folder]], start: Folder) -> set[Folder]:
+    """Returns `start` and all that it needs, and what those need, to the end."""
+    seen: set[Folder] = set()
+    waiting = [start]
+    while waiting:
+        folder = waiting.pop()
+        if folder not in seen:
+            seen.add(folder)
+            waiting += needed[folder]
+    return seen
+
+
+def is_test(module: imports.Module) -> bool:
+    return module.path.name.startswith("test_")
+
+
+def build_file(home: Folder, members: Sequence[imports.Module], homes: Mapping[str, Folder]) -> str:
+    """Returns the text of the BUILD file in `home`, which holds `members`."""
+    library = [module for module in members if not is_test(module)]
+    scripts = sorted(str(module.path.relative_to(home)) for module in library if module.has_main)
+    tests = [module for module in members if is_test(module)]
+    deep = any(module.path.parent != home for module in members)
+    files = '["**/*.py"]' if deep else '["*.py"]'
+    if tests:
+        files += ', exclude = ["test_*.py"]'
+    text = LIBRARY.format(name=home.name, files=files, deps=listed(deps(home, library, homes)))
+    if scripts:
+        quoted = "".join(f'\n        "{script}",' for script in scripts)
+        text += SCRIPTS.format(name=home.name, scripts=quoted)
+    if tests:
+        labels = [f'":{home.name}"', *deps(home, tests, homes)]
+        text += TESTS.format(deps=listed(labels))
+    used = {
+        source: [f'"{name}"' for name in names if f"{name}(" in text]
+        for source, names in LOADS.items()
+    }
+    loads = [f'load("{source}", {", ".join(names)})\n' for source, names in used.items() if names]
+    return HEADER.format(loads="".join(loads)) + text
+
+
+def deps(home: Folder, files: Sequence[imports.Module], homes: Mapping[str, Folder]) -> list[str]:
+    """Returns what `files` in `home` import: labels of folders, then what pip installs.
+
+    The nearest folder above comes too: Python runs its `__init__` first, and pytest its conftest.
     What only the extra [bench] or a dependency group brings is not in the lock that Bazel reads, so
     Bazel has none of it.
     """
-    folders = module.path.parent.parts
-    implied = {".".join(folders[:-1] if module.is_package else folders)}
-    if rule(module) == "pytest_test":
-        implied |= {
-            ".".join([*folders[:depth], "conftest"]) for depth in range(1, len(folders) + 1)
-        }
-    if rule(module) != "py_library" and DISCOVERS[0] in imports.closure(modules, module.name):
-        implied |= {name for name in modules if name.startswith(DISCOVERS[1])}
-    ours = module.ours | (implied & modules.keys())
-    labels = [label(modules[name], module.path.parent) for name in ours - {module.name}]
+    folders = {homes[name] for file in files for name in file.ours}
+    folders |= {*[above for above in home.parents if above in homes.values()][:1]}
     groups = frozenset().union(*map(imports.grouped, ("converter", "fuzz", "load")))
     unlocked = (imports.declared("bench") | groups) - imports.declared("train", "test")
-    return sorted(labels, key=lambda text: (text.startswith("//"), text)) + [
-        f'requirement("{name}")' for name in sorted(module.distributions - unlocked)
-    ]
+    distributions = {name for file in files for name in file.distributions} - unlocked
+    labels = [f'"//{folder}"' for folder in sorted(folders - {home})]
+    return [*labels, *(f'requirement("{name}")' for name in sorted(distributions))]
 
 
-def label(module: imports.Module, folder: pathlib.PurePosixPath) -> str:
-    here = "" if module.path.parent == folder else f"//{module.path.parent}"
-    return f"{here}:{module.path.stem}"
-
-
-def rule(module: imports.Module) -> str:
-    if module.path.name.startswith("test_"):
-        return "pytest_test"
-    return "py_binary" if module.has_main else "py_library"
-
-
-def build_file(targets: list[tuple[imports.Module, list[str]]]) -> str:
-    targets = sorted(targets, key=lambda target: target[0].path.name)
-    rules = {rule(module) for module, _ in targets}
-    wants_pip = any("requirement(" in dep for _, labels in targets for dep in labels)
-    return "\n".join(
-        [
-            HEADER,
-            *(['load("@pip//:requirements.bzl", "requirement")'] if wants_pip else []),
-            *load("@rules_python//python:defs.bzl", rules - {"pytest_test"}),
-            *load("//tests:pytest.bzl", rules & {"pytest_test"}),
-            "",
-            'package(default_visibility = ["//visibility:public"])',
-            *(target(module, labels) for module, labels in targets),
-            "",
-        ]
-    )
-
-
-def load(source: str, names: Iterable[str]) -> list[str]:
-    quoted = [f'"{name}"' for name in sorted(names)]
-    return [f'load("{source}", {", ".join(quoted)})'] if quoted else []
-
-
-def target(module: imports.Module, labels: list[str]) -> str:
-    lines = [
-        f"\n{rule(module)}(",
-        f'    name = "{module.path.stem}",',
-        f'    srcs = ["{module.path.name}"],',
-    ]
-    if labels:
-        quoted = (text if text.startswith("requirement") else f'"{text}"' for text in labels)
-        lines += ["    deps = [", *(f"        {text}," for text in quoted), "    ],"]
-    return "\n".join([*lines, ")"])
+def listed(labels: list[str]) -> str:
+    """The attribute `deps` of a target as buildifier writes it, or nothing."""
+    if len(labels) < 2:
+        return "".join(f"\n    deps = [{label}]," for label in labels)
+    return "\n    deps = [" + "".join(f"\n        {label}," for label in labels) + "\n    ],"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from jax.sharding import Mesh
 from adapters.backbones.builder import build
 from adapters.backbones.rows import Convolution, InvertedResidual
 from adapters.backbones.table import LayerTable
-from adapters.heads import classification
+from adapters.heads import wide
+from adapters.heads.classification import classification
+from adapters.training.step import Batch
 
 EPSILON = 1e-3
 SIZE = 32
@@ -30,7 +32,8 @@ TABLE = LayerTable(
     ),
 )
 BACKBONE = build(TABLE, "same", EPSILON)
-LAYOUT = classification.layout(CLASSES)
+HEADS = wide.TaskHeads((classification(),) * len(CLASSES), CLASSES)
+LAYOUT = HEADS.layout("classification")
 
 
 @functools.cache
@@ -58,6 +61,18 @@ def images(groups, examples, seed=0):
         generator.integers(0, 256, shape, np.uint8),
         generator.integers(0, 2, (groups, examples), np.int32),
     )
+
+
+def batch(tasks, pixels, labels):
+    """Of groups: task ids [G], and what `images` gives, labels counted within each task."""
+    rows = labels + LAYOUT.starts[np.asarray(tasks) % len(CLASSES), None]
+    shares = np.ones(len(CLASSES), np.float32)
+    return Batch(np.asarray(tasks, np.int32), {"image": pixels}, {"label": rows}, shares)
+
+
+def head(state):
+    """The wide head of the tasks."""
+    return state.heads["classification"][""]
 
 
 def normalised(pixels):

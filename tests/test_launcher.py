@@ -1,7 +1,8 @@
 """The executables in `launch/`: the first call makes `.venv`, later ones only use it.
 
 Everything is real but what is installed: a checkout of its own, with locks that pin wheels of one
-module each, made here; so the network is not needed.
+module each, made here; so the network is not needed. What installs is pip, a stand-in for uv, and
+uv itself where it is on PATH.
 """
 
 import io
@@ -17,7 +18,7 @@ import time
 import pytest
 
 from launch import environment
-from tests import tiny_wheel
+from tests import stand_in_uv, tiny_wheel
 from tests.imports import ROOT
 
 PYTHON = getattr(sys, "_base_executable", sys.executable)
@@ -40,14 +41,28 @@ backend-path = ["."]
 [project]
 name = "modelpatch"
 version = "0"
+[tool.uv]
+constraint-dependencies = ["demo<9"]
 """
+# What each says of a hash that is not the lock's, and of a package that cannot be had.
+WORDS = {
+    "pip": ("DO NOT MATCH THE HASHES", "No matching distribution found for convert"),
+    "uv": ("Hash mismatch", "there is no version of convert==1.0"),
+}
 
 
 class Checkout:
-    """A checkout whose `launch/train` and `launch/inspect` say how they were called."""
+    """A checkout whose `launch/train` and `launch/inspect` say how they were called.
 
-    def __init__(self, root: pathlib.Path):
+    Attributes:
+      path: the only folder on PATH.
+      calls: file with the arguments of each call of the stand-in.
+    """
+
+    def __init__(self, root: pathlib.Path, tool: str = "pip"):
         self.root = root
+        self.path = root / "path"
+        self.calls = root / "calls"
         self.wheels = root / "wheels"
         self.stamp = root / ".venv" / "modelpatch.json"
         for folder in ("launch", "requirements", "wheels", "path"):
@@ -59,9 +74,22 @@ class Checkout:
             (root / "launch" / f"{name}.py").write_text(text)
         shutil.copy(tiny_wheel.__file__, root)
         (root / "pyproject.toml").write_text(PYPROJECT)
-        (root / "path" / "python3").symlink_to(PYTHON)
+        (self.path / "python3").symlink_to(PYTHON)
+        (self.path / "readlink").symlink_to(shutil.which("readlink") or "")
+        self.use(tool)
         self.lock("build", "tool", "1.0")
         self.lock("train", "demo", "1.0")
+
+    def use(self, tool: str) -> None:
+        """From now on, what the launcher installs with is `tool`, one of `TOOLS`."""
+        self.installer = "pip" if tool == "pip" else "uv"
+        uv = self.path / "uv"
+        uv.unlink(missing_ok=True)
+        if tool == "stand-in":
+            uv.write_text(f'#!/bin/sh\nexec "{PYTHON}" "{stand_in_uv.__file__}" "$@"\n')
+            uv.chmod(0o755)
+        elif tool == "uv":
+            uv.symlink_to(UV or "")
 
     def lock(self, lock: str, name: str, version: str) -> None:
         text = f"VERSION = {version!r}\n"
@@ -69,11 +97,16 @@ class Checkout:
         (self.root / "requirements" / f"{lock}.lock").write_text(pin)
 
     def start(self, *arguments: str, command: str = "train") -> subprocess.Popen[str]:
-        surroundings = os.environ | {
-            "PATH": f"{self.root / 'path'}:/usr/bin:/bin",
+        surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        surroundings |= {
+            "PATH": str(self.path),
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": self.wheels.as_uri(),
+            "UV_CALLS": str(self.calls),
+            "UV_CACHE_DIR": str(self.root / "cache"),
+            "UV_NO_INDEX": "1",
+            "UV_FIND_LINKS": self.wheels.as_uri(),
         }
         return subprocess.Popen(
             [self.root / "launch" / command, *arguments],
@@ -90,15 +123,27 @@ class Checkout:
         return process.returncode, output, errors
 
 
+UV = shutil.which("uv")
+TOOLS = ["pip", "stand-in", "uv"]
+
+
+@pytest.fixture(scope="module", params=TOOLS)
+def tool(request: pytest.FixtureRequest) -> str:
+    if request.param == "uv" and UV is None:
+        pytest.skip("uv is not on PATH")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def checkout(tmp_path_factory: pytest.TempPathFactory, tool: str) -> Checkout:
     """A checkout, after two first calls at once."""
-    checkout = Checkout(tmp_path_factory.mktemp("a folder") / "check out")
+    checkout = Checkout(tmp_path_factory.mktemp("a folder") / "check out", tool)
     calls = [checkout.start(), checkout.start()]
     ends = [call.communicate(timeout=120) for call in calls]
     assert [call.returncode for call in calls] == [7, 7], ends
     said = "".join(errors for _, errors in ends)
-    assert said.count("making .venv from requirements/train.lock") == 1
+    making = f"making .venv from requirements/train.lock with {checkout.installer}"
+    assert said.count(making) == 1
     assert said.count("waiting for another call") == 1
     assert ".venv is ready with" in said
     return checkout
@@ -118,9 +163,9 @@ def test_a_later_call_becomes_the_command_at_once(checkout: Checkout, command: s
 
 
 @pytest.fixture
-def exporting(tmp_path: pathlib.Path) -> Checkout:
+def exporting(tmp_path: pathlib.Path, tool: str) -> Checkout:
     """A checkout with `launch/export`, before its first call."""
-    checkout = Checkout(tmp_path / "checkout")
+    checkout = Checkout(tmp_path / "checkout", tool)
     shutil.copy(ROOT / "launch" / "export", checkout.root / "launch" / "export")
     (checkout.root / "launch" / "export.py").write_text("import convert\n" + COMMAND)
     checkout.lock("test", "demo", "2.0")
@@ -141,7 +186,7 @@ def test_a_converter_that_cannot_be_had_leaves_the_rest(exporting: Checkout):
         wheel.unlink()
     code, _, errors = exporting.call(command="export")
     assert code == 1
-    assert "No matching distribution found for convert" in errors
+    assert WORDS[exporting.installer][1] in errors
     code, _, errors = exporting.call()
     assert (code, errors) == (7, "")  # nothing is made again
 
@@ -185,11 +230,24 @@ def test_a_refused_installation_is_explained_and_never_trusted(checkout: Checkou
     code, output, errors = checkout.call()
     assert (code, output) == (1, "")
     assert "pip install" in errors
-    assert "HASHES" in errors
+    assert WORDS[checkout.installer][0] in errors
     assert "Traceback" not in errors
     lock.write_text(right)
     code, output, errors = checkout.call()
     assert (code, json.loads(output)["demo"], errors) == (7, "2.0", "")  # as it was
+
+
+def test_an_update_that_fails_half_way_is_not_trusted(checkout: Checkout):
+    """The backend is updated, and then what the lock pins cannot be had."""
+    checkout.lock("build", "tool", "2.0")
+    checkout.lock("train", "demo", "4.0")
+    wheel = checkout.wheels / "demo-4.0-py3-none-any.whl"
+    wheel.rename(hidden := wheel.with_suffix(".hidden"))
+    code, output, errors = checkout.call()
+    assert (code, output) == (1, "")
+    assert "updating .venv" in errors
+    assert checkout.stamp.read_text() == ""
+    hidden.rename(wheel)  # for the next test, which makes all again
 
 
 def test_a_killed_first_call_leaves_nothing_that_is_trusted(checkout: Checkout):
@@ -205,8 +263,44 @@ def test_a_killed_first_call_leaves_nothing_that_is_trusted(checkout: Checkout):
     assert checkout.stamp.read_text() == ""
     code, output, errors = checkout.call()
     assert code == 7, errors
-    assert json.loads(output)["demo"] == "2.0"
+    assert json.loads(output)["demo"] == "4.0"
     assert "making .venv" in errors
+
+
+def test_uv_is_asked_for_hashes_in_the_right_order(tmp_path: pathlib.Path):
+    checkout = Checkout(tmp_path / "checkout", "stand-in")
+    shutil.copy(ROOT / "launch" / "export", checkout.root / "launch" / "export")
+    (checkout.root / "launch" / "export.py").write_text(COMMAND)
+    checkout.lock("test", "demo", "2.0")
+    checkout.lock("converter", "convert", "1.0")
+    assert checkout.call(command="export")[0] == 7
+    calls = [json.loads(line) for line in checkout.calls.read_text().splitlines()]
+    environment_of = checkout.root / ".venv"
+    start = ["--directory", "/", "pip", "install", "--python", f"{environment_of}/bin/python"]
+    locked = ["--require-hashes", "--requirement"]
+    assert calls[0][2:4] == ["venv", "--allow-existing"]
+    assert calls[0][-1] == str(environment_of)
+    assert calls[1:] == [
+        [*start, *locked, f"{checkout.root}/requirements/build.lock"],
+        [*start, "--no-build-isolation", *locked, f"{checkout.root}/requirements/test.lock"],
+        [*start, "--no-build-isolation", "--no-deps", "--editable", str(checkout.root)],
+        [*start, "--no-deps", *locked, f"{checkout.root}/requirements/converter.lock"],
+    ]
+
+
+def test_uv_may_come_and_go(tmp_path: pathlib.Path):
+    """What uv made holds no pip that could update it, so that pip makes its own."""
+    checkout = Checkout(tmp_path / "checkout", "stand-in")
+    assert "making .venv from requirements/train.lock with uv" in checkout.call()[2]
+    checkout.use("pip")
+    assert checkout.call()[2] == ""  # there is nothing to install
+    checkout.lock("train", "demo", "2.0")
+    assert "making .venv from requirements/train.lock with pip" in checkout.call()[2]
+    checkout.use("stand-in")
+    checkout.lock("train", "demo", "3.0")
+    code, output, errors = checkout.call()
+    assert "updating .venv from requirements/train.lock with uv" in errors
+    assert (code, json.loads(output)["demo"]) == (7, "3.0")
 
 
 def test_an_environment_of_the_user_is_left_alone(tmp_path: pathlib.Path):
@@ -226,7 +320,7 @@ def test_python_without_ensurepip_is_explained(
     monkeypatch.setattr(environment, "ENVIRONMENT", tmp_path)
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(environment.SetupError, match="apt install python3-venv"):
-        environment.make_empty_environment(io.StringIO(), environment.Progress())
+        environment.make_empty_environment([], io.StringIO(), environment.Progress())
 
 
 def test_python_that_is_too_old_is_explained(tmp_path: pathlib.Path):
@@ -241,17 +335,12 @@ def test_python_that_is_too_old_is_explained(tmp_path: pathlib.Path):
     assert "launch/train: needs Python 3.11 or newer" in result.stderr
 
 
-def test_the_progress_that_pip_prints_is_understood():
-    start = (
-        "Collecting absl-py==2.5.1 (from -r a.lock (line 3))\n  Using cached absl_py.whl (1 kB)\n"
-        "Processing /wheels/aiofiles-25.1.0-py3-none-any.whl (from -r a.lock (line 19))\n"
-        "Requirement already satisfied: six==1.17.0 in /lib (from -r a.lock (line 20)) (1.17.0)\n"
-        "Requirement already satisfied: six>=1.9 in /lib (from promise->-r a.lock (line 9))\n"
+def test_progress_is_the_last_line_that_was_printed():
+    assert environment.last_line("") == "preparing"
+    assert environment.last_line("Resolved 1 package\nDownloading jax (3 MiB)\n") == (
+        "Downloading jax (3 MiB)"
     )
-    assert environment.describe("") == "preparing"
-    assert environment.describe(start) == "collecting packages: 3"
-    installing = start + "Installing collected packages: aiofiles, absl-py\n"
-    assert environment.describe(installing) == "installing packages: 2"
+    assert len(environment.last_line("Installing collected packages: " + "demo, " * 99)) <= 70
 
 
 @pytest.mark.parametrize(

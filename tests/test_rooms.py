@@ -2,9 +2,11 @@
 
 import graphlib
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,47 +14,27 @@ from tests import imports
 
 MODULES = imports.read_modules()
 
-# Each folder and the folders that it may import. All may import `adapters`' own few files, which
-# import no folder; the commands and the tests may import everything.
-ROOMS: dict[str, set[str]] = {
-    "adapters.layers": set(),
-    "adapters.backbones": {"adapters.layers"},
-    "adapters.heads": {"adapters.layers"},
-    "adapters.patches": {"adapters.layers", "adapters.backbones"},
-    "adapters.analysis": {"adapters.backbones"},
-    "adapters.scheduling": set(),
-    "adapters.training": {
-        "adapters.layers",
-        "adapters.backbones",
-        "adapters.heads",
-        "adapters.patches",
-        "adapters.scheduling",
-    },
-    "adapters.store": set(),
-    "adapters.runtime": {"adapters.store"},
-    "adapters.inference": {
-        "adapters.store",
-        "adapters.backbones",
-        "adapters.patches",
-        "adapters.runtime",
-    },
-    "adapters.export": {
-        "adapters.store",
-        "adapters.backbones",
-        "adapters.patches",
-        "adapters.runtime",
-        "adapters.inference",
-    },
-    "adapters.serving": {
-        "adapters.store",
-        "adapters.backbones",
-        "adapters.runtime",
-        "adapters.inference",
-    },
-    "tasks": {"adapters.heads"},
-}
-# Where everything meets; `adapters.experiment` is what `launch` and a notebook call.
-MEETING = ("adapters.experiment", "adapters.benchmarking")
+
+def read_rooms(text: str) -> dict[str, set[str]]:
+    """Each folder and the folders that it may import, from the table in CONTRIBUTING.md.
+
+    A row names only folders of rows above it, so that they are layers.
+    """
+    rooms: dict[str, set[str]] = {"adapters": set()}  # its own few files, which all may import
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    for folders, others in re.findall(r"^\| (`.+) \| (.+) \|$", table, re.MULTILINE):
+        if others == "everything above":
+            allowed = set(rooms)
+        else:
+            allowed = {f"adapters.{name}" for name in re.findall("`(.+?)`", others)} | {"adapters"}
+            assert others == "none" or len(allowed) > 1, others
+            assert allowed <= rooms.keys(), f"{folders}: {others}"
+        for folder in re.findall("`(.+?)`", folders):
+            rooms[folder.replace("/", ".")] = allowed
+    return rooms
+
+
+ROOMS = read_rooms((imports.ROOT / "CONTRIBUTING.md").read_text())
 # Folders that also keep to few distributions, so that they stay light where they must be.
 LIGHT = {
     "adapters.layers": {"jax", "dm-haiku", "numpy"},
@@ -83,26 +65,58 @@ RUNTIMES = ("adapters.runtime.device", "adapters.runtime.stored")
 ON_A_DEVICE = ("adapters.store", "adapters.preprocessing", "adapters.files", "adapters.errors")
 
 
-def room(name: str) -> str:
-    """The folder that the module `name` lies in, as ROOMS spells it: `adapters.layers`, `tasks`."""
-    module = MODULES[name]
-    depth = 2 if name.startswith("adapters") else 1
+def room(module: imports.Module) -> str:
+    """The folder that `module` lies in, as ROOMS spells it: `adapters.layers`, `tasks`."""
+    depth = 2 if module.name.startswith("adapters") else 1
     return ".".join(module.path.parent.parts[:depth])
 
 
-def test_a_module_imports_only_the_folders_below_its_own():
+def trespasses(modules: Mapping[str, imports.Module]) -> dict[str, set[str]]:
+    """Each module that imports what its room may not, and what that is."""
     wrong = {}
-    for name, module in MODULES.items():
-        own = room(name)
-        if own in MEETING:
-            below = {*ROOMS, *MEETING[: MEETING.index(own)]}
-            wrong[name] = {
-                other for other in module.ours if room(other) not in below | {own, "adapters"}
-            }
-        elif own not in ("launch", "tests"):
-            allowed = {own, "adapters"} | (set() if own == "adapters" else ROOMS[own])
-            wrong[name] = {other for other in module.ours if room(other) not in allowed}
-    assert {name: others for name, others in wrong.items() if others} == {}
+    for name, module in modules.items():
+        allowed = ROOMS[room(module)] | {room(module)}
+        wrong[name] = {other for other in module.ours if room(modules[other]) not in allowed}
+    return {name: others for name, others in wrong.items() if others}
+
+
+def test_every_folder_has_a_row_in_the_table():
+    assert ROOMS.keys() == {room(module) for module in MODULES.values()}
+
+
+def test_a_module_imports_only_what_its_room_may():
+    assert trespasses(MODULES) == {}
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("adapters/files.py", "adapters.layers.norm"),
+        ("adapters/layers/norm.py", "adapters.backbones.table"),
+        ("adapters/serving/app.py", "adapters.patches.bias"),
+        ("adapters/training/step.py", "adapters.store.read"),
+        ("adapters/store/read.py", "adapters.runtime.device"),
+        ("adapters/experiment/runs.py", "adapters.benchmarking.run"),
+        ("tasks/task.py", "adapters.training.step"),
+        ("launch/train.py", "tests.narrow"),
+    ],
+)
+def test_a_wall_is_noticed(tmp_path: pathlib.Path, importer: str, imported: str):
+    for path in (importer, f"{imported.replace('.', '/')}.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    (tmp_path / importer).write_text(f"def late():\n    import {imported}\n")
+    modules = imports.read_modules(tmp_path)
+    name = importer.removesuffix(".py").replace("/", ".")
+    assert trespasses(modules) == {name: {imported}}
+
+
+def test_a_row_of_the_table_names_only_rows_above_it():
+    rows = (
+        "## Rooms\n| folder | imports |\n|---|---|\n| `tasks` | `{}` |\n| `adapters/b` | none |\n"
+    )
+    with pytest.raises(AssertionError, match="`tasks`: `b`"):
+        read_rooms(rows.format("b"))
 
 
 def test_imports_go_round_in_no_circle():
@@ -112,14 +126,14 @@ def test_imports_go_round_in_no_circle():
 
 @pytest.mark.parametrize(("folder", "allowed"), LIGHT.items())
 def test_a_light_folder_keeps_to_its_distributions(folder: str, allowed: set[str]):
-    used = {name: MODULES[name].distributions for name in MODULES if room(name) == folder}
+    used = {name: MODULES[name].distributions for name in MODULES if room(MODULES[name]) == folder}
     assert {name: extra for name, found in used.items() if (extra := found - allowed)} == {}
 
 
 def test_what_a_module_imports_is_declared_in_pyproject():
     wrong = {}
     for name, module in MODULES.items():
-        own = EXTRAS.get(room(name), ())
+        own = EXTRAS.get(room(module), ())
         wrong[name] = module.distributions - imports.declared("train", *own)
         if name in GROUPS:
             wrong[name] -= imports.grouped(GROUPS[name])
@@ -130,9 +144,15 @@ def device_modules() -> list[str]:
     return [name for name in MODULES if name.startswith(ON_A_DEVICE)]
 
 
+def at_the_top(name: str) -> frozenset[str]:
+    """What a module needs on a device: heads import JAX inside the functions that train."""
+    late = {"jax"} if room(MODULES[name]) == "adapters.heads" else set()
+    return MODULES[name].distributions - late
+
+
 def test_what_a_device_needs_is_in_the_plain_installation():
     needed = imports.closure(MODULES, *device_modules())
-    used = frozenset().union(*(MODULES[name].distributions for name in needed))
+    used = frozenset().union(*map(at_the_top, needed))
     assert used <= imports.declared()
     assert {"numpy", "pillow"} <= used  # the modules were really looked at
 
@@ -198,16 +218,21 @@ def test_commands_for_the_plain_installation_need_nothing_of_the_training_stack(
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_runtime_needs_litert_beside_the_plain_installation(runtime: str):
     needed = imports.closure(MODULES, runtime)
-    used = frozenset().union(*(MODULES[name].distributions for name in needed))
+    used = frozenset().union(*map(at_the_top, needed))
     assert used <= imports.declared("device")
     assert "ai-edge-litert" in used
-    assert {room(name) for name in needed} == {"adapters", "adapters.runtime", "adapters.store"}
+    assert {room(MODULES[name]) for name in needed} == {
+        "adapters",
+        "adapters.heads",
+        "adapters.runtime",
+        "adapters.store",
+    }
 
 
 def test_a_package_imports_nothing_heavy():
     packages = [module for module in MODULES.values() if module.is_package]
     assert {module.name for module in packages if module.distributions} == set()
-    assert {name for module in packages for name in module.ours} == {"adapters"}
+    assert {name for module in packages for name in module.ours} == {"adapters", "tasks"}
 
 
 def test_the_launcher_needs_the_standard_library_alone():

@@ -1,10 +1,10 @@
 """A picture of a network's cost: multiply-adds, memory and time by layer."""
 
-import io
 import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from adapters import drawing
 from adapters.analysis.cost import NetworkCost
 from adapters.analysis.roofline import Machine
 from adapters.analysis.tracing import Kind
@@ -12,30 +12,15 @@ from adapters.analysis.tracing import Kind
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, told apart by colour-blind readers too.
 _KINDS: dict[Kind, tuple[str, str]] = {
-    "convolution": ("#D55E00", "k x k convolution"),
-    "depthwise": ("#E69F00", "depthwise"),
-    "pointwise": ("#0072B2", "1x1"),
-    "dense": ("#009E73", "fully connected"),
-    "product": ("#CC79A7", "product of activations"),
+    "convolution": (drawing.VERMILION, "k x k convolution"),
+    "depthwise": (drawing.ORANGE, "depthwise"),
+    "pointwise": (drawing.BLUE, "1x1"),
+    "dense": (drawing.GREEN, "fully connected"),
+    "product": (drawing.PURPLE, "product of activations"),
     "other": ("#9A9A9A", "between layers"),
 }
 _INK, _BAND = "#222222", "#f3f3f3"
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "savefig.dpi": 130,
-}
 _MOST_NAMES = 65  # beside one another
 
 
@@ -50,7 +35,7 @@ def picture(title: str, cost: NetworkCost, machine: Machine) -> bytes:
 
     layers, peak, total = cost.layers, cost.peak, cost.seconds(machine)
     memory = sum(layer.seconds(machine) for layer in layers if layer.limit(machine) == "memory")
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(drawing.STYLE):
         figure = Figure(figsize=(11.0, 8.5), layout="constrained")
         above, middle, below = figure.subplots(3, 1, sharex=True)
         figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
@@ -80,9 +65,7 @@ def picture(title: str, cost: NetworkCost, machine: Machine) -> bytes:
         ]
         handles.append(Line2D([], [], color=_INK, linewidth=1.4, label="compute alone"))
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return drawing.png(figure)
 
 
 def _bars(axes: "Axes", cost: NetworkCost, heights: Iterable[float]) -> None:

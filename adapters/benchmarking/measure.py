@@ -9,6 +9,7 @@ from absl import logging
 
 from adapters.benchmarking.interleave import Worker, WorkerError, interleaved, throughput_ratio
 from adapters.benchmarking.plan import Comparison, Contender
+from adapters.benchmarking.row import row
 from adapters.errors import ModelPatchError
 from adapters.training.tidy import Measurement
 
@@ -178,15 +179,5 @@ def _row(
     comparison: Comparison, setting: str, figure: tuple[str, float, str], settings: Settings
 ) -> Measurement:
     metric, value, unit = figure
-    return Measurement(
-        task="",
-        backbone=comparison.case.backbone,
-        patch=comparison.case.patch,
-        setting=setting,
-        seed=0,
-        split="",
-        metric=metric,
-        value=int(value) if unit in COUNTS else float(f"{value:.5g}"),
-        unit=unit,
-        command=settings.command,
-    )
+    number, case = int(value) if unit in COUNTS else value, comparison.case
+    return row(case.backbone, setting, metric, number, unit, settings.command, case.patch)

@@ -11,7 +11,8 @@ from adapters.benchmarking import cases, compilations, ours_blocks, ours_files, 
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
 from adapters.compiled_programs import keep_compiled_programs
-from adapters.heads import classification
+from adapters.heads import wide
+from adapters.heads.classification import classification
 from adapters.inference.compiled import inference, logits
 from adapters.inference.early_exit import early_exit
 from adapters.patches.basisnet import PREVIEW
@@ -59,7 +60,7 @@ def _inference(case: Case) -> Prepared:
     normalised = (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS
 
     def facts() -> dict[str, float]:
-        return compilations.analysis(jax.jit(network.features), weights, normalised)
+        return compilations.analysis(jax.jit(network.features), weights, {"image": normalised})
 
     return Prepared(lambda: logits(network, weights, head, normalised), facts)
 
@@ -79,11 +80,11 @@ def _training(case: Case) -> Prepared:
     """One step from pixels on the host to moved parameters."""
     table = registry.table(case.backbone)
     mesh = Mesh(np.asarray(jax.devices()[:1]), ("data",))
-    made = trainer(build(table), from_spec(case.patch), _layout(case), RECIPE, PIXELS, mesh)
+    made = trainer(build(table), from_spec(case.patch), _heads(case), RECIPE, PIXELS, mesh)
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     labels = np.arange(case.examples, dtype=np.int32).reshape(case.groups, -1) % cases.CLASSES
     shares = np.ones(case.tasks, np.float32)
-    batch = Batch(_tasks(case), _pixels(case), labels, shares)
+    batch = Batch(_tasks(case), {"image": _pixels(case)}, {"label": labels}, shares)
     key = jax.random.key(0)
     state = made.init(key, weights)
 
@@ -93,19 +94,16 @@ def _training(case: Case) -> Prepared:
         jax.block_until_ready((state, metrics))
 
     def facts() -> dict[str, float]:
-        trained = jax.tree.leaves((state.patches.trained, state.head))
-        # The step reads its number and the task ids on the host: neither can be traced.
-        number = np.asarray(state.step)
+        trained = jax.tree.leaves((state.patches.trained, state.heads))
+        # The step reads the task ids on the host: they cannot be traced.
+        number = int(state.step)
         step = jax.jit(
-            lambda state, weights, images, labels: made.step(
-                state._replace(step=number),
-                weights,
-                Batch(batch.tasks, images, labels, shares),
-                key,
+            lambda state, weights, inputs, targets: made.step(
+                state, weights, Batch(batch.tasks, inputs, targets, shares), key, number
             ),
             donate_argnums=0,
         )
-        figures = compilations.analysis(step, state, weights, batch.images, labels)
+        figures = compilations.analysis(step, state, weights, batch.inputs, batch.targets)
         return {"values trained": float(sum(leaf.size for leaf in trained)), **figures}
 
     return Prepared(run, facts)
@@ -113,19 +111,21 @@ def _training(case: Case) -> Prepared:
 
 def _forward(case: Case) -> Prepared:
     """A mixed-task batch from normalised images to logits."""
-    table, patch, layout = registry.table(case.backbone), from_spec(case.patch), _layout(case)
+    table, patch = registry.table(case.backbone), from_spec(case.patch)
+    layout = _heads(case).layout("classification")
     forward = jax.jit(mixed_forward(build(table), patch, layout, "frozen"))
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     key = jax.random.key(0)
     tables = jax.vmap(patch.init, (0, None))(jax.random.split(key, case.tasks), weights)
-    head = classification.initial(layout.capacity, table.features)
+    heads = {"": wide.initial(layout.capacity, table.features)}
     images = jnp.asarray((_pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS)
-    arguments = (weights, tables, head, _tasks(case), images, key, jnp.zeros(()))
+    inputs = {"image": images}
+    arguments = (weights, tables, heads, _tasks(case), inputs, key, jnp.zeros(()))
     return Prepared(lambda: jax.block_until_ready(forward(*arguments)))
 
 
-def _layout(case: Case) -> classification.HeadLayout:
-    return classification.layout([cases.CLASSES] * case.tasks)
+def _heads(case: Case) -> wide.TaskHeads:
+    return wide.TaskHeads((classification(),) * case.tasks, (cases.CLASSES,) * case.tasks)
 
 
 def _tasks(case: Case) -> np.ndarray:

@@ -1,19 +1,18 @@
 """Draws `results/performance.csv`: speed beside the peers, and what a step costs in memory."""
 
-import io
 import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adapters import files
+from adapters import drawing, files
 from adapters.training.tidy import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73")  # Okabe and Ito's, told apart by colour-blind readers
+COLOURS = (drawing.BLUE, drawing.ORANGE, drawing.GREEN)
 SHAPE = r"(?P<size>\d+) px, batch (?P<examples>\d+), "
 RATIO = re.compile(rf"(?P<work>inference|training step), peer (?P<name>.+), {SHAPE}")
 STEP = re.compile(rf"training step, ours, {SHAPE}")
@@ -43,9 +42,7 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
             axes.axvline(1.0, color="#333333", linewidth=1.0)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-    files.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, drawing.png(figure))
 
 
 def ratios(rows: Sequence[Measurement]) -> dict[tuple[int, int], Bars]:

@@ -53,7 +53,7 @@ class Plan:
 
     Raises:
       SettingError: a value out of its range.
-      UnknownNameError, PatchSpecError: a patch that does not exist.
+      UnknownNameError, SpecError: a patch that does not exist.
     """
 
     tasks: Wanted | Sequence[Wanted]
@@ -204,7 +204,11 @@ class Comparison:
             settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)
             folder = self._directory / "sweep" / patch / str(rates)
             try:
-                rows = [row for row in self._runs.one(settings, folder, test=False) if row.split]
+                rows = [
+                    row
+                    for row in self._runs.one(settings, folder, test=False)
+                    if tidy.is_score(row)
+                ]
             except loop.DivergedError as error:
                 logging.warning("%s at %s: %s", patch, rates, error)
                 accuracies[rates] = -math.inf

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from adapters.training.report import grid
-from adapters.training.tidy import Measurement
+from adapters.training.tidy import Measurement, is_score
 
 LOWEST, HIGHEST = "head_only", "full"
 
@@ -58,7 +58,7 @@ def outcomes(rows: Sequence[Measurement]) -> tuple[str, list[Outcome]]:
         own = [row for row in rows if row.patch == patch]
         accuracies: dict[str, list[float]] = {}
         for row in own:
-            if row.split == split and row.metric == "accuracy":
+            if row.split == split and is_score(row):
                 accuracies.setdefault(row.task, []).append(row.value)
         shares: dict[str, list[float]] = {}
         for row in own:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from adapters.experiment import evaluation, scoring
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Weights, parity_vector
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
@@ -45,9 +46,9 @@ def encoded(
     def score(patched: Weights, head: Mapping[str, Array]) -> float:
         answers = scoring.predict(
             *(opened.network, patched, head, opened.task, "validation"),
-            *(opened.preprocessing, data_dir),
+            *(opened.preprocessing, data_dir, contents.inputs),
         )
-        return scoring.score(opened.task, answers)
+        return scoring.score(head_of(contents), len(contents.labels), answers)
 
     exact = apply_edits(opened.backbone.weights, contents.edits)
     patched = apply_edits(opened.backbone.weights, edits)
@@ -60,7 +61,12 @@ def encoded(
         encoding=encoding,
         scores={"validation": after},
         parity=parity_vector(
-            opened.network, opened.backbone.weights, edits, head, contents.preprocessing
+            opened.network,
+            opened.backbone.weights,
+            edits,
+            head,
+            contents.preprocessing,
+            contents.inputs,
         ),
     )
     return Encoded(

@@ -2,16 +2,20 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, scoring
 from adapters.experiment.opening import OpenedPatch, opened
+from adapters.heads.contract import Figure
+from adapters.heads.registry import head_of
 from adapters.patches.contract import Patch
 from adapters.store.contents import PatchCard
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
+from adapters.training.report import in_words
 from tasks import registry
 from tasks.task import Task
 
@@ -49,6 +53,7 @@ class Evaluation(NamedTuple):
       score: of the file, now.
       saved: the score that the file states, if it states one of this split.
       images: how many were answered.
+      others: further figures of the task's head, by name.
     """
 
     path: str
@@ -57,6 +62,7 @@ class Evaluation(NamedTuple):
     score: float
     saved: float | None
     images: int
+    others: Mapping[str, Figure]
 
     def __str__(self) -> str:
         verdict = (
@@ -66,9 +72,10 @@ class Evaluation(NamedTuple):
             if self.score == self.saved
             else f"the saved score is {100 * self.saved:.4f} %"
         )
+        others = "".join(f", {name} {in_words(own)}" for name, own in self.others.items())
         return (
             f"{self.path}: {self.split} {self.metric} {100 * self.score:.4f} % of {self.images} "
-            f"({verdict})"
+            f"({verdict}){others}"
         )
 
 
@@ -107,15 +114,19 @@ def score(
     contents = patch.contents
     patched = apply_edits(patch.backbone.weights, contents.edits)
     answers = scoring.predict(
-        *(patch.network, patched, contents.head, patch.task, split, patch.preprocessing, data_dir)
+        *(patch.network, patched, contents.head, patch.task, split, patch.preprocessing, data_dir),
+        inputs=contents.inputs,
     )
+    head = head_of(contents)
+    figures = scoring.figures(head, len(contents.labels), answers)
     return Evaluation(
         os.fspath(path),
         split,
         contents.metric,
-        scoring.score(patch.task, answers),
+        figures[head.metric.score].value,
         contents.scores.get(split),
-        len(answers.labels),
+        len(answers.names),
+        {name: figure for name, figure in figures.items() if name != head.metric.score},
     )
 
 
@@ -148,10 +159,11 @@ def task_for(
 ) -> Task:
     """The task to score a patch on: the one that is given, or that its card names.
 
-    Raises TaskNeededError, LabelsDifferError or HiddenLabelsError.
+    Raises TaskNeededError, LabelsDifferError, InputsMissingError or HiddenLabelsError.
     """
     found = task if isinstance(task, Task) else _known(card, task)
     check_labels(path, card, found)
+    check_inputs(card.patch, card.inputs, found)
     if split == "test" and found.hidden_test_labels:
         raise HiddenLabelsError(
             f"the test labels of {found.name} are hidden; evaluate on the split validation.",
@@ -171,6 +183,21 @@ def _known(card: PatchCard, name: str | None) -> Task:
             "folder:PATH.",
             card.task,
         ) from error
+
+
+class InputsMissingError(ModelPatchError):
+    """A patch reads what a task's examples do not have."""
+
+
+def check_inputs(patch: str, needs: Mapping[str, tuple[int, ...]], task: Task) -> None:
+    """Raises InputsMissingError unless the task's examples have what the patch reads."""
+    for name, shape in needs.items():
+        if task.inputs.get(name) != shape:
+            has = ", ".join(f"{own} {list(form)}" for own, form in task.inputs.items()) or "none"
+            raise InputsMissingError(
+                f"the patch {patch} reads {name} {list(shape)} beside the image; the inputs of "
+                f"task {task.name}: {has}. Choose another patch, or a task whose examples have it."
+            )
 
 
 def check_labels(path: str | os.PathLike[str], card: PatchCard, task: Task) -> None:

@@ -14,9 +14,9 @@ from adapters.experiment.backbones import Loaded
 from adapters.export import export_parity
 from adapters.export.jax_program import jax_program
 from adapters.export.litert import FLOAT32, Settings, export_backbone, export_task
-from adapters.inference.compiled import Prepare
 from adapters.inference.first_look import first_look, without_look
 from adapters.inference.self_test import self_test
+from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.runtime.graph_file import write_graph
 from adapters.store import parity
@@ -102,11 +102,13 @@ def task_graph(
         preprocessing.size,
         batches,
         prepare,
+        contents.inputs,
     )
     images = prepared(comparison, preprocessing, batches)
     patched = apply_edits(backbone.weights, contents.edits)
     found = export_parity.task_differences(
-        graph, backbone.network, patched, contents.head, batches, images, prepare
+        *(graph, backbone.network, patched, contents.head, batches, images, prepare),
+        others=seeded_inputs(contents, len(images)),
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
@@ -133,10 +135,10 @@ def jax_graph(
     wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
     wanted = wanted @ head["w"] + head["b"]
 
-    def run(images: Array) -> Array:
-        return np.asarray(program.call(backbone.weights, head, images))
+    def run(inputs: Mapping[str, Array]) -> Array:
+        return np.asarray(program.call(backbone.weights, head, inputs["images"]))
 
-    found = {"call": export_parity.worst(wanted, images, batch, run)}
+    found = {"call": export_parity.worst(wanted, {"images": images}, batch, run)}
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
@@ -161,6 +163,14 @@ def checked_patch(
         ),
     )
     return contents, Preprocessing.from_json(contents.preprocessing)
+
+
+def seeded_inputs(contents: PatchContents, count: int) -> dict[str, Array]:
+    """Made-up inputs [count, *shape] of each that the patch reads beside the image."""
+    return {
+        name: np.stack([parity.seeded_input(seed, name, shape) for seed in range(count)])
+        for name, shape in contents.inputs.items()
+    }
 
 
 def pictures(backbone: Loaded, comparison: Comparison, size: int, batches: Sequence[int]) -> Array:

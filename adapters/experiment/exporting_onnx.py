@@ -64,11 +64,13 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
         preprocessing.size,
         about(contents),
         prepare,
+        contents.inputs,
     )
     images = exporting.prepared(comparison, preprocessing, differences.BATCHES)
     patched = apply_edits(backbone.weights, contents.edits)
     found = differences.task_differences(
-        graph, backbone.network, patched, contents.head, images, prepare
+        *(graph, backbone.network, patched, contents.head, images, prepare),
+        others=exporting.seeded_inputs(contents, len(images)),
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)

@@ -115,7 +115,7 @@ def fit(
 
     Raises:
       UnknownNameError: a task, patch, backbone or setting nobody knows; near names are offered.
-      SettingError, ArraysError, PatchSpecError: a value that cannot work.
+      SettingError, ArraysError, SpecError: a value that cannot work.
       OutputFolderError, ConfigurationMismatchError: `directory` holds something else.
       DivergedError: a loss is not finite.
       StoppedError: a signal stopped it; `resume` goes on.

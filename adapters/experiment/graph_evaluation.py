@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from adapters.experiment import evaluation, graph_runtimes, scoring
+from adapters.heads import linear
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers, logits
 from adapters.preprocessing import Preprocessing, normalise
 from adapters.store.contents import PatchContents, check_without_look
@@ -101,18 +103,21 @@ def compare(
     check_without_look(contents)
     kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
     patched = apply_edits(patch.backbone.weights, contents.edits)
-    wanted, got, labels, names = [], [], [], []
+    wanted, got, targets = [], [], []
     for batch in pipeline.evaluation_batches(
         task, split, preprocessing, patch.network.examples, data_dir=data_dir
     ):
-        images, real = normalise(batch["image"], preprocessing), batch["mask"]
+        images, real = normalise(batch.inputs["image"], preprocessing), batch.mask
         wanted.append(logits(patch.network, patched, contents.head, images)[real])
         got.append(run(images)[real])
-        labels.append(batch["label"][real])
-        names += [name for name, kept in zip(batch["name"], real, strict=True) if kept]
-    theirs, ours, truth = map(np.concatenate, (wanted, got, labels))
+        targets.append({name: each[real] for name, each in batch.targets.items()})
+    theirs, ours = map(np.concatenate, (wanted, got))
+    truth = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
     accuracy, in_jax = (
-        scoring.score(task, Answers(names, truth, each.argmax(axis=1))) for each in (ours, theirs)
+        scoring.score(
+            head_of(contents), len(contents.labels), Answers([], truth, {linear.LOGITS: each})
+        )
+        for each in (ours, theirs)
     )
     return Comparison(
         task,
@@ -124,7 +129,7 @@ def compare(
         same=float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))),
         difference=float(np.abs(ours - theirs).max()),
         largest=float(np.abs(theirs).max()),
-        images=len(truth),
+        images=len(ours),
     )
 
 

@@ -1,12 +1,12 @@
 """A picture of what patches change: a row a patch file, a column a layer, in the order they run."""
 
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from adapters import drawing
 from adapters.backbones import registry
 from adapters.backbones.builder import expected_shapes
 from adapters.backbones.pretrained import PRETRAINED
@@ -20,7 +20,6 @@ _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlelocation": "left",
     "axes.edgecolor": "#666666",
-    "savefig.dpi": 130,
 }
 
 
@@ -99,6 +98,4 @@ def _drawn(tasks: Sequence[str], layers: Sequence[str], kilobytes: np.ndarray) -
             f"Layers that each patch changes: {opened.min()} to {opened.max()} of {len(layers)}"
         )
         axes.set_xlabel("block")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+        return drawing.png(figure)

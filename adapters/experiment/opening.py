@@ -4,9 +4,9 @@ import dataclasses
 import os
 
 from adapters.experiment import backbones
-from adapters.inference.compiled import Inference, Prepare, inference, parity_check
+from adapters.inference.compiled import Inference, inference, parity_check
 from adapters.inference.first_look import first_look
-from adapters.patches.contract import Patch
+from adapters.patches.contract import Patch, Prepare
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
 from adapters.store.contents import PatchContents

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +12,11 @@ from PIL import Image
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.inference.compiled import logits
+from adapters.heads.contract import Values
+from adapters.heads.registry import head_of
+from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
 from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare, upright
-from adapters.runtime.probabilities import probabilities
 from adapters.store.contents import PatchCard
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
@@ -32,12 +33,17 @@ class PictureError(ModelPatchError):
     """Something given as an image is none."""
 
 
+class PredictionInputError(ModelPatchError):
+    """What is given beside the images is not what the patch reads."""
+
+
 class Prediction(NamedTuple):
     """What a patch says of N images.
 
     Attributes:
-      labels: N texts, the most probable one of each image.
-      probabilities: [N, classes], in the order of the patch's labels.
+      labels: N texts, the answer of each image in words: of a classifier, the most probable label.
+      probabilities: [N, labels], in the order of the patch's labels; of a head that tells numbers,
+        those numbers.
     """
 
     labels: tuple[str, ...]
@@ -61,28 +67,45 @@ class Predictor:
         """The classes, in the order of the probabilities."""
         return self._patch.contents.labels
 
-    def predict(self, images: Picture | Sequence[Picture]) -> Prediction:
+    def predict(
+        self,
+        images: Picture | Sequence[Picture],
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Prediction:
         """What the patch says of one image or of many, made ready as the training images were.
 
         Args:
           images: uint8 [N, H, W, 3] or [H, W, 3]; or a path, a file's bytes or a Pillow image; or
             a list of any of these.
+          inputs: {name: [N, ...]}, what the patch reads beside the image; most read nothing.
 
         Raises:
           PictureError: what is given is no image, or cannot be read.
+          PredictionInputError: the patch reads another input, or an input of another shape.
           NoAnswerError: the patched network overflows on an image.
         """
-        inputs = [self._input(image) for image in _listed(images)]
-        shares = []
-        while inputs:
-            part, inputs = inputs[: self._most], inputs[self._most :]
-            size = next(size for size in (*BATCHES, self._most) if size >= len(part))
-            filled = np.zeros((min(size, self._most), *part[0].shape), np.float32)
-            filled[: len(part)] = part
-            found = logits(self._patch.network, self._weights, self._patch.contents.head, filled)
-            shares += [probabilities(self.card.task, row) for row in found[: len(part)]]
-        table = np.stack(shares) if shares else np.zeros((0, len(self.labels)))
-        return Prediction(tuple(self.labels[best] for best in table.argmax(axis=1)), table)
+        pixels = [self._input(image) for image in _listed(images)]
+        others = self._others(inputs or {}, len(pixels))
+        contents = self._patch.contents
+        head, answers = head_of(contents), []
+        for start in range(0, len(pixels), self._most):
+            part = slice(start, start + self._most)
+            given = {name: values[part] for name, values in others.items()}
+            batch = {"image": np.stack(pixels[part]), **given}
+            count = len(batch["image"])
+            found = predictions(
+                self._patch.network, self._weights, contents.head, self._filled(batch, count)
+            )
+            answers += [
+                head.decode(self.labels, {name: rows[row] for name, rows in found.items()})
+                for row in range(count)
+            ]
+        numbers = [one.values if isinstance(one, Values) else one.probabilities for one in answers]
+        table = [[own[label] for label in self.labels] for own in numbers]
+        shape = (len(answers), len(self.labels))
+        return Prediction(
+            tuple(one.label for one in answers), np.asarray(table, np.float64).reshape(shape)
+        )
 
     def evaluate(
         self, task: Task | str | None = None, split: str = "test", data_dir: str | None = None
@@ -105,6 +128,30 @@ class Predictor:
     @property
     def _most(self) -> int:
         return examples_of(self._patch.preprocessing.size)
+
+    def _filled(
+        self, batch: Mapping[str, npt.NDArray[Any]], count: int
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The batch with zeros after it, up to one of a few sizes: no other is compiled."""
+        size = next(size for size in (*BATCHES, self._most) if size >= count)
+        rows = min(size, self._most) - count
+        return {
+            name: np.concatenate([own, np.zeros((rows, *own.shape[1:]), own.dtype)])
+            for name, own in batch.items()
+        }
+
+    def _others(
+        self, inputs: Mapping[str, npt.ArrayLike], count: int
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        given = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        wanted = {name: (count, *shape) for name, shape in self._patch.contents.inputs.items()}
+        found = {name: values.shape for name, values in given.items()}
+        if found != wanted:
+            raise PredictionInputError(
+                f"beside {count} images the patch reads {wanted or 'nothing'}, it is given "
+                f"{found or 'nothing'}: {{name: shape}}."
+            )
+        return given
 
     def _input(self, image: Picture) -> npt.NDArray[np.float32]:
         preprocessing = self._patch.preprocessing

@@ -1,7 +1,6 @@
 """What one patch's first look at images is worth: when to stop there, and how it mixes kernels."""
 
 import dataclasses
-import io
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from adapters import drawing
 from adapters.analysis.counting import multiply_adds
 from adapters.analysis.mixing import mixing
 from adapters.experiment import scoring
 from adapters.experiment.evaluation import Opened
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError
+from adapters.heads import linear
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers
 from adapters.inference.early_exit import (
     EarlyAnswers,
@@ -64,6 +66,7 @@ class Preview:
 
     def __init__(self, opened: Opened, data_dir: str | None):
         self._opened, self._data_dir = opened, data_dir
+        self._head = head_of(opened.contents)
         self._weights = apply_edits(opened.backbone.weights, opened.contents.edits)
         sizes = [max(EXAMPLES // part, 1) for part in (8, 4, 2, 1)]
         self._network: EarlyExit = early_exit(
@@ -82,26 +85,26 @@ class Preview:
         """Both predictions of a whole split."""
         parts = []
         for batch in self._batches(split):
-            answers = self._answer(batch["image"], NEVER)
-            mask = batch["mask"]
-            parts.append((answers.first[mask], answers.final[mask], batch["label"][mask]))
+            answers = self._answer(batch.inputs["image"], NEVER)
+            mask = batch.mask
+            parts.append((answers.first[mask], answers.final[mask], batch.targets["label"][mask]))
         return Split(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
     def point(self, split: Split, threshold: float) -> Point:
         """What `threshold` does on a split."""
         stopped = split.first.max(axis=1) >= threshold
-        chosen = np.where(stopped[:, None], split.first, split.final).argmax(axis=1)
-        answers = Answers([], split.labels, chosen)
+        chosen = np.where(stopped[:, None], split.first, split.final)
+        answers = Answers([], {"label": split.labels}, {linear.LOGITS: chosen})
         return Point(
             threshold,
             float(stopped.mean()),
-            scoring.score(self._opened.task, answers),
+            scoring.score(self._head, len(self._opened.contents.labels), answers),
             self.look + float((~stopped).mean()) * self.finish,
         )
 
     def seconds(self, split: str, threshold: float) -> tuple[float, float]:
         """Medians over interleaved rounds, for an image: of all images finished, and with exits."""
-        batches = [batch["image"] for batch in self._batches(split)]
+        batches = [batch.inputs["image"] for batch in self._batches(split)]
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(ROUNDS + 1):  # the first one compiles
             for limit, found in zip((NEVER, threshold), times, strict=True):
@@ -116,15 +119,15 @@ class Preview:
         """Of every layer with bases, the mixtures [images, N] of a whole split."""
         parts: dict[str, list[npt.NDArray[np.float32]]] = {}
         for batch in self._batches(split):
-            images = normalise(batch["image"], self._opened.preprocessing)
+            images = normalise(batch.inputs["image"], self._opened.preprocessing)
             leaves, _ = self._network.look(self._weights, images)
             for path, named in leaves.items():
                 if "mix" in named:
-                    own = np.asarray(named["mix"])[batch["mask"]]
+                    own = np.asarray(named["mix"])[batch.mask]
                     parts.setdefault(path, []).append(own)
         return {path: np.concatenate(own) for path, own in parts.items()}
 
-    def _batches(self, split: str) -> list[dict[str, npt.NDArray]]:
+    def _batches(self, split: str) -> list[pipeline.EvaluationBatch]:
         opened = self._opened
         return list(
             pipeline.evaluation_batches(
@@ -185,6 +188,4 @@ def picture(
         shares.stairs(100 * heights / own.size, edges, label=label)
     shares.set(xlabel="coefficient of a basis", ylabel="% of all images and bases")
     shares.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    return drawing.png(figure)

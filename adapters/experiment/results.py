@@ -15,6 +15,8 @@ from adapters.backbones.checkpoint import Weights, write_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.experiment import backbones, scoring
 from adapters.experiment.settings import Settings
+from adapters.heads import linear
+from adapters.heads.contract import Head
 from adapters.inference.compiled import Answers, Inference, parity_check, parity_vector
 from adapters.patches.registry import with_defaults
 from adapters.preprocessing import Preprocessing
@@ -33,17 +35,19 @@ SHARED_BACKBONE = "backbone.safetensors"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """One task after training: its leaf edits, its head, and its answers to each split.
+    """One task after training: its leaf edits, its head and that one's weights, its answers.
 
     All are of the numbers that the file stores; `unrounded` are the answers to validation before
-    they were rounded to an encoding, if they were.
+    they were rounded to an encoding, if they were. `needs` are the inputs beside the image.
     """
 
     task: Task
     edits: Mapping[str, Any]
     head: Mapping[str, npt.NDArray[Any]]
+    kind: Head
     preprocessing: Preprocessing
     answers: Mapping[str, Answers]
+    needs: Mapping[str, tuple[int, ...]]
     unrounded: Answers | None = None
 
 
@@ -82,27 +86,32 @@ def write_task(
     """
     task, edits, head, answers = trained.task, trained.edits, trained.head, trained.answers
     hidden = task.hidden_test_labels
-    scores = {
-        split: scoring.score(task, found)
+    kind, outputs = trained.kind, len(task.labels)
+    figures = {
+        split: scoring.figures(kind, outputs, found)
         for split, found in answers.items()
         if not (hidden and split == "test")
     }
-    preprocessing = trained.preprocessing.to_json()
+    scores = {split: own[kind.metric.score].value for split, own in figures.items()}
+    preprocessing, needs = trained.preprocessing.to_json(), trained.needs
     contents = PatchContents(
         task=task.name,
         task_version=settings.patch_version or task.version,
-        patch=with_defaults(settings.patch) if auxiliary_heads(head) else settings.patch,
+        patch=with_defaults(settings.patch) if auxiliary_heads(head) or needs else settings.patch,
         backbone=backbone.name,
         fingerprint=backbone.fingerprint,
         norm=settings.recipe.norm,
         labels=task.labels,
-        metric=task.metric,
+        metric=kind.metric.score,
         scores=scores,
         preprocessing=preprocessing,
-        parity=parity_vector(network, backbone.weights, edits, head, preprocessing),
+        parity=parity_vector(network, backbone.weights, edits, head, preprocessing, needs),
         edits=edits,
         head=head,
         encoding=settings.encoding,
+        inputs=needs,
+        head_kind=kind.kind,
+        head_settings=kind.settings,
     )
     path = directory / f"{task.name}.patch"
     write_patch(path, contents)
@@ -120,7 +129,9 @@ def write_task(
     return report.Row(
         task=task.name,
         validation_accuracy=scores["validation"],
-        unrounded_accuracy=trained.unrounded and scoring.score(task, trained.unrounded),
+        unrounded_accuracy=trained.unrounded and scoring.score(kind, outputs, trained.unrounded),
+        metric=kind.metric.score,
+        figures=figures,
         test_accuracy=scores.get("test"),
         patch_bytes=size.total,
         edit_bytes=size.edits,
@@ -142,8 +153,14 @@ def write_summary(
     measurements = []
     for row in rows:
         figures = [
-            ("validation", "accuracy", row.validation_accuracy, "fraction"),
-            ("test", "accuracy", row.test_accuracy, "fraction"),
+            ("validation", row.metric, row.validation_accuracy, "fraction"),
+            ("test", row.metric, row.test_accuracy, "fraction"),
+            *(
+                (split, name, figure.value, figure.unit)
+                for split, own in row.figures.items()
+                for name, figure in own.items()
+                if name != row.metric
+            ),
             ("", "patch", row.patch_bytes, "bytes"),
             ("", "share of extractor", row.share, "percent"),
             ("", "validation accuracy lost to encoding", row.lost_to_encoding, "fraction"),
@@ -191,6 +208,7 @@ def _write_predictions(path: pathlib.Path, task: Task, answers: Answers) -> None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "label", "class"])
-    for name, label in zip(answers.names, answers.predictions, strict=True):
+    guesses = answers.predictions[linear.LOGITS].argmax(axis=1)
+    for name, label in zip(answers.names, guesses, strict=True):
         writer.writerow([name, int(label), task.labels[label]])
     files.write_bytes(path, text.getvalue().encode())

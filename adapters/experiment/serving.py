@@ -16,7 +16,7 @@ from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
 from adapters.serving.installing import InMemory, Stored
 from adapters.serving.network import MixedNetwork, Tabled
-from adapters.store.contents import PatchCard, PatchContents
+from adapters.store.contents import PatchContents
 from adapters.store.errors import naming
 from adapters.store.installed import Checks, NotInstalledError, Store
 from adapters.store.read import decode_patch, read_bytes, read_patch
@@ -154,7 +154,7 @@ def run(application: Starlette, host: str, port: int, drain_seconds: int) -> Non
     )
 
 
-def _network(backbone: Loaded, cards: Sequence[PatchCard], wanted: Wanted) -> MixedNetwork:
+def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:
     size = wanted.size
     if size is None and not cards:
         raise NoSizeError(
@@ -167,4 +167,5 @@ def _network(backbone: Loaded, cards: Sequence[PatchCard], wanted: Wanted) -> Mi
         wanted.capacity,
         wanted.batches,
         wanted.tabled,
+        next((card for card in cards if card.inputs), None),
     )

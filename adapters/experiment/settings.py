@@ -156,12 +156,15 @@ def default_rate(patch: str) -> float:
     return 1e-4 if re.search(r"\bfull\b", patch) else DEFAULTS["patch_rate"]
 
 
-def scheduler(settings: Settings, sizes: Sequence[int]) -> sampling.Scheduler:
-    """The sampling rule that `settings` name, over the tasks' numbers of training images."""
+def scheduler(settings: Settings, sizes: Sequence[int], kinds: Sequence[str]) -> sampling.Scheduler:
+    """The sampling rule that `settings` name.
+
+    `sizes` are the tasks' numbers of training images, `kinds` those of their heads.
+    """
     if settings.sampling == "temperature":
-        return sampling.temperature(sizes, settings.temperature)
+        return sampling.temperature(sizes, settings.temperature, kinds)
     return {"uniform": sampling.uniform, "proportional": sampling.proportional}[settings.sampling](
-        sizes
+        sizes, kinds
     )
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +19,8 @@ from adapters.experiment import evaluation
 from adapters.experiment.output import RUN
 from adapters.experiment.results import SHARED_BACKBONE
 from adapters.experiment.settings import Settings
-from adapters.heads.classification import HeadLayout
-from adapters.inference.compiled import probabilities
+from adapters.heads.registry import head_of
+from adapters.inference.compiled import predictions
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
 from adapters.training.loop import Teacher
@@ -32,7 +31,7 @@ class TeacherError(ModelPatchError):
     """A folder whose patches cannot teach this run."""
 
 
-def teacher(settings: Settings, tasks: Sequence[Task], layout: HeadLayout) -> Teacher | None:
+def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
     """The teacher that `settings` name, or None.
 
     Raises:
@@ -59,11 +58,8 @@ def teacher(settings: Settings, tasks: Sequence[Task], layout: HeadLayout) -> Te
     def teach(task: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         opened, edited = taught[task]
         images = normalise(pixels, opened.preprocessing)
-        features: Any = np.asarray(opened.network.features(edited, images))
-        head = opened.contents.head
-        wide = np.zeros((len(pixels), layout.capacity), np.float32)
-        wide[:, layout.rows(task)] = probabilities(features, head["w"], head["b"])
-        return wide
+        said = predictions(opened.network, edited, opened.contents.head, {"image": images})
+        return head_of(opened.contents).soft_targets(said).astype(np.float32)
 
     return teach
 

@@ -14,12 +14,13 @@ from absl import logging
 from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
-from adapters.experiment import backbones, output, results, scoring, teaching
+from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import identity
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
-from adapters.heads import classification
+from adapters.heads.contract import Head
+from adapters.heads.wide import TaskHeads
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, PatchParams, no_look
 from adapters.patches.registry import for_run, from_spec
@@ -104,11 +105,13 @@ class Run:
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
+        for task in tasks:
+            evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
-        self._layout = classification.layout([len(task.labels) for task in tasks])
+        self._heads = task_heads(tasks, settings.data_dir)
         if overwrite:
             _check_outside(self._directory, settings)
-        self._teacher = teaching.teacher(settings, tasks, self._layout)
+        self._teacher = teaching.teacher(settings, tasks)
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = self._patch.extend(key, jax.tree.map(jnp.asarray, self.backbone.weights))
         _check_learned(self._patch, self._weights, self.backbone, settings)
@@ -150,9 +153,7 @@ class Run:
         """
         with output.claimed(self._directory, self._configuration, self._resume, self._overwrite):
             for task, size in zip(self._tasks, self._sizes, strict=True):
-                logging.info(
-                    "%s: %d classes, %d training images", task.name, len(task.labels), size
-                )
+                logging.info("%s: %d labels, %d training images", task.name, len(task.labels), size)
             state = yield from self._train()
             self.rows = self._finish(state)
 
@@ -173,7 +174,7 @@ class Run:
         compiled = trainer(
             network,
             self._patch,
-            self._layout,
+            self._heads,
             recipe,
             pixels,
             Mesh(np.asarray(jax.devices()), ("data",)),
@@ -181,14 +182,14 @@ class Run:
         )
         if recipe.norm == "calibrated":
             compiled = calibrated(
-                compiled, network, self._patch, self._layout, pixels, self._streams("calibration")
+                compiled, network, self._patch, self._heads, pixels, self._streams("calibration")
             )
         return loop.records(
             compiled,
             self._weights,
             [task.name for task in self._tasks],
             self._streams(),
-            scheduler(settings, self._sizes),
+            scheduler(settings, self._sizes, [head.kind for head in self._heads.heads]),
             plan,
             self._validate,
             self._teacher,
@@ -205,6 +206,7 @@ class Run:
                 workers=settings.workers,
                 augmentation=settings.augmentation,
                 data_dir=settings.data_dir,
+                inputs=[need.name for need in self._patch.needs],
             )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
         ]
@@ -213,7 +215,9 @@ class Run:
         shared = self._shared_weights(state)
         return {
             task.name: scoring.score(
-                task, self._answers(shared, *self._packed(state, index), index, "validation")
+                self._heads.heads[index],
+                len(task.labels),
+                self._answers(shared, *self._packed(state, index), index, "validation"),
             )
             for index, task in enumerate(self._tasks)
             if "validation" in task.splits
@@ -236,8 +240,18 @@ class Run:
             unrounded = None
             if self._settings.encoding != "float32":
                 unrounded = self._answers(shared, *exact, index, "validation")
+            kind, known = self._heads.heads[index], answers["validation"]
+            if kind.after_validation is not None:
+                kind = kind.after_validation(known.predictions, known.targets)
             trained = results.Trained(
-                task, edits, head, self._preprocessing[index], answers, unrounded
+                task,
+                edits,
+                head,
+                kind,
+                self._preprocessing[index],
+                answers,
+                dict(self._patch.needs),
+                unrounded,
             )
             rows.append(
                 results.write_task(
@@ -250,7 +264,7 @@ class Run:
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
         """A task's edits and head, as trained."""
         edits = packing.task_edits(self._patch, packing.task_params(state, index))
-        return edits, packing.task_head(state, self._layout, index)
+        return edits, packing.task_head(state, self._heads, index)
 
     def _answers(
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
@@ -263,10 +277,26 @@ class Run:
             split,
             self._preprocessing[index],
             self._settings.data_dir,
+            [need.name for need in self._patch.needs],
         )
 
     def _shared_weights(self, state: State) -> Weights:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
+
+
+def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
+    """The heads of `tasks`, with what they have to know of the training split's targets.
+
+    Raises TargetError where a head cannot learn them.
+    """
+
+    def head(task: Task) -> Head:
+        made = task.made_head
+        if made.after_training_targets is None:
+            return made
+        return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
+
+    return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
 
 
 def _check_outside(directory: pathlib.Path, settings: Settings) -> None:

@@ -128,7 +128,9 @@ def vary(
                     for row in rows
                 ]
                 tidy.update(results, named)
-                accuracies[variant.name, seed] = {row.task: row.value for row in rows if row.split}
+                accuracies[variant.name, seed] = {
+                    row.task: row.value for row in rows if tidy.is_score(row)
+                }
         text = _table([variant.name for variant in chosen], seeds, accuracies)
         files.write_bytes(directory / TABLE, (text + "\n").encode())
         return text

@@ -9,15 +9,12 @@ import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import Prepare, inference
-from adapters.patches.contract import no_look
+from adapters.inference.compiled import inference
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.engine import Engine
 from adapters.runtime.feeds import fed
-from adapters.runtime.graph_file import Graph
-
-Array = npt.NDArray[np.float32]
-Weights = Mapping[str, Mapping[str, Array]]
+from adapters.runtime.graph_file import Array, Graph, Weights
 
 TOLERANCE = 1e-4
 _AT_ONCE = 8  # images in one call of JAX, so that any number of them fits into memory
@@ -50,7 +47,7 @@ def graph_differences(
             for batch in graph.batches:
                 name = signatures.signature(kind, size, batch)
                 run = functools.partial(_logits, engine, name, {**feed.inputs, **head})
-                found[name] = worst(wanted, images[size], batch, run)
+                found[name] = worst(wanted, {signatures.IMAGES: images[size]}, batch, run)
     return found
 
 
@@ -91,6 +88,7 @@ def task_differences(
     batches: Sequence[int],
     images: Array,
     prepare: Prepare = no_look,
+    others: Mapping[str, Array] | None = None,
 ) -> dict[str, float]:
     """The same of a graph for one task, which `export.export_task` made.
 
@@ -102,45 +100,65 @@ def task_differences(
       batches: that the graph has signatures for.
       images: [N, H, W, 3], normalised; N is at least the largest batch.
       prepare: the task's patch's.
+      others: {name: [N, ...]} of the inputs that it reads beside the image.
     """
-    wanted = jax_features(network, patched, images, prepare) @ head["w"] + head["b"]
+    others = others or {}
+    wanted = jax_features(network, patched, images, prepare, others) @ head["w"] + head["b"]
+    inputs = {signatures.IMAGES: images, **others}
     engine = Engine(flatbuffer, threads=1)
     found = {}
     for batch in batches:
         name = signatures.task_signature(batch)
-        found[name] = worst(wanted, images, batch, functools.partial(_logits, engine, name, {}))
+        found[name] = worst(wanted, inputs, batch, functools.partial(_logits, engine, name, {}))
     return found
 
 
-def _logits(engine: Engine, name: str, inputs: Mapping[str, Array], images: Array) -> Array:
-    return engine.run(name, {**inputs, signatures.IMAGES: images}, signatures.LOGITS)
+def _logits(
+    engine: Engine, name: str, fixed: Mapping[str, Array], inputs: Mapping[str, Array]
+) -> Array:
+    return engine.run(name, {**fixed, **inputs}, signatures.LOGITS)
 
 
 def jax_features(
-    network: Backbone, weights: Weights, images: Array, prepare: Prepare = no_look
+    network: Backbone,
+    weights: Weights,
+    images: Array,
+    prepare: Prepare = no_look,
+    others: Mapping[str, Array] | None = None,
 ) -> Array:
-    """Features [N, C] of images [N, H, W, 3], by JAX, each after the patch's look at it."""
+    """Features [N, C] of images [N, H, W, 3], by JAX, each after the patch's look at it.
+
+    `others` are the inputs that the patch reads beside the image, {name: [N, ...]}.
+    """
+    inputs = {"image": images, **(others or {})}
     at_once = min(_AT_ONCE, len(images))
     compiled = inference(network, at_once, images.shape[1], prepare)
     found = np.empty((len(images), network.table.features), np.float32)
     for part in _calls(len(images), at_once):
-        found[part] = compiled.features(weights, images[part])
+        own = {name: each[part] for name, each in inputs.items()}
+        found[part] = compiled.features(weights, own)
     return found
 
 
 def worst(
-    wanted: Array, images: Array, batch: int, run: Callable[[Array], npt.NDArray[Any]]
+    wanted: Array,
+    inputs: Mapping[str, Array],
+    batch: int,
+    run: Callable[[Mapping[str, Array]], npt.NDArray[Any]],
 ) -> float:
-    """The largest `difference` among calls of `batch` images that together see all of them.
+    """The largest `difference` among calls of `batch` examples that together see all of them.
 
     Args:
       wanted: logits [N, classes].
-      images: [N, H, W, 3], no fewer than `batch`.
+      inputs: {name: [N, ...]}, N no less than `batch`.
       batch: what `run` takes.
-      run: from images to logits.
+      run: from inputs to logits.
     """
-    parts = _calls(len(images), batch)
-    return float(np.max([difference(wanted[part], run(images[part])) for part in parts]))
+    found = []
+    for part in _calls(len(wanted), batch):
+        own = {name: each[part] for name, each in inputs.items()}
+        found.append(difference(wanted[part], run(own)))
+    return float(np.max(found))
 
 
 def _calls(count: int, batch: int) -> list[slice]:

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 from jax import export
 
 from adapters.backbones.builder import Backbone, Shapes
+from adapters.heads import linear
+from adapters.inference.compiled import of_one_image
+from adapters.patches.contract import no_look
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -26,8 +29,9 @@ def jax_program(network: Backbone, shapes: Shapes, size: int, batch: int) -> byt
     """
 
     def logits(weights: Any, head: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-        features = jax.vmap(network.apply, (None, 0))(weights, images).features
-        return features @ head["w"] + head["b"][None]
+        features = jax.vmap(of_one_image(network, no_look), (None, 0))
+        taps = {linear.FEATURES: features(weights, {"image": images})}
+        return linear.apply(head, taps)[linear.LOGITS]
 
     def array(*shape: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, jnp.float32)

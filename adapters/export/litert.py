@@ -11,12 +11,13 @@ import numpy.typing as npt
 from adapters.backbones.builder import Backbone, expected_shapes
 from adapters.errors import ModelPatchError
 from adapters.export import converter, quantiser
-from adapters.inference.compiled import Prepare, of_one_image
-from adapters.patches.contract import no_look
+from adapters.heads import linear
+from adapters.inference.compiled import of_one_image
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import int8, signatures
 from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
-from adapters.runtime.graph_file import Graph, Place, leaf_of
+from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
 from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
 from adapters.store.edits import apply_edits
@@ -26,9 +27,6 @@ FLOAT32, INT8 = "float32", "int8"
 # Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
 # those of the pocket suite by 0.04 to 0.08.
 ROUNDING_TOLERANCE = 0.25
-
-Array = npt.NDArray[np.float32]
-Weights = Mapping[str, Mapping[str, Array]]
 
 # Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
 _ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {
@@ -85,7 +83,7 @@ def export_backbone(
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
     weights = own_weights(network, weights)
-    marks = marked(weights, settings.kernels)
+    marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data, find = bytearray(_converted(network, marks, inputs, settings)), _place
     if settings.kernels == INT8:
@@ -138,25 +136,32 @@ def export_task(
     size: int,
     batches: Sequence[int],
     prepare: Prepare = no_look,
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> bytes:
     """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
 
     Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
-    is the patch's, and becomes part of the graph.
+    is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
+    {name: shape}, becomes further inputs [N, *shape].
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+    others = needs or {}
 
     def logits(given: Mapping[str, jax.Array]) -> jax.Array:
-        return _logits(network, folded, head["w"], head["b"], given[IMAGES], prepare)
+        inputs = {"image": given[IMAGES], **{name: given[name] for name in others}}
+        return _logits(network, folded, head["w"], head["b"], inputs, prepare)
 
     return converter.flatbuffer(
         [
             converter.Signature(
                 signatures.task_signature(batch),
                 logits,
-                {IMAGES: jax.ShapeDtypeStruct((batch, size, size, 3), jnp.float32)},
+                {
+                    name: jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
+                    for name, shape in {IMAGES: (size, size, 3), **others}.items()
+                },
                 LOGITS,
             )
             for batch in batches
@@ -198,7 +203,7 @@ def _signature(
         for name in inputs:
             module, leaf = name.rsplit("/", 1)
             weights[module][leaf] = given[name]
-        return _logits(network, weights, given[HEAD_W], given[HEAD_B], given[IMAGES])
+        return _logits(network, weights, given[HEAD_W], given[HEAD_B], {"image": given[IMAGES]})
 
     shapes = {
         IMAGES: (batch, size, size, 3),
@@ -219,15 +224,16 @@ def _logits(
     weights: Any,
     head_w: Any,
     head_b: Any,
-    images: Any,
+    inputs: Mapping[str, Any],
     prepare: Prepare = no_look,
 ) -> jax.Array:
-    features = of_one_image(network, prepare, "folded")
-    return jax.vmap(features, (None, 0))(weights, images) @ head_w + head_b[None]
+    features = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
+    taps = {linear.FEATURES: features(weights, inputs)}
+    return linear.apply({"w": head_w, "b": head_b}, taps)[linear.LOGITS]
 
 
-def marked(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
-    """Random numbers of the weights' shapes, no two leaves alike.
+def recognisable(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:
+    """Random numbers of the weights' shapes, by which each leaf is found again in a graph's bytes.
 
     Scales are 1, so that where they are constants they convert to nothing. Kernels to be stored as
     int8 are numbers that this does not round.

@@ -1,1 +1,1 @@
-"""What turns features into predictions, beside any patch."""
+"""What turns maps of a backbone into answers: one file a kind of head."""

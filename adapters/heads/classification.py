@@ -1,90 +1,50 @@
-"""Linear classification heads of many tasks in one batch.
+"""One class of several: softmax over the labels.
 
-All heads stand in one wide matrix, of which each task owns a run of rows (one row a class). One
-matrix product gives every task's logits; those outside an example's own run are masked, and get
-exactly zero gradient. The ten Visual Decathlon heads are 3,128 rows.
+Target `label`: the class's number, -1 where it is hidden. The score is the fraction of images whose
+class was predicted.
 """
 
-import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from adapters.errors import ModelPatchError
+from adapters.heads import linear
+from adapters.heads.contract import (
+    Answer,
+    Array,
+    Arrays,
+    Figure,
+    Head,
+    Metric,
+    Target,
+    TargetError,
+    finite,
+)
+from adapters.heads.linear import LOGITS
 
-Head = dict[str, jax.Array]  # `w` [rows, features] and `b` [rows]
-MASKED = -1e9  # a logit that no softmax sees: exp(MASKED - any) is 0 in float32
-
-
-class HeadCapacityError(ModelPatchError):
-    """More classes than the table was made for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadLayout:
-    """Which rows of the wide head are whose.
-
-    Attributes:
-      classes: width of each task's head, in task order.
-      capacity: rows of the table, at least the sum; rows beyond it belong to nobody.
-    """
-
-    classes: tuple[int, ...]
-    capacity: int
-
-    def __post_init__(self) -> None:
-        if sum(self.classes) > self.capacity:
-            raise HeadCapacityError(
-                f"the heads need {sum(self.classes)} classes but the table holds {self.capacity}; "
-                "make it larger."
-            )
-
-    @property
-    def starts(self) -> np.ndarray:
-        """First row of each task: [T] int32."""
-        return np.cumsum((0, *self.classes[:-1])).astype(np.int32)
-
-    @property
-    def owners(self) -> np.ndarray:
-        """Task of each row: [capacity] int32, -1 where a row is nobody's."""
-        owned = np.repeat(np.arange(len(self.classes)), self.classes)
-        free = np.full(self.capacity - owned.size, -1)
-        return np.concatenate([owned, free]).astype(np.int32)
-
-    def rows(self, task: int) -> slice:
-        """The rows of one task."""
-        start = int(self.starts[task])
-        return slice(start, start + self.classes[task])
+LABEL, TEACHER = "label", "teacher"
 
 
-def layout(classes: Sequence[int], capacity: int | None = None) -> HeadLayout:
-    """A layout for heads of these widths, with room for `capacity` classes (default: no spare).
-
-    >>> layout((10, 2)).starts
-    array([ 0, 10], dtype=int32)
-    """
-    return HeadLayout(tuple(classes), sum(classes) if capacity is None else capacity)
-
-
-def initial(rows: int, features: int) -> Head:
-    """A head that favours no class: `w` [rows, features] and `b` [rows], zeros."""
-    return {
-        "w": jnp.zeros((rows, features), jnp.float32),
-        "b": jnp.zeros((rows,), jnp.float32),
-    }
-
-
-def logits(head: Head, features: jax.Array, own: jax.Array) -> jax.Array:
-    """Logits [rows] of one example's features [C]; masked where `own` [rows] is False."""
-    wide = head["w"] @ features + head["b"]
-    return jnp.where(own, wide, jnp.asarray(MASKED, wide.dtype))
+def classification() -> Head:
+    """A classifier; `Answer.label` is the most probable class."""
+    return Head(
+        kind="classification",
+        settings={},
+        taps=linear.TAPS,
+        targets={LABEL: Target("int32", wide=False)},
+        least=2,
+        metric=Metric("accuracy", _no_counts, _counted, _accuracy),
+        apply=linear.apply,
+        loss=_loss,
+        figures=_figures,
+        decode=_decode,
+        listed=_listed,
+        soft_targets=lambda predictions: softmax(predictions[LOGITS]),
+    )
 
 
-def cross_entropy(
-    logits: jax.Array, label: jax.Array, own: jax.Array, smoothing: float
-) -> jax.Array:
+def cross_entropy(logits: Any, label: Any, own: Any, smoothing: float) -> Any:
     """Softmax cross-entropy of one example, in nats.
 
     Args:
@@ -94,6 +54,9 @@ def cross_entropy(
       smoothing: probability spread evenly over the task's classes (Szegedy et al.,
         arXiv 1512.00567, section 7).
     """
+    import jax
+    import jax.numpy as jnp
+
     log_probabilities = jax.nn.log_softmax(logits)
     right = log_probabilities[label]
     zero = jnp.zeros((), logits.dtype)
@@ -101,11 +64,95 @@ def cross_entropy(
     return -((1 - smoothing) * right + smoothing * mean)
 
 
-def distilled(logits: jax.Array, teacher: jax.Array) -> jax.Array:
+def distilled(logits: Any, teacher: Any) -> Any:
     """Cross-entropy of one example against a teacher's probabilities, in nats.
 
     Args:
       logits: [rows], masked outside the task's own.
       teacher: [rows], zero outside the task's own.
     """
+    import jax
+    import jax.numpy as jnp
+
     return -jnp.sum(teacher * jax.nn.log_softmax(logits))
+
+
+def confusion_counts(labels: Array, predictions: Array, classes: int) -> Array:
+    """Counts how often each class (row) was predicted to be each (column): `[classes, classes]`.
+
+    Args:
+      labels, predictions: integers [N] in 0..classes-1.
+      classes: how many there are.
+
+    Raises TargetError when one is outside that range (a hidden label is -1).
+    """
+    for values in (labels, predictions):
+        if values.size and (values.min() < 0 or values.max() >= classes):
+            raise TargetError(
+                f"classes must lie in 0..{classes - 1}; found {values.min()}..{values.max()}."
+            )
+    pairs = labels.astype(np.int64) * classes + predictions.astype(np.int64)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities [..., classes] of logits of that shape."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _loss(
+    predictions: Arrays, targets: Arrays, own: Any, smoothing: float, distillation: float
+) -> dict[str, Any]:
+    hard = cross_entropy(predictions[LOGITS], targets[LABEL], own, smoothing)
+    if TEACHER not in targets:
+        return {"cross_entropy": hard}
+    soft = distilled(predictions[LOGITS], targets[TEACHER])
+    return {"cross_entropy": (1 - distillation) * hard, "distillation": distillation * soft}
+
+
+def _figures(predictions: Arrays, targets: Arrays, own: Any) -> dict[str, Any]:
+    import jax.numpy as jnp
+
+    del own
+    guess = jnp.argmax(predictions[LOGITS]).astype(jnp.int32)
+    return {"accuracy": (guess == targets[LABEL]).astype(jnp.float32)}
+
+
+def _no_counts(outputs: int) -> Array:
+    return np.zeros((outputs, outputs), np.int64)
+
+
+def _counted(counts: Array, predictions: Arrays, targets: Arrays) -> Array:
+    guesses = np.asarray(predictions[LOGITS]).argmax(axis=-1)
+    return counts + confusion_counts(np.asarray(targets[LABEL]), guesses, len(counts))
+
+
+def _accuracy(counts: Array) -> dict[str, Figure]:
+    total = int(counts.sum())
+    if total == 0:
+        raise TargetError("accuracy of no examples is undefined.")
+    return {"accuracy": Figure(float(np.trace(counts)) / total, "fraction")}
+
+
+def _shares(predictions: Arrays) -> Array:
+    finite(predictions)
+    return softmax(predictions[LOGITS].astype(np.float64))
+
+
+def _decode(labels: Sequence[str], predictions: Arrays) -> Answer:
+    shares = _shares(predictions)
+    order = np.argsort(-shares, kind="stable")
+    return Answer(labels[order[0]], {labels[index]: float(shares[index]) for index in order})
+
+
+def _listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
+    shares, logits = _shares(predictions), predictions[LOGITS]
+    return [
+        {
+            "label": labels[index],
+            "probability": float(shares[index]),
+            "logit": float(logits[index]),
+        }
+        for index in np.argsort(-logits, kind="stable")
+    ]

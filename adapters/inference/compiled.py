@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
-from adapters.patches.contract import Context, Prepared, no_look
-from adapters.patches.replacement import with_leaves
+from adapters.heads import linear
+from adapters.heads.contract import Arrays
+from adapters.patches.contract import Inputs, Prepare, no_look
+from adapters.patches.forward import forward
 from adapters.runtime import int8
 from adapters.store import parity
 from adapters.store.contents import Parity, PatchContents
@@ -20,8 +22,6 @@ Array = npt.NDArray[Any]
 Head = Mapping[str, Array]
 Weights = Mapping[str, Mapping[str, Array]]
 
-Prepare = Callable[[Any, jax.Array, Context], Prepared]
-
 # Another machine sums in another order: float32 over 50 layers keeps about 4 digits.
 PARITY_TOLERANCE = 2e-3
 
@@ -30,22 +30,29 @@ class Inference(NamedTuple):
     """A compiled network of fixed batch size.
 
     Attributes:
-      features: (weights, images [N, H, W, 3] float32, normalised) -> [N, C]; compiled once.
+      features: (weights, inputs {name: [N, ...]}) -> [N, C]; compiled once. `image` is
+        [N, H, W, 3] float32, normalised.
       examples: N.
       size: H and W.
     """
 
-    features: Callable[[Weights, Array], jax.Array]
+    features: Callable[[Weights, Arrays], jax.Array]
     examples: int
     size: int
 
 
 class Answers(NamedTuple):
-    """What a network said of a split, in its order: `names`, `labels`, `predictions`, each [N]."""
+    """What a network said of a split, in its order.
+
+    Attributes:
+      names: of the examples.
+      targets: {name: [N, ...]}.
+      predictions: {name: [N, ...]}, the head's.
+    """
 
     names: list[str]
-    labels: Array
-    predictions: Array
+    targets: dict[str, Array]
+    predictions: dict[str, Array]
 
 
 def inference(
@@ -61,39 +68,46 @@ def inference(
 
 def of_one_image(
     backbone: Backbone, prepare: Prepare, norm: str = "frozen"
-) -> Callable[[Any, jax.Array], jax.Array]:
-    """A function from weights and an image [H, W, 3] to features [C], after the patch's look at it.
+) -> Callable[[Any, Inputs], jax.Array]:
+    """A function from weights and one example's inputs to features [C].
 
     `norm` is the mode of the norms, those that look among them: `frozen`, or `folded`.
     """
 
-    def features(weights: Any, image: jax.Array) -> jax.Array:
-        leaves = prepare(weights, image, {"backbone": backbone, "norm": (norm,)}).leaves
-        return backbone.apply(with_leaves(weights, leaves), image, norm).features
+    def features(weights: Any, inputs: Inputs) -> jax.Array:
+        seen = forward(backbone, prepare, weights, inputs, {"norm": (norm,)})
+        return seen.taps[linear.FEATURES]
 
     return features
 
 
-def logits(network: Inference, weights: Weights, head: Head, images: Array) -> Array:
-    """Logits [N, classes] of images [N, H, W, 3]; `head` is {"w": [C, classes], "b": [classes]}.
+def predictions(
+    network: Inference, weights: Weights, head: Arrays, inputs: Arrays
+) -> dict[str, Array]:
+    """What a head says of examples: {name: [N, ...]}.
 
-    The head runs outside the compiled program, so that its width compiles nothing.
+    It runs outside the compiled program, so that its width compiles nothing.
+
+    Args:
+      network: compiled.
+      weights: patched.
+      head: the head's weights, as a file names them.
+      inputs: {name: [N, ...]}.
     """
-    return np.asarray(network.features(weights, images)) @ head["w"] + head["b"]
+    features = np.asarray(network.features(weights, inputs))
+    return linear.apply(head, {linear.FEATURES: features})
 
 
-def probabilities(features: Array, w: Array, b: Array) -> Array:
-    """Softmax [N, classes] of features [N, F] @ w [F, classes] + b [classes]."""
-    logits = features @ w + b
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def logits(network: Inference, weights: Weights, head: Arrays, images: Array) -> Array:
+    """The predictions `logits` [N, outputs] of images [N, H, W, 3] alone."""
+    return predictions(network, weights, head, {"image": images})[linear.LOGITS]
 
 
 def answer(
     network: Inference,
     weights: Weights,
-    head: Head,
-    batches: Iterable[Mapping[str, Any]],
+    head: Arrays,
+    batches: Iterable[Any],
     normalise: Callable[[Array], Array],
 ) -> Answers:
     """Predicts every example of `batches`.
@@ -102,18 +116,29 @@ def answer(
       network: compiled for the batches' size.
       weights: of the patched backbone.
       head: the task's.
-      batches: of `image` uint8 [N, H, W, 3], `label` [N], `mask` [N] (False where a batch was
-        filled up) and `name`.
+      batches: `tasks.pipeline.EvaluationBatch`es: `inputs`, `targets`, `mask`, False where a batch
+        was filled up, and `names`.
       normalise: from pixels to the network's input.
     """
     names: list[str] = []
-    labels, predictions = [], []
+    parts: list[tuple[dict[str, Array], dict[str, Array]]] = []
     for batch in batches:
-        answers = logits(network, weights, head, normalise(batch["image"])).argmax(axis=1)
-        names += [name for name, real in zip(batch["name"], batch["mask"], strict=True) if real]
-        labels.append(batch["label"][batch["mask"]])
-        predictions.append(answers[batch["mask"]])
-    return Answers(names, np.concatenate(labels), np.concatenate(predictions))
+        inputs = {**batch.inputs, "image": normalise(batch.inputs["image"])}
+        found = predictions(network, weights, head, inputs)
+        names += [name for name, real in zip(batch.names, batch.mask, strict=True) if real]
+        parts.append(
+            (
+                {name: each[batch.mask] for name, each in batch.targets.items()},
+                {name: each[batch.mask] for name, each in found.items()},
+            )
+        )
+    targets, said = (_joined(each) for each in zip(*parts, strict=True))
+    return Answers(names, targets, said)
+
+
+def _joined(parts: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    listed = list(parts)
+    return {name: np.concatenate([part[name] for part in listed]) for name in listed[0]}
 
 
 def parity_vector(
@@ -122,8 +147,9 @@ def parity_vector(
     edits: Edits,
     head: Head,
     preprocessing: Mapping[str, Any],
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Parity:
-    """What a patched network answers to the seeded image, to be stored with the patch.
+    """What a patched network answers to the seeded inputs, to be stored with the patch.
 
     Args:
       network: for images of the patch's size.
@@ -131,11 +157,12 @@ def parity_vector(
       edits: of the patch.
       head: of the patch.
       preprocessing: of the patch, as its card has it.
+      needs: {name: shape} of the inputs beside the image, as its card has them.
     """
     seed, shape = parity.seed_of(preprocessing), (network.size, network.size, 3)
 
     def answers(patched: Weights) -> Array:
-        return _seeded_logits(network, patched, head, seed, shape)
+        return _seeded_logits(network, patched, head, seed, shape, needs or {})
 
     exact = answers(apply_edits(weights, edits))
     # A device has the rounded backbone alone, and rounds what a patch makes of it once more.
@@ -155,15 +182,27 @@ def parity_check(network: Inference, weights: Weights) -> Callable[[PatchContent
     def check(contents: PatchContents) -> None:
         patched = apply_edits(weights, contents.edits)
         stated = contents.parity
-        got = _seeded_logits(network, patched, contents.head, stated.seed, stated.shape)
+        got = _seeded_logits(
+            network, patched, contents.head, stated.seed, stated.shape, contents.inputs
+        )
         parity.check_logits(stated.logits, got, stated.tolerance)
 
     return check
 
 
 def _seeded_logits(
-    network: Inference, weights: Weights, head: Head, seed: int, shape: tuple[int, int, int]
+    network: Inference,
+    weights: Weights,
+    head: Arrays,
+    seed: int,
+    shape: tuple[int, int, int],
+    needs: Mapping[str, tuple[int, ...]],
 ) -> Array:
-    images = np.zeros((network.examples, *shape), np.float32)
-    images[0] = parity.seeded_image(seed, shape)
-    return logits(network, weights, head, images)[0]
+    seeded = {name: parity.seeded_input(seed, name, own) for name, own in needs.items()}
+    seeded["image"] = parity.seeded_image(seed, shape)
+    inputs = {
+        name: np.zeros((network.examples, *each.shape), np.float32) for name, each in seeded.items()
+    }
+    for name, each in seeded.items():
+        inputs[name][0] = each
+    return predictions(network, weights, head, inputs)[linear.LOGITS][0]

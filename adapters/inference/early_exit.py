@@ -5,22 +5,21 @@ alone. Those are gathered on the host and filled up to one of a few sizes, so th
 compiled anew; one program that decided inside would have to compute both for every image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import numpy.typing as npt
 from jax.extend import core
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import Prepare, probabilities
+from adapters.heads import linear
+from adapters.heads.classification import softmax
+from adapters.heads.contract import Arrays
+from adapters.inference.compiled import Array, Weights
+from adapters.patches.contract import Prepare
 from adapters.patches.replacement import with_leaves
-
-Array = npt.NDArray[Any]
-Head = Mapping[str, Array]
-Weights = Mapping[str, Mapping[str, Array]]
 
 
 class NoPredictionError(ModelPatchError):
@@ -75,8 +74,8 @@ def early_exit(
       sizes: see `EarlyExit`.
     """
 
-    def look_one(weights: Weights, image: jax.Array) -> tuple[Any, jax.Array]:
-        seen = prepare(weights, image, {"backbone": backbone})
+    def look_one(weights: Any, image: jax.Array) -> tuple[Any, jax.Array]:
+        seen = prepare(weights, {"image": image}, {"backbone": backbone})
         if prediction not in seen.auxiliary:
             known = ", ".join(seen.auxiliary) or "none"
             raise NoPredictionError(
@@ -99,7 +98,7 @@ def early_exit(
 
 
 def answer_early(
-    network: EarlyExit, weights: Weights, head: Head, images: Array, threshold: float
+    network: EarlyExit, weights: Weights, head: Arrays, images: Array, threshold: float
 ) -> EarlyAnswers:
     """Answers a batch; an image stops where the first look's likeliest class has `threshold`.
 
@@ -112,7 +111,7 @@ def answer_early(
     """
     own = network.prediction
     leaves, features = network.look(weights, images)
-    first = probabilities(np.asarray(features), head[f"{own}/w"], head[f"{own}/b"])
+    first = _probabilities({"w": head[f"{own}/w"], "b": head[f"{own}/b"]}, features)
     stopped = first.max(axis=1) >= threshold
     final = first.copy()
     undecided = np.flatnonzero(~stopped)
@@ -121,9 +120,12 @@ def answer_early(
         filled = np.resize(undecided, size)
         gathered = jax.tree.map(lambda leaf: np.asarray(leaf)[filled], leaves)
         features = np.asarray(network.finish(weights, gathered, images[filled]))
-        made = probabilities(features[: undecided.size], head["w"], head["b"])
-        final[undecided] = made
+        final[undecided] = _probabilities(head, features[: undecided.size])
     return EarlyAnswers(first, final, stopped)
+
+
+def _probabilities(head: Arrays, features: Any) -> Array:
+    return softmax(linear.apply(head, {linear.FEATURES: np.asarray(features)})[linear.LOGITS])
 
 
 def programs(

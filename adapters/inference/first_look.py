@@ -1,10 +1,9 @@
 """What the patch of a file does when it first looks at an image: asked of the patch, or refused."""
 
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import Prepare
-from adapters.patches.contract import Patch, no_look
-from adapters.patches.registry import CUSTOM_LOOK, from_spec
-from adapters.store.contents import PatchContents, auxiliary_heads, check_without_look
+from adapters.patches.contract import Patch, Prepare, no_look
+from adapters.patches.registry import CUSTOM, CUSTOM_LOOK, from_spec
+from adapters.store.contents import PatchContents, check_without_look, looks_first
 
 
 class PatchNeededError(ModelPatchError):
@@ -19,7 +18,7 @@ def first_look(contents: PatchContents, patch: Patch | None = None) -> Prepare:
     if patch is not None:
         return patch.prepare
     _check_named(contents)
-    if not auxiliary_heads(contents.head):
+    if not looks_first(contents):
         return no_look
     return from_spec(contents.patch, contents.norm).prepare  # type: ignore[arg-type]
 
@@ -35,7 +34,7 @@ def without_look(contents: PatchContents) -> Prepare:
 
 
 def _check_named(contents: PatchContents) -> None:
-    if contents.patch == CUSTOM_LOOK:
+    if contents.patch == CUSTOM_LOOK or (contents.patch == CUSTOM and looks_first(contents)):
         raise PatchNeededError(
             f"the patch for {contents.task} looks at every image first, and no spec names it: load "
             "it in Python with the Patch it was trained with, adapters.load(path, patch=...)."

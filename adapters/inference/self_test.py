@@ -4,8 +4,9 @@ import functools
 from collections.abc import Callable
 
 from adapters.backbones.builder import Backbone
-from adapters.inference.compiled import Inference, Prepare, Weights, inference, parity_check
+from adapters.inference.compiled import Inference, Weights, inference, parity_check
 from adapters.inference.first_look import without_look
+from adapters.patches.contract import Prepare
 from adapters.runtime.preprocessing_check import Pixels, check_preprocessing
 from adapters.store.contents import PatchContents
 

@@ -26,7 +26,14 @@ from adapters.patches.bases import (
     layers_with_bases,
     with_bases,
 )
-from adapters.patches.contract import AuxiliaryPrediction, Context, Patch, Prepared, Weights
+from adapters.patches.contract import (
+    AuxiliaryPrediction,
+    Context,
+    Inputs,
+    Patch,
+    Prepared,
+    Weights,
+)
 from adapters.patches.head_only import head_only
 from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
@@ -100,7 +107,7 @@ def basisnet(
             _COEFFICIENTS: {"w": w, "b": jnp.zeros(shape[1:], jnp.float32)},
         }
 
-    def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+    def prepare(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
         if _COEFFICIENTS not in weights:
             raise PatchSettingError(
                 "the weights have no preview network, which a basisnet patch looks with: give "
@@ -109,7 +116,7 @@ def basisnet(
             )
         backbone = context["backbone"]
         network = build(table, backbone.padding, backbone.epsilon)
-        small = jax.image.resize(image, (preview_size, preview_size, 3), "linear")
+        small = jax.image.resize(inputs["image"], (preview_size, preview_size, 3), "linear")
         own = {
             path.removeprefix(f"{PREVIEW}/"): leaves
             for path, leaves in weights.items()

@@ -7,6 +7,7 @@ import jax
 
 from adapters.patches.contract import (
     Context,
+    Inputs,
     LeafEdits,
     Patch,
     PatchParams,
@@ -17,7 +18,7 @@ from adapters.patches.contract import (
 )
 from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
-from adapters.patches.spec import joined
+from adapters.spec import joined
 
 
 def chain(*patches: Patch) -> Patch:
@@ -56,10 +57,10 @@ def chain(*patches: Patch) -> Patch:
             weights = patch.extend(jax.random.fold_in(key, index), weights)
         return weights
 
-    def prepare(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+    def prepare(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
         whole = Prepared({}, {}, {})
         for patch in patches:
-            seen = patch.prepare(with_leaves(weights, whole.leaves), image, context)
+            seen = patch.prepare(with_leaves(weights, whole.leaves), inputs, context)
             whole = Prepared(
                 {
                     path: {**whole.leaves.get(path, {}), **seen.leaves.get(path, {})}
@@ -87,8 +88,9 @@ def chain(*patches: Patch) -> Patch:
         return tuple(patch.rates(own, context) for patch, own in each(params))
 
     looks = any(patch.prepare is not no_look for patch in patches)
+    needs = tuple(dict.fromkeys(need for patch in patches for need in patch.needs))
     return Patch(
-        *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates),
+        *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates, needs),
         spec=joined([patch.spec for patch in patches]),
     )
 

@@ -11,6 +11,8 @@ import jax
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
 Context = Mapping[str, Any]
+Inputs = Mapping[str, jax.Array]
+"""Of one example, by name: `image` [H, W, 3], normalised, and whatever else a patch needs."""
 Predicate = Callable[[str, str, Any], bool]
 LeafEdits = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -61,9 +63,12 @@ class Prepared(NamedTuple):
     moments: Weights
 
 
-def no_look(weights: Weights, image: jax.Array, context: Context) -> Prepared:
+Prepare = Callable[[Weights, Inputs, Context], Prepared]
+
+
+def no_look(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
     """The `prepare` of a patch that treats all images alike."""
-    del weights, image, context
+    del weights, inputs, context
     return Prepared({}, {}, {})
 
 
@@ -87,17 +92,25 @@ def _same_rates(params: PatchParams, context: Context) -> Any:
     return 1.0
 
 
+class Need(NamedTuple):
+    """An input that a patch reads beside the image: its name, and its shape for one example."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
 class _Functions(NamedTuple):
     """The fields of a `Patch`, which says what they are."""
 
     init: Callable[[jax.Array, Weights], PatchParams]
     apply: Callable[[Weights, PatchParams, Context], Weights]
     extend: Callable[[jax.Array, Weights], Weights] = _same_weights
-    prepare: Callable[[Weights, jax.Array, Context], Prepared] = no_look
+    prepare: Prepare = no_look
     penalty: Callable[[PatchParams, Context], Any] = _no_penalty
     cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
     pack: Callable[[PatchParams], LeafEdits] = _no_edits
     rates: Callable[[PatchParams, Context], Any] = _same_rates
+    needs: tuple[Need, ...] = ()
     spec: str = ""
 
 
@@ -111,16 +124,18 @@ class Patch(_Functions):
         outputs, to the bit.
       apply: (weights, params, context) -> weights with leaves replaced or optional leaves added.
       extend: (key, weights) -> weights with the shared leaves this patch needs.
-      prepare: (patched weights, image [H, W, 3], context) -> Prepared, after a first look at the
-        image; `no_look` where there is none. It comes after `apply` and sees no params, so that it
-        is the same on a device, where a file's edits have taken their place. The context holds the
-        `backbone` and, where norms are not frozen, `norm`: (mode, membership, axis names) as
-        `Backbone.apply` takes them, (`folded`,) in an exported graph; in training also `key` and
-        `progress`.
+      prepare: (patched weights, inputs, context) -> Prepared, after a first look at the inputs of
+        one example; `no_look` where there is none. It comes after `apply` and sees no params, so
+        that it is the same on a device, where a file's edits have taken their place. The context
+        holds the `backbone` and, where norms are not frozen, `norm`: (mode, membership, axis
+        names) as `Backbone.apply` takes them, (`folded`,) in an exported graph; in training also
+        `key` and `progress`.
       penalty: (params, context) -> scalar added to the task's loss.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
-        and the spelling of their parts are those of `adapters.store.kinds`.
+        and the spelling of their parts are those of `adapters.store.kinds`. Modules of a patch's
+        own, which `apply` adds for `prepare` to read, are of the kind `module`.
+      needs: the inputs that `prepare` reads beside the image; `dict(needs)` is {name: shape}.
       rates: (params, context) -> a tree prefix of `params.trained`, scalars by which the learning
         rate is multiplied; leaves below a 0 stay as they are.
       spec: the text that `registry.from_spec` makes this patch of; empty where there is none.

@@ -11,7 +11,7 @@ from adapters.patches.contract import LeafEdits
 Parts = Mapping[str, Any]
 
 # The kinds, in the order in which whoever applies a file does them, and their parts.
-ORDER = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
+ORDER = ("module", "insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 PARTS: Mapping[str, tuple[str, ...]] = {
     "affine_mask": ("mask", "coefficients"),
     "mixture": ("coefficients",),
@@ -47,7 +47,7 @@ def merge_edits(edits: Sequence[LeafEdits]) -> LeafEdits:
 def _follow(own: dict[str, Parts], kind: str, parts: Parts, where: str) -> None:
     """Adds to a leaf's `own` edits one that comes after them."""
     if kind == "replace":
-        kept = "insert" if "insert" in own else "replace"
+        kept = next((kind for kind in _ADDED if kind in own), "replace")
         own.clear()
         own[kept] = parts
         return
@@ -61,13 +61,15 @@ def _follow(own: dict[str, Parts], kind: str, parts: Parts, where: str) -> None:
 
 
 # What only adds may change places; of nothing else that comes later in `ORDER` this holds.
+_ADDED = ("module", "insert")  # leaves that the backbone has not
 _NEVER_BEFORE: Mapping[str, tuple[str, ...]] = {
+    "module": ORDER,
     "insert": ORDER,
-    "mask": ("insert", "affine_mask", "mixture", "low_rank", "add"),
-    "affine_mask": ("insert", "affine_mask", "mixture", "low_rank", "add"),
-    "mixture": ("insert",),
-    "low_rank": ("insert",),
-    "add": ("insert",),
+    "mask": (*_ADDED, "affine_mask", "mixture", "low_rank", "add"),
+    "affine_mask": (*_ADDED, "affine_mask", "mixture", "low_rank", "add"),
+    "mixture": _ADDED,
+    "low_rank": _ADDED,
+    "add": _ADDED,
 }
 _JOINED: Mapping[str, Callable[[Parts, Parts], Parts]] = {
     "mask": lambda first, second: {"": first[""] & second[""]},

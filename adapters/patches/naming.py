@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from adapters.patches.contract import Patch
-from adapters.patches.spec import term_text
+from adapters.spec import term_text
 
 INNER = "inner"
 """The parameter of constructors that take another patch."""

@@ -10,6 +10,7 @@ from adapters.patches.basisnet import PREVIEW, basisnet
 from adapters.patches.bias import bias
 from adapters.patches.coefficients import coefficients
 from adapters.patches.combine import chain, select
+from adapters.patches.conditional import conditional
 from adapters.patches.contract import Patch, no_look
 from adapters.patches.conv_adapter import conv_adapter
 from adapters.patches.delta import delta
@@ -25,14 +26,15 @@ from adapters.patches.parallel_adapter import parallel_adapter
 from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
-from adapters.patches.spec import PatchSpecError, Term, parse, term_text
 from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
+from adapters.spec import SpecError, Term, parse, term_text
 
 PATCHES: dict[str, Callable[..., Patch]] = {
     "basisnet": basisnet,
     "bias": bias,
     "coefficients": coefficients,
+    "conditional": conditional,
     "conv_adapter": conv_adapter,
     "delta": delta,
     "depthwise": depthwise,
@@ -52,7 +54,7 @@ CUSTOM, CUSTOM_LOOK = "custom", "custom_look"
 
 
 def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
-    """The patch that `spec` describes, see `adapters.patches.spec`.
+    """The patch that `spec` describes, see `adapters.spec`.
 
     A patch that does not look at images first leaves a preview network among the weights alone.
     Outside `frozen` mode the tasks' own norm statistics are part of it: under the gates of a patch
@@ -60,7 +62,7 @@ def from_spec(spec: str, norm: Mode = "frozen") -> Patch:
 
     Raises:
       UnknownNameError: a name is not registered; near names are offered.
-      PatchSpecError: `spec` cannot be read, or an inner patch is missing or not taken.
+      SpecError: `spec` cannot be read, or an inner patch is missing or not taken.
       PatchSettingError: a setting that the patch does not have, or out of its range; or a patch of
         some layers alone, in the norm mode `batch`.
 
@@ -137,7 +139,7 @@ def _made(term: Term, norm: Mode) -> Patch:
     known = inspect.signature(constructor).parameters
     if (INNER in known) != bool(term.inner):
         takes = "takes a patch in its brackets" if INNER in known else "takes no patch inside"
-        raise PatchSpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
+        raise SpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
     for name, value in term.settings.items():
         if name not in known or name == INNER:
             settings = ", ".join(other for other in known if other != INNER) or "none"

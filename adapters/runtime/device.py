@@ -19,13 +19,15 @@ import numpy.typing as npt
 from PIL import Image
 
 from adapters.errors import UnknownNameError
+from adapters.heads import linear
+from adapters.heads.contract import Answer, Head, NoAnswerError, Values
+from adapters.heads.registry import head_of
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
 from adapters.runtime import int8, signatures
 from adapters.runtime.engine import Engine
 from adapters.runtime.feeds import Feed, How, check_how, check_size, feed, padded_head
 from adapters.runtime.graph_file import Graph, read_graph
 from adapters.runtime.preprocessing_check import check_preprocessing
-from adapters.runtime.probabilities import probabilities
 from adapters.store import parity
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.errors import naming
@@ -35,22 +37,11 @@ Array = npt.NDArray[np.float32]
 Picture = bytes | Image.Image
 
 
-class Answer(NamedTuple):
-    """What a task says of an image.
-
-    Attributes:
-      label: the most probable one.
-      probabilities: of every label, the most probable first.
-    """
-
-    label: str
-    probabilities: dict[str, float]
-
-
 class _Task(NamedTuple):
     """An installed patch; replaced as a whole, so that nobody sees half of one."""
 
     labels: tuple[str, ...]
+    head: Head
     preprocessing: Preprocessing
     engine: Engine
     kind: str
@@ -134,7 +125,7 @@ class Device:
         """The installed tasks, sorted."""
         return tuple(sorted(self._tasks))
 
-    def run(self, task: str, image: Picture) -> Answer:
+    def run(self, task: str, image: Picture) -> Answer | Values:
         """What a task says of one image.
 
         Args:
@@ -148,7 +139,7 @@ class Device:
         """
         return self.run_all(task, [image])[0]
 
-    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer]:
+    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer | Values]:
         """What a task says of each image, in the largest batches that the graph has."""
         installed = self._installed(task)
         inputs = [network_input(image, installed.preprocessing) for image in images]
@@ -159,7 +150,7 @@ class Device:
                 default=min(self._graph.batches),
             )
             logits = self._logits(installed, np.stack(inputs[:batch]), batch)
-            answers += [_answer(task, installed.labels, row) for row in logits]
+            answers += [_answer(task, installed, row) for row in logits]
             inputs = inputs[batch:]
         return answers
 
@@ -185,7 +176,14 @@ class Device:
         engine = self._engine
         if made.flatbuffer is not None:
             engine = Engine(made.flatbuffer, self._threads)
-        return _Task(contents.labels, preprocessing, engine, made.kind, {**made.inputs, **head})
+        return _Task(
+            contents.labels,
+            head_of(contents),
+            preprocessing,
+            engine,
+            made.kind,
+            {**made.inputs, **head},
+        )
 
     def _check_parity(self, contents: PatchContents, task: _Task) -> None:
         stated, graph = contents.parity, self._graph
@@ -224,7 +222,8 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 
-def _answer(task: str, labels: Sequence[str], logits: Array) -> Answer:
-    shares = probabilities(task, logits)
-    order = np.argsort(-shares, kind="stable")
-    return Answer(labels[order[0]], {labels[i]: float(shares[i]) for i in order})
+def _answer(name: str, task: _Task, logits: Array) -> Answer | Values:
+    try:
+        return task.head.decode(task.labels, {linear.LOGITS: logits})
+    except NoAnswerError as error:
+        raise NoAnswerError(f"{name}: {error}") from error

@@ -42,17 +42,21 @@ class Scheduler(NamedTuple):
     feedback: Callable[[Mapping[str, Any], Mapping[int, Mapping[str, float]]], Mapping[str, Any]]
 
 
-def uniform(sizes: Sequence[int]) -> Scheduler:
-    """Every task alike, whatever its size."""
-    return _fixed(np.ones(len(sizes)), sizes)
+def uniform(sizes: Sequence[int], kinds: Sequence[str] = ()) -> Scheduler:
+    """Every task alike, whatever its size.
+
+    Here and below, `kinds` says of what kind each task's head is; by default all are of one. A step
+    trains tasks of one kind, which is drawn first, as often as its tasks are wanted together.
+    """
+    return _fixed(np.ones(len(sizes)), sizes, kinds)
 
 
-def proportional(sizes: Sequence[int]) -> Scheduler:
+def proportional(sizes: Sequence[int], kinds: Sequence[str] = ()) -> Scheduler:
     """Tasks by their number of training examples."""
-    return _fixed(np.asarray(sizes, np.float64), sizes)
+    return _fixed(np.asarray(sizes, np.float64), sizes, kinds)
 
 
-def temperature(sizes: Sequence[int], tau: float) -> Scheduler:
+def temperature(sizes: Sequence[int], tau: float, kinds: Sequence[str] = ()) -> Scheduler:
     """Tasks by size to the power 1/tau: tau 1 is proportional, large tau uniform.
 
     Used since multilingual BERT (Devlin et al., 2018) and T5 (Raffel et al., arXiv 1910.10683,
@@ -60,19 +64,26 @@ def temperature(sizes: Sequence[int], tau: float) -> Scheduler:
     """
     if not tau > 0:
         raise SamplingError(f"the sampling temperature must be above 0, not {tau}.")
-    return _fixed(np.asarray(sizes, np.float64) ** (1 / tau), sizes)
+    return _fixed(np.asarray(sizes, np.float64) ** (1 / tau), sizes, kinds)
 
 
-def _fixed(shares: np.ndarray, sizes: Sequence[int]) -> Scheduler:
+def _fixed(shares: np.ndarray, sizes: Sequence[int], kinds: Sequence[str]) -> Scheduler:
     if not len(sizes) or min(sizes) < 1:
         raise SamplingError(f"every task needs a training example; their numbers: {list(sizes)}.")
     probabilities = shares / shares.sum()
     ones = np.ones(len(sizes), np.float32)
+    members = [np.flatnonzero(np.asarray(kinds) == kind) for kind in sorted(set(kinds))]
+    members = members or [np.arange(len(sizes))]
+    of_kinds = [probabilities[own].sum() for own in members]
 
     def following(
         state: Mapping[str, Any], seed: int, step: int, groups: int
     ) -> tuple[Choice, Mapping[str, Any]]:
-        return Choice(_systematic(probabilities, seed, step, groups), ones), state
+        if len(members) == 1:
+            return Choice(_systematic(probabilities, seed, step, groups), ones), state
+        kind = _generator(seed, step, _KIND).choice(len(members), p=of_kinds)
+        own, within = members[kind], probabilities[members[kind]] / of_kinds[kind]
+        return Choice(own[_systematic(within, seed, step, groups)].astype(np.int32), ones), state
 
     return Scheduler(dict, following, lambda state, figures: state)
 
@@ -84,9 +95,16 @@ def _systematic(probabilities: np.ndarray, seed: int, step: int, groups: int) ->
     cumulative distribution; task t appears floor or ceil of groups * p_t times. The order of tasks
     is shuffled each step, so that neighbours on the line do not exclude each other for ever.
     """
-    generator = np.random.Generator(np.random.Philox(key=seed, counter=step << 64))
+    generator = _generator(seed, step)
     order = generator.permutation(len(probabilities))
     points = (generator.random() + np.arange(groups)) / groups
     edges = np.cumsum(probabilities[order])
     drawn = order[np.minimum(np.searchsorted(edges, points, side="right"), len(order) - 1)]
     return np.sort(drawn).astype(np.int32)
+
+
+_KIND = 1 << 63  # where in a step's random numbers the draw of a kind lies
+
+
+def _generator(seed: int, step: int, place: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=seed, counter=(step << 64) + place))

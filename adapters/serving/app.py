@@ -2,7 +2,8 @@
 
 | request | answers |
 |---|---|
-| `POST /tasks/NAME`, an image file as body | labels and their probabilities, under that task |
+| `POST /tasks/NAME`, an image file as body | what the task's head says of it, label by label |
+| `POST /tasks/NAME?place=0.1,0.2,0.3` | the same, of a patch that reads `place` beside the image |
 | `GET /tasks` | what is installed |
 | `PUT /tasks/NAME`, a patch file as body | installs or replaces it; `Patch-Signature` signs it |
 | `DELETE /tasks/NAME` | removes it |
@@ -17,6 +18,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import io
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
@@ -33,7 +35,7 @@ from starlette.routing import Route
 from adapters import preprocessing as images
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.files import NotDurableError, NotWrittenError
-from adapters.runtime.probabilities import probabilities
+from adapters.heads.contract import NoAnswerError
 from adapters.serving.batching import Batcher, BusyError, ClosedError
 from adapters.serving.installing import Installer
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
@@ -42,7 +44,8 @@ from adapters.store.folder_lock import StoreInUseError
 from adapters.store.installed import NotInstalledError
 
 Handler = Callable[[Request], Awaitable[Response]]
-Answer = Callable[[Sequence[Example]], Sequence[Array | None]]
+Predictions = dict[str, Array]
+Answer = Callable[[Sequence[Example]], Sequence[Predictions | None]]
 
 
 class Network(Protocol):
@@ -64,7 +67,7 @@ class Network(Protocol):
 
     def task(self, name: str) -> Task: ...
 
-    def logits(self, examples: Sequence[Example]) -> Sequence[Array | None]: ...
+    def predictions(self, examples: Sequence[Example]) -> Sequence[Predictions | None]: ...
 
 
 class Queue(Protocol):
@@ -75,13 +78,17 @@ class Queue(Protocol):
 
     def start(self) -> None: ...
 
-    async def ask(self, item: Example) -> Array | None: ...
+    async def ask(self, item: Example) -> Predictions | None: ...
 
     async def close(self) -> None: ...
 
 
 class TooMuchError(ModelPatchError):
     """A body or an image beyond the limits."""
+
+
+class InputsError(ModelPatchError):
+    """What a patch reads beside the image is missing, or something else came in its place."""
 
 
 class TooSlowError(ModelPatchError):
@@ -115,7 +122,7 @@ class Limits:
       pixels: of an image, width times height.
       body_seconds: that a body may take to arrive.
       queue: images that may be arriving, decoded or waiting for the network.
-      answers: classes in an answer, the most likely first.
+      answers: labels in an answer, the most telling first.
     """
 
     image_bytes: int = 10_000_000
@@ -211,43 +218,39 @@ class _Server:
             raise BusyError(f"{self._present} images are being answered already; try again later.")
         self._present += 1
         try:
-            task, logits = await self._logits(name, request)
+            task, predictions = await self._predictions(name, request)
         finally:
             self._present -= 1
-        shares = probabilities(name, logits)
+        try:
+            rows = task.head.listed(task.contents.labels, predictions)
+        except NoAnswerError as error:
+            raise NoAnswerError(f"{name}: {error}") from error
         if name in self._network.tasks:  # not a label of one that has gone meanwhile
             self._metrics.answers.labels(name).inc()
-        shown = np.argsort(-logits, kind="stable")[: self._limits.answers]
         return JSONResponse(
             {
                 "task": name,
                 "version": task.contents.task_version,
-                "answers": [
-                    {
-                        "label": task.contents.labels[index],
-                        "probability": float(shares[index]),
-                        "logit": float(logits[index]),
-                    }
-                    for index in shown
-                ],
+                "answers": rows[: self._limits.answers],
             }
         )
 
-    async def _logits(self, name: str, request: Request) -> tuple[Task, Array]:
+    async def _predictions(self, name: str, request: Request) -> tuple[Task, Predictions]:
         data = await _body(request, self._limits.image_bytes, self._limits.body_seconds)
         while True:
             task = self._network.task(name)
             pixels = await asyncio.get_running_loop().run_in_executor(
                 self._decoders, self._pixels, data, task
             )
-            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels)))
+            inputs = _inputs(request.query_params, task)
+            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels, inputs)))
             await _first(answer, _hung_up(request))
             if not answer.done():
                 answer.cancel()
                 raise ClientDisconnect
-            logits = answer.result()
-            if logits is not None:
-                return task, logits
+            predictions = answer.result()
+            if predictions is not None:
+                return task, predictions
             # The task was replaced meanwhile: ask the new one.
 
     async def install(self, request: Request) -> Response:
@@ -279,6 +282,8 @@ class _Server:
                 "task": name,
                 "version": task.contents.task_version,
                 "patch": task.contents.patch,
+                "head": task.contents.head_kind,
+                "inputs": {name: list(shape) for name, shape in task.contents.inputs.items()},
                 "labels": list(task.contents.labels),
                 "scores": dict(task.contents.scores),
             }
@@ -294,15 +299,38 @@ class _Server:
         self._metrics.waiting.set(self._queue.waiting)
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
-    def _answer(self, examples: Sequence[Example]) -> Sequence[Array | None]:
+    def _answer(self, examples: Sequence[Example]) -> Sequence[Predictions | None]:
         self._metrics.batch.observe(len(examples))
         self._metrics.mixed.observe(len({example.task.row for example in examples}))
-        return self._network.logits(examples)
+        return self._network.predictions(examples)
 
     def _pixels(self, data: bytes, task: Task) -> Array:
         _check_pixels(data, self._limits.pixels)
         how = task.preprocessing
         return images.normalise(images.prepare(images.decode(data, how.background), how), how)
+
+
+def _inputs(given: Mapping[str, str], task: Task) -> dict[str, Array]:
+    """What the task's patch reads beside the image, out of the query. Raises InputsError."""
+    needs = task.contents.inputs
+    if given.keys() != needs.keys():
+        wanted = "&".join(f"{name}={','.join(['0.0'] * math.prod(needs[name]))}" for name in needs)
+        raise InputsError(
+            f"{task.contents.task} takes {f'?{wanted}' if wanted else 'an image alone'}, not "
+            f"{', '.join(given) or 'an image alone'}."
+        )
+    found = {}
+    for name, shape in needs.items():
+        try:
+            values = np.array(given[name].split(","), np.float32).reshape(shape)
+        except ValueError as error:
+            raise InputsError(
+                f"{name} must be {math.prod(shape)} numbers with commas between them."
+            ) from error
+        if not np.isfinite(values).all():
+            raise InputsError(f"{name} must be finite numbers.")
+        found[name] = values
+    return found
 
 
 async def _hung_up(request: Request) -> None:

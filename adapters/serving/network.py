@@ -16,10 +16,17 @@ import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.heads import linear
+from adapters.heads.contract import Head
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import inference, parity_check
+from adapters.inference.first_look import first_look
+from adapters.patches.contract import Prepare, no_look
+from adapters.patches.forward import forward
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
+from adapters.store.kinds import MODULE
 
 Array = npt.NDArray[Any]
 Weights = Mapping[str, Mapping[str, Array]]
@@ -44,18 +51,23 @@ class UnservedPatchError(ModelPatchError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """An installed task: its patch's card and head, and its row of the tables."""
+    """An installed task: its patch's card, its kind of head, and its row of the tables."""
 
     contents: PatchContents
+    head: Head
     preprocessing: Preprocessing
     row: int
 
 
 class Example(NamedTuple):
-    """An image to classify: [size, size, 3] float32, normalised as its task says."""
+    """An image to answer for: [size, size, 3] float32, normalised as its task says.
+
+    `inputs` are those that the task's patch reads beside it, {name: array}.
+    """
 
     task: Task
     image: Array
+    inputs: Mapping[str, Array] = {}
 
 
 class _Installed(NamedTuple):
@@ -78,6 +90,7 @@ class MixedNetwork:
       batches: numbers of images that programs are compiled for; others are filled up.
       tabled: which leaves may be a task's own: of `norms`, of depthwise kernels too, or of
         `everything`, which costs a whole network's memory a task.
+      reading: a patch that reads inputs beside the image: then others of the same spec may, too.
     """
 
     def __init__(
@@ -88,11 +101,13 @@ class MixedNetwork:
         capacity: int,
         batches: Sequence[int] = (1, 4, 16),
         tabled: Tabled = "norms",
+        reading: PatchContents | None = None,
     ):
         self.size, self.batches, self.capacity = size, tuple(sorted(batches)), capacity
         self._weights = {path: dict(leaves) for path, leaves in weights.items()}
         self._shared = jax.tree.map(jnp.asarray, self._weights)
         self._is_tabled = _TABLED[tabled]
+        self._modules: dict[str, dict[str, Array]] = {}
         self._tabled = tabled
         rows = {
             path: {
@@ -102,12 +117,26 @@ class MixedNetwork:
             }
             for path, leaves in self._weights.items()
         }
+        prepare: Prepare = no_look
+        self._reads: str | None = None
+        self.inputs: Mapping[str, tuple[int, ...]] = {}
+        self._plain, self._looking = inference(backbone, 1, size), None
+        if reading is not None:
+            prepare, self._reads, self.inputs = first_look(reading), reading.patch, reading.inputs
+            self._looking = inference(backbone, 1, size, prepare)
+            # A task that reads nothing keeps zeros there, which change nothing.
+            self._modules = {
+                path: {name: np.zeros_like(leaf) for name, leaf in leaves.items()}
+                for path, leaves in reading.edits.get(MODULE, {}).items()
+            }
+        rows |= {
+            path: {name: np.repeat(leaf[None], capacity, axis=0) for name, leaf in leaves.items()}
+            for path, leaves in self._modules.items()
+        }
         tables = jax.tree.map(jnp.asarray, {path: own for path, own in rows.items() if own})
         self._installed = _Installed(tables, {})
         self._changing = threading.Lock()
-        self._alone = inference(backbone, 1, size)
-        self._check_parity = parity_check(self._alone, self._weights)
-        self._features = jax.jit(_mixed(backbone))
+        self._features = jax.jit(_mixed(backbone, prepare))
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -124,12 +153,16 @@ class MixedNetwork:
     def compile(self) -> None:
         """Compiles every program that answering and installing need, so that nobody waits."""
         image = np.zeros((1, self.size, self.size, 3), np.float32)
-        jax.block_until_ready(self._alone.features(self._weights, image))
+        jax.block_until_ready(self._plain.features(self._weights, {"image": image}))
+        if self._looking is not None:
+            own = {**self._weights, **self._modules}
+            jax.block_until_ready(self._looking.features(own, self._filled([], 1)))
         for count in self.batches:
             rows = np.zeros(count, np.int32)
-            images = np.zeros((count, self.size, self.size, 3), np.float32)
             tables = self._installed.tables
-            jax.block_until_ready(self._features(self._shared, tables, rows, images))
+            jax.block_until_ready(
+                self._features(self._shared, tables, rows, self._filled([], count))
+            )
 
     def check(self, contents: PatchContents) -> None:
         """Whether `add` would take a patch that has passed every other check of `read_patch`.
@@ -150,12 +183,12 @@ class MixedNetwork:
             row = self._row(contents.task)
             tables = {
                 path: {
-                    name: _with_row(table, row, patched[path][name])
+                    name: _with_row(table, row, patched.get(path, {}).get(name, 0.0))
                     for name, table in leaves.items()
                 }
                 for path, leaves in before.tables.items()
             }
-            task = Task(contents, preprocessing, row)
+            task = Task(contents, head_of(contents), preprocessing, row)
             self._installed = _Installed(tables, {**before.tasks, contents.task: task})
 
     def remove(self, name: str) -> None:
@@ -166,8 +199,8 @@ class MixedNetwork:
             others = {key: task for key, task in tasks.items() if key != name}
             self._installed = _Installed(tables, others)
 
-    def logits(self, examples: Sequence[Example]) -> list[Array | None]:
-        """Each image's logits [classes] under its own task.
+    def predictions(self, examples: Sequence[Example]) -> list[dict[str, Array] | None]:
+        """What the head of each image's own task predicts, by name.
 
         None where the task has been removed or replaced since `task` gave it: its row may be
         another's by now, so whoever asked has to begin again.
@@ -176,19 +209,39 @@ class MixedNetwork:
         count = next(batch for batch in self.batches if batch >= len(examples))
         rows = np.zeros(count, np.int32)
         rows[: len(examples)] = [example.task.row for example in examples]
-        batch = np.zeros((count, self.size, self.size, 3), np.float32)
-        batch[: len(examples)] = [example.image for example in examples]
-        features = np.asarray(self._features(self._shared, tables, rows, batch))
-        answers: list[Array | None] = []
-        for (task, _), own in zip(examples, features, strict=False):
-            head = task.contents.head
+        inputs = self._filled(examples, count)
+        features = np.asarray(self._features(self._shared, tables, rows, inputs))
+        answers: list[dict[str, Array] | None] = []
+        for example, own in zip(examples, features, strict=False):
+            task = example.task
             current = installed.get(task.contents.task) is task
-            answers.append(own @ head["w"] + head["b"] if current else None)
+            taps = {linear.FEATURES: own}
+            answers.append(task.head.apply(task.contents.head, taps) if current else None)
         return answers
+
+    def _filled(self, examples: Sequence[Example], count: int) -> dict[str, Array]:
+        """The inputs of `count` examples, zeros where there are fewer or a task reads nothing."""
+        inputs = {"image": np.zeros((count, self.size, self.size, 3), np.float32)}
+        for name, shape in self.inputs.items():
+            inputs[name] = np.zeros((count, *shape), np.float32)
+        for number, example in enumerate(examples):
+            inputs["image"][number] = example.image
+            for name, values in example.inputs.items():
+                inputs[name][number] = values
+        return inputs
 
     def _checked(self, contents: PatchContents) -> tuple[Preprocessing, Weights]:
         """How its images are prepared, and the patched weights, once everything was checked."""
-        check_without_look(contents)
+        reads = bool(contents.inputs)
+        if not reads:
+            check_without_look(contents)
+        elif contents.patch != self._reads:
+            served = f"those of {self._reads}" if self._reads else "none that read anything else"
+            raise UnservedPatchError(
+                f"the patch {contents.patch} of {contents.task} reads "
+                f"{', '.join(contents.inputs)} beside the image; this server has patches of one "
+                f"such kind, {served}: start another server with this patch."
+            )
         preprocessing = Preprocessing.from_json(contents.preprocessing)
         if preprocessing.size != self.size:
             raise UnservedPatchError(
@@ -205,13 +258,16 @@ class MixedNetwork:
         patched = apply_edits(self._weights, contents.edits)
         self._check_tables_hold(contents, patched)
         self._row(contents.task)
-        self._check_parity(contents)
+        alone = self._looking if reads and self._looking is not None else self._plain
+        parity_check(alone, self._weights)(contents)
         return preprocessing, patched
 
     def _check_tables_hold(self, contents: PatchContents, patched: Weights) -> None:
         for path, leaves in patched.items():
+            if _shapes(self._modules.get(path, {})) == _shapes(leaves):
+                continue
             for name, leaf in leaves.items():
-                base = self._weights[path].get(name)
+                base = self._weights.get(path, {}).get(name)
                 if base is None:
                     raise UnservedPatchError(
                         f"the patch {contents.patch} of {contents.task} adds {path}/{name}, which "
@@ -240,21 +296,28 @@ class MixedNetwork:
         return free
 
 
-def _with_row(table: jax.Array, row: int, leaf: Array) -> jax.Array:
+def _shapes(leaves: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: leaf.shape for name, leaf in leaves.items()}
+
+
+def _with_row(table: jax.Array, row: int, leaf: Array | float) -> jax.Array:
     """A new table: in numpy, where a row compiles nothing."""
     changed = np.array(table)
     changed[row] = leaf
     return jnp.asarray(changed)
 
 
-def _mixed(backbone: Backbone) -> Callable[..., jax.Array]:
-    """(weights, tables, rows [B], images [B, H, W, 3]) -> features [B, C]."""
+def _mixed(backbone: Backbone, prepare: Prepare) -> Callable[..., jax.Array]:
+    """(weights, tables, rows [B], inputs {name: [B, ...]}) -> features [B, C]."""
 
-    def features(weights: Any, tables: Any, rows: jax.Array, images: jax.Array) -> jax.Array:
-        def one(own: Any, image: jax.Array) -> jax.Array:
-            patched = {path: {**leaves, **own.get(path, {})} for path, leaves in weights.items()}
-            return backbone.apply(patched, image).features
+    def features(weights: Any, tables: Any, rows: jax.Array, inputs: Any) -> jax.Array:
+        def one(own: Any, inputs: Any) -> jax.Array:
+            patched = {
+                path: {**weights.get(path, {}), **own.get(path, {})} for path in {**weights, **own}
+            }
+            seen = forward(backbone, prepare, patched, inputs, {})
+            return seen.taps[linear.FEATURES]
 
-        return jax.vmap(one)(jax.tree.map(lambda table: table[rows], tables), images)
+        return jax.vmap(one)(jax.tree.map(lambda table: table[rows], tables), inputs)
 
     return features

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters import names
+from adapters.errors import UnknownNameError
+from adapters.heads.contract import HeadSettingError
+from adapters.heads.registry import head_of
 from adapters.store import canonical_json
 from adapters.store.edit_shapes import check_kinds, check_parts
 from adapters.store.encoding import ENCODINGS
@@ -18,11 +21,13 @@ from adapters.store.errors import (
     LooksFirstError,
     NotFiniteError,
     SchemaError,
+    UnsupportedFeatureError,
     shown,
 )
-from adapters.store.kinds import Array, Edits, Shape, dtype
+from adapters.store.kinds import MODULE, Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
 
+MOST_NUMBERS = 2**16  # of an input beside the image
 NORM_MODES = ("frozen", "calibrated", "batch", "ema")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -80,6 +85,9 @@ class PatchCard:
       parity: an input and the logits it must give.
       encoding: how the file stores numbers: `float32`, `float16` or `int8`; see
         `adapters.store.encoding`.
+      inputs: {name: shape} of what the patch reads beside the image, for one example.
+      head_kind: what the head predicts; see `adapters.heads.registry`.
+      head_settings: of that kind, as plain JSON.
 
     Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
     """
@@ -96,6 +104,9 @@ class PatchCard:
     preprocessing: Mapping[str, Any]
     parity: Parity
     encoding: str = dataclasses.field(default="float32", kw_only=True)
+    inputs: Mapping[str, Shape] = dataclasses.field(default_factory=dict, kw_only=True)
+    head_kind: str = dataclasses.field(default="classification", kw_only=True)
+    head_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
@@ -123,6 +134,17 @@ class PatchCard:
         if not isinstance(self.preprocessing, Mapping):
             raise SchemaError("the preprocessing is not a mapping")
         canonical_json.encode(self.preprocessing)
+        for name, shape in self.inputs.items():
+            _check_input(name, shape)
+        canonical_json.encode(self.head_settings)
+        try:
+            head_of(self).check(len(self.labels))
+        except UnknownNameError as error:
+            raise UnsupportedFeatureError(
+                f"the head is of the kind {shown(self.head_kind)}, which is not known here"
+            ) from error
+        except HeadSettingError as error:
+            raise SchemaError(f"the head's settings do not hold together: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -200,11 +222,21 @@ def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name.rpartition("/")[0] for name in names} - {""}))
 
 
+def looks_first(contents: PatchContents) -> bool:
+    """Whether the patch looks at an image, or at other inputs, before its network does."""
+    return bool(auxiliary_heads(contents.head) or contents.inputs or MODULE in contents.edits)
+
+
 def check_without_look(contents: PatchContents) -> None:
     """Raises LooksFirstError for a patch that looks at an image before its network does.
 
     For who does edits and runs the network, and nothing else.
     """
+    if contents.inputs:
+        raise LooksFirstError(
+            f"the patch for {contents.task} reads {', '.join(contents.inputs)} beside the image: "
+            "nothing can do that here"
+        )
     names = auxiliary_heads(contents.head)
     if names:
         raise LooksFirstError(
@@ -238,6 +270,17 @@ def _check_text(what: str, text: str) -> None:
         raise SchemaError(f"{what} is {shown(text)}, not a text")
     if names.has_control_characters(text):
         raise SchemaError(f"{what} is {shown(text)}, which holds a control character")
+
+
+def _check_input(name: str, shape: Shape) -> None:
+    if not (name.isascii() and name.isidentifier()) or name == "image":
+        raise SchemaError(f"{shown(name)} cannot be an input beside the image")
+    if not shape:
+        raise SchemaError(f"the input {shown(name)} has no length")
+    for length in shape:
+        _check_integer(f"a length of the input {shown(name)}", length, 1)
+    if math.prod(shape) > MOST_NUMBERS:
+        raise SchemaError(f"the input {shown(name)} has more than {MOST_NUMBERS} numbers")
 
 
 def _check_integer(what: str, number: int, least: int) -> None:

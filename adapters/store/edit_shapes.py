@@ -11,6 +11,7 @@ from adapters.store.kinds import (
     DOWN,
     KINDS,
     MASK,
+    MODULE,
     PARTS,
     UP,
     Edits,
@@ -52,13 +53,16 @@ def check_parts(edits: EditShapes) -> None:
 def check_shapes(edits: EditShapes, shapes: Shapes) -> None:
     """Raises ShapeMismatchError unless each edit fits its leaf in `shapes`.
 
-    `edits` have passed `check_parts`. An `insert` fits where `shapes` has the module but no such
-    leaf; all other kinds need the leaf.
+    `edits` have passed `check_parts`. A `module` fits where `shapes` has none of that path, an
+    `insert` where it has the module but no such leaf; all other kinds need the leaf.
     """
     for kind, modules in edits.items():
         for module, named in modules.items():
             for name, shape in named.items():
                 leaf, part = leaf_and_part(kind, name)
+                if kind == MODULE:
+                    _check_own(module, shapes)
+                    continue
                 if kind == "insert":
                     inserted.check_fits(module, leaf, tuple(shape), shapes)
                     continue
@@ -70,6 +74,13 @@ def check_shapes(edits: EditShapes, shapes: Shapes) -> None:
                     _check_bases(module, leaf, shape, shapes[module])
                 else:
                     _check_fits(kind, f"{module}/{name}", part, shape, tuple(shapes[module][leaf]))
+
+
+def _check_own(module: str, shapes: Shapes) -> None:
+    if module in shapes:
+        raise ShapeMismatchError(
+            f"the patch brings a module {module}, which the backbone has already"
+        )
 
 
 def check_padding(edits: Edits, shapes: Shapes) -> None:

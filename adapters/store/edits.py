@@ -11,6 +11,7 @@ from adapters.store.kinds import (
     DOWN,
     KINDS,
     MASK,
+    MODULE,
     UP,
     Array,
     Edits,
@@ -41,7 +42,7 @@ def apply_edits(
         for module, arrays in edits.get(kind, {}).items():
             for leaf, parts in _by_leaf(kind, arrays).items():
                 if kind in _GIVEN:
-                    patched[module][leaf] = parts[""]
+                    patched.setdefault(module, {})[leaf] = parts[""]
                 elif kind == "mixture":
                     patched[module][leaf] = mixture(patched[module][leaf], patched[module], parts)
                 else:
@@ -81,7 +82,7 @@ def unpacked(bits: Array, shape: tuple[int, ...]) -> Array:
     return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(np.float32)
 
 
-_GIVEN = ("insert", "replace")
+_GIVEN = (MODULE, "insert", "replace")
 _CHANGED: Mapping[str, Callable[[Array, Parts], Array]] = {
     "mask": mask,
     "affine_mask": affine_mask,

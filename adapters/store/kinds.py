@@ -6,6 +6,7 @@ whose edit has several parts. Several kinds may meet in one leaf; they are done 
 
 | kind | name | array | the leaf W becomes |
 |---|---|---|---|
+| `module` | any leaf's | float32 | the array, in a module of the patch's own |
 | `insert` | one of `INSERTED` | float32 | the array; the backbone has the module, no such leaf |
 | `replace` | `w` | float32, W's shape | the array |
 | `mask` | `w` | bits | W * M |
@@ -28,7 +29,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-KINDS = ("insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
+MODULE = "module"
+KINDS = (MODULE, "insert", "replace", "mask", "affine_mask", "mixture", "low_rank", "add")
 MASK, COEFFICIENTS, DOWN, UP = "mask", "coefficients", "down", "up"
 PARTS: Mapping[str, tuple[str, ...]] = {
     "affine_mask": (MASK, COEFFICIENTS),

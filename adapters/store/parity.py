@@ -33,9 +33,18 @@ def seeded_image(seed: int, shape: tuple[int, int, int]) -> npt.NDArray[np.float
     `modelpatch parity SEED i`. A byte k becomes (k - 127.5) / 128: exact in float32 and strictly
     between -1 and 1. So any language gives the same bits, whatever its random numbers.
     """
+    return _noise(str(seed), shape)
+
+
+def seeded_input(seed: int, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """The same for an input beside the image: blocks of `modelpatch parity SEED NAME i`."""
+    return _noise(f"{seed} {name}", shape)
+
+
+def _noise(text: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     size = math.prod(shape)
     blocks = (
-        hashlib.sha256(f"modelpatch parity {seed} {index}".encode("ascii")).digest()
+        hashlib.sha256(f"modelpatch parity {text} {index}".encode("ascii")).digest()
         for index in range(-(-size // _BLOCK))
     )
     stream = np.frombuffer(b"".join(blocks), np.uint8, count=size).astype(np.float32)

@@ -1,15 +1,17 @@
 """The card as JSON, schema 1.
 
 `must_understand` lists what a reader has to know to use the patch: `edit/KIND` for every kind of
-edit, `encoding/NAME` for any encoding but float32, and `auxiliary` where the file has classifiers
-for predictions beside the network's own. A reader that meets an entry it does not know refuses the
-file. A field of the card that it does not know and that is not listed there, it may ignore: so a
-later version can say more without making its patches unreadable.
+edit, `encoding/NAME` for any encoding but float32, `head/KIND` for any head but a classifier,
+`auxiliary` where the file has heads for predictions beside the network's own, and `inputs` where
+the patch reads more than the image. A reader that meets an entry it does not know refuses the file.
+A field of the card that it does not know and that is not listed there, it may ignore: so a later
+version can say more without making its patches unreadable.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from adapters.heads.registry import HEADS
 from adapters.store import canonical_json
 from adapters.store.container import DIGEST_FIELD
 from adapters.store.contents import Parity, PatchCard, auxiliary_heads
@@ -19,6 +21,8 @@ from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFe
 from adapters.store.kinds import KINDS, Shape
 
 VERSION = 1
+CLASSIFICATION = "classification"
+_HEAD, INPUTS = "head/", "inputs"
 AUXILIARY = "auxiliary"
 _INT8 = "int8_logits"
 
@@ -29,7 +33,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
     """The card of a patch with edits of `kinds` and a head of these shapes; no digest yet."""
     return {
         "schema": VERSION,
-        "must_understand": _features(kinds, card.encoding, head),
+        "must_understand": _features(kinds, card.encoding, head, card.head_kind, card.inputs),
         "patch": card.patch,
         "backbone": {"name": card.backbone, "fingerprint": card.fingerprint},
         "task": {"name": card.task, "version": card.task_version},
@@ -39,8 +43,9 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "preprocessing": dict(card.preprocessing),
         "norm": card.norm,
         "encoding": card.encoding,
-        "head": _head(head),
+        "head": _head(head, card.head_kind, card.head_settings),
         "parity": _parity(card.parity),
+        **({INPUTS: _listed(card.inputs)} if card.inputs else {}),
     }
 
 
@@ -51,7 +56,9 @@ def check_version(value: Mapping[str, Any]) -> None:
         raise SchemaVersionError(f"the file follows schema {version}, this reader knows {VERSION}")
     needed = _strings(value, "must_understand")
     encodings = {f"encoding/{name}" for name in ENCODINGS}
-    known = {*_features(KINDS, "float32", ()), *encodings, AUXILIARY}
+    heads = {f"{_HEAD}{kind}" for kind in HEADS}
+    kinds = {f"edit/{kind}" for kind in KINDS}
+    known = {*kinds, *encodings, *heads, AUXILIARY, INPUTS}
     unknown = sorted(set(needed) - known)
     if unknown:
         raise UnsupportedFeatureError(
@@ -66,6 +73,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
     """
     backbone, task = _field(value, "backbone", dict), _field(value, "task", dict)
     parity, scores = _field(value, "parity", dict), _field(value, "scores", dict)
+    head = _field(value, "head", dict)
     shape = _field(parity, "shape", list)
     if len(shape) != 3:
         raise SchemaError(f"the parity image's shape {shape} is not [H, W, C]")
@@ -88,6 +96,9 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
             int8_logits=tuple(_floats(parity, _INT8)) if _INT8 in parity else None,
         ),
         encoding=_field(value, "encoding", str),
+        inputs=_inputs(value),
+        head_kind=_field(head, "kind", str),
+        head_settings=_field(head, "settings", dict) if "settings" in head else {},
     )
 
 
@@ -101,11 +112,16 @@ def check_agreement(
     """
     kinds = sorted(kinds)
     check_kinds(kinds)
-    needed = _features(kinds, _field(value, "encoding", str), head)
+    described = _field(value, "head", dict)
+    kind = _field(described, "kind", str)
+    encoding, inputs = _field(value, "encoding", str), _inputs(value)
+    needed = _features(kinds, encoding, head, kind, inputs)
     if list(_strings(value, "must_understand")) != needed:
         raise SchemaError(f"must_understand does not list what the patch needs: {needed}")
-    described = _field(value, "head", dict)
-    if canonical_json.encode(described) != canonical_json.encode(_head(head)):
+    settings = _field(described, "settings", dict) if "settings" in described else {}
+    if INPUTS in value and not inputs:
+        raise SchemaError("the card names no inputs, and has a field for them")
+    if canonical_json.encode(described) != canonical_json.encode(_head(head, kind, settings)):
         raise SchemaError("the card describes another head than the file holds")
 
 
@@ -114,10 +130,27 @@ def stored_digest(value: Mapping[str, Any]) -> str:
     return _field(value, DIGEST_FIELD, str)
 
 
-def _features(kinds: Iterable[str], encoding: str, head: Iterable[str]) -> list[str]:
+def _features(
+    kinds: Iterable[str],
+    encoding: str,
+    head: Iterable[str],
+    head_kind: str,
+    inputs: Mapping[str, Shape],
+) -> list[str]:
     encodings = [] if encoding == "float32" else [f"encoding/{encoding}"]
     auxiliary = [AUXILIARY] if auxiliary_heads(head) else []
-    return sorted([*encodings, *auxiliary, *(f"edit/{kind}" for kind in kinds)])
+    heads = [] if head_kind == CLASSIFICATION else [f"{_HEAD}{head_kind}"]
+    others = [INPUTS] if inputs else []
+    return sorted([*encodings, *auxiliary, *heads, *others, *(f"edit/{kind}" for kind in kinds)])
+
+
+def _inputs(value: Mapping[str, Any]) -> dict[str, Shape]:
+    described = _field(value, INPUTS, dict) if INPUTS in value else {}
+    return {name: tuple(_items(described, name, int)) for name in described}
+
+
+def _listed(inputs: Mapping[str, Shape]) -> dict[str, list[int]]:
+    return {name: list(shape) for name, shape in inputs.items()}
 
 
 def _parity(parity: Parity) -> dict[str, Any]:
@@ -132,9 +165,13 @@ def _parity(parity: Parity) -> dict[str, Any]:
     return {**stated, _INT8: [float(logit) for logit in parity.int8_logits]}
 
 
-def _head(shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    features, classes = shapes["w"]
-    described = {"kind": "classification", "features": features, "classes": classes}
+def _head(shapes: Mapping[str, Shape], kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    features, outputs = shapes["w"]
+    described: dict[str, Any] = {"kind": kind, "features": features}
+    # Readers of before know a classifier, and call its outputs classes.
+    described |= {"classes" if kind == CLASSIFICATION else "outputs": outputs}
+    if settings:
+        described["settings"] = dict(settings)
     auxiliary = {name: shapes[f"{name}/w"][0] for name in auxiliary_heads(shapes)}
     return {**described, AUXILIARY: auxiliary} if auxiliary else described
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.backbones.builder import Backbone
-from adapters.heads import classification
+from adapters.heads.wide import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.statistics import measure
 from adapters.training.forward import mixed_forward
@@ -25,7 +25,7 @@ def calibrated(
     trainer: Trainer,
     backbone: Backbone,
     patch: Patch,
-    layout: classification.HeadLayout,
+    heads: TaskHeads,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
     streams: Sequence[Stream],
 ) -> Trainer:
@@ -36,10 +36,10 @@ def calibrated(
 
     Args:
       trainer: whose patch keeps statistics.
-      backbone, patch, layout, pixels: as for `step.trainer`.
+      backbone, patch, heads, pixels: as for `step.trainer`.
       streams: one a task, drawn from only here.
     """
-    forward = mixed_forward(backbone, patch, layout, "batch")
+    forward = mixed_forward(backbone, patch, heads.layout(heads.kinds[0]), "batch")
     mean, std = (np.asarray(values, np.float32).reshape(1, 1, 1, -1) for values in pixels)
 
     @jax.jit
@@ -50,9 +50,9 @@ def calibrated(
         moments = forward(
             weights,
             state.patches,
-            state.head,
+            {},
             task[None],
-            normal[None],
+            {"image": normal[None]},
             jax.random.key(0),
             jnp.zeros(()),
         ).moments

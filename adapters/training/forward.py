@@ -7,22 +7,20 @@ import jax
 import jax.numpy as jnp
 
 from adapters.backbones.builder import Backbone
-from adapters.heads import classification
+from adapters.heads import wide
+from adapters.heads.linear import FEATURES
 from adapters.layers.norm import Mode
 from adapters.patches.contract import Patch, PatchParams, Weights
-from adapters.patches.replacement import with_leaves
+from adapters.patches.forward import forward
 from adapters.training.tables import rows_of
 
 GROUPS, EXAMPLES = "groups", "examples"
 
 
-Heads = Mapping[str, classification.Head]
+class Auxiliary(NamedTuple):
+    """What else a patch predicts, {name: [G, E, ...]}, and how much it counts, [G, E]."""
 
-
-class AuxiliaryLogits(NamedTuple):
-    """Logits [G, E, rows] of an auxiliary prediction, and how much its loss counts, [G, E]."""
-
-    logits: jax.Array
+    predictions: dict[str, jax.Array]
     weight: jax.Array
 
 
@@ -30,14 +28,15 @@ class Predictions(NamedTuple):
     """What a mixed batch gives.
 
     Attributes:
-      logits: [G, E, rows] over the wide head; masked outside the group's own classes.
+      own: the head's predictions {name: [G, E, ...]}; outputs of a linear head stand in wide rows,
+        masked outside the group's own.
       auxiliary: by name, what else the patch predicts.
       penalties: [G], each patch's own term of the loss.
       moments: {norm path: {"mean", "var"}}, each [T, C]; empty in `frozen` mode.
     """
 
-    logits: jax.Array
-    auxiliary: dict[str, AuxiliaryLogits]
+    own: dict[str, jax.Array]
+    auxiliary: dict[str, Auxiliary]
     penalties: jax.Array
     moments: Weights
 
@@ -45,48 +44,49 @@ class Predictions(NamedTuple):
 def mixed_forward(
     backbone: Backbone,
     patch: Patch,
-    layout: classification.HeadLayout,
+    layout: wide.HeadLayout,
     mode: Mode,
     rematerialise: bool = False,
 ) -> Callable[..., Predictions]:
-    """A function of (weights, patches, head, tasks, images, key, progress, auxiliary).
+    """A function of (weights, patches, tables, tasks, inputs, key, progress).
 
     Args:
       backbone: the network.
       patch: what each task owns of it; `patches` holds its params with leaves [T, ...].
-      layout: which rows of the wide `head` are whose.
+      layout: which rows of the wide heads in `tables` are whose.
       mode: of the norms: `frozen` for inference.
       rematerialise: whether blocks are computed again in the backward pass, to save memory;
         only with norms that do not measure.
 
-    The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), images
-    [G, E, H, W, 3] normalised, a key, and progress in [0, 1]; `auxiliary` holds a wide head for
-    each auxiliary prediction that is wanted.
+    The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
+    {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
+    `tables` holds a wide head under "", if predictions are wanted, and one under the name of each
+    auxiliary prediction that is.
     """
     owners = jnp.asarray(layout.owners)
-    tasks_total = len(layout.classes)
+    tasks_total = len(layout.outputs)
 
-    def forward(
+    def mixed(
         weights: Weights,
         patches: PatchParams,
-        head: classification.Head,
+        tables: Mapping[str, wide.WideHead],
         tasks: jax.Array,
-        images: jax.Array,
+        inputs: Mapping[str, jax.Array],
         key: jax.Array,
         progress: jax.Array,
-        auxiliary: Heads | None = None,
     ) -> Predictions:
-        heads = auxiliary or {}
-
         def one_group(
-            task: jax.Array, params: PatchParams, images: jax.Array, keys: jax.Array
-        ) -> tuple[jax.Array, dict[str, AuxiliaryLogits], jax.Array, Weights]:
+            task: jax.Array,
+            params: PatchParams,
+            inputs: Mapping[str, jax.Array],
+            keys: jax.Array,
+        ) -> tuple[dict[str, jax.Array], dict[str, Auxiliary], jax.Array, Weights]:
             own = owners == task
             membership = (jnp.arange(tasks_total) == task).astype(jnp.float32)
 
             def one_example(
-                image: jax.Array, key: jax.Array
-            ) -> tuple[tuple[jax.Array, dict[str, AuxiliaryLogits]], Weights]:
+                inputs: Mapping[str, jax.Array], key: jax.Array
+            ) -> tuple[tuple[dict[str, jax.Array], dict[str, Auxiliary]], Weights]:
                 norm = (mode, membership, (GROUPS, EXAMPLES))
                 context: dict[str, Any] = {
                     "backbone": backbone,
@@ -95,33 +95,37 @@ def mixed_forward(
                     "norm": norm,
                 }
                 patched = patch.apply(weights, params, context)
-                seen = patch.prepare(patched, image, context)
-                outputs = backbone.apply(
-                    with_leaves(patched, seen.leaves), image, *norm, rematerialise
+                seen = forward(
+                    backbone,
+                    patch.prepare,
+                    patched,
+                    inputs,
+                    context,
+                    rematerialise=rematerialise,
                 )
-                logits = classification.logits(head, outputs.features, own)
                 others = {
-                    name: AuxiliaryLogits(
-                        classification.logits(heads[name], prediction.features, own),
+                    name: Auxiliary(
+                        wide.predictions(tables[name], {FEATURES: prediction.features}, own),
                         prediction.weight,
                     )
                     for name, prediction in seen.auxiliary.items()
-                    if name in heads
+                    if name in tables
                 }
-                return (logits, others), {**seen.moments, **outputs.moments}
+                predicted = wide.predictions(tables[""], seen.taps, own) if "" in tables else {}
+                return (predicted, others), seen.moments
 
-            (logits, others), moments = jax.vmap(
+            (predicted, others), moments = jax.vmap(
                 one_example, out_axes=(0, None), axis_name=EXAMPLES
-            )(images, keys)
+            )(inputs, keys)
             penalty = patch.penalty(params, {"key": keys[0], "progress": progress})
-            return logits, others, jnp.asarray(penalty, jnp.float32), moments
+            return predicted, others, jnp.asarray(penalty, jnp.float32), moments
 
         rows = PatchParams(*(rows_of(tables, tasks, tasks_total) for tables in patches))
-        keys = jax.random.split(key, images.shape[:2])
+        keys = jax.random.split(key, inputs["image"].shape[:2])
         return Predictions(
             *jax.vmap(one_group, out_axes=(0, 0, 0, None), axis_name=GROUPS)(
-                tasks, rows, images, keys
+                tasks, rows, inputs, keys
             )
         )
 
-    return forward
+    return mixed

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from adapters.errors import ModelPatchError
+from adapters.heads.wide import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.sampling import Choice, Scheduler
 from adapters.training import checkpoint
@@ -23,7 +24,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class Stream(Protocol):
-    """A task's endless training batches, each {"image": [E, H, W, 3] uint8, "label": [E] int32}."""
+    """A task's endless training batches: {"image": [E, H, W, 3] uint8}, and inputs and targets."""
 
     def __next__(self) -> Mapping[str, np.ndarray]: ...
 
@@ -33,7 +34,7 @@ class Stream(Protocol):
 
 
 Teacher = Callable[[int, np.ndarray], np.ndarray]
-"""(task, images [E, H, W, 3] uint8) -> probabilities [E, rows] on the wide head's rows."""
+"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, [E, outputs]."""
 
 
 class DivergedError(ModelPatchError):
@@ -69,15 +70,19 @@ class Record(NamedTuple):
 
     Attributes:
       step: how many steps are done with it.
-      losses: of the tasks that it trained, by name.
-      accuracies: of the same, on the images that it trained on.
+      figures: {task: {name: value}} of the tasks that it trained, on the images that it trained
+        them on: `loss`, and what their heads tell beside it, `accuracy` say.
       scores: each task's metric on validation, where this step was followed by one.
     """
 
     step: int
-    losses: Mapping[str, float]
-    accuracies: Mapping[str, float]
+    figures: Mapping[str, Mapping[str, float]]
     scores: Mapping[str, float]
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses alone, by task."""
+        return {task: own["loss"] for task, own in self.figures.items()}
 
 
 def train(
@@ -158,27 +163,27 @@ def records(
     ):
         for step in range(start or 0, plan.steps):
             choice, schedule = scheduler.next(schedule, plan.seed, step, plan.groups)
-            batch = _batch(choice, streams, teacher)
-            state, metrics = trainer.step(state, weights, batch, step_key)
+            batch = _batch(choice, streams, trainer.heads, teacher)
+            state, metrics = trainer.step(state, weights, batch, step_key, step)
             figures = _by_task(choice.tasks, metrics)
             schedule = scheduler.feedback(schedule, figures)
             done = step + 1
-            losses = {tasks[task]: values["loss"] for task, values in figures.items()}
-            accuracies = {tasks[task]: values["accuracy"] for task, values in figures.items()}
+            named = {tasks[task]: values for task, values in figures.items()}
+            losses = {task: values["loss"] for task, values in named.items()}
             scores: Mapping[str, float] = {}
             _check_finite(losses, done)
-            progress.update(done, batch.labels.size, losses)
+            progress.update(done, math.prod(batch.inputs["image"].shape[:2]), losses)
             if done % plan.log_every == 0:
                 writer.write(done, _tagged("train", tasks, figures))
             if plan.validate_every and (done % plan.validate_every == 0 or done == plan.steps):
                 scores = validate(state)
-                writer.write(done, {f"validation/accuracy/{t}": s for t, s in scores.items()})
+                writer.write(done, _scored(tasks, trainer.heads, scores))
                 progress.message(_summary(done, scores))
             # Asked once: a signal that comes later is this step's no more.
             reason = interrupt.reason
             if reason or done % plan.checkpoint_every == 0 or done == plan.steps:
                 save(done)
-            yield Record(done, losses, accuracies, scores)
+            yield Record(done, named, scores)
             if reason and done < plan.steps:
                 raise StoppedError(
                     f"{reason} stopped the run after step {done} of {plan.steps}; its state is in "
@@ -188,29 +193,30 @@ def records(
     return state
 
 
-def _batch(choice: Choice, streams: Sequence[Stream], teacher: Teacher | None) -> Batch:
-    parts = [next(streams[task]) for task in choice.tasks]
-    taught = None
-    if teacher is not None:
-        pairs = zip(choice.tasks, parts, strict=True)
-        taught = np.stack([teacher(int(task), part["image"]) for task, part in pairs])
-    return Batch(
-        tasks=choice.tasks,
-        images=np.stack([part["image"] for part in parts]),
-        labels=np.stack([part["label"] for part in parts]),
-        weights=choice.weights,
-        teacher=taught,
-    )
+def _batch(
+    choice: Choice, streams: Sequence[Stream], heads: TaskHeads, teacher: Teacher | None
+) -> Batch:
+    inputs, targets = [], []
+    for task in map(int, choice.tasks):
+        part = dict(next(streams[task]))
+        known = {name: part.pop(name) for name in heads.heads[task].targets}
+        if teacher is not None:
+            known["teacher"] = teacher(task, part["image"])
+        inputs.append(part)
+        targets.append(heads.in_rows(task, known))
+    return Batch(choice.tasks, _stacked(inputs), _stacked(targets), choice.weights)
+
+
+def _stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
 
 
 def _by_task(tasks: np.ndarray, metrics: Metrics) -> dict[int, dict[str, float]]:
     """Means over each present task's groups."""
-    loss, accuracy = np.asarray(metrics.loss), np.asarray(metrics.accuracy)
+    by_group = {"loss": np.asarray(metrics.loss)}
+    by_group |= {name: np.asarray(values) for name, values in metrics.figures.items()}
     return {
-        int(task): {
-            "loss": float(loss[tasks == task].mean()),
-            "accuracy": float(accuracy[tasks == task].mean()),
-        }
+        int(task): {name: float(each[tasks == task].mean()) for name, each in by_group.items()}
         for task in np.unique(tasks)
     }
 
@@ -233,6 +239,13 @@ def _tagged(
         for task, values in figures.items()
         for name, value in values.items()
     }
+
+
+def _scored(
+    tasks: Sequence[str], heads: TaskHeads, scores: Mapping[str, float]
+) -> dict[str, float]:
+    names = {task: head.metric.score for task, head in zip(tasks, heads.heads, strict=True)}
+    return {f"validation/{names[task]}/{task}": score for task, score in scores.items()}
 
 
 def _summary(step: int, scores: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from adapters.heads.classification import HeadLayout
+from adapters.heads.wide import TaskHeads
 from adapters.patches.contract import LeafEdits, Patch, PatchParams
 from adapters.training.step import State
 
@@ -20,15 +20,15 @@ def task_edits(patch: Patch, params: PatchParams) -> LeafEdits:
     return jax.tree.map(np.asarray, patch.pack(params))
 
 
-def task_head(state: State, layout: HeadLayout, task: int) -> dict[str, np.ndarray[Any, Any]]:
-    """One task's head, as a file names its parts: `w` [features, classes] and `b` [classes].
+def task_head(state: State, heads: TaskHeads, task: int) -> dict[str, np.ndarray[Any, Any]]:
+    """One task's head, as a file names its parts: `w` [features, outputs] and `b` [outputs].
 
     Those of an auxiliary prediction are called `NAME/w` and `NAME/b`.
     """
-    rows = layout.rows(task)
-    heads = {"": state.head, **{f"{name}/": head for name, head in state.auxiliary.items()}}
+    kind = heads.heads[task].kind
+    rows = heads.layout(kind).rows(task)
     return {
-        f"{prefix}{leaf}": np.ascontiguousarray(np.asarray(wide[rows]).T)
-        for prefix, head in heads.items()
-        for leaf, wide in head.items()
+        f"{name}/{leaf}".removeprefix("/"): np.ascontiguousarray(np.asarray(values[rows]).T)
+        for name, head in state.heads[kind].items()
+        for leaf, values in head.items()
     }

@@ -1,42 +1,26 @@
 """Pictures of a run: its curves, its accuracies, and accuracy against bytes."""
 
-import io
 import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from adapters import files
+from adapters import drawing, files
 from adapters.training import metrics
-from adapters.training.report import Row
+from adapters.training.report import Row, named
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TRAINING_LOSS = "train/loss/"
-VALIDATION_ACCURACY = "validation/accuracy/"
-# Okabe and Ito's palette, told apart by colour-blind readers too; dashes tell the next eight apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#7F7F7F")
+VALIDATION = "validation/"
+_COLOURS = (*drawing.PALETTE, "#8C6D31", "#7F7F7F")  # dashes tell the next eight apart
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vPX*"
 _SMOOTHING = 0.9
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.edgecolor": "#666666",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "savefig.dpi": 130,
-}
+_STYLE = drawing.STYLE | {"axes.grid": True}
 
 
 def plots(
@@ -46,7 +30,7 @@ def plots(
 ) -> list[pathlib.Path]:
     """Draws `curves.png`, `accuracy.png` and `bytes.png` into `directory`; gives their paths.
 
-    The curves are `train/loss/TASK` and `validation/accuracy/TASK` of the `metrics.jsonl` at
+    The curves are `train/loss/TASK` and `validation/SCORE/TASK` of the `metrics.jsonl` at
     `metrics_path`. The same figures give the same bytes. Raises MetricsError for a damaged file.
     """
     import matplotlib  # Here, as it adds half a second to the start of every command.
@@ -54,12 +38,12 @@ def plots(
     root = pathlib.Path(directory)
     with matplotlib.rc_context(_STYLE):
         figures = {
-            "curves.png": _curves(metrics.read(metrics_path), [row.task for row in rows]),
+            "curves.png": _curves(metrics.read(metrics_path), rows),
             "accuracy.png": _accuracy(rows),
             "bytes.png": _bytes(rows),
         }
         for name, figure in figures.items():
-            files.write_bytes(root / name, _png(figure))
+            files.write_bytes(root / name, drawing.png(figure))
     return [root / name for name in figures]
 
 
@@ -77,7 +61,7 @@ def trade_off(path: str | os.PathLike[str], points: Sequence[Point], split: str)
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
-        files.write_bytes(path, _png(_trade_off(points, split)))
+        files.write_bytes(path, drawing.png(_trade_off(points, split)))
 
 
 def _trade_off(points: Sequence[Point], split: str) -> "Figure":
@@ -113,9 +97,9 @@ def _trade_off(points: Sequence[Point], split: str) -> "Figure":
     return figure
 
 
-def _curves(records: Sequence[metrics.Record], first: Sequence[str]) -> "Figure":
-    losses, accuracies = _series(records, TRAINING_LOSS), _series(records, VALIDATION_ACCURACY)
-    tasks = list(dict.fromkeys([*first, *losses, *accuracies]))
+def _curves(records: Sequence[metrics.Record], rows: Sequence[Row]) -> "Figure":
+    losses, accuracies = _series(records, TRAINING_LOSS), _series(records, VALIDATION)
+    tasks = list(dict.fromkeys([*(row.task for row in rows), *losses, *accuracies]))
     figure = _figure(width=8.5, height=6.5)
     above, below = figure.subplots(2, 1, sharex=True)
     for number, task in enumerate(tasks):
@@ -127,7 +111,7 @@ def _curves(records: Sequence[metrics.Record], first: Sequence[str]) -> "Figure"
         percents = [100.0 * value for value in values]
         below.plot(steps, percents, color=colour, linestyle=dash, marker="o", markersize=3)
     above.set(title="Training loss (smoothed; faint: as measured)", ylabel="loss")
-    below.set(title="Validation accuracy", ylabel="%", xlabel="step")
+    below.set(title=f"Validation {_score(rows)}", ylabel="%", xlabel="step")
     _legend(figure)
     return figure
 
@@ -149,13 +133,21 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
             [at for at, _ in known], [v for _, v in known], thickness, color=colour, label=name
         )
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(rows)), [row.task for row in rows])
+    axes.set_yticks(range(len(rows)), [named(row) for row in rows])
     axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.set(title="Accuracy per task", xlabel="%", xlim=(0, 107), xticks=range(0, 101, 20))
+    least = min((100.0 * v for values, _ in shown.values() for v in values if v), default=0.0)
+    axes.set(title=f"{_score(rows).capitalize()} per task", xlabel="%", xticks=range(0, 101, 20))
+    axes.set_xlim(min(least, 0), 107)
     _legend(figure)
     return figure
+
+
+def _score(rows: Sequence[Row]) -> str:
+    """What all rows are scored by, or that it differs: then `named` says by what."""
+    metrics = {row.metric for row in rows}
+    return metrics.pop() if len(metrics) == 1 else "score"
 
 
 def _bytes(rows: Sequence[Row]) -> "Figure":
@@ -172,13 +164,13 @@ def _bytes(rows: Sequence[Row]) -> "Figure":
             marker=marker,
             markersize=9,
             linestyle="none",
-            label=row.task,
+            label=named(row),
         )
     _scale_bytes(axes, [row.patch_bytes / 1000 for row in rows])
     axes.set(
-        title="Accuracy against the size of the patch file",
+        title=f"{_score(rows).capitalize()} against the size of the patch file",
         xlabel="patch file, kB",
-        ylabel=f"{'test' if tested else 'validation'} accuracy, %",
+        ylabel=f"{'test' if tested else 'validation'} {_score(rows)}, %",
     )
     axes.margins(0.1)
     _legend(figure)
@@ -216,12 +208,12 @@ def _look(number: int) -> tuple[str, str, str]:
 def _series(
     records: Sequence[metrics.Record], prefix: str
 ) -> dict[str, tuple[list[int], list[float]]]:
-    """`{task: (steps, values)}` of the tags that begin with `prefix`."""
+    """`{task: (steps, values)}` of the tags that begin with `prefix` and end with a task."""
     series: dict[str, tuple[list[int], list[float]]] = {}
     for step, values in records:
         for tag, value in values.items():
             if tag.startswith(prefix):
-                steps, numbers = series.setdefault(tag.removeprefix(prefix), ([], []))
+                steps, numbers = series.setdefault(tag.rpartition("/")[2], ([], []))
                 steps.append(step)
                 numbers.append(value)
     return series
@@ -236,9 +228,3 @@ def _smooth(values: Sequence[float]) -> list[float]:
             weight = _SMOOTHING * weight + (1 - _SMOOTHING)
         smooth.append(total / weight if weight else math.nan)
     return smooth
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

@@ -2,7 +2,9 @@
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from adapters.heads.contract import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +14,9 @@ class Row:
     `patch_bytes` is the whole file; `edit_bytes`, `statistics_bytes` and `head_bytes` are what its
     trained leaves, its normalisation statistics and its head take of it. The shares are the patch's
     bytes over the extractor's: the edits alone, with the head, with the statistics as well.
-    `unrounded_accuracy` is that on validation before the numbers were rounded for the file.
+    `unrounded_accuracy` is that on validation before the numbers were rounded for the file. Where
+    a head has another score than accuracy, `metric` says which, and "accuracies" are that score.
+    `figures` has all of the head's, by split.
     """
 
     task: str
@@ -27,6 +31,8 @@ class Row:
     test_accuracy: float | None = None
     head_only_accuracy: float | None = None
     unrounded_accuracy: float | None = None
+    metric: str = "accuracy"
+    figures: Mapping[str, Mapping[str, Figure]] = dataclasses.field(default_factory=dict)
 
     @property
     def lost_to_encoding(self) -> float | None:
@@ -34,6 +40,17 @@ class Row:
         if self.unrounded_accuracy is None:
             return None
         return self.unrounded_accuracy - self.validation_accuracy
+
+
+def in_words(figure: Figure) -> str:
+    """A figure as a person reads it.
+
+    >>> in_words(Figure(0.5, "fraction")), in_words(Figure(3.25, "years"))
+    ('50.00 %', '3.25 years')
+    """
+    if figure.unit == "fraction":
+        return f"{100 * figure.value:.2f} %"
+    return f"{figure.value:.4g} {figure.unit}"
 
 
 _Column = tuple[str, Callable[[Row], float | None], str]
@@ -55,13 +72,35 @@ _COLUMNS: tuple[_Column, ...] = (
 def table(rows: Sequence[Row]) -> str:
     """`rows` as aligned text with a last row of means; `-` where nothing was measured.
 
-    A mean is over the tasks that have the figure. Columns that no task has are left out.
+    A mean is over the tasks that have the figure; there is none of scores of several kinds. Columns
+    that no task has are left out. Further figures of heads follow, a line each.
     """
     columns = [column for column in _COLUMNS if any(column[1](row) is not None for row in rows)]
     lines = [["task", *(title for title, _, _ in columns)]]
-    lines += [[row.task, *(_cell(get(row), form) for _, get, form in columns)] for row in rows]
-    lines.append(["mean", *(_cell(_mean(map(get, rows)), form) for _, get, form in columns)])
-    return grid(lines, below=1)
+    lines += [[named(row), *(_cell(get(row), form) for _, get, form in columns)] for row in rows]
+    alike = len({row.metric for row in rows}) == 1
+    lines.append(
+        [
+            "mean",
+            *(
+                _cell(_mean(map(get, rows)) if alike or "%" not in title else None, form)
+                for title, get, form in columns
+            ),
+        ]
+    )
+    others = [
+        f"{row.task}: {split} {name} {in_words(figure)}"
+        for row in rows
+        for split, figures in row.figures.items()
+        for name, figure in figures.items()
+        if name != row.metric
+    ]
+    return "\n".join([grid(lines, below=1), *([""] if others else []), *others])
+
+
+def named(row: Row) -> str:
+    """The task, with its score where that is no accuracy."""
+    return row.task if row.metric == "accuracy" else f"{row.task} ({row.metric})"
 
 
 def grid(lines: Sequence[Sequence[str]], below: int) -> str:

@@ -1,6 +1,10 @@
-"""The one compiled training step, for all tasks and every patch."""
+"""The compiled training step, for all tasks and every patch: one program a kind of head.
 
-from collections.abc import Callable
+It is made of parts that can be read and replaced: `forward`, the predictions of a mixed batch;
+`losses`, one number a group; a rule of `gradients`; `optimiser`, updates by rows; and statistics.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,33 +14,34 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.heads import classification
+from adapters.heads import wide
 from adapters.layers.norm import MEASURING
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
-from adapters.training.forward import AuxiliaryLogits, mixed_forward
+from adapters.training import gradients as gradient_rules
+from adapters.training.forward import mixed_forward
+from adapters.training.losses import loss_of
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
 
+Arrays = Mapping[str, jax.Array | np.ndarray]
+
 
 class Batch(NamedTuple):
-    """One step's examples, G groups of E.
+    """One step's examples, G groups of E, of tasks whose heads are of one kind.
 
     Attributes:
       tasks: [G] int32, the task of each group.
-      images: [G, E, H, W, 3] uint8.
-      labels: [G, E] int32, classes counted within the task.
+      inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, and what else patches need.
+      targets: {name: [G, E, ...]}, as `TaskHeads.in_rows` gives them.
       weights: [T] float32, how much each task's loss counts.
-      teacher: [G, E, rows] float32, a teacher's probabilities on the wide head's rows; None: no
-        teacher.
     """
 
     tasks: jax.Array | np.ndarray
-    images: jax.Array | np.ndarray
-    labels: jax.Array | np.ndarray
+    inputs: Arrays
+    targets: Arrays
     weights: jax.Array | np.ndarray
-    teacher: jax.Array | np.ndarray | None = None
 
 
 class State(NamedTuple):
@@ -45,35 +50,38 @@ class State(NamedTuple):
     Attributes:
       step: int32 scalar, steps done.
       patches: PatchParams of every task, leaves [T, ...].
-      head: the wide head.
-      auxiliary: a wide head for each auxiliary prediction of the patch, by name.
+      heads: {kind: {"": its wide head, NAME: that of an auxiliary prediction of the patch}}.
       shared: the shared leaves that are trained too; usually none.
-      optimisers: state of the patches', the heads' and the shared leaves' optimiser.
+      optimisers: state of the patches' optimiser, of each kind's heads', of the shared leaves'.
     """
 
     step: jax.Array
     patches: PatchParams
-    head: classification.Head
-    auxiliary: dict[str, classification.Head]
+    heads: dict[str, dict[str, wide.WideHead]]
     shared: Weights
-    optimisers: tuple[Any, Any, Any]
+    optimisers: tuple[Any, dict[str, Any], Any]
 
 
 class Metrics(NamedTuple):
-    """Per group [G]: mean loss in nats (all of its terms) and share of right answers."""
+    """Per group [G]: mean loss (all of its terms), and what the head tells beside it, by name."""
 
     loss: jax.Array
-    accuracy: jax.Array
+    figures: dict[str, jax.Array]
 
 
 class Trainer(NamedTuple):
-    """Attributes:
-    init: (key, weights) -> State.
-    step: (state, weights, batch, key) -> (state, Metrics); compiled, `state` is donated.
+    """The functions of a run, compiled.
+
+    Attributes:
+      init: (key, weights) -> State.
+      step: (state, weights, batch, key, number) -> (state, Metrics); `state` is donated. `number`
+        counts the steps done; without it the state is asked, and waited for.
+      heads: of the tasks, in order.
     """
 
     init: Callable[[jax.Array, Weights], State]
-    step: Callable[[State, Weights, Batch, jax.Array], tuple[State, Metrics]]
+    step: Callable[..., tuple[State, Metrics]]
+    heads: wide.TaskHeads
 
 
 class StatisticsMissingError(ModelPatchError):
@@ -81,33 +89,34 @@ class StatisticsMissingError(ModelPatchError):
 
 
 class TaskIdError(ValueError):
-    """A task id outside the tables, which JAX would silently clamp."""
+    """A task id outside the tables, which JAX would silently clamp; or heads of several kinds."""
 
 
 def trainer(
     backbone: Backbone,
     patch: Patch,
-    layout: classification.HeadLayout,
+    heads: wide.TaskHeads,
     recipe: Recipe,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
     mesh: Mesh,
     shared: Predicate = lambda path, name, leaf: False,
+    rule: gradient_rules.Rule = gradient_rules.plain_sum,
 ) -> Trainer:
     """Builds the training functions.
 
     Args:
       backbone: the frozen network.
       patch: what each task trains of it.
-      layout: the tasks' heads.
+      heads: the tasks' heads.
       recipe: the optimisation.
       pixels: (mean, std) of RGB pixels in 0..255 that the backbone expects removed.
       mesh: with one axis, `data`, over which groups are sharded; its size must divide them.
       shared: which shared leaves train too.
+      rule: how the groups' gradients become one.
     """
-    tasks_total = len(layout.classes)
-    forward = mixed_forward(backbone, patch, layout, recipe.norm, recipe.rematerialise)
+    tasks_total = len(heads.heads)
+    layouts = {kind: heads.layout(kind) for kind in heads.kinds}
     row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
-    owners, starts = jnp.asarray(layout.owners), jnp.asarray(layout.starts)
     mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)
 
     def init(key: jax.Array, weights: Weights) -> State:
@@ -118,154 +127,131 @@ def trainer(
                 f"norm mode {recipe.norm!r} trains on each task's own statistics, but the patch "
                 "keeps none: chain `statistics()` to it, or use frozen norms."
             )
-        head = classification.initial(layout.capacity, backbone.table.features)
-        auxiliary = {
-            name: classification.initial(layout.capacity, width)
-            for name, width in auxiliary_widths(backbone, patch, weights).items()
+        widths = {"": backbone.table.features, **auxiliary_widths(backbone, patch, weights)}
+        tables = {
+            kind: {name: wide.initial(own.capacity, width) for name, width in widths.items()}
+            for kind, own in layouts.items()
         }
         trained_shared = leaves_where(shared, weights)
         return State(
             jnp.zeros((), jnp.int32),
             patches,
-            head,
-            auxiliary,
+            tables,
             trained_shared,
             (
                 row_optimiser.init(patches.trained, tasks_total),
-                head_optimiser.init((head, auxiliary), layout.capacity),
+                {
+                    kind: head_optimiser.init(tables[kind], own.capacity)
+                    for kind, own in layouts.items()
+                },
                 row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
             ),
         )
 
-    def losses(
-        trained: tuple[Any, tuple[classification.Head, dict[str, classification.Head]], Weights],
-        tables: PatchParams,
-        weights: Weights,
-        batch: Batch,
-        key: jax.Array,
-        progress: jax.Array,
-    ) -> tuple[jax.Array, tuple[Metrics, Weights]]:
-        patches, (head, auxiliary), shared_leaves = trained
-        images = (batch.images.astype(jnp.float32) - _last(mean)) / _last(std)
-        predictions = forward(
-            with_leaves(weights, shared_leaves),
-            tables._replace(trained=patches),
-            head,
-            batch.tasks,
-            images,
-            key,
-            progress,
-            auxiliary,
-        )
+    def step_of(kind: str) -> Callable[..., tuple[State, Metrics]]:
+        own = layouts[kind]
+        owners = jnp.asarray(own.owners)
+        forward = mixed_forward(backbone, patch, own, recipe.norm, recipe.rematerialise)
+        group_loss = loss_of(heads.of_kind(kind), own, recipe)
 
-        def one_group(
-            task: jax.Array,
-            logits: jax.Array,
-            others: dict[str, AuxiliaryLogits],
-            labels: jax.Array,
-            teacher: jax.Array | None,
-            penalty: jax.Array,
-        ) -> tuple[jax.Array, jax.Array]:
-            own, right = owners == task, labels + starts[task]
+        def step(
+            state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
+        ) -> tuple[State, Metrics]:
+            tasks = jnp.asarray(batch.tasks)
 
-            def cross_entropies(logits: jax.Array) -> jax.Array:
-                hard = jax.vmap(classification.cross_entropy, (0, 0, None, None))(
-                    logits, right, own, recipe.smoothing
+            def losses(trained: tuple[Any, Any, Weights]) -> tuple[jax.Array, Any]:
+                patches, tables, shared_leaves = trained
+                image = (batch.inputs["image"].astype(jnp.float32) - _last(mean)) / _last(std)
+                predictions = forward(
+                    with_leaves(weights, shared_leaves),
+                    state.patches._replace(trained=patches),
+                    tables,
+                    tasks,
+                    {**batch.inputs, "image": image},
+                    jax.random.fold_in(key, state.step),
+                    jnp.asarray(now.progress),
                 )
-                if teacher is None:
-                    return hard
-                soft = jax.vmap(classification.distilled, (0, 0))(logits, teacher)
-                return (1 - recipe.distillation) * hard + recipe.distillation * soft
+                targets = {name: jnp.asarray(each) for name, each in batch.targets.items()}
+                loss, figures = jax.vmap(group_loss)(
+                    tasks, predictions._replace(moments={}), targets
+                )
+                weighted = loss * batch.weights[tasks]
+                return weighted, (Metrics(loss, figures), predictions.moments)
 
-            loss = cross_entropies(logits)
-            for other in others.values():
-                loss = loss + other.weight * cross_entropies(other.logits)
-            hits = jnp.argmax(logits, axis=-1).astype(jnp.int32) == right
-            return jnp.mean(loss) + penalty, jnp.mean(hits.astype(jnp.float32))
+            trained = (state.patches.trained, state.heads[kind], state.shared)
+            gradients, (metrics, moments) = rule(losses, trained)
+            present = jnp.any(jnp.arange(tasks_total)[:, None] == tasks[None], axis=1)
 
-        loss, accuracy = jax.vmap(one_group)(
-            jnp.asarray(batch.tasks),
-            predictions.logits,
-            predictions.auxiliary,
-            jnp.asarray(batch.labels),
-            None if batch.teacher is None else jnp.asarray(batch.teacher),
-            predictions.penalties,
-        )
-        total = jnp.mean(loss * batch.weights[batch.tasks])
-        return total, (Metrics(loss, accuracy), predictions.moments)
+            def rates(task: jax.Array, patches: PatchParams) -> Any:
+                del task  # so that there are rows to map over where nothing is trained
+                factors = patch.rates(patches, {"progress": jnp.asarray(now.progress)})
+                return jax.tree.map(lambda factor: jnp.asarray(factor * now.patch_rate), factors)
 
-    def step(
-        state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
-    ) -> tuple[State, Metrics]:
-        trained = (state.patches.trained, (state.head, state.auxiliary), state.shared)
-        gradients, (metrics, moments) = jax.grad(losses, has_aux=True)(
-            trained,
-            state.patches,
-            weights,
-            batch,
-            jax.random.fold_in(key, state.step),
-            jnp.asarray(now.progress),
-        )
-        present = jnp.any(jnp.arange(tasks_total)[:, None] == batch.tasks[None], axis=1)
+            patch_state, head_states, shared_state = state.optimisers
+            patches, patch_state = row_optimiser.update(
+                *(gradients[0], patch_state, trained[0], present),
+                jax.vmap(rates)(jnp.arange(tasks_total), state.patches),
+            )
+            # Row -1, nobody's, reads the False appended behind the tasks.
+            tables, head_state = head_optimiser.update(
+                *(gradients[1], head_states[kind], trained[1]),
+                jnp.append(present, False)[owners],
+                jnp.broadcast_to(jnp.asarray(now.head_rate), (own.capacity,)),
+            )
+            as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
+            moved, shared_state = row_optimiser.update(
+                as_row[0],
+                shared_state,
+                as_row[1],
+                jnp.ones((1,), bool),
+                jnp.broadcast_to(jnp.asarray(now.shared_rate), (1,)),
+            )
+            measured = state.patches.measured
+            if recipe.norm in MEASURING:
+                measured = _measure(measured, moments, present, recipe.statistics_decay)
+            new = State(
+                state.step + 1,
+                state.patches._replace(trained=patches, measured=measured),
+                {**state.heads, kind: tables},
+                jax.tree.map(lambda x: x[0], moved),
+                (patch_state, {**head_states, kind: head_state}, shared_state),
+            )
+            return new, metrics
 
-        def rates(task: jax.Array, patches: PatchParams) -> Any:
-            del task  # so that there are rows to map over where nothing is trained
-            factors = patch.rates(patches, {"progress": jnp.asarray(now.progress)})
-            return jax.tree.map(lambda factor: jnp.asarray(factor * now.patch_rate), factors)
-
-        patches, patch_state = row_optimiser.update(
-            *(gradients[0], state.optimisers[0], trained[0], present),
-            jax.vmap(rates)(jnp.arange(tasks_total), state.patches),
-        )
-        # Row -1, nobody's, reads the False appended behind the tasks.
-        own_present = jnp.append(present, False)[owners]
-        (head, auxiliary), head_state = head_optimiser.update(
-            *(gradients[1], state.optimisers[1], trained[1], own_present),
-            jnp.broadcast_to(jnp.asarray(now.head_rate), (layout.capacity,)),
-        )
-        as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
-        moved, shared_state = row_optimiser.update(
-            as_row[0],
-            state.optimisers[2],
-            as_row[1],
-            jnp.ones((1,), bool),
-            jnp.broadcast_to(jnp.asarray(now.shared_rate), (1,)),
-        )
-        measured = state.patches.measured
-        if recipe.norm in MEASURING:
-            measured = _measure(measured, moments, present, recipe.statistics_decay)
-        new = State(
-            state.step + 1,
-            state.patches._replace(trained=patches, measured=measured),
-            head,
-            auxiliary,
-            jax.tree.map(lambda x: x[0], moved),
-            (patch_state, head_state, shared_state),
-        )
-        return new, metrics
+        return step
 
     everywhere, by_group = (
         NamedSharding(mesh, PartitionSpec()),
         NamedSharding(mesh, PartitionSpec("data")),
     )
-    batch_sharding: Any = (by_group, by_group, by_group, everywhere, by_group)
+    batch_sharding: Any = Batch(by_group, by_group, by_group, everywhere)  # type: ignore[arg-type]
     compiled_init = jax.jit(init, out_shardings=everywhere)
-    compiled = jax.jit(
-        step,
-        in_shardings=(everywhere, everywhere, Batch(*batch_sharding), everywhere, everywhere),
-        out_shardings=everywhere,
-        donate_argnums=0,
-    )
+    compiled = {
+        kind: jax.jit(
+            step_of(kind),
+            in_shardings=(everywhere, everywhere, batch_sharding, everywhere, everywhere),
+            out_shardings=everywhere,
+            donate_argnums=0,
+        )
+        for kind in heads.kinds
+    }
 
     def checked_step(
-        state: State, weights: Weights, batch: Batch, key: jax.Array
+        state: State, weights: Weights, batch: Batch, key: jax.Array, number: int | None = None
     ) -> tuple[State, Metrics]:
         ids = np.asarray(batch.tasks)
         if ids.min() < 0 or ids.max() >= tasks_total:
             raise TaskIdError(f"task ids {ids.tolist()} must lie in 0..{tasks_total - 1}.")
-        return compiled(state, weights, batch, schedule(recipe, int(state.step)), key)
+        kinds = sorted({heads.heads[task].kind for task in ids.tolist()})
+        if len(kinds) > 1:
+            raise TaskIdError(
+                f"the heads of a batch's tasks are of the kinds {', '.join(kinds)}: give one batch "
+                "to each kind."
+            )
+        done = int(state.step) if number is None else number
+        return compiled[kinds[0]](state, weights, batch, schedule(recipe, done), key)
 
-    return Trainer(compiled_init, checked_step)
+    return Trainer(compiled_init, checked_step, heads)
 
 
 def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict[str, int]:
@@ -273,8 +259,9 @@ def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict
 
     def look(weights: Weights) -> Prepared:
         patched = patch.apply(weights, patch.init(jax.random.key(0), weights), {})
-        image = jnp.zeros((32, 32, 3), jnp.float32)
-        return patch.prepare(patched, image, {"backbone": backbone})
+        needs = {"image": (32, 32, 3), **dict(patch.needs)}
+        inputs = {name: jnp.zeros(shape, jnp.float32) for name, shape in needs.items()}
+        return patch.prepare(patched, inputs, {"backbone": backbone})
 
     seen = jax.eval_shape(look, weights)
     return {name: made.features.shape[-1] for name, made in seen.auxiliary.items()}

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from adapters import errors, files
+from adapters.heads.registry import SCORES
 
 
 class ColumnsError(errors.ModelPatchError):
@@ -39,6 +40,11 @@ class Measurement:
     value: float
     unit: str
     command: str
+
+
+def is_score(row: Measurement) -> bool:
+    """Whether a row holds the figure that runs are compared by, of one task and split."""
+    return bool(row.split) and row.metric in SCORES
 
 
 COLUMNS = [field.name for field in dataclasses.fields(Measurement)]

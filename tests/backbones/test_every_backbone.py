@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from adapters.backbones import registry
 from adapters.backbones.builder import build, expected_shapes
 from adapters.backbones.rows import Attention, InvertedResidual, Separable, UniversalBottleneck
-from adapters.heads import classification
+from adapters.heads import wide
 from adapters.patches.contract import PatchParams
 from adapters.patches.depthwise import depthwise
 from adapters.patches.full import full
@@ -60,13 +60,15 @@ def gradients(family):
     ]
     rows = jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
     features = FAMILIES[family].features
-    head = narrow.disturbed(classification.initial(len(narrow.LAYOUT.owners), features), seed=5)
+    head = narrow.disturbed(wide.initial(len(narrow.LAYOUT.owners), features), seed=5)
 
     def loss(rows, tasks, images):
         key, progress = jax.random.key(0), jnp.zeros(())
         patches = PatchParams(rows)
-        made = forward(weights(family), patches, head, tasks, images, key, progress)
-        return jnp.sum(jax.nn.logsumexp(made.logits, axis=-1)), made.logits
+        inputs = {"image": images}
+        made = forward(weights(family), patches, {"": head}, tasks, inputs, key, progress)
+        logits = made.own["logits"]
+        return jnp.sum(jax.nn.logsumexp(logits, axis=-1)), logits
 
     compiled = jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICK)
     return lambda tasks, images: compiled(rows, tasks, images)

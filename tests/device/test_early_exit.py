@@ -8,7 +8,8 @@ import pytest
 
 from adapters.analysis.counting import multiply_adds
 from adapters.backbones import registry
-from adapters.inference.compiled import inference, probabilities
+from adapters.heads.classification import softmax
+from adapters.inference.compiled import inference
 from adapters.inference.early_exit import (
     NoPredictionError,
     answer_early,
@@ -42,11 +43,12 @@ def study():
 def test_the_undecided_get_the_whole_networks_answer_and_the_rest_the_looks(study):
     patch, weights, head, images, network = study
     whole = inference(narrow.BACKBONE, EXAMPLES, narrow.SIZE, patch.prepare)
-    features = np.asarray(whole.features(weights, images))
-    final = probabilities(features, head["w"], head["b"])
+    features = np.asarray(whole.features(weights, {"image": images}))
+    final = softmax(features @ head["w"] + head["b"])
     small = jax.image.resize(images, (EXAMPLES, 16, 16, 3), "linear")
-    seen = inference(narrow.BACKBONE, EXAMPLES, 16).features(narrow.weights(), small)
-    first = probabilities(np.asarray(seen), head["preview/w"], head["preview/b"])
+    alone = inference(narrow.BACKBONE, EXAMPLES, 16)
+    seen = alone.features(narrow.weights(), {"image": small})
+    first = softmax(np.asarray(seen) @ head["preview/w"] + head["preview/b"])
     sure = np.sort(first.max(axis=1))
     for stopping in range(EXAMPLES + 1):
         threshold = 1.01 if stopping == 0 else float(sure[-stopping])
@@ -68,7 +70,7 @@ def test_what_the_parts_cost_is_what_the_whole_costs(study):
         for program in programs(network, weights, narrow.SIZE)
     )
     whole = inference(narrow.BACKBONE, 1, narrow.SIZE, patch.prepare).features
-    program = jax.make_jaxpr(whole)(weights, images[:1])
+    program = jax.make_jaxpr(whole)(weights, {"image": images[:1]})
     assert looking + finishing == sum(map(multiply_adds, program.jaxpr.eqns))
     assert 0 < looking < finishing
 

@@ -135,7 +135,7 @@ def test_a_leaf_that_conversion_changes_is_reported(monkeypatch):
     flatbuffer = litert.converter.flatbuffer
 
     def otherwise(parts):
-        lost = next(iter(litert.marked(exported.weights())["tail"].values()))
+        lost = next(iter(litert.recognisable(exported.weights())["tail"].values()))
         return flatbuffer(parts).replace(np.ascontiguousarray(lost.T).tobytes(), bytes(lost.nbytes))
 
     monkeypatch.setattr(litert.converter, "flatbuffer", otherwise)

@@ -70,7 +70,7 @@ def study(name):
     @jax.jit
     def answers(weights, images):
         def one(image):
-            seen = patch.prepare(weights, image, {"backbone": narrow.BACKBONE})
+            seen = patch.prepare(weights, {"image": image}, {"backbone": narrow.BACKBONE})
             looked, blind = (with_leaves(weights, each) for each in (seen.leaves, {}))
             features = [narrow.BACKBONE.apply(each, image).features for each in (looked, blind)]
             mixtures = [leaves["mix"] for leaves in seen.leaves.values()]
@@ -96,10 +96,10 @@ def test_a_patch_that_looks_first_answers_as_in_jax(name, batch):
     arguments, prepare, wanted = study(name)
     engine = Engine(litert.export_task(*arguments, (batch,), prepare), threads=1)
 
-    def run(images):
-        return engine.run(f"run_{batch}", {signatures.IMAGES: images}, signatures.LOGITS)
+    def run(inputs):
+        return engine.run(f"run_{batch}", inputs, signatures.LOGITS)
 
-    assert export_parity.worst(wanted, IMAGES, batch, run) < TOLERANCE
+    assert export_parity.worst(wanted, {signatures.IMAGES: IMAGES}, batch, run) < TOLERANCE
 
 
 @pytest.mark.parametrize(("name", "pixels"), [*((name, PIXELS) for name in SPECS), ("both", 1024)])
@@ -112,8 +112,5 @@ def test_the_same_in_onnx(name, pixels):
         graph = onnx_export.export_task(*arguments, {}, prepare)
     session = Session(graph, 1)
     for count in (1, 3):
-
-        def run(images):
-            return session.run({signatures.IMAGES: images})
-
-        assert export_parity.worst(wanted, IMAGES, count, run) < TOLERANCE
+        found = export_parity.worst(wanted, {signatures.IMAGES: IMAGES}, count, session.run)
+        assert found < TOLERANCE

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from adapters.errors import UnknownNameError
+from adapters.heads.contract import NoAnswerError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime import engine, graph_file, signatures
 from adapters.runtime.device import Answer
 from adapters.runtime.feeds import UnsupportedPatchError
-from adapters.runtime.probabilities import NoAnswerError
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
 from tests.device import exported
@@ -32,7 +32,7 @@ def test_a_network_that_overflows_does_not_answer(device, tmp_path):
     task = device._tasks["one"]
     broken = {**task.inputs, signatures.HEAD_B: np.full(exported.CLASSES, np.inf, np.float32)}
     device._tasks = {"one": task._replace(inputs=broken)}
-    with pytest.raises(NoAnswerError, match="one gives logits that are not finite"):
+    with pytest.raises(NoAnswerError, match="one: what is predicted of this image is not finite"):
         device.run("one", exported.png(1))
 
 

@@ -42,9 +42,9 @@ def late_offsets(rate: float = 1.0, from_block: str = "block_03") -> adapters.Pa
 def brightened() -> adapters.Patch:
     """Looks at an image first: the brighter it is, the more its stem's offsets are raised."""
 
-    def prepare(weights, image, context):
+    def prepare(weights, inputs, context):
         offset = weights["stem/norm"]["offset"]
-        raised = offset + 1 + jnp.mean(image).astype(offset.dtype)
+        raised = offset + 1 + jnp.mean(inputs["image"]).astype(offset.dtype)
         return Prepared({"stem/norm": {"offset": raised}}, {}, {})
 
     return late_offsets()._replace(prepare=prepare)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.heads import classification
+from adapters.heads import classification, wide
 
 
 def log_softmax(x):
@@ -14,21 +14,21 @@ def log_softmax(x):
 
 
 def test_layout():
-    layout = classification.layout((3, 2, 5), capacity=12)
+    layout = wide.layout((3, 2, 5), capacity=12)
     assert layout.starts.tolist() == [0, 3, 5]
     assert layout.owners.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2, 2, -1, -1]
     assert layout.rows(1) == slice(3, 5)
 
 
 def test_too_many_classes_are_refused():
-    with pytest.raises(classification.HeadCapacityError, match="10 classes"):
-        classification.layout((3, 2, 5), capacity=9)
+    with pytest.raises(wide.HeadCapacityError, match="10 rows"):
+        wide.layout((3, 2, 5), capacity=9)
 
 
 def test_a_head_starts_without_preference():
-    head = classification.initial(4, 7)
+    head = wide.initial(4, 7)
     own = jnp.ones(4, bool)
-    assert not classification.logits(head, jnp.ones(7), own).any()
+    assert not wide.predictions(head, {"features": jnp.ones(7)}, own)["logits"].any()
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -41,9 +41,9 @@ def test_cross_entropy_and_gradient_are_the_tasks_own(smoothing):
     label = 1
 
     def loss(head):
-        wide = classification.logits(head, jnp.asarray(features), jnp.asarray(own))
+        said = wide.predictions(head, {"features": jnp.asarray(features)}, jnp.asarray(own))
         return classification.cross_entropy(
-            wide, jnp.asarray(3 + label), jnp.asarray(own), smoothing
+            said["logits"], jnp.asarray(3 + label), jnp.asarray(own), smoothing
         )
 
     value, gradient = jax.value_and_grad(loss)({"w": jnp.asarray(w), "b": jnp.asarray(b)})
@@ -59,12 +59,12 @@ def test_cross_entropy_and_gradient_are_the_tasks_own(smoothing):
 
 def test_the_loss_against_a_teacher_sees_the_tasks_own_rows_alone():
     generator = np.random.default_rng(0)
-    wide = generator.normal(size=10).astype(np.float32)
+    logits = generator.normal(size=10).astype(np.float32)
     own = np.isin(np.arange(10), (3, 4, 5))
-    masked = jnp.where(own, wide, classification.MASKED)
+    masked = jnp.where(own, logits, wide.MASKED)
     teacher = np.where(own, [0, 0, 0, 0.2, 0.7, 0.1, 0, 0, 0, 0], 0).astype(np.float32)
     value, gradient = jax.value_and_grad(classification.distilled)(masked, jnp.asarray(teacher))
-    log_p = log_softmax(wide[3:6])
+    log_p = log_softmax(logits[3:6])
     np.testing.assert_allclose(value, -(teacher[3:6] * log_p).sum(), rtol=1e-5)
     np.testing.assert_allclose(gradient[3:6], np.exp(log_p) - teacher[3:6], atol=1e-6)
     assert not np.delete(np.asarray(gradient), [3, 4, 5]).any()

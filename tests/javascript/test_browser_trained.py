@@ -91,8 +91,8 @@ def test_every_image_of_the_test_split_gets_jax_s_logits_and_answer(page, out, n
     for batch in pipeline.evaluation_batches(
         opened.task, "test", opened.preprocessing, opening.EXAMPLES
     ):
-        images = normalise(batch["image"], opened.preprocessing)
-        wanted.append(logits(opened.network, patched, contents.head, images)[batch["mask"]])
+        images = normalise(batch.inputs["image"], opened.preprocessing)
+        wanted.append(logits(opened.network, patched, contents.head, images)[batch.mask])
     got = np.asarray(page.evaluate(RUN, name))
     wanted = np.concatenate(wanted)
     assert len(wanted) > 50

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.backbones import registry
 from adapters.benchmarking.cases import Case
-from adapters.benchmarking.device import engines, held, make, plan, run, worker
+from adapters.benchmarking.device import engines, footprint, make, plan, run, worker
 from adapters.benchmarking.measure import Settings
 from adapters.training import tidy
 from tests import imports, narrow
@@ -114,19 +114,19 @@ def test_a_run_writes_rows_and_can_be_resumed(folder, tmp_path, monkeypatch):
     assert rows[f"ONNX graph, ONNX Runtime inputs, {shape}", "time"].unit == "ms"
     assert f"graph, JAX, {shape}" in {setting for setting, _ in rows}
     sizes = {row.setting: row.value for row in rows.values() if row.metric == "size"}
-    assert len(sizes) == len(held.FILES)
+    assert len(sizes) == len(footprint.FILES)
     assert sizes["size, patch as float16, 32 px"] < sizes["size, patch as float32, 32 px"]
     assert once(("graph",)) == rows
 
 
 def test_memory_is_that_of_a_process_of_its_own(folder):
     (first, *_) = plan.memories("narrow", narrow.SIZE, 2, str(folder))
-    rows = held.memory(first, SETTINGS, run.OURS)
+    rows = footprint.memory(first, SETTINGS, run.OURS)
     found = {(row.setting, row.metric): row.value for row in rows}
     two = "memory, LiteRT inputs 2 tasks, 32 px, batch 1, 1 threads"
     one = two.replace("2 tasks", "1 task")
     assert {setting for setting, _ in found} == {one, two}
-    assert held.keys(first, SETTINGS) == {("narrow", "", one), ("narrow", "", two)}
+    assert footprint.keys(first, SETTINGS) == {("narrow", "", one), ("narrow", "", two)}
     assert found[two, "resident memory"] > found[two, "memory beside imports"] > 0
     assert 0.8 < found[two, "over LiteRT inputs 1 task"] < 1.25
 

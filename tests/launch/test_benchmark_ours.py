@@ -9,7 +9,7 @@ import pytest
 from adapters.backbones import registry
 from adapters.benchmarking import cases, compilations, ours, stand_ins
 from adapters.benchmarking.cases import Case
-from adapters.heads.classification import MASKED
+from adapters.heads.wide import MASKED
 from tests import narrow
 
 CASE = Case("inference", "narrow", narrow.SIZE, 4)
@@ -66,7 +66,7 @@ def test_a_training_step_of_mixed_tasks_trains_all_of_them():
 
 def test_a_mixed_forward_gives_every_example_its_own_task_s_logits():
     case = dataclasses.replace(CASE, work="forward", patch="bias", groups=4, tasks=2)
-    logits = ours.prepare(case).run().logits
+    logits = ours.prepare(case).run().own["logits"]
     own = np.asarray(logits[:, 0]) > MASKED
     np.testing.assert_array_equal(own.argmax(axis=1), [0, 10, 0, 10])
     np.testing.assert_array_equal(own.sum(axis=1), [10, 10, 10, 10])

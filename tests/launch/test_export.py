@@ -171,9 +171,9 @@ def test_every_file_is_compared_and_noise_beside(loaded, tmp_path, monkeypatch, 
     else:
         worst = export_parity.worst
 
-        def noting_worst(wanted, images, batch, run):
-            seen.extend(image.tobytes() for image in images)
-            return worst(wanted, images, batch, run)
+        def noting_worst(wanted, inputs, batch, run):
+            seen.extend(image.tobytes() for image in inputs["images"])
+            return worst(wanted, inputs, batch, run)
 
         monkeypatch.setattr(export_parity, "worst", noting_worst)
         text = exporting.jax_graph(loaded, narrow.SIZE, 2, comparison, out)
@@ -187,17 +187,16 @@ def test_a_difference_in_the_last_image_alone_is_found():
     logits = np.ones((5, 3), np.float32)
     wanted = logits.copy()
     wanted[4, 1] = 2
-    images = np.zeros((5, 4, 4, 3), np.float32)
-    images[:, 0, 0, 0] = np.arange(5)
+    inputs = {"images": np.zeros((5, 4, 4, 3), np.float32), "place": np.arange(5)}
 
     def run(part):
-        assert len(part) == 2
-        return logits[part[:, 0, 0, 0].astype(int)]
+        assert part["images"].shape == (2, 4, 4, 3)
+        return logits[part["place"]]
 
-    assert export_parity.worst(wanted, images, 2, run) == 0.5
-    assert export_parity.worst(logits, images, 2, run) == 0
+    assert export_parity.worst(wanted, inputs, 2, run) == 0.5
+    assert export_parity.worst(logits, inputs, 2, run) == 0
     logits[0] = np.nan
-    assert np.isnan(export_parity.worst(wanted, images, 2, run))
+    assert np.isnan(export_parity.worst(wanted, inputs, 2, run))
 
 
 def test_a_file_that_is_no_image_is_named(loaded, tmp_path):

@@ -15,7 +15,7 @@ from adapters.errors import UnknownNameError
 from adapters.experiment import backbones, descriptions, encoding, evaluation, training_run
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.settings import SettingError
-from adapters.patches.registry import PatchSpecError
+from adapters.patches.registry import SpecError
 from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
@@ -238,7 +238,7 @@ def test_a_mistyped_setting_offers_near_ones(weights, changes, said):
 
 
 def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders, tmp_path):
-    with pytest.raises(PatchSpecError):
+    with pytest.raises(SpecError):
         training_run.run(
             registry.resolve(folders),
             small.settings(weights, patch="scale_bias+scale_bias"),

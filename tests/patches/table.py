@@ -85,6 +85,13 @@ PLAIN = (
     _named("spotpatch(lora(rank=2)+scale_bias, per=block)", 37_056 + 34_112),
     _named("spotpatch(mask+scale_bias)", 68_224, "ema", bits=KERNELS),
 )
+# Those that read an input beside the image. A network of 3 x 4 + 4 values, and from each of its 4
+# units to the scales and offsets of the last norms.
+LAST_SIX = 1280 + 320 + 160 + 3 * 960
+READING = (
+    _named("conditional", 16 + 4 * 2 * LAST_SIX),
+    _named("scale_bias+conditional(norms=9)", 34_112 + 16 + 4 * 2 * LAST_NINE),
+)
 PREVIEW = "preview=narrow, preview_size=16, dropout=0"
 # Those that add leaves to the weights that all tasks share.
 EXTENDING = (
@@ -99,4 +106,4 @@ EXTENDING = (
         alike=False,
     ),
 )
-ENTRIES = (*PLAIN, *EXTENDING)
+ENTRIES = (*PLAIN, *READING, *EXTENDING)

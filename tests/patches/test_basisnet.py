@@ -33,7 +33,7 @@ def image():
 
 
 def mixtures(patch, weights, context):
-    seen = patch.prepare(weights, image(), {"backbone": narrow.BACKBONE, **context})
+    seen = patch.prepare(weights, {"image": image()}, {"backbone": narrow.BACKBONE, **context})
     return np.asarray([leaves["mix"] for _, leaves in sorted(seen.leaves.items())])
 
 
@@ -79,7 +79,7 @@ def test_a_preview_has_the_backbones_conventions():
     patch = known()
     weights = patch.extend(jax.random.key(0), narrow.weights())
     small = jax.image.resize(image(), (16, 16, 3), "linear")
-    seen = patch.prepare(weights, image(), {"backbone": backbone}).auxiliary["preview"]
+    seen = patch.prepare(weights, {"image": image()}, {"backbone": backbone}).auxiliary["preview"]
     wanted = backbone.apply(narrow.weights(), small).features
     np.testing.assert_allclose(seen.features, wanted, rtol=1e-5, atol=1e-6)
     other = narrow.BACKBONE.apply(narrow.weights(), small).features
@@ -152,7 +152,7 @@ def test_dropped_bases_take_no_share_and_never_all_are_dropped():
         lambda key: (
             patch.prepare(
                 weights,
-                image(),
+                {"image": image()},
                 {"backbone": narrow.BACKBONE, "key": key, "progress": progress},
             ).leaves
         )

@@ -18,7 +18,7 @@ from adapters.store.edits import apply_edits
 from adapters.training import packing
 from adapters.training.forward import mixed_forward
 from adapters.training.recipe import Recipe
-from adapters.training.step import Batch, trainer
+from adapters.training.step import trainer
 from tests import narrow
 from tests.patches.table import ENTRIES
 
@@ -32,22 +32,25 @@ every_patch = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.
 def run(entry):
     """A trainer, a state whose tasks all differ, and a batch of four groups."""
     recipe = Recipe(**{**RECIPE.__dict__, "norm": entry.norm})
-    made = trainer(
-        narrow.BACKBONE, entry.patch, narrow.LAYOUT, recipe, narrow.PIXELS, narrow.mesh()
-    )
+    made = trainer(narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh())
     pixels, labels = narrow.images(4, 2)
-    batch = Batch(TASKS, pixels, labels, np.ones(3, np.float32))
-    return made, batch
+    return made, batch_of(entry, TASKS, pixels, labels)
+
+
+def batch_of(entry, tasks, pixels, labels):
+    batch = narrow.batch(tasks, pixels, labels)
+    others = with_others(entry, narrow.normalised(pixels))
+    return batch._replace(inputs={**others, "image": pixels})
 
 
 def different_tasks(entry):
     made, _ = run(entry)
     state = made.init(jax.random.key(0), shared(entry))
-    patches, head, auxiliary = narrow.disturbed(state[1:4], seed=2)
+    patches, heads = narrow.disturbed((state.patches, state.heads), seed=2)
     # To both sides of where they began: scores of masks cross their threshold, those of gates not.
     trained = jax.tree.map(lambda leaf: leaf - 0.05, patches.trained)
     patches = patches._replace(trained=trained)
-    return state._replace(patches=patches, head=head, auxiliary=auxiliary)
+    return state._replace(patches=patches, heads=heads)
 
 
 @functools.cache
@@ -60,7 +63,16 @@ def shared(entry):
 
 @functools.cache
 def network(entry):
-    return inference(narrow.BACKBONE, 4, narrow.SIZE, entry.patch.prepare).features
+    features = inference(narrow.BACKBONE, 4, narrow.SIZE, entry.patch.prepare).features
+    return lambda weights, images: features(weights, with_others(entry, images))
+
+
+def with_others(entry, images):
+    """The image, and what the patch reads beside it: alike for images [..., H, W, 3] that are."""
+    batch = images.shape[:-3]
+    spots = jnp.mean(images, axis=(-3, -2))[..., :1]  # [..., 1]
+    others = {name: spots * jnp.ones((*batch, *shape)) for name, shape in entry.patch.needs}
+    return {"image": images, **others}
 
 
 def bits(tree):
@@ -72,16 +84,18 @@ def test_outputs_start_bit_identical(entry):
     params = entry.patch.init(jax.random.key(0), shared(entry))
     patched = entry.patch.apply(shared(entry), params, {})
     images = narrow.normalised(narrow.images(1, 4)[0][0])
-    before = inference(narrow.BACKBONE, 4, narrow.SIZE).features(narrow.weights(), images)
+    plain = inference(narrow.BACKBONE, 4, narrow.SIZE)
+    before = plain.features(narrow.weights(), {"image": images})
     assert (bits(network(entry)(patched, images)) == bits(before)) == entry.alike
 
 
 @every_patch
 def test_training_moves_the_present_tasks_trained_leaves_and_nothing_else(entry):
-    made, batch = run(entry)
+    made, _ = run(entry)
     before = different_tasks(entry)
     weights_before, rows_before = bits(shared(entry)), bits(before.patches)
-    present = Batch(np.asarray([0, 2, 0, 2], np.int32), *batch[1:])
+    pixels, labels = narrow.images(4, 2)
+    present = batch_of(entry, [0, 2, 0, 2], pixels, labels)
     after, _ = made.step(before, shared(entry), present, jax.random.key(0))
     assert bits(shared(entry)) == weights_before
     rows_after = bits(after.patches)
@@ -108,7 +122,7 @@ def test_a_step_compiles_once(entry):
 def test_only_trained_leaves_get_gradients(entry):
     """The network's own gradient: finite and not zero for each leaf the patch says it trains."""
     gradients = compiled_gradients(entry, "frozen", different_tasks(entry))
-    images = narrow.normalised(run(entry)[1].images)
+    images = narrow.normalised(run(entry)[1].inputs["image"])
     (of_patches, _), _ = gradients(jnp.asarray(TASKS), images)
     for leaf in jax.tree.leaves(of_patches):
         assert np.isfinite(leaf).all()
@@ -136,7 +150,7 @@ def test_folded_equals_unfolded(entry):
 def test_saved_edits_load_bit_exact(entry, tmp_path):
     state = different_tasks(entry)
     params = packing.task_params(state, 1)
-    head = packing.task_head(state, narrow.LAYOUT, 1)
+    head = packing.task_head(state, narrow.HEADS, 1)
     edits = packing.task_edits(entry.patch, params)
     contents = PatchContents(
         task="one",
@@ -180,7 +194,7 @@ def test_a_mixed_batch_equals_runs_of_each_task_alone(entry):
     gradients grow by the number of copies. So one compiled program serves both.
     """
     state, (_, batch) = different_tasks(entry), run(entry)
-    images = narrow.normalised(batch.images)
+    images = narrow.normalised(batch.inputs["image"])
     for mode in {"frozen", entry.norm}:
         gradients = compiled_gradients(entry, mode, state)
         mixed, logits = gradients(jnp.asarray(TASKS), images)
@@ -217,12 +231,16 @@ def compiled_gradients(entry, mode, state):
     def loss(owned, tasks, images):
         patches = state.patches._replace(trained=owned[0])
         run = jax.random.key(0), jnp.ones(())
-        made = forward(shared(entry), patches, owned[1], tasks, images, *run, state.auxiliary)
-        logits = made.logits, *(other.logits for other in made.auxiliary.values())
-        return sum(jnp.sum(jax.nn.logsumexp(each, axis=-1)) for each in logits), made.logits
+        heads = {**state.heads["classification"], "": owned[1]}
+        inputs = with_others(entry, images)
+        made = forward(shared(entry), patches, heads, tasks, inputs, *run)
+        every = made.own, *(other.predictions for other in made.auxiliary.values())
+        total = sum(jnp.sum(jax.nn.logsumexp(each["logits"], axis=-1)) for each in every)
+        return total, made.own["logits"]
 
     gradient = jax.jit(jax.grad(loss, has_aux=True))
-    return lambda tasks, images: gradient((state.patches.trained, state.head), tasks, images)
+    owned = state.patches.trained, narrow.head(state)
+    return lambda tasks, images: gradient(owned, tasks, images)
 
 
 @every_patch

@@ -15,8 +15,8 @@ from adapters.patches.mask import mask
 from adapters.patches.registry import PATCHES, from_spec, with_defaults
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
-from adapters.patches.spec import PatchSpecError, Term, parse
 from adapters.patches.spotpatch import spotpatch
+from adapters.spec import SpecError, Term, parse
 from tests import narrow
 
 
@@ -47,7 +47,7 @@ def test_terms_inner_patches_and_settings():
     ],
 )
 def test_a_text_that_is_no_patch_is_refused(spec, what):
-    with pytest.raises(PatchSpecError, match=what):
+    with pytest.raises(SpecError, match=what):
         parse(spec)
 
 
@@ -55,8 +55,8 @@ def test_a_text_that_is_no_patch_is_refused(spec, what):
     ("spec", "error", "what"),
     [
         ("spotpatch(scale_bais)", UnknownNameError, "Did you mean 'scale_bias'"),
-        ("spotpatch", PatchSpecError, "'spotpatch' takes a patch in its brackets"),
-        ("bias(mask)", PatchSpecError, "'bias' takes no patch inside"),
+        ("spotpatch", SpecError, "'spotpatch' takes a patch in its brackets"),
+        ("bias(mask)", SpecError, "'bias' takes no patch inside"),
         ("lora(rnak=2)", PatchSettingError, "no setting 'rnak'; it has: rank, alpha"),
         ("lora(rank=0)", PatchSettingError, "rank=0 must be 1 or more"),
         ("lora(rank=1.5)", PatchSettingError, "rank=1.5; it must be of the kind int"),

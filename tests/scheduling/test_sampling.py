@@ -60,3 +60,22 @@ def test_tasks_without_examples_are_refused(sizes):
 def test_a_temperature_must_be_positive():
     with pytest.raises(sampling.SamplingError, match="above 0"):
         sampling.temperature(SIZES, 0.0)
+
+
+def test_a_step_has_tasks_of_one_kind_as_often_as_they_are_wanted():
+    kinds = ("classification", "regression", "classification", "multilabel")
+    scheduler = sampling.proportional((40, 10, 30, 20), kinds)
+    counts = np.zeros(4)
+    for step in range(4000):
+        choice, _ = scheduler.next({}, 3, step, 4)
+        assert len({kinds[task] for task in choice.tasks}) == 1
+        counts += np.bincount(choice.tasks, minlength=4)
+    np.testing.assert_allclose(counts / counts.sum(), (0.4, 0.1, 0.3, 0.2), atol=0.03)
+
+
+def test_naming_the_one_kind_of_all_changes_no_draw():
+    sizes = (5, 1, 30)
+    for step in range(50):
+        plain, _ = sampling.proportional(sizes).next({}, 1, step, 4)
+        named, _ = sampling.proportional(sizes, ("classification",) * 3).next({}, 1, step, 4)
+        np.testing.assert_array_equal(plain.tasks, named.tasks)

@@ -32,9 +32,9 @@ def check(network, names, own, images):
     examples = [
         Example(network.task(name), image) for name, image in zip(names, images, strict=True)
     ]
-    for answer, name, image in zip(network.logits(examples), names, images, strict=True):
+    for answer, name, image in zip(network.predictions(examples), names, images, strict=True):
         expected = patches.alone(own[name], image[None])[0]
-        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(answer["logits"], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_tasks_come_and_go_and_nothing_is_compiled():
     compiled = compilations.counter()
     for name in "abc":
         network.add(own[name])
-    network.logits(
+    network.predictions(
         [Example(network.task(name), image) for name, image in zip("abca", noise(4), strict=True)]
     )
     network.remove("b")
@@ -73,11 +73,13 @@ def test_tasks_come_and_go_and_nothing_is_compiled():
     examples = [
         Example(network.task(name), image) for name, image in zip("adca", images, strict=True)
     ]
-    answers = network.logits(examples)
+    answers = network.predictions(examples)
     assert compiled() == 0
     own["a"] = newer
     for answer, name, image in zip(answers, "adca", images, strict=True):
-        np.testing.assert_allclose(answer, patches.alone(own[name], image[None])[0], rtol=1e-4)
+        np.testing.assert_allclose(
+            answer["logits"], patches.alone(own[name], image[None])[0], rtol=1e-4
+        )
 
 
 def test_a_task_that_was_replaced_meanwhile_has_no_answer():
@@ -89,7 +91,7 @@ def test_a_task_that_was_replaced_meanwhile_has_no_answer():
     network.remove("a")
     network.add(patches.contents("c", 2))  # takes the row that was a's
     assert network.task("c").row == old[0].task.row
-    answers = network.logits(old)
+    answers = network.predictions(old)
     assert [answer is None for answer in answers] == [True, True, False]
 
 

@@ -202,14 +202,14 @@ def held_back(limits=LIMITS, clients=6):
     network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
     network.add(OWN["a"])
     network.compile()
-    answer, gate, passes = network.logits, threading.Event(), []
+    answer, gate, passes = network.predictions, threading.Event(), []
 
     def slow(examples):
         passes.append(len(examples))
         gate.wait(30)
         return answer(examples)
 
-    network.logits = slow
+    network.predictions = slow
     with (
         concurrent.futures.ThreadPoolExecutor(clients) as pool,
         served(network, limits) as (address, server),
@@ -252,10 +252,10 @@ def test_a_failure_is_json_and_counted():
     network.add(OWN["a"])
     network.compile()
     with served(network) as (address, _):
-        network.logits = lambda examples: []
+        network.predictions = lambda examples: []
         status, body = ask(address, "POST", "/tasks/a", png(pixels_of(0)))
         assert (status, body["error"]) == (500, "Error")
-        network.logits = lambda examples: [np.float32([np.nan, 0, 0])]
+        network.predictions = lambda examples: [{"logits": np.float32([np.nan, 0, 0])}]
         status, body = ask(address, "POST", "/tasks/a", png(pixels_of(0)))
         assert (status, body["error"]) == (422, "NoAnswerError")
         assert figure(address, 'modelpatch_requests_total{status="500"}') == 1

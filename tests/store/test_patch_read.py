@@ -147,7 +147,22 @@ def test_head_that_does_not_fit(good, path):
         ({"scores": {}}, "no split has a score"),
         ({"labels": "ab"}, "'labels' is of type str"),
         ({"head": {"kind": "classification", "features": 3.0, "classes": 2}}, "another head"),
-        ({"head": {"kind": "detection", "features": 3, "classes": 2}}, "another head"),
+        ({"head": {"kind": "multilabel", "features": 3, "outputs": 2}}, "must_understand does not"),
+        (
+            {
+                "head": {"kind": "multilabel", "features": 3, "classes": 2},
+                "must_understand": ["edit/replace", "head/multilabel"],
+            },
+            "another head",
+        ),
+        (
+            {
+                "head": {"kind": "multilabel", "features": 3, "settings": {"thresholds": [0.5]}},
+                "must_understand": ["edit/replace", "head/multilabel"],
+            },
+            "1 thresholds do not fit 2 labels",
+        ),
+        ({"head": {"kind": "classification", "settings": {"a": 1}}}, "settings do not hold"),
         ({"parity": make_patches.CARD["parity"] | {"shape": [8, 8]}}, r"\[8, 8\] is not"),
         ({"parity": make_patches.CARD["parity"] | {"tolerance": 0.0}}, "not above zero"),
         ({"task": {"name": "../tiny", "version": "1"}}, "cannot be a file's name"),
@@ -157,6 +172,14 @@ def test_head_that_does_not_fit(good, path):
 def test_wrong_fields(path, fields, match):
     content = make_patches.assemble(make_patches.card_with(**fields), TENSORS)
     _refused(path, content, errors.SchemaError, match)
+
+
+@pytest.mark.parametrize("needed", [[], ["head/detection"]])
+def test_a_head_of_an_unknown_kind(path, needed):
+    head = {"kind": "detection", "features": 3, "outputs": 2}
+    card = make_patches.card_with(head=head, must_understand=["edit/replace", *needed])
+    content = make_patches.assemble(card, TENSORS)
+    _refused(path, content, errors.UnsupportedFeatureError, "detection")
 
 
 @pytest.mark.parametrize("field", make_patches.CARD)

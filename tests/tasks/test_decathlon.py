@@ -54,7 +54,7 @@ def test_prepared_data_feed_the_same_pipeline(data_dir: str):
     batch = next(pipeline.training_iterator(TASKS[0], settings, 4, seed=0, data_dir=data_dir))
     assert batch["image"].shape == (4, 32, 32, 3)
     (batch,) = pipeline.evaluation_batches(TASKS[0], "test", settings, 4, data_dir=data_dir)
-    assert batch["label"][batch["mask"]].tolist() == [-1] * 3
+    assert batch.targets["label"][batch.mask].tolist() == [-1] * 3
 
 
 def test_data_that_are_not_prepared_say_how_to_prepare_them(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_a_source_that_is_wrong_leaves_nothing_behind(cache, examples, said):
 
 def test_an_interrupted_writer_leaves_nothing_behind(cache, monkeypatch):
     task = tiny_task()
-    monkeypatch.setattr(layout, "_record", lambda example: 1 / 0)
+    monkeypatch.setattr(layout, "_record", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         loading.open_split(task, "train")
     assert list(layout.cached_directory(task).parent.iterdir()) == []

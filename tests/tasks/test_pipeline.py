@@ -116,15 +116,16 @@ def test_hosts_share_an_epoch_without_overlap():
 def test_evaluation_sees_every_example_once_and_says_what_is_padding():
     task = tiny_task(images=7)
     batches = list(pipeline.evaluation_batches(task, "train", SETTINGS, 3))
-    assert [batch["image"].shape for batch in batches] == [(3, 5, 5, 3)] * 3
-    assert batches[-1]["mask"].tolist() == [True, False, False]
-    assert batches[-1]["name"][1:] == ["", ""]
-    assert not batches[-1]["image"][1:].any()
+    assert [batch.inputs["image"].shape for batch in batches] == [(3, 5, 5, 3)] * 3
+    assert batches[-1].mask.tolist() == [True, False, False]
+    assert batches[-1].names[1:] == ["", ""]
+    assert not batches[-1].inputs["image"][1:].any()
     opened = {example["name"]: example for example in loading.open_split(task, "train")}
     seen = {}
     for batch in batches:
-        for row in np.flatnonzero(batch["mask"]):
-            seen[batch["name"][row]] = (batch["label"][row], batch["image"][row, 0, 0, 0])
+        for row in np.flatnonzero(batch.mask):
+            pixel = batch.inputs["image"][row, 0, 0, 0]
+            seen[batch.names[row]] = (batch.targets["label"][row], pixel)
     assert seen == {
         name: (example["label"], example["image"][0, 0, 0]) for name, example in opened.items()
     }
@@ -179,7 +180,7 @@ def test_without_augmentation_training_sees_whole_images_in_their_own_colours():
     task = gradient_task()
     batch = next(pipeline.training_iterator(task, SETTINGS, 10, seed=0, augmentation="none"))
     (whole,) = pipeline.evaluation_batches(task, "validation", SETTINGS, 3)
-    np.testing.assert_array_equal(batch["image"], np.repeat(whole["image"][:1], 10, axis=0))
+    np.testing.assert_array_equal(batch["image"], np.repeat(whole.inputs["image"][:1], 10, axis=0))
 
 
 @pytest.mark.parametrize("flip", [False, True])

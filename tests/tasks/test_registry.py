@@ -5,6 +5,7 @@ import re
 import pytest
 
 from adapters import errors
+from adapters.heads.contract import HeadSettingError
 from tasks import registry, suites
 from tasks.task import Task, TaskError
 from tests.tasks.stand_in import tiny_task
@@ -86,7 +87,7 @@ def test_a_file_that_gives_no_task_is_named(tmp_path, content: str | None, said:
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"labels": ("one",)}, TaskError, "needs two"),
+        ({"labels": ("one",)}, TaskError, "needs 2 or more"),
         ({"labels": ("a", "b", "a")}, TaskError, "of one name: a"),
         ({"name": "a,b"}, TaskError, "cannot be called"),
         ({"name": ""}, TaskError, "1 to 60 characters"),
@@ -98,7 +99,8 @@ def test_a_file_that_gives_no_task_is_named(tmp_path, content: str | None, said:
         ({"labels": ("a", " ")}, TaskError, "a class needs a name"),
         ({"splits": ("validation",)}, TaskError, "must be 'train'"),
         ({"splits": ("train", "val")}, TaskError, "must be 'train'"),
-        ({"metric": "acuracy"}, errors.UnknownNameError, "accuracy"),
+        ({"labels": (), "head": "regression"}, TaskError, "needs 1 or more"),
+        ({"head": "regression(units=years)"}, HeadSettingError, "units"),
         ({"head": "detection"}, errors.UnknownNameError, "classification"),
         ({"fit": "squash"}, errors.UnknownNameError, "stretch"),
     ],

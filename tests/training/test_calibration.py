@@ -31,8 +31,8 @@ def trained():
 
 
 def start(trained, streams):
-    backbone, layout = narrow.BACKBONE, narrow.LAYOUT
-    made = calibrated(trained, backbone, PATCH, layout, narrow.PIXELS, streams)
+    backbone, heads = narrow.BACKBONE, narrow.HEADS
+    made = calibrated(trained, backbone, PATCH, heads, narrow.PIXELS, streams)
     return made.init(jax.random.key(0), narrow.weights())
 
 
@@ -68,7 +68,7 @@ def test_every_norm_measures_what_it_sees_below_norms_that_use_the_batch(trained
     """Of one batch repeated, the statistics are its moments: both modes then answer alike."""
     streams = [RepeatingStream(task) for task in range(3)]
     state = start(trained, streams)
-    head = narrow.disturbed(state.head, 5)
+    head = narrow.disturbed(narrow.head(state), 5)
     images = narrow.normalised(np.stack([stream.image for stream in streams]))
     logits = {}
     for mode in ("calibrated", "batch"):
@@ -76,12 +76,12 @@ def test_every_norm_measures_what_it_sees_below_norms_that_use_the_batch(trained
         logits[mode] = forward(
             narrow.weights(),
             state.patches,
-            head,
+            {"": head},
             np.arange(3, dtype=np.int32),
-            images,
+            {"image": images},
             jax.random.key(0),
             jnp.zeros(()),
-        ).logits
+        ).own["logits"]
     np.testing.assert_allclose(logits["calibrated"], logits["batch"], rtol=1e-4, atol=1e-4)
 
 

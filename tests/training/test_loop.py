@@ -128,8 +128,8 @@ def test_a_finished_run_does_nothing_more(tmp_path):
 def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
     trained = make()
 
-    def spoilt(state, weights, batch, key):
-        state, metrics = trained.step(state, weights, batch, key)
+    def spoilt(*arguments):
+        state, metrics = trained.step(*arguments)
         return state, metrics._replace(loss=metrics.loss * np.float32("nan"))
 
     monkeypatch.setattr(f"{__name__}.make", lambda: trained._replace(step=spoilt))

@@ -36,7 +36,7 @@ def test_pictures_are_drawn_and_do_not_depend_on_the_time(tmp_path, log):
 
 def test_the_figures_show_the_data(log):
     records = metrics.read(log)
-    above, below = plots._curves(records, ["svhn"]).axes
+    above, below = plots._curves(records, ROWS[1:]).axes
     measured = {tuple(line.get_ydata())[:3] for line in above.lines if len(line.get_ydata())}
     assert (1.0, 1 / 2, 1 / 3) in measured
     assert [list(line.get_ydata()) for line in below.lines] == [[50.0], []]

@@ -18,9 +18,10 @@ def test_a_step_is_the_same():
     for rematerialise in (False, True):
         made = make("scale_bias+depthwise", warmup=0.0, rematerialise=rematerialise)
         state = made.init(jax.random.key(0), narrow.weights())
-        state = state._replace(head=narrow.disturbed(state.head, 5))
+        state = state._replace(heads=narrow.disturbed(state.heads, 5))
         state, metrics = made.step(state, narrow.weights(), batch(), jax.random.key(1))
-        moments = [optimiser[0].mu for optimiser in state.optimisers[:2]]
+        patches, heads, _ = state.optimisers
+        moments = [optimiser[0].mu for optimiser in (patches, heads["classification"])]
         found.append([metrics.loss, *jax.tree.leaves(moments)])
     assert max(np.abs(leaf).max() for leaf in found[0][1:]) > 0
     for plain, again in zip(*found, strict=True):

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.patches.registry import from_spec
 from adapters.training.recipe import Recipe
-from adapters.training.step import Batch, StatisticsMissingError, TaskIdError, trainer
+from adapters.training.step import StatisticsMissingError, TaskIdError, trainer
 from tests import narrow
 
 RECIPE = Recipe(steps=20, patch_rate=1e-2, head_rate=1e-2, shared_rate=1e-2, head_decay=1e-3)
@@ -18,12 +18,12 @@ def make(spec="scale_bias", devices=1, shared=lambda path, name, leaf: False, **
     recipe = dataclasses.replace(RECIPE, **changes)
     patch = from_spec(spec, recipe.norm)
     mesh = narrow.mesh(devices)
-    return trainer(narrow.BACKBONE, patch, narrow.LAYOUT, recipe, narrow.PIXELS, mesh, shared)
+    return trainer(narrow.BACKBONE, patch, narrow.HEADS, recipe, narrow.PIXELS, mesh, shared)
 
 
 def batch(tasks=(0, 2, 1, 0), seed=0):
     pixels, labels = narrow.images(len(tasks), 2, seed)
-    return Batch(np.asarray(tasks, np.int32), pixels, labels, np.ones(3, np.float32))
+    return narrow.batch(tasks, pixels, labels)
 
 
 def steps(made, batches):
@@ -41,11 +41,12 @@ def test_two_devices_agree_with_one(norm):
         made = make(norm=norm, devices=devices, warmup=0.0)
         state = made.init(jax.random.key(0), narrow.weights())
         state = state._replace(
-            head=jax.device_put(narrow.disturbed(state.head, 5), state.head["w"].sharding)
+            heads=jax.device_put(narrow.disturbed(state.heads, 5), state.step.sharding)
         )
         state, metrics = made.step(state, narrow.weights(), batch(), jax.random.key(1))
-        assert len(state.head["w"].sharding.device_set) == devices
-        moments = [optimiser[0].mu for optimiser in state.optimisers[:2]]
+        assert len(narrow.head(state)["w"].sharding.device_set) == devices
+        patches, heads, _ = state.optimisers
+        moments = [optimiser[0].mu for optimiser in (patches, heads["classification"])]
         found.append([metrics.loss, *jax.tree.leaves(moments)])
     for one, two in zip(*found, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
@@ -55,7 +56,7 @@ def test_moving_statistics_need_a_patch_that_keeps_them():
     made = trainer(
         narrow.BACKBONE,
         from_spec("scale_bias"),
-        narrow.LAYOUT,
+        narrow.HEADS,
         dataclasses.replace(RECIPE, norm="ema"),
         narrow.PIXELS,
         narrow.mesh(),
@@ -80,8 +81,9 @@ def test_an_absent_task_keeps_parameters_state_and_count():
         jax.tree.leaves(before.patches), jax.tree.leaves(after.patches), strict=True
     ):
         np.testing.assert_array_equal(old[1], new[1])
-    np.testing.assert_array_equal(before.head["w"][rows], np.asarray(after.head["w"])[rows])
-    counts = after.optimisers[0][0].count, after.optimisers[1][0].count
+    old_head, new_head = (np.asarray(narrow.head(each)["w"]) for each in (before, after))
+    np.testing.assert_array_equal(old_head[rows], new_head[rows])
+    counts = after.optimisers[0][0].count, after.optimisers[1]["classification"][0].count
     assert counts[0].tolist() == [1, 0, 1]
     assert counts[1].tolist() == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1]
 
@@ -99,7 +101,7 @@ def test_statistics_follow_the_moments_of_the_tasks_own_images():
     state, _ = steps(made, [batch((0, 2, 0, 2))])
     (measured,) = (part for part in state.patches.measured if part)
     stem = narrow.weights()["stem"]["w"]
-    pixels = narrow.normalised(batch((0, 2, 0, 2)).images)
+    pixels = narrow.normalised(batch((0, 2, 0, 2)).inputs["image"])
     convolved = jax.lax.conv_general_dilated(
         pixels[::2].reshape(-1, 32, 32, 3),
         stem,
@@ -142,7 +144,7 @@ def test_other_tasks_and_other_patches_compile_nothing():
     made = trainer(
         narrow.BACKBONE,
         patch._replace(apply=counted),
-        narrow.LAYOUT,
+        narrow.HEADS,
         RECIPE,
         narrow.PIXELS,
         narrow.mesh(),
@@ -151,7 +153,7 @@ def test_other_tasks_and_other_patches_compile_nothing():
     state, _ = made.step(state, narrow.weights(), batch((0, 2, 1, 0)), jax.random.key(1))
     traced = len(traces)
     assert traced > 0
-    others = jax.device_put(narrow.disturbed(state.patches, 3), state.head["w"].sharding)
+    others = jax.device_put(narrow.disturbed(state.patches, 3), state.step.sharding)
     state = state._replace(patches=others)
     made.step(state, narrow.weights(), batch((1, 1, 2, 2)), jax.random.key(1))
     assert len(traces) == traced

@@ -19,7 +19,7 @@ from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
 from adapters.runtime import signatures
 from adapters.runtime.feeds import patch_inputs
-from adapters.runtime.graph_file import write_graph
+from adapters.runtime.graph_file import Weights, write_graph
 from adapters.runtime.input_file import write_inputs
 from adapters.store.contents import PatchContents
 from adapters.store.encoding import rounded
@@ -69,7 +69,7 @@ def write_files(backbone: str, size: int, folder: pathlib.Path) -> None:
 
 def _fused(
     network: Backbone,
-    weights: litert.Weights,
+    weights: Weights,
     contents: PatchContents,
     size: int,
     folder: pathlib.Path,
@@ -81,7 +81,7 @@ def _fused(
 
 def _contents(
     backbone: str,
-    weights: litert.Weights,
+    weights: Weights,
     mark: str,
     network: Inference,
     number: int,

@@ -16,7 +16,7 @@ COLD = (
     "Device.install inputs",
     "Device.install folded",
 )
-HELD = (
+HOLDERS = (
     "LiteRT inputs",
     "LiteRT inputs int8",
     "LiteRT folded",
@@ -31,12 +31,12 @@ def graphs(backbone: str, size: int, batches: Sequence[int], folder: str) -> Ite
     for batch in batches:
         case = Case("graph", backbone, size, batch, folder=folder)
         network = Case("inference", backbone, size, batch)
-        ours = {name: _ours(name, dataclasses.replace(case, graph=name)) for name in HELD}
+        ours = {name: _ours(name, dataclasses.replace(case, graph=name)) for name in HOLDERS}
         yield Comparison(
             "graph",
             (
                 ours["LiteRT inputs"],
-                *(ours[name] for name in HELD[1:]),
+                *(ours[name] for name in HOLDERS[1:]),
                 Contender("JAX", "jax", network),
                 Contender("eager", "peer", network),
                 Contender("compiled", "peer", dataclasses.replace(network, compiled=True)),
@@ -78,7 +78,7 @@ def swaps(backbone: str, size: int, folder: str) -> Iterator[Comparison]:
 
 def memories(backbone: str, size: int, tasks: int, folder: str) -> Iterator[Comparison]:
     """Each way to hold so many tasks, and one; a process is needed for each."""
-    for name in HELD:
+    for name in HOLDERS:
         case = Case("memory", backbone, size, 1, tasks=tasks, graph=name, folder=folder)
         one = dataclasses.replace(case, tasks=1)
         yield Comparison(

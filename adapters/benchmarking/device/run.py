@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from adapters.benchmarking import run
-from adapters.benchmarking.device import held, make, plan
+from adapters.benchmarking.device import footprint, make, plan
 from adapters.benchmarking.interleave import Worker
 from adapters.benchmarking.measure import Settings, Sides
 from adapters.benchmarking.plan import Comparison
@@ -57,10 +57,10 @@ def benchmark(
         if "memory" in works:
             with _cores(first.threads):
                 for comparison in plan.memories(backbone, size, make.TASKS, folder):
-                    if not (resume and held.keys(comparison, first) <= run.known(out)):
-                        run.keep(held.memory(comparison, first, OURS), out)
+                    if not (resume and footprint.keys(comparison, first) <= run.known(out)):
+                        run.keep(footprint.memory(comparison, first, OURS), out)
         if "size" in works:
-            run.keep(held.sizes(backbone, size, pathlib.Path(folder), first), out)
+            run.keep(footprint.sizes(backbone, size, pathlib.Path(folder), first), out)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from adapters.benchmarking.interleave import interleaved, throughput_ratio
+from adapters.benchmarking.row import row
 from adapters.benchmarking.serving.load import Generator, Report
 from adapters.benchmarking.serving.questions import Question
 from adapters.benchmarking.serving.server import Server
@@ -43,19 +44,7 @@ class Settings:
 
     def row(self, setting: str, metric: str, value: float, unit: str) -> Measurement:
         """A row of results."""
-        number = value if isinstance(value, int) else float(f"{value:.5g}")
-        return Measurement(
-            task="",
-            backbone=self.backbone,
-            patch=self.patch,
-            setting=setting,
-            seed=0,
-            split="",
-            metric=metric,
-            value=number,
-            unit=unit,
-            command=self.command,
-        )
+        return row(self.backbone, setting, metric, value, unit, self.command, self.patch)
 
 
 def compare(

@@ -1,11 +1,10 @@
 """Draws `results/serving.csv`: what each server answers in a second, how late, in what memory."""
 
-import io
 import pathlib
 import re
 from collections.abc import Sequence
 
-from adapters import files
+from adapters import drawing, files
 from adapters.benchmarking.picture import MEGABYTE, Bars, draw_bars
 from adapters.training.tidy import Measurement
 
@@ -27,9 +26,7 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
     for axes, (metric, (title, unit)) in zip(grid, PANELS.items(), strict=True):
         draw_bars(axes, found(rows, metric, unit))
         axes.set_title(title, loc="left", fontsize=11)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-    files.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, drawing.png(figure))
 
 
 def found(rows: Sequence[Measurement], metric: str, unit: float) -> Bars:

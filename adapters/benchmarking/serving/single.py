@@ -9,6 +9,8 @@ import numpy as np
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import UnknownNameError
+from adapters.heads import linear
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Array, Weights, inference
 from adapters.preprocessing import Preprocessing
 from adapters.serving.app import Answer, Queue
@@ -45,7 +47,7 @@ class SingleTaskNetworks:
         how = [Preprocessing.from_json(contents.preprocessing) for contents in patches]
         self.capacity, self.batches = len(patches), tuple(sorted(batches))
         self.tasks: Mapping[str, Task] = {
-            contents.task: Task(contents, preprocessing, row)
+            contents.task: Task(contents, head_of(contents), preprocessing, row)
             for row, (contents, preprocessing) in enumerate(zip(patches, how, strict=True))
         }
         self._size = how[0].size
@@ -76,17 +78,18 @@ class SingleTaskNetworks:
         """Compiles the program of every batch."""
         for count, program in self._programs.items():
             images = np.zeros((count, self._size, self._size, 3), np.float32)
-            jax.block_until_ready(program.features(self._weights[0], images))
+            jax.block_until_ready(program.features(self._weights[0], {"image": images}))
 
-    def logits(self, examples: Sequence[Example]) -> list[Array | None]:
-        """Each image's logits [classes]; all are of the first one's task."""
+    def predictions(self, examples: Sequence[Example]) -> list[dict[str, Array] | None]:
+        """What the head says of each image; all are of the first one's task."""
         task = examples[0].task
         count = next(batch for batch in self.batches if batch >= len(examples))
         images = np.zeros((count, self._size, self._size, 3), np.float32)
         images[: len(examples)] = [example.image for example in examples]
-        features = np.asarray(self._programs[count].features(self._weights[task.row], images))
+        program, inputs = self._programs[count], {"image": images}
+        features = np.asarray(program.features(self._weights[task.row], inputs))
         head = task.contents.head
-        return [own @ head["w"] + head["b"] for own in features[: len(examples)]]
+        return [task.head.apply(head, {linear.FEATURES: own}) for own in features[: len(examples)]]
 
 
 def task_of(example: Example) -> str:
@@ -102,10 +105,10 @@ class QueuePerTask:
     """
 
     def __init__(self, answer: Answer, most: int, queue: int):
-        self._make: Callable[[], Batcher[Example, Array | None]] = lambda: Batcher(
+        self._make: Callable[[], Batcher[Example, dict[str, Array] | None]] = lambda: Batcher(
             answer, most, queue
         )
-        self._batchers: dict[str, Batcher[Example, Array | None]] = {}
+        self._batchers: dict[str, Batcher[Example, dict[str, Array] | None]] = {}
 
     @property
     def waiting(self) -> int:
@@ -114,7 +117,7 @@ class QueuePerTask:
     def start(self) -> None:
         """Each batcher starts with its task's first image."""
 
-    async def ask(self, item: Example) -> Array | None:
+    async def ask(self, item: Example) -> dict[str, Array] | None:
         name = task_of(item)
         if name not in self._batchers:
             self._batchers[name] = self._make()

@@ -35,6 +35,7 @@ def onnx_graph(
     names: tuple[str, str],
     dimensions: Mapping[str, Sequence[int | str]],
     metadata: Mapping[str, str],
+    others: Mapping[str, jax.ShapeDtypeStruct] | None = None,
 ) -> bytes:
     """The serialised graph.
 
@@ -47,6 +48,8 @@ def onnx_graph(
       dimensions: {name: shape} of inputs and the output where the graph allows other lengths than
         the function was traced with, by a name instead of a number.
       metadata: texts to keep with the graph.
+      others: shape and dtype of inputs that come with each image, [N, *shape] in the graph; the
+        function gets them among the others.
 
     Raises:
       ONNXError: onnx is missing.
@@ -54,12 +57,15 @@ def onnx_graph(
     """
     check_installed()
     build = Builder()
-    traced = jax.jit(function).trace(image, dict(inputs)).jaxpr
+    with_image = others or {}
+    traced = jax.jit(function).trace(image, {**inputs, **with_image}).jaxpr
     build.input(names[0], (IMAGES_AXIS, *image.shape))
     arguments: list[Value] = [Tensor(names[0], image.shape, tuple(range(image.ndim)), True)]
-    for name, each in sorted(inputs.items()):  # the order in which JAX flattens them
-        build.input(name, dimensions.get(name, each.shape))
-        arguments.append(Tensor(name, each.shape, tuple(range(each.ndim)), False))
+    for name, each in sorted({**inputs, **with_image}.items()):  # the order in which JAX flattens
+        mapped = name in with_image
+        own = (IMAGES_AXIS, *each.shape) if mapped else dimensions.get(name, each.shape)
+        build.input(name, own)
+        arguments.append(Tensor(name, each.shape, tuple(range(each.ndim)), mapped))
     (result,) = _walked(build, traced.jaxpr, traced.consts, arguments)
     assert isinstance(result, Tensor)
     shape = dimensions.get(names[1], (IMAGES_AXIS, *result.shape))

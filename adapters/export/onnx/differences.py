@@ -8,8 +8,7 @@ import numpy as np
 from adapters.backbones.builder import Backbone
 from adapters.export.export_parity import jax_features, worst
 from adapters.export.onnx.session import Session
-from adapters.inference.compiled import Prepare
-from adapters.patches.contract import no_look
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array, Weights
 from adapters.runtime.feeds import patch_inputs
@@ -37,7 +36,7 @@ def backbone_differences(
     }
     inputs = patch_inputs(weights, epsilon, {}, kind)
     inputs |= {signatures.HEAD_W: head["w"], signatures.HEAD_B: head["b"]}
-    return _differences(graph, network, weights, head, inputs, images, no_look)
+    return _differences(graph, network, weights, head, inputs, images, no_look, {})
 
 
 def task_differences(
@@ -47,12 +46,14 @@ def task_differences(
     head: Mapping[str, Array],
     images: Array,
     prepare: Prepare = no_look,
+    others: Mapping[str, Array] | None = None,
 ) -> dict[str, float]:
     """The same of a graph for one task, of the backbone's weights with the task's edits.
 
-    `prepare` is the task's patch's.
+    `prepare` is the task's patch's; `others` are the inputs that it reads beside the image,
+    {name: [N, ...]}.
     """
-    return _differences(graph, network, patched, head, {}, images, prepare)
+    return _differences(graph, network, patched, head, {}, images, prepare, others or {})
 
 
 def _differences(
@@ -63,11 +64,13 @@ def _differences(
     inputs: Mapping[str, Array],
     images: Array,
     prepare: Prepare,
+    others: Mapping[str, Array],
 ) -> dict[str, float]:
-    wanted = jax_features(network, weights, images, prepare) @ head["w"] + head["b"]
+    wanted = jax_features(network, weights, images, prepare, others) @ head["w"] + head["b"]
     run = functools.partial(_run, Session(graph, threads=1), inputs)
-    return {f"images_{batch}": worst(wanted, images, batch, run) for batch in BATCHES}
+    each = {signatures.IMAGES: images, **others}
+    return {f"images_{batch}": worst(wanted, each, batch, run) for batch in BATCHES}
 
 
-def _run(session: Session, inputs: Mapping[str, Array], images: Array) -> Array:
-    return session.run({**inputs, signatures.IMAGES: images})
+def _run(session: Session, fixed: Mapping[str, Array], inputs: Mapping[str, Array]) -> Array:
+    return session.run({**fixed, **inputs})

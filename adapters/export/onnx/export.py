@@ -11,8 +11,9 @@ from adapters.backbones.builder import Backbone
 from adapters.export.onnx.builder import IMAGES_AXIS
 from adapters.export.onnx.convert import onnx_graph
 from adapters.export.onnx.session import KEY
-from adapters.inference.compiled import Prepare, of_one_image
-from adapters.patches.contract import no_look
+from adapters.heads import linear
+from adapters.inference.compiled import of_one_image
+from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array, Weights, without_statistics
 from adapters.runtime.fold import fold_norms
@@ -40,23 +41,24 @@ def export_backbone(
     Raises ONNXError or UnsupportedOperationError.
     """
     inputs = signatures.inputs(kind, weights)
-    features = network.table.features
+    features = of_one_image(network, no_look, "folded")
 
     def logits(image: jax.Array, given: Mapping[str, jax.Array]) -> jax.Array:
         patched: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in weights.items()}
         for name in inputs:
             module, leaf = name.rsplit("/", 1)
             patched[module][leaf] = given[name]
-        return network.apply(patched, image, "folded").features @ given[HEAD_W] + given[HEAD_B]
+        return _logits(features(patched, {"image": image}), given[HEAD_W], given[HEAD_B])
 
-    shapes = {HEAD_W: (features, 2), HEAD_B: (2,)}
+    width = network.table.features
+    shapes = {HEAD_W: (width, 2), HEAD_B: (2,)}
     shapes |= {name: leaf_of(weights, name).shape for name in inputs}
     return onnx_graph(
         logits,
         _array(size, size, 3),
         {name: _array(*shape) for name, shape in shapes.items()},
         (IMAGES, LOGITS),
-        {HEAD_W: (features, "classes"), HEAD_B: ("classes",), LOGITS: (IMAGES_AXIS, "classes")},
+        {HEAD_W: (width, "classes"), HEAD_B: ("classes",), LOGITS: (IMAGES_AXIS, "classes")},
         _metadata({**about, "inputs": kind}),
     )
 
@@ -70,19 +72,28 @@ def export_task(
     size: int,
     about: Mapping[str, Any],
     prepare: Prepare = no_look,
+    needs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> bytes:
     """A graph of one task alone, of any patch: `images` [N, size, size, 3] in, `logits` out.
 
-    `prepare` is the patch's, and becomes part of the graph. Raises ONNXError,
+    `prepare` is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
+    {name: shape}, becomes further inputs [N, *shape]. Raises ONNXError,
     UnsupportedOperationError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
     features = of_one_image(network, prepare, "folded")
 
-    def logits(image: jax.Array, _: Mapping[str, jax.Array]) -> jax.Array:
-        return features(folded, image) @ head["w"] + head["b"]
+    def logits(image: jax.Array, others: Mapping[str, jax.Array]) -> jax.Array:
+        return _logits(features(folded, {"image": image, **others}), head["w"], head["b"])
 
-    return onnx_graph(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about}))
+    return onnx_graph(
+        *(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about})),
+        others={name: _array(*shape) for name, shape in (needs or {}).items()},
+    )
+
+
+def _logits(features: jax.Array, w: Any, b: Any) -> jax.Array:
+    return linear.apply({"w": w, "b": b}, {linear.FEATURES: features})[linear.LOGITS]
 
 
 def _array(*shape: int) -> jax.ShapeDtypeStruct:

@@ -1,4 +1,4 @@
-"""Patches as text: `scale_bias+depthwise`, `lora(rank=4)`, `spotpatch(mask+scale_bias, weight=2)`.
+"""Patches and heads as text: `scale_bias+depthwise`, `spotpatch(mask, weight=2)`, `multilabel`.
 
 A spec is one or more terms joined by `+`; a term is a name, with an inner spec and settings in
 brackets where the patch has them. Settings are whole numbers, decimals, `true`, `false` or a word.
@@ -16,16 +16,16 @@ _NUMBER = re.compile(r"[-+]?\d")
 _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
-class PatchSpecError(ModelPatchError):
-    """A patch specification that cannot be read, or that names one family twice."""
+class SpecError(ModelPatchError):
+    """A specification that cannot be read, or that names one thing twice."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """One patch of a spec.
+    """One part of a spec.
 
     Attributes:
-      name: of its family.
+      name: of a family of patches, or of a kind of head.
       inner: terms of the spec in its brackets; empty: there is none.
       settings: by name.
     """
@@ -35,23 +35,23 @@ class Term:
     settings: dict[str, Any]
 
 
-def parse(spec: str) -> tuple[Term, ...]:
-    """The terms of `spec`.
+def parse(spec: str, what: str = "patch") -> tuple[Term, ...]:
+    """The terms of `spec`, the text of a `what`.
 
-    Raises PatchSpecError.
+    Raises SpecError.
 
     >>> parse("lora(rank=4)+bias")[0].settings
     {'rank': 4}
     """
-    reader = _Reader(spec)
+    reader = _Reader(spec, what)
     terms = reader.terms()
     reader.end()
     return terms
 
 
 class _Reader:
-    def __init__(self, spec: str):
-        self._spec, self._position = spec, 0
+    def __init__(self, spec: str, what: str):
+        self._spec, self._what, self._position = spec, what, 0
 
     def terms(self) -> tuple[Term, ...]:
         found = [self._term()]
@@ -59,7 +59,7 @@ class _Reader:
             found.append(self._term())
         names = [term.name for term in found]
         if len(set(names)) != len(names):
-            raise self._error("names a patch twice")
+            raise self._error(f"names a {self._what} twice")
         return tuple(found)
 
     def end(self) -> None:
@@ -117,9 +117,9 @@ class _Reader:
         self._position = match.end()
         return match[1]
 
-    def _error(self, what: str) -> PatchSpecError:
-        return PatchSpecError(
-            f"patch {self._spec!r} {what}: names joined by '+', each once, with settings in "
+    def _error(self, what: str) -> SpecError:
+        return SpecError(
+            f"{self._what} {self._spec!r} {what}: names joined by '+', each once, with settings in "
             "brackets: 'scale_bias+depthwise' or 'spotpatch(lora(rank=4), weight=2)', say."
         )
 

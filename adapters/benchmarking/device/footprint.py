@@ -7,6 +7,7 @@ from adapters.benchmarking.device import make, names
 from adapters.benchmarking.interleave import Worker
 from adapters.benchmarking.measure import Settings
 from adapters.benchmarking.plan import Comparison, Contender
+from adapters.benchmarking.row import row
 from adapters.training.tidy import Measurement
 
 FILES = {
@@ -29,18 +30,18 @@ def memory(comparison: Comparison, settings: Settings, module: str) -> list[Meas
       settings: of the run.
       module: of the process that a contender gets.
     """
+    backbone, command = comparison.case.backbone, settings.command
     rows, whole = [], {}
     for one in comparison.contenders:
         with Worker(sys.executable, module, {}) as worker:
             facts = worker.prepare(one.case)
         whole[one] = facts["resident memory"]
+        setting = _setting(comparison, one, settings)
         for metric in ("resident memory", "memory beside imports"):
-            setting = _setting(comparison, one, settings)
-            rows.append(_row(comparison, setting, metric, int(facts[metric]), "bytes", settings))
+            rows.append(row(backbone, setting, metric, int(facts[metric]), "bytes", command))
     first, *_, last = comparison.contenders
-    times = float(f"{whole[first] / whole[last]:.5g}")
-    setting = _setting(comparison, first, settings)
-    return [*rows, _row(comparison, setting, f"over {last.label}", times, "times", settings)]
+    times, setting = whole[first] / whole[last], _setting(comparison, first, settings)
+    return [*rows, row(backbone, setting, f"over {last.label}", times, "times", command)]
 
 
 def keys(comparison: Comparison, settings: Settings) -> set[tuple[str, str, str]]:
@@ -54,17 +55,13 @@ def keys(comparison: Comparison, settings: Settings) -> set[tuple[str, str, str]
 def sizes(backbone: str, size: int, folder: pathlib.Path, settings: Settings) -> list[Measurement]:
     """Rows of every file that `make` has written to a folder; of one patch, as all are alike."""
     return [
-        Measurement(
-            task="",
-            backbone=backbone,
-            patch="",
-            setting=f"size, {label}, {size} px",
-            seed=0,
-            split="",
-            metric="size",
-            value=(folder / name).stat().st_size,
-            unit="bytes",
-            command=settings.command,
+        row(
+            backbone,
+            f"size, {label}, {size} px",
+            "size",
+            (folder / name).stat().st_size,
+            "bytes",
+            settings.command,
         )
         for label, name in FILES.items()
     ]
@@ -73,20 +70,3 @@ def sizes(backbone: str, size: int, folder: pathlib.Path, settings: Settings) ->
 def _setting(comparison: Comparison, one: Contender, settings: Settings) -> str:
     shape = f"{one.case.size} px, batch {one.case.examples}, {settings.threads} threads"
     return f"{comparison.work}, {one.label}, {shape}"
-
-
-def _row(
-    comparison: Comparison, setting: str, metric: str, value: float, unit: str, settings: Settings
-) -> Measurement:
-    return Measurement(
-        task="",
-        backbone=comparison.case.backbone,
-        patch="",
-        setting=setting,
-        seed=0,
-        split="",
-        metric=metric,
-        value=value,
-        unit=unit,
-        command=settings.command,
-    )

@@ -1,0 +1,165 @@
+"""The contract: a head turns maps of the backbone into named predictions, a loss and an answer.
+
+A head is a tuple of small pure functions, as a patch is. They are written for one image, or for
+arrays with any axes before it where they say so; who trains, evaluates, exports or serves asks the
+head and never which kind it is.
+
+Devices and servers use a head without JAX: the file of a kind imports JAX inside the functions that
+train, and NumPy at its top.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.errors import ModelPatchError
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Any]
+"""Arrays by name: what a head reads, its weights, its predictions, or its targets."""
+
+
+class HeadSettingError(ModelPatchError):
+    """A setting of a head that it does not have, or out of its range."""
+
+
+class NoAnswerError(ModelPatchError):
+    """What a network predicts of an image is not finite."""
+
+
+class TargetError(ModelPatchError):
+    """Targets that this head cannot learn or be scored on."""
+
+
+class Target(NamedTuple):
+    """What a training example says beside its image.
+
+    Attributes:
+      dtype: `int32` or `float32`.
+      wide: whether it has a value for each output, [outputs]; otherwise it is a scalar.
+    """
+
+    dtype: str
+    wide: bool
+
+
+class Figure(NamedTuple):
+    """One number of a score and its unit; a `fraction` is printed in percent."""
+
+    value: float
+    unit: str
+
+
+class Metric(NamedTuple):
+    """Figures that add up batch by batch, in NumPy.
+
+    Attributes:
+      score: the name of the figure that runs are compared by; higher is better.
+      init: (outputs) -> state of no examples.
+      update: (state, predictions {name: [N, ...]}, targets {name: [N, ...]}) -> state.
+      result: (state) -> {name: Figure}; raises TargetError where nothing was counted.
+    """
+
+    score: str
+    init: Callable[[int], Any]
+    update: Callable[[Any, Arrays, Arrays], Any]
+    result: Callable[[Any], dict[str, Figure]]
+
+
+class Answer(NamedTuple):
+    """What a task says of an image, of a head that tells labels.
+
+    Attributes:
+      label: the answer in words: the most probable one, or those that hold.
+      probabilities: of every label, the most probable first.
+    """
+
+    label: str
+    probabilities: dict[str, float]
+
+    def __str__(self) -> str:
+        share = self.probabilities.get(self.label)
+        return self.label if share is None else f"{self.label} ({share:.1%})"
+
+
+class Values(NamedTuple):
+    """What a task says of an image, of a head that tells numbers.
+
+    Attributes:
+      label: the answer in words.
+      values: {label: number}, in the order of the labels.
+      unit: of the values.
+    """
+
+    label: str
+    values: dict[str, float]
+    unit: str
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def _as_they_are(targets: Arrays) -> Arrays:
+    return targets
+
+
+def _any_number(outputs: int) -> None:
+    del outputs
+
+
+class Head(NamedTuple):
+    """One kind of head with its settings.
+
+    Attributes:
+      kind: its name in the registry, and in a file's card.
+      settings: as JSON: what makes this head again out of its kind.
+      taps: the maps of the backbone that it reads, by name; see `adapters.backbones.taps`.
+      targets: what a training example has, by name.
+      least: the fewest outputs that make sense.
+      metric: how predictions are scored.
+      apply: (weights, taps) -> predictions; for any axes before those of one image. Weights are
+        named as in a file, without the `head/` that all have.
+      loss: (predictions, targets, own [rows] bool, smoothing, distillation) -> {term: scalar} of
+        one image, whose sum is trained on, in JAX. Outputs stand in wide rows, of which the task
+        owns `own`: see `adapters.heads.wide`. A target called `teacher` takes the share
+        `distillation` of the loss.
+      figures: (predictions, targets, own) -> {name: scalar} to watch while training.
+      decode: (labels, predictions of one image) -> Answer or Values; raises NoAnswerError.
+      listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
+        label with the most telling first; raises NoAnswerError.
+      check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
+      standardised: (targets {name: [N, ...]}) -> the same in the units that are trained on.
+      soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns, [N, outputs].
+      after_training_targets: (targets of the whole training split) -> this head with what it has to
+        know of them, or TargetError; asked before training.
+      after_validation: (predictions, targets of the validation split) -> this head with what is
+        chosen on validation; asked when training has ended.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    taps: tuple[str, ...]
+    targets: Mapping[str, Target]
+    least: int
+    metric: Metric
+    apply: Callable[[Arrays, Arrays], dict[str, Any]]
+    loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]]
+    figures: Callable[[Arrays, Arrays, Any], dict[str, Any]]
+    decode: Callable[[Sequence[str], Arrays], Answer | Values]
+    listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
+    soft_targets: Callable[[Arrays], Array]
+    check: Callable[[int], None] = _any_number
+    standardised: Callable[[Arrays], Arrays] = _as_they_are
+    after_training_targets: Callable[[Arrays], "Head"] | None = None
+    after_validation: Callable[[Arrays, Arrays], "Head"] | None = None
+
+
+def finite(predictions: Arrays) -> None:
+    """Raises NoAnswerError unless all that is predicted of an image is finite."""
+    if not all(np.isfinite(values).all() for values in predictions.values()):
+        raise NoAnswerError(
+            "what is predicted of this image is not finite: the patch does not suit such images. "
+            "Train it again, with images like this one among them."
+        )

@@ -1,0 +1,63 @@
+"""Heads by name: what a task's text and a file's card become."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from adapters.errors import UnknownNameError
+from adapters.heads.classification import classification
+from adapters.heads.contract import Head, HeadSettingError
+from adapters.heads.multilabel import multilabel
+from adapters.heads.regression import regression
+from adapters.spec import SpecError, parse
+
+HEADS: dict[str, Callable[..., Head]] = {
+    "classification": classification,
+    "multilabel": multilabel,
+    "regression": regression,
+}
+
+
+SCORES = frozenset(make().metric.score for make in HEADS.values())
+"""The figures that runs are compared by; a run has one of each task and split."""
+
+
+class Described(Protocol):
+    """What says which head it has: a patch's card."""
+
+    @property
+    def head_kind(self) -> str: ...
+
+    @property
+    def head_settings(self) -> Mapping[str, Any]: ...
+
+
+def head_of(card: Described) -> Head:
+    """The head that a patch's card names. Raises as `from_settings`."""
+    return from_settings(card.head_kind, card.head_settings)
+
+
+def from_spec(spec: str) -> Head:
+    """The head that `spec` describes: a kind, with settings in brackets where it has them.
+
+    Raises:
+      UnknownNameError: no such kind; near names are offered.
+      SpecError: `spec` cannot be read.
+      HeadSettingError: a setting that the kind does not have, or out of its range.
+
+    >>> from_spec("regression(unit=years)").settings
+    {'unit': 'years'}
+    """
+    terms = parse(spec, "head")
+    if len(terms) != 1 or terms[0].inner:
+        raise SpecError(f"head {spec!r} must be one kind, such as {', '.join(HEADS)}.")
+    return from_settings(terms[0].name, terms[0].settings)
+
+
+def from_settings(kind: str, settings: Mapping[str, Any]) -> Head:
+    """The head of a kind with these settings, as a file's card has them. Raises as `from_spec`."""
+    if kind not in HEADS:
+        raise UnknownNameError("head", kind, HEADS)
+    try:
+        return HEADS[kind](**settings)
+    except TypeError as error:
+        raise HeadSettingError(f"the head {kind!r} cannot be made: {error}.") from error

@@ -1,0 +1,69 @@
+"""The one forward pass: patched weights and one example's inputs become maps for a head.
+
+Training, evaluation, export and serving call this very function. They differ in where patched
+weights come from, a patch's `apply` in training and a file's edits elsewhere, and in what they map
+over.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+
+from adapters.backbones.builder import Backbone
+from adapters.backbones.taps import FEATURES, tap
+from adapters.patches.contract import (
+    AuxiliaryPrediction,
+    Context,
+    Inputs,
+    Prepare,
+    Weights,
+)
+from adapters.patches.replacement import with_leaves
+
+
+class Forward(NamedTuple):
+    """What one example gives.
+
+    Attributes:
+      taps: the maps that were asked for, by name.
+      auxiliary: what the patch predicts beside the network, by name.
+      moments: {norm path: {"mean", "var"}}; empty in `frozen` mode.
+    """
+
+    taps: dict[str, jax.Array]
+    auxiliary: Mapping[str, AuxiliaryPrediction]
+    moments: Weights
+
+
+def forward(
+    backbone: Backbone,
+    prepare: Prepare,
+    weights: Weights,
+    inputs: Inputs,
+    context: Context,
+    taps: Sequence[str] = (FEATURES,),
+    rematerialise: bool = False,
+) -> Forward:
+    """Runs the network on one example.
+
+    Args:
+      backbone: the network.
+      prepare: the patch's.
+      weights: patched.
+      inputs: of the example; see `contract.Inputs`.
+      context: what `prepare` gets beside `backbone`: `norm`, how norms work, as `Backbone.apply`
+        takes it after the image (default: frozen); in training `key` and `progress`.
+      taps: names of maps, see `adapters.backbones.taps`.
+      rematerialise: whether blocks are computed again in the backward pass.
+    """
+    norm = context.get("norm", ("frozen",))
+    seen = prepare(weights, inputs, {**context, "backbone": backbone})
+    outputs = backbone.apply(
+        with_leaves(weights, seen.leaves), inputs["image"], *norm, rematerialise=rematerialise
+    )
+    return Forward(
+        {name: tap(backbone.table, outputs, name) for name in taps},
+        seen.auxiliary,
+        {**seen.moments, **outputs.moments},
+    )

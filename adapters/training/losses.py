@@ -1,0 +1,51 @@
+"""One number a group: its examples' mean loss, of all predictions, and the patch's penalty."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from adapters.heads.contract import Head
+from adapters.heads.wide import HeadLayout
+from adapters.training.forward import Predictions
+from adapters.training.recipe import Recipe
+
+GroupLoss = Callable[
+    [jax.Array, Predictions, Mapping[str, jax.Array]], tuple[jax.Array, dict[str, jax.Array]]
+]
+
+
+def loss_of(head: Head, layout: HeadLayout, recipe: Recipe) -> GroupLoss:
+    """A function of (task, predictions of one group, its targets) -> (loss, figures), scalars.
+
+    Predictions and targets are {name: [E, ...]}. An auxiliary prediction has the same loss as the
+    head's own, times its weight.
+
+    Args:
+      head: of the group's task.
+      layout: which rows are whose.
+      recipe: smoothing, and a teacher's share.
+    """
+    owners = jnp.asarray(layout.owners)
+
+    def group_loss(
+        task: jax.Array, predictions: Predictions, targets: Mapping[str, jax.Array]
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        own = owners == task
+
+        def losses(predicted: Mapping[str, jax.Array]) -> jax.Array:
+            def one(predicted: Any, targets: Any) -> jax.Array:
+                terms = head.loss(predicted, targets, own, recipe.smoothing, recipe.distillation)
+                return sum(terms.values())
+
+            return jax.vmap(one)(predicted, targets)
+
+        loss = losses(predictions.own)
+        for other in predictions.auxiliary.values():
+            loss = loss + other.weight * losses(other.predictions)
+        figures = jax.vmap(lambda p, t: head.figures(p, t, own))(predictions.own, targets)
+        means = {name: jnp.mean(values) for name, values in figures.items()}
+        return jnp.mean(loss) + predictions.penalties, means
+
+    return group_loss
