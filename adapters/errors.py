@@ -1,14 +1,24 @@
 """The root of every error this project raises on purpose, and the one for a name nobody knows."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ModelPatchError(Exception):
     """Bad input, said in words: what was wrong, where, and what to do about it.
 
-    `launch/` prints these without a stack trace; anything else is a defect of ours.
+    Commands print these without a stack trace; anything else is a defect of ours.
+
+    Attributes:
+      settings: names of the settings that the words speak of: arguments in Python, flags in a
+        command.
     """
+
+    settings: tuple[str, ...] = ()
+
+    def __init__(self, said: str = "", *, settings: Sequence[str] = ()):
+        super().__init__(said)
+        self.settings = tuple(settings) or type(self).settings
 
 
 class UnknownNameError(ModelPatchError):

@@ -6,7 +6,7 @@ brackets where the patch has them. Settings are whole numbers, decimals, `true`,
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.errors import ModelPatchError
@@ -122,6 +122,33 @@ class _Reader:
             f"{self._what} {self._spec!r} {what}: names joined by '+', each once, with settings in "
             "brackets: 'scale_bias+depthwise' or 'spotpatch(lora(rank=4), weight=2)', say."
         )
+
+
+def term_text(name: str, inner: str, settings: Mapping[str, object]) -> str:
+    """One term as text, with every setting spelled out.
+
+    >>> term_text("spotpatch", "bias", {"weight": 2.0, "budget_bits": None})
+    'spotpatch(bias, weight=2.0, budget_bits=none)'
+    """
+    spelled = [f"{setting}={_value_text(value)}" for setting, value in settings.items()]
+    inside = ", ".join([*([inner] if inner else []), *spelled])
+    return f"{name}({inside})" if inside else name
+
+
+def joined(specs: Sequence[str]) -> str:
+    """The spec of patches one after the other; empty where no spec can say that.
+
+    >>> joined(["bias", "depthwise"]), joined(["bias", ""]), joined(["bias", "bias"])
+    ('bias+depthwise', '', '')
+    """
+    names = [term.name for spec in specs if spec for term in parse(spec)]
+    if not all(specs) or len(set(names)) != len(names):
+        return ""
+    return "+".join(specs)
+
+
+def _value_text(value: object) -> str:
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def whole(pieces: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from absl import app, logging
+from absl import app, flags, logging
 
 import adapters
 import launch
@@ -16,6 +16,8 @@ from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
 from adapters.runtime.notices import end_without_notices
 from adapters.training.interrupt import StoppedError
+from launch.flag_names import flag_of
+from launch.remedies import remedies
 
 BAD_INPUT, STOPPED = 2, 3  # exit statuses
 
@@ -34,19 +36,23 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
         try:
             main(arguments)
         except StoppedError as error:
-            print(error, file=sys.stderr)
+            print(in_words(error), file=sys.stderr)
             sys.exit(STOPPED)
         except (ModelPatchError, OSError) as error:
-            print(f"error: {_in_words(error)}", file=sys.stderr)
+            print(f"error: {in_words(error)}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
     app.run(guarded)
 
 
-def _in_words(error: ModelPatchError | OSError) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
-    return str(error)
+def in_words(error: ModelPatchError | OSError) -> str:
+    """The error's own words, then what it takes in a command: flags, or another command."""
+    if isinstance(error, OSError):
+        named = error.filename is not None
+        return f"{error.filename}: {error.strerror}." if named else str(error)
+    known = [flag_of(name) for name in error.settings if flag_of(name) in flags.FLAGS]
+    said = [str(error), *([f"(--{', --'.join(known)})"] if known else []), *remedies(error)]
+    return " ".join(said)
 
 
 def _show_own_messages() -> None:
@@ -66,7 +72,7 @@ def _show_own_messages() -> None:
     handler.addFilter(wanted)
     formatted = warnings.formatwarning
 
-    def in_words(
+    def formatted_in_words(
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -77,5 +83,5 @@ def _show_own_messages() -> None:
             return f"warning: {message}\n"
         return formatted(message, category, filename, lineno, line)
 
-    warnings.formatwarning = in_words
+    warnings.formatwarning = formatted_in_words
     atexit.register(end_without_notices)

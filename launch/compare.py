@@ -8,6 +8,7 @@ bytes. Stopped or killed, the same command goes on from there; it also adds seed
 With --train_shared every run trains a network of its own, shared weights at the patch's rate.
 """
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -15,23 +16,31 @@ from absl import app, flags
 
 from adapters import files, spec
 from adapters.experiment import comparison
+from adapters.experiment.comparing import compare
 from adapters.experiment.results import RESULTS
 from adapters.experiment.settings import SettingError
 from launch import command, run_flags
+from launch.train_command import train_command
 
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _PATCHES = flags.DEFINE_list(
     "patches",
-    ["head_only", "bias", "scale_bias", "scale_bias+depthwise", "full"],
+    list(comparison.PATCHES),
     "Patches to compare; `full` and `head_only` are the ends between which the others stand.",
 )
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each patch, with the seeds 0, 1, ...")
-_SWEEP_STEPS = flags.DEFINE_integer("sweep_steps", 400, "Steps of the runs that choose rates.")
-_RATES = flags.DEFINE_list("rates", ["3e-4", "1e-3", "3e-3", "1e-2", "3e-2"], "Patch rates to try.")
+_SEEDS = flags.DEFINE_integer(
+    "seeds", comparison.Plan.seeds, "Runs of each patch, with the seeds 0, 1, ..."
+)
+_SWEEP_STEPS = flags.DEFINE_integer(
+    "sweep_steps", comparison.Plan.sweep_steps, "Steps of the runs that choose rates."
+)
+_RATES = flags.DEFINE_list(
+    "rates", [f"{rate:g}" for rate in comparison.Plan.rates], "Patch rates to try."
+)
 _HEAD_RATES = flags.DEFINE_list(
     "head_rates",
-    ["1e-3", "1e-2"],
+    [f"{rate:g}" for rate in comparison.Plan.head_rates],
     "Head rates to try with each patch rate; `head_only` gets further ones, up to the same number.",
 )
 _RESULTS = flags.DEFINE_string(
@@ -56,17 +65,21 @@ def main(arguments: Sequence[str]) -> None:
             "the shared weights and the patch alike."
         )
     directory = pathlib.Path(run_flags.OUT.value)
-    plan = comparison.Plan(
-        names=run_flags.TASKS.value,
-        patches=spec.whole(_PATCHES.value),
+    results = pathlib.Path(_RESULTS.value) if _RESULTS.value else directory / RESULTS
+    tasks = run_flags.TASKS.value
+    text = compare(
+        tasks,
+        spec.whole(_PATCHES.value),
+        directory=directory,
+        results=results,
+        command=functools.partial(train_command, tasks),
         seeds=_SEEDS.value,
         sweep_steps=_SWEEP_STEPS.value,
         rates=_numbers(_RATES),
         head_rates=_numbers(_HEAD_RATES),
-        base=run_flags.settings(patch="", seed=0, patch_rate=0.0, head_rate=0.0),
+        **(run_flags.values() | {"shared_rate": None}),
     )
-    results = pathlib.Path(_RESULTS.value) if _RESULTS.value else directory / RESULTS
-    print(comparison.compare(plan, directory, results))
+    print(text)
     picture = directory / comparison.PICTURE
     if _PICTURE.value:
         files.write_bytes(_PICTURE.value, picture.read_bytes())
@@ -77,7 +90,7 @@ def _numbers(flag: flags.FlagHolder[list[str]]) -> list[float]:
     try:
         return [float(text) for text in flag.value]
     except ValueError as error:
-        raise SettingError(f"--{flag.name} must hold numbers: {error}.") from error
+        raise SettingError(flag.name, f"must hold numbers: {error}.") from error
 
 
 if __name__ == "__main__":

@@ -15,28 +15,31 @@ compared with JAX first, on the image files given as arguments and on seeded noi
 written where a logit differs too much. docs/export.md goes on from here.
 """
 
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from absl import app, flags
 
-from adapters.experiment import backbones, exporting, exporting_onnx, output
-from adapters.export import converter, quantiser
+from adapters.experiment import exports
 from adapters.export.export_parity import TOLERANCE
-from adapters.export.litert import FLOAT32, INT8, Settings
-from adapters.export.onnx.installed import check_installed
-from adapters.runtime import signatures
-from adapters.store.read import read_patch
+from adapters.export.litert import FLOAT32, INT8
 from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Backbone to export; --patch names its own.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "Its local checkpoint, if it brings none.")
 _PATCH = flags.DEFINE_string("patch", None, "Patch file to make one task's own graph of.")
-_TO = flags.DEFINE_enum("to", "litert", ("litert", "onnx", "inputs", "jax"), "What to export to.")
-_SIZES = flags.DEFINE_list("sizes", ["64"], "Sides of images, in pixels, that patches look at.")
-_BATCHES = flags.DEFINE_list("batches", ["1", "8"], "Numbers of images in one call.")
-_CLASSES = flags.DEFINE_integer("classes", 128, "Most classes a patch may have.", lower_bound=1)
+_TO = flags.DEFINE_enum(
+    "to", "litert", sorted({*exports.BACKBONE_FORMATS, *exports.TASK_FORMATS}), "What to export to."
+)
+_SIZES = flags.DEFINE_list(
+    "sizes", list(map(str, exports.SIZES)), "Sides of images, in pixels, that patches look at."
+)
+_BATCHES = flags.DEFINE_list(
+    "batches", list(map(str, exports.BATCHES)), "Numbers of images in one call."
+)
+_CLASSES = flags.DEFINE_integer(
+    "classes", exports.CLASSES, "Most classes a patch may have.", lower_bound=1
+)
 _DEPTHWISE = flags.DEFINE_bool("depthwise", False, "Make depthwise kernels inputs too.")
 _KERNELS = flags.DEFINE_enum(
     "kernels", FLOAT32, (FLOAT32, INT8), "How a LiteRT graph for patches stores its kernels."
@@ -52,38 +55,39 @@ _OUT = flags.DEFINE_string("out", None, "The file to write.")
 
 def main(arguments: Sequence[str]) -> None:
     """Exports, compares, writes, and says how far from JAX it is."""
-    name, patch, named = _BACKBONE.value, _PATCH.value, _OUT.value
-    comparison = exporting.Comparison(arguments[1:], _TOLERANCE.value)
-    if named is not None and patch is not None and name is None:
-        print(_task(patch, comparison, output.new_file(named)))
-    elif named is not None and patch is None and name is not None:
-        print(_backbone(name, comparison, output.new_file(named)))
+    name, patch, out = _BACKBONE.value, _PATCH.value, _OUT.value
+    if out is not None and patch is not None and name is None:
+        print(_task(patch, out, arguments[1:]))
+    elif out is not None and patch is None and name is not None:
+        print(_backbone(name, out, arguments[1:]))
     else:
         raise app.UsageError("name a backbone or a patch, and where to write: --out")
 
 
-def _task(patch: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
+def _task(patch: str, out: str, images: Sequence[str]) -> str:
     if _TO.value == "jax":
         raise app.UsageError("--patch makes one task's graph; a JAX program takes any patch")
     unused = (_SIZES, _CLASSES, _KERNELS, _PORTABLE)
     _refuse(unused, "--patch makes what is of the file's size and head, and runs anywhere")
     if _TO.value == "inputs":
         _refuse((_BATCHES, _TOLERANCE), "--to=inputs makes no graph")
-        backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
-        return exporting_onnx.graph_inputs(backbone, patch, _kind(), out)
-    _refuse((_DEPTHWISE,), "--patch makes a graph that takes images alone")
+    else:
+        _refuse((_DEPTHWISE,), "--patch makes a graph that takes images alone")
     if _TO.value == "onnx":
         _refuse((_BATCHES,), "--to=onnx makes a graph for any number of images")
-        check_installed()
-        backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
-        return exporting_onnx.task_graph(backbone, patch, comparison, out)
-    batches = _numbers("batches", _BATCHES.value)
-    converter.check_installed()
-    backbone = backbones.load(read_patch(patch).backbone, _WEIGHTS.value)
-    return exporting.task_graph(backbone, patch, batches, comparison, out)
+    return exports.export_task(
+        patch,
+        out,
+        to=_TO.value,
+        weights=_WEIGHTS.value,
+        batches=_numbers("batches", _BATCHES.value),
+        depthwise=_DEPTHWISE.value,
+        images=images,
+        tolerance=_TOLERANCE.value,
+    )
 
 
-def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) -> str:
+def _backbone(name: str, out: str, images: Sequence[str]) -> str:
     sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
     if _TO.value == "inputs":
         raise app.UsageError("--to=inputs is of a patch, which names its backbone: --patch=FILE")
@@ -94,29 +98,26 @@ def _backbone(name: str, comparison: exporting.Comparison, out: pathlib.Path) ->
             )
         unused = (_CLASSES, _DEPTHWISE, _KERNELS, _PORTABLE)
         _refuse(unused, "--to=jax makes a program that takes any head and weights")
-        backbone = backbones.load(name, _WEIGHTS.value)
-        return exporting.jax_graph(backbone, sizes[0], max(batches), comparison, out)
     if _TO.value == "onnx":
         if len(sizes) != 1:
             raise app.UsageError("--to=onnx makes a graph for one size: --sizes=64, say")
         _refuse((_CLASSES, _BATCHES), "--to=onnx makes a graph for any head and number of images")
         _refuse((_KERNELS,), "--to=onnx keeps kernels as float32")
         _refuse((_PORTABLE,), "--portable is of graphs for LiteRT")
-        check_installed()
-        backbone = backbones.load(name, _WEIGHTS.value)
-        return exporting_onnx.backbone_graph(backbone, _kind(), sizes[0], comparison, out)
-    kinds = tuple(k for k in signatures.KINDS if _DEPTHWISE.value or k != signatures.DEPTHWISE)
-    settings = Settings(_CLASSES.value, sizes, batches, kinds, _KERNELS.value, _PORTABLE.value)
-    converter.check_installed()
-    if settings.kernels == INT8:
-        quantiser.check_installed()
-    backbone = backbones.load(name, _WEIGHTS.value)
-    return exporting.backbone_graph(backbone, settings, comparison, out)
-
-
-def _kind() -> str:
-    """Of inputs, where a graph has those of one kind alone."""
-    return signatures.DEPTHWISE if _DEPTHWISE.value else signatures.NORMS
+    return exports.export_backbone(
+        name,
+        out,
+        to=_TO.value,
+        weights=_WEIGHTS.value,
+        sizes=sizes,
+        batches=batches,
+        classes=_CLASSES.value,
+        depthwise=_DEPTHWISE.value,
+        kernels=_KERNELS.value,
+        portable=_PORTABLE.value,
+        images=images,
+        tolerance=_TOLERANCE.value,
+    )
 
 
 def _refuse(unused: Sequence[flags.FlagHolder[Any]], because: str) -> None:

@@ -1,124 +1,154 @@
-"""The flags that say what a run trains on and how, for every command that starts runs."""
+"""The flags that say what a run trains on and how, for every command that starts runs.
+
+Their defaults are those of the settings that they set.
+"""
+
+from typing import Any
 
 from absl import flags
 
-from adapters.experiment.settings import SAMPLING, SettingError, Settings
+from adapters.experiment.settings import (
+    DEFAULTS,
+    DISTILLATION,
+    SAMPLING,
+    SHARED_RATE,
+    SettingError,
+)
+from adapters.patches.registry import PATCHES
 from adapters.store.encoding import ENCODINGS
-from adapters.training.recipe import Recipe
 from adapters.vocabulary import NORM_MODES
+from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(
     "tasks", [], "Tasks and suites to train: names, folder:PATH, or a task's Python file."
 )
-OUT = flags.DEFINE_string("out", "out", "Folder for patches, checkpoints, metrics and plots.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder with prepared TFDS data sets (the decathlon suite)."
+OUT = flags.DEFINE_string(
+    flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."
 )
-_BACKBONE = flags.DEFINE_string(
-    "backbone", "mobilenet_v2", "Pretrained backbone, or a layer table with --weights."
-)
-_WEIGHTS = flags.DEFINE_string(
-    "weights",
-    None,
-    "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, safetensors.",
-)
-_NORM = flags.DEFINE_enum(
-    "norm",
-    "frozen",
-    NORM_MODES,
-    "Norm statistics in training: the backbone's (frozen), each task's own, measured before the "
-    "first step (calibrated), its batch moments (batch), or its running average (ema). Other than "
-    "frozen, they ship with the patch.",
-)
-_SIZE = flags.DEFINE_integer("size", 64, "Side of the input images, in pixels.")
-_AUGMENTATION = flags.DEFINE_enum(
-    "augmentation",
-    "none",
-    list(POLICIES),
-    "none; each task's own; that with wide crops, down to 35 % of the area, with changes of "
-    "colour, or with one operation of TrivialAugment.",
-)
-_STEPS = flags.DEFINE_integer("steps", 1500, "Training steps.")
-_GROUPS = flags.DEFINE_integer(
-    "groups", 4, "Groups in a step, each of one task; shared out over devices."
-)
-_EXAMPLES = flags.DEFINE_integer("examples", 16, "Images in a group.")
-_WARMUP = flags.DEFINE_float("warmup", 0.05, "Share of the steps over which rates rise.")
-_DECAY = flags.DEFINE_float("weight_decay", 1e-4, "Decoupled weight decay of the heads.")
-_SMOOTHING = flags.DEFINE_float("label_smoothing", 0.1, "Label smoothing.")
-_SAMPLING = flags.DEFINE_enum("sampling", "uniform", SAMPLING, "How tasks are drawn.")
-_TEMPERATURE = flags.DEFINE_float(
-    "temperature", 3.0, "With --sampling=temperature: 1 is proportional, large is uniform."
-)
-_REMATERIALISE = flags.DEFINE_bool(
-    "rematerialise",
-    False,
-    "Compute each block again in the backward pass instead of keeping what is inside: less memory, "
-    "more time.",
-)
-_ENCODING = flags.DEFINE_enum(
-    "encoding",
-    "float32",
-    ENCODINGS,
-    "How patch files store numbers. Scores are of the numbers as stored; other than with float32, "
-    "the accuracy that this costs on validation is reported too.",
-)
-_PATCH_VERSION = flags.DEFINE_string(
-    "patch_version",
-    None,
-    "Version of the patch files, 1.0.1 say, by default their tasks': devices that hold one refuse "
-    "any that is lower.",
-)
-_TEACHER = flags.DEFINE_string(
-    "teacher", None, "Folder of a finished run of the same tasks, whose probabilities are learned."
-)
+_SETTINGS: list[flags.FlagHolder[Any]] = [
+    flags.DEFINE_string(
+        "data_dir",
+        DEFAULTS["data_dir"],
+        "Folder with prepared TFDS data sets (the decathlon suite).",
+    ),
+    flags.DEFINE_string(
+        "backbone",
+        DEFAULTS["backbone"],
+        "Pretrained backbone, or a layer table with --weights.",
+    ),
+    flags.DEFINE_string(
+        "weights",
+        DEFAULTS["weights"],
+        "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, "
+        "safetensors.",
+    ),
+    flags.DEFINE_enum(
+        "norm",
+        DEFAULTS["norm"],
+        NORM_MODES,
+        "Norm statistics in training: the backbone's (frozen), each task's own, measured before "
+        "the first step (calibrated), its batch moments (batch), or its running average (ema). "
+        "Other than frozen, they ship with the patch.",
+    ),
+    flags.DEFINE_integer("size", DEFAULTS["size"], "Side of the input images, in pixels."),
+    flags.DEFINE_enum(
+        "augmentation",
+        DEFAULTS["augmentation"],
+        list(POLICIES),
+        "none; each task's own; that with wide crops, down to 35 % of the area, with changes of "
+        "colour, or with one operation of TrivialAugment.",
+    ),
+    flags.DEFINE_integer("steps", DEFAULTS["steps"], "Training steps."),
+    flags.DEFINE_integer(
+        "groups",
+        DEFAULTS["groups"],
+        "Groups in a step, each of one task; shared out over devices.",
+    ),
+    flags.DEFINE_integer("examples", DEFAULTS["examples"], "Images in a group."),
+    flags.DEFINE_float("warmup", DEFAULTS["warmup"], "Share of the steps over which rates rise."),
+    flags.DEFINE_float(
+        flag_of("head_decay"), DEFAULTS["head_decay"], "Decoupled weight decay of the heads."
+    ),
+    flags.DEFINE_float(flag_of("smoothing"), DEFAULTS["smoothing"], "Label smoothing."),
+    flags.DEFINE_enum("sampling", DEFAULTS["sampling"], SAMPLING, "How tasks are drawn."),
+    flags.DEFINE_float(
+        "temperature",
+        DEFAULTS["temperature"],
+        "With --sampling=temperature: 1 is proportional, large is uniform.",
+    ),
+    flags.DEFINE_bool(
+        "rematerialise",
+        DEFAULTS["rematerialise"],
+        "Compute each block again in the backward pass instead of keeping what is inside: less "
+        "memory, more time.",
+    ),
+    flags.DEFINE_enum(
+        "encoding",
+        DEFAULTS["encoding"],
+        ENCODINGS,
+        "How patch files store numbers. Scores are of the numbers as stored; other than with "
+        "float32, the accuracy that this costs on validation is reported too.",
+    ),
+    flags.DEFINE_string(
+        "patch_version",
+        DEFAULTS["patch_version"],
+        "Version of the patch files, 1.0.1 say, by default their tasks': devices that hold one "
+        "refuse any that is lower.",
+    ),
+    flags.DEFINE_string(
+        "teacher",
+        DEFAULTS["teacher"],
+        "Folder of a finished run of the same tasks, whose probabilities are learned.",
+    ),
+    flags.DEFINE_bool(
+        "train_shared",
+        DEFAULTS["train_shared"],
+        "Train the shared weights too; they go to backbone.safetensors.",
+    ),
+    flags.DEFINE_integer(
+        "workers", DEFAULTS["workers"], "Processes that decode images; 0: threads."
+    ),
+]
 _DISTILLATION = flags.DEFINE_float(
-    "distillation", 1.0, "With --teacher: its share of the loss; the labels have the rest."
-)
-_TRAIN_SHARED = flags.DEFINE_bool(
-    "train_shared", False, "Train the shared weights too; they go to backbone.safetensors."
+    "distillation", DISTILLATION, "With --teacher: its share of the loss; the labels have the rest."
 )
 _SHARED_RATE = flags.DEFINE_float(
-    "shared_learning_rate", 1e-4, "Peak rate of the shared weights, with --train_shared."
+    flag_of("shared_rate"), SHARED_RATE, "Peak rate of the shared weights, with --train_shared."
 )
-_WORKERS = flags.DEFINE_integer("workers", 0, "Processes that decode images; 0: threads.")
 
 
-def settings(patch: str, seed: int, patch_rate: float, head_rate: float) -> Settings:
-    """What the flags above say, and the rest from the command.
-
-    Raises SettingError for a value out of its range, or one that nothing would use.
-    """
-    if flags.FLAGS["distillation"].present and not _TEACHER.value:
-        raise SettingError("--distillation is a teacher's share of the loss: give --teacher too.")
-    return Settings(
-        backbone=_BACKBONE.value,
-        weights=_WEIGHTS.value,
-        patch=patch,
-        size=_SIZE.value,
-        groups=_GROUPS.value,
-        examples=_EXAMPLES.value,
-        sampling=_SAMPLING.value,
-        temperature=_TEMPERATURE.value,
-        seed=seed,
-        data_dir=_DATA_DIR.value,
-        augmentation=_AUGMENTATION.value,
-        workers=_WORKERS.value,
-        encoding=_ENCODING.value,
-        train_shared=_TRAIN_SHARED.value,
-        teacher=_TEACHER.value,
-        patch_version=_PATCH_VERSION.value,
-        recipe=Recipe(
-            steps=_STEPS.value,
-            patch_rate=patch_rate,
-            head_rate=head_rate,
-            shared_rate=_SHARED_RATE.value if _TRAIN_SHARED.value else 0.0,
-            warmup=_WARMUP.value,
-            head_decay=_DECAY.value,
-            smoothing=_SMOOTHING.value,
-            distillation=_DISTILLATION.value if _TEACHER.value else 0.0,
-            norm=_NORM.value,  # type: ignore[arg-type]
-            rematerialise=_REMATERIALISE.value,
-        ),
+def patch_flag() -> flags.FlagHolder[str]:
+    """Defines `--patch`, for a command that trains one."""
+    return flags.DEFINE_string(
+        "patch",
+        DEFAULTS["patch"],
+        f"What each task trains: {', '.join(sorted(PATCHES))}; join with '+'.",
     )
+
+
+def rate_flags() -> tuple[flags.FlagHolder[float | None], flags.FlagHolder[float]]:
+    """Defines the flags of both learning rates, for a command that does not try them out."""
+    return (
+        flags.DEFINE_float(
+            flag_of("patch_rate"),
+            None,
+            f"Peak rate of the patches; by default {DEFAULTS['patch_rate']:g}, for `full` 1e-4.",
+        ),
+        flags.DEFINE_float(flag_of("head_rate"), DEFAULTS["head_rate"], "Peak rate of the heads."),
+    )
+
+
+def values() -> dict[str, Any]:
+    """What the flags above say, as settings by name: `settings.settings_of` takes them.
+
+    Raises SettingError for a flag that nothing would use.
+    """
+    names = {flag: setting for setting, flag in FLAGS.items()}
+    said = {names.get(flag.name, flag.name): flag.value for flag in _SETTINGS}
+    if _DISTILLATION.present and not said["teacher"]:
+        raise SettingError("distillation", "is a teacher's share of the loss: give a teacher too.")
+    said["distillation"] = _DISTILLATION.value if _DISTILLATION.present else None
+    # That alone is no reason to refuse: scripts give it to runs of both kinds.
+    said["shared_rate"] = _SHARED_RATE.value if said["train_shared"] else None
+    return said

@@ -7,6 +7,7 @@ no test split is opened. Stopped or killed, the same command goes on from there;
 values and seeds.
 """
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -14,22 +15,18 @@ from absl import app, flags
 
 from adapters.experiment import variation
 from adapters.experiment.results import RESULTS
-from adapters.experiment.settings import default_rate
-from adapters.patches.registry import PATCHES
+from adapters.experiment.settings import settings_of
 from launch import command, run_flags
+from launch.flag_names import FLAGS
+from launch.train_command import train_command
 
+_PATCH = run_flags.patch_flag()
+_PATCH_RATE, _HEAD_RATE = run_flags.rate_flags()
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _VALUES = flags.DEFINE_multi_string(
     "values", [], "A setting and the values to try: norm=frozen,ema, say. May be repeated."
 )
-_PATCH = flags.DEFINE_string(
-    "patch", "scale_bias", f"What each task trains: {', '.join(sorted(PATCHES))}; join with '+'."
-)
-_PATCH_RATE = flags.DEFINE_float(
-    "patch_learning_rate", None, "Peak rate of the patches; by default 1e-2, for `full` 1e-4."
-)
-_HEAD_RATE = flags.DEFINE_float("head_learning_rate", 3e-3, "Peak rate of the heads.")
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each value, with the seeds 0, 1, ...")
 _RESULTS = flags.DEFINE_string(
     "results",
@@ -45,15 +42,18 @@ def main(arguments: Sequence[str]) -> None:
     if not run_flags.TASKS.value:
         raise app.UsageError("name what to try them on: --tasks=pocket, say.")
     directory = pathlib.Path(run_flags.OUT.value)
-    base = run_flags.settings(
+    base = settings_of(
         patch=_PATCH.value,
-        seed=0,
-        patch_rate=default_rate(_PATCH.value) if _PATCH_RATE.value is None else _PATCH_RATE.value,
+        patch_rate=_PATCH_RATE.value,
         head_rate=_HEAD_RATE.value,
+        **run_flags.values(),
     )
     results = pathlib.Path(_RESULTS.value) if _RESULTS.value else directory / RESULTS
-    variants = variation.variants(base, _VALUES.value)
-    print(variation.vary(run_flags.TASKS.value, base, variants, _SEEDS.value, directory, results))
+    flag_names = {flag: setting for setting, flag in FLAGS.items()}
+    variants = variation.variants(base, _VALUES.value, flag_names)
+    tasks = run_flags.TASKS.value
+    repeated = functools.partial(train_command, tasks)
+    print(variation.vary(tasks, base, variants, _SEEDS.value, directory, results, repeated))
     print(f"\nEvery measurement is in {results}.")
 
 

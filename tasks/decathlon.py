@@ -71,7 +71,8 @@ class Prepared:
                 f"there is no prepared data in {directory}. Prepare it once with\n"
                 "  pip install tensorflow tensorflow-datasets\n"
                 f"  tfds build {self.builder} --file_format=array_record --data_dir={base}\n"
-                f"or say with --data_dir where it is (now: {base})."
+                f"or say where it is, in data_dir (now: {base}).",
+                settings=["data_dir"],
             )
         return records.open_records(directory, split, task)
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from adapters import carriers
-from tasks import registry, splitting
+from tasks import cutting, registry, splitting
 from tasks.augmentation import Augmentation
 from tasks.layout import Carried, Example
 from tasks.task import Task
@@ -39,7 +39,7 @@ def examples() -> Iterator[Example]:
     official = [candidate for candidate in unique if candidate.name.startswith("t10k")]
     yield from (Example("test", one.name, one.image, one.label) for one in official)
     rest = [candidate for candidate in unique if candidate.name.startswith("train")]
-    cut = splitting.cut_by_hash(rest, lambda one: one.name, fractions=(0.85, 0.15, 0.0))
+    cut = cutting.cut_by_hash(rest, lambda one: one.name, fractions=(0.85, 0.15, 0.0))
     for split in ("train", "validation"):
         yield from (Example(split, one.name, one.image, one.label) for one in cut[split])
 

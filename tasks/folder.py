@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from adapters import errors, preprocessing
-from tasks import pixels, splitting
-from tasks.task import SPLITS, Examples, Task
+from tasks import pixels
+from tasks.cutting import SPLITS, cut_by_hash
+from tasks.task import Examples, Task
 
 PREFIX = "folder:"
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -95,7 +96,7 @@ class Folder:
                 raise FolderError(f"{root / split} has classes that train has not: {unknown}.")
         else:
             listing = {
-                label: splitting.cut_by_hash(paths, key=lambda path: path.name)[split]
+                label: cut_by_hash(paths, key=lambda path: path.name)[split]
                 for label, paths in _classes(root).items()
             }
         images = _Images(

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 
 from adapters import carriers
-from tasks import registry, rendering, splitting
+from tasks import cutting, registry, rendering
 from tasks.icons import FOLDER, FONT_AWESOME, STYLES, categories
 from tasks.layout import Carried, Example
 from tasks.task import Task
@@ -78,7 +78,7 @@ def examples() -> Iterator[Example]:
         for icon in sorted({icon for label in LABELS for icon in listed[label]})
         if "solid" in drawings[icon]["free"]
     }
-    for split, icons in splitting.cut_by_hash(list(labels), str).items():
+    for split, icons in cutting.cut_by_hash(list(labels), str).items():
         for icon in icons:
             for style, font in fonts.items():
                 if style in drawings[icon]["free"]:

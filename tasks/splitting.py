@@ -2,18 +2,14 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from PIL import Image
 
+from tasks.cutting import FRACTIONS, cut_by_hash
 from tasks.layout import Example
-from tasks.task import SPLITS, TaskError
-
-FRACTIONS = (0.70, 0.15, 0.15)
-"""Of a class: train, validation, test."""
-
-Item = TypeVar("Item")
+from tasks.task import TaskError
 
 
 class Candidate(NamedTuple):
@@ -56,21 +52,6 @@ def hold_out_groups(
             for name in names:
                 for candidate in groups[name]:
                     yield Example(split, candidate.name, candidate.image, label)
-
-
-def cut_by_hash(
-    items: Iterable[Item], key: Callable[[Item], str], fractions: Sequence[float] = FRACTIONS
-) -> dict[str, list[Item]]:
-    """Cuts three or more items into train, validation and test of about these fractions.
-
-    None is empty whose fraction is above zero.
-    The order in which they are cut is that of the SHA-256 of their keys: the same on every machine.
-    """
-    ordered = sorted(items, key=lambda item: hashlib.sha256(key(item).encode()).digest())
-    validation, test = (max(1, round(len(ordered) * part)) if part else 0 for part in fractions[1:])
-    train = len(ordered) - validation - test
-    cuts = (ordered[:train], ordered[train : train + validation], ordered[train + validation :])
-    return dict(zip(SPLITS, cuts, strict=True))
 
 
 def _pixel_digest(image: Image.Image) -> bytes:

@@ -2,15 +2,17 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
 from adapters.heads import registry as heads
 from adapters.heads.contract import Head
+from tasks import arrays
 from tasks.augmentation import DEFAULT, Augmentation
-
-SPLITS = ("train", "validation", "test")
+from tasks.cutting import FRACTIONS, SPLITS
 
 
 class TaskError(errors.ModelPatchError):
@@ -37,7 +39,7 @@ class Examples(Protocol):
 
 
 class Source(Protocol):
-    """Where a task's images come from: `Carried`, `Prepared` or `Folder`."""
+    """Where a task's images come from: `Carried`, `Prepared`, `Folder` or `Arrays`."""
 
     def open(self, task: "Task", split: str, data_dir: str | None) -> Examples: ...
 
@@ -46,7 +48,7 @@ class Source(Protocol):
 class Task:
     """One thing to learn.
 
-    name: what `--tasks` calls it; unique.
+    name: what users call it; unique.
     source: where its images come from.
     labels: what the head's outputs are called, in its columns' order: classes, for a classifier.
     description: the docstring of its file: what it is, licence, sizes, command, expected score.
@@ -78,6 +80,36 @@ class Task:
     head: str = "classification"
     inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
     hidden_test_labels: bool = False
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: npt.ArrayLike,
+        labels: Sequence[Any],
+        *,
+        name: str = "arrays",
+        splits: Sequence[float] = FRACTIONS,
+        **fields: Any,
+    ) -> "Task":
+        """A task of images in memory, its classes sorted; see `tasks.arrays.source`.
+
+        Args:
+          images: uint8 [N, H, W, 3], not copied.
+          labels: N whole numbers or texts.
+          name: the task's, and its file's.
+          splits: the shares of each class to train, validate and test on; the last may be 0.
+          fields: others of a `Task`, `augmentation` say.
+
+        Raises ArraysError for arrays of another kind, or too few images of a class, and TaskError.
+
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+        >>> Task.from_arrays(images, ["sun", "rain"] * 20, name="weather").labels
+        ('rain', 'sun')
+        """
+        source, classes, cut = arrays.source(images, labels, splits)
+        known = {"description": "Images from memory.", "expected": (0.0, 1.0)}
+        return cls(name=name, source=source, labels=classes, splits=cut, **{**known, **fields})
 
     def __post_init__(self) -> None:
         if not names.is_file_name(self.name) or "," in self.name:

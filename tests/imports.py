@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGES = ("adapters", "tasks", "launch", "tests")
+# Its public names load what they need when they are used; editors alone see them imported.
+LAZY = pathlib.PurePosixPath("adapters/__init__.py")
 # Distributions whose import name is another; for the rest it is the same but for `_` and `-`.
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -65,6 +67,8 @@ def read_module(
     paths: Mapping[str, pathlib.PurePosixPath],
 ) -> Module:
     tree = ast.parse((root / path).read_bytes(), filename=str(path))
+    if path == LAZY:
+        tree.body = [node for node in tree.body if not _is_for_editors(node)]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     ours, distributions = set(), set()
     for imported in imported_names(tree, package):
@@ -74,6 +78,11 @@ def read_module(
         elif top not in sys.stdlib_module_names:
             distributions.add(DISTRIBUTIONS.get(top, normalised(top)))
     return Module(name, path, frozenset(ours), frozenset(distributions), has_main(tree))
+
+
+def _is_for_editors(node: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`, which never runs."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def imported_names(tree: ast.Module, package: str) -> Iterator[str]:

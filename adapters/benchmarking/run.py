@@ -84,7 +84,10 @@ def limit_cores(threads: int) -> None:
     """
     cores = sorted(os.sched_getaffinity(0))
     if threads > len(cores):
-        raise ThreadsError(f"--threads={threads}, but only {len(cores)} cores may be used here.")
+        raise ThreadsError(
+            f"{threads} threads are wanted, but only {len(cores)} cores may be used here.",
+            settings=["threads"],
+        )
     os.sched_setaffinity(0, cores[:threads])
 
 
@@ -118,7 +121,7 @@ def peer(stack: contextlib.ExitStack, python: str, variables: Mapping[str, str])
     except MissingPeerError as error:
         logging.warning(
             "%s Only our own side is measured. `pip install '.[bench]'` in some environment, "
-            "and name its Python with --peer_python.",
+            "and name its Python (the setting peer_python).",
             error,
         )
         return None

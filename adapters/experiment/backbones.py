@@ -1,6 +1,7 @@
-"""From the flags `--backbone` and `--weights` to a network with its weights."""
+"""From the name of a backbone, and perhaps a file of weights, to a network with its weights."""
 
 import dataclasses
+import os
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ class WeightsNeededError(ModelPatchError):
 
 class WeightsFileError(ModelPatchError):
     """A local checkpoint that cannot be read, or is not the layer table's."""
+
+
+class WeightsNeedConvertingError(WeightsFileError):
+    """A local checkpoint whose conventions are not known."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,13 +58,14 @@ class Loaded:
         }
 
 
-def load(name: str, weights: str | None = None) -> Loaded:
+def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     """Loads pretrained weights by name, or a layer table's weights from a local file.
 
     Raises:
       UnknownNameError: `name` is neither pretrained weights nor a layer table.
       WeightsNeededError: `name` is a layer table and `weights` is missing.
-      WeightsFileError: the local file cannot be read or is not the table's.
+      WeightsFileError: the local file cannot be read or is not the table's; of its own type where
+        it has to be converted first.
       CarrierError: the pretrained weights cannot be fetched.
     """
     if name in PRETRAINED and weights is None:
@@ -68,21 +74,25 @@ def load(name: str, weights: str | None = None) -> Loaded:
         table = registry.table(PRETRAINED[name].table if name in PRETRAINED else name)
         if weights is None:
             raise WeightsNeededError(
-                f"{name!r} is a layer table without weights: give --weights=FILE (Keras .h5 or "
+                f"{name!r} is a layer table without weights: give a file of them (Keras .h5 or "
                 ".keras, PyTorch .pth, TensorFlow .index or .pb, safetensors), or a backbone that "
                 "brings its own: "
-                f"{', '.join(sorted(PRETRAINED))}."
+                f"{', '.join(sorted(PRETRAINED))}.",
+                settings=["weights", "backbone"],
             )
         try:
             checkpoint = load_checkpoint(weights, table)
         except ConventionsNeededError as error:
-            raise WeightsFileError(
-                f"--weights={weights}: its names do not tell padding, epsilon and pixel scaling. "
-                f"Convert it once: launch/convert {weights} --backbone={table.name} "
-                "--conventions=... --out=..., and give the file that it writes."
+            raise WeightsNeedConvertingError(
+                f"the weights {weights} do not tell padding, epsilon and pixel scaling by their "
+                "names: convert them once, saying by which conventions, and give the file that "
+                "comes out.",
+                settings=["weights"],
             ) from error
         except ModelPatchError as error:
-            raise WeightsFileError(f"--weights={weights} does not serve: {error}") from error
+            raise WeightsFileError(
+                f"the weights {weights} do not serve: {error}", settings=["weights"]
+            ) from error
     else:
         raise UnknownNameError("backbone", name, sorted({*PRETRAINED, *registry.TABLES}))
     network = build(registry.table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)

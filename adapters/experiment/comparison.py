@@ -1,25 +1,28 @@
 """Patches compared on the same tasks: rates chosen on validation, then several seeds on test."""
 
 import dataclasses
+import functools
 import itertools
 import math
 import pathlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from absl import logging
 
 from adapters import files
-from adapters.experiment import backbones, comparison_report, output
+from adapters.experiment import backbones, chosen_tasks, comparison_report, output
+from adapters.experiment.calls import fit_call
+from adapters.experiment.chosen_tasks import Wanted
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
 from adapters.patches.registry import from_spec
 from adapters.training import loop, plots, tidy
-from tasks import registry
 from tasks.task import Task
 
 HEAD_ONLY = "head_only"
+PATCHES = (HEAD_ONLY, "bias", "scale_bias", "scale_bias+depthwise", "full")
 PICTURE, SWEEP, TABLE = "accuracy_against_bytes.png", "sweep.csv", "table.txt"
 # 1 and 3 times the powers of ten: steps of about half a decade.
 _LADDER = [float(f"{digit}e{power}") for power in range(-20, 5) for digit in (1, 3)]
@@ -40,7 +43,7 @@ class Plan:
     """What is compared.
 
     Attributes:
-      names: of tasks and suites, as `--tasks` takes them.
+      tasks: to compare on, as `adapters.fit` takes them.
       patches: their specifications.
       seeds: how many runs a patch gets at the rates chosen for it.
       sweep_steps: steps of the runs that choose the rates.
@@ -53,27 +56,29 @@ class Plan:
       UnknownNameError, SpecError: a patch that does not exist.
     """
 
-    names: Sequence[str]
-    patches: Sequence[str]
-    seeds: int
-    sweep_steps: int
-    rates: Sequence[float]
-    head_rates: Sequence[float]
-    base: Settings
+    tasks: Wanted | Sequence[Wanted]
+    patches: Sequence[str] = PATCHES
+    seeds: int = 3
+    sweep_steps: int = 400
+    rates: Sequence[float] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    head_rates: Sequence[float] = (1e-3, 1e-2)
+    base: Settings = dataclasses.field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         for name, number in (("seeds", self.seeds), ("sweep_steps", self.sweep_steps)):
             if number < 1:
-                raise SettingError(f"--{name} must be 1 or more, not {number}.")
+                raise SettingError(name, f"must be 1 or more, not {number}.")
         for name, values in (("rates", self.rates), ("head_rates", self.head_rates)):
             positive = all(math.isfinite(rate) and rate > 0 for rate in values)
             if not values or not positive or len(set(values)) != len(values):
                 given = ",".join(f"{rate:g}" for rate in values)
                 raise SettingError(
-                    f"--{name}={given} must be one or more different numbers above 0."
+                    name, f"must be one or more different numbers above 0, not {given}."
                 )
         if not self.patches or len(set(self.patches)) != len(self.patches):
-            raise SettingError(f"--patches={','.join(self.patches)} must name patches, each once.")
+            raise SettingError(
+                "patches", f"must name patches, each once, not {','.join(self.patches)}."
+            )
         for patch in self.patches:
             from_spec(patch, self.base.recipe.norm)
 
@@ -104,20 +109,27 @@ class Plan:
         return dataclasses.replace(self.base, patch=patch, seed=seed, recipe=recipe)
 
 
-def compare(plan: Plan, directory: pathlib.Path, results: pathlib.Path) -> str:
+def compare(
+    plan: Plan,
+    directory: pathlib.Path,
+    results: pathlib.Path,
+    command: Callable[[Settings], str] | None = None,
+) -> str:
     """Runs the whole comparison, or what is left of it, and returns its tables as text.
 
     `directory` gets a folder for each run, `sweep.csv` with what the rates were chosen by,
     `table.txt` and the picture; `results` one row a measurement. A run is finished when its folder
-    holds `results.csv`; more seeds, patches or rates may be asked for later.
+    holds `results.csv`; more seeds, patches or rates may be asked for later. `command` gives what
+    repeats one run, to be recorded with its results; by default the call of `adapters.fit`.
 
     Raises:
       ConfigurationMismatchError: `directory` holds a comparison with other settings.
       StoppedError: a signal stopped it; the same call goes on from there.
     """
-    tasks = registry.resolve(plan.names)
+    tasks = chosen_tasks.chosen(plan.tasks)
+    command = command or functools.partial(fit_call, chosen_tasks.names(plan.tasks))
     with output.claimed(directory, _configuration(plan, tasks), resume=True, overwrite=False):
-        comparison = Comparison(plan, tasks, directory)
+        comparison = Comparison(plan, tasks, directory, command)
         rows, chosen = [], []
         for patch in plan.patches:
             choice = comparison.choose(patch)
@@ -168,13 +180,19 @@ class Choice:
 class Comparison:
     """The runs of a plan, each done once: those whose folder is finished are only read."""
 
-    def __init__(self, plan: Plan, tasks: Sequence[Task], directory: pathlib.Path):
+    def __init__(
+        self,
+        plan: Plan,
+        tasks: Sequence[Task],
+        directory: pathlib.Path,
+        command: Callable[[Settings], str],
+    ):
         self._plan, self._directory = plan, directory
         candidates = [len(plan.candidates(patch)) for patch in plan.patches]
         sweeps = sum(count for count in candidates if count > 1)
         final = len(plan.patches) * plan.seeds
         steps = [plan.sweep_steps] * sweeps + [plan.base.recipe.steps] * final
-        self._runs = Runs(plan.names, tasks, directory, steps)
+        self._runs = Runs(tasks, directory, steps, command)
 
     def choose(self, patch: str) -> Choice:
         """The rates of the highest mean validation accuracy; no test split is opened."""
@@ -216,6 +234,6 @@ def _configuration(plan: Plan, tasks: Sequence[Task]) -> dict[str, object]:
     return {
         **dataclasses.asdict(settings),
         "sweep_steps": plan.sweep_steps,
-        "tasks": [f"{task.name} {task.version}" for task in tasks],
+        **chosen_tasks.identity(tasks),
         "fingerprint": backbones.load(settings.backbone, settings.weights).fingerprint,
     }

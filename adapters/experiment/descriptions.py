@@ -44,7 +44,7 @@ def describe_patch(contents: PatchContents) -> str:
             *(
                 (
                     f"head {name!r}",
-                    "reads a first look at the image; see launch/preview",
+                    "reads a first look at the image (docs/basisnet.md)",
                 )
                 for name in auxiliary_heads(contents.head)
             ),

@@ -1,17 +1,17 @@
 """Scores a patch file on its task, through every check that a patch file must pass."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, scoring
+from adapters.experiment.opening import OpenedPatch, opened
+from adapters.heads.contract import Figure
 from adapters.heads.registry import head_of
-from adapters.inference.compiled import Inference, inference, parity_check
-from adapters.inference.first_look import first_look
-from adapters.patches.contract import Prepare
-from adapters.preprocessing import Preprocessing
-from adapters.runtime.preprocessing_check import check_preprocessing
-from adapters.store.contents import PatchContents
+from adapters.patches.contract import Patch
+from adapters.store.contents import PatchCard
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
@@ -19,12 +19,13 @@ from adapters.training.report import in_words
 from tasks import registry
 from tasks.task import Task
 
-EXAMPLES = 64  # images in a compiled batch, if they are not too large
-_LARGE = 224  # a side in pixels; a batch holds no more pixels than this many images of it
-
 
 class TaskNeededError(ModelPatchError):
-    """The task that a patch names is not known here."""
+    """The task that a patch names is not known here; `task` is its name."""
+
+    def __init__(self, said: str, task: str):
+        super().__init__(said, settings=["task"])
+        self.task = task
 
 
 class LabelsDifferError(ModelPatchError):
@@ -35,65 +36,108 @@ class HiddenLabelsError(ModelPatchError):
     """A split's labels are not published."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Opened:
-    """A patch file that has passed every check, and what it needs to answer.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Opened(OpenedPatch):
+    """A patch file that has passed every check, with its task."""
 
-    `prepare` is what its patch does when it first looks at an image.
+    task: Task
+
+
+class Evaluation(NamedTuple):
+    """How well a patch file does on a split.
+
+    Attributes:
+      path: of the file.
+      split: which.
+      metric: what the score is.
+      score: of the file, now.
+      saved: the score that the file states, if it states one of this split.
+      images: how many were answered.
+      others: further figures of the task's head, by name.
     """
 
-    contents: PatchContents
-    prepare: Prepare
-    task: Task
-    backbone: backbones.Loaded
-    preprocessing: Preprocessing
-    network: Inference
+    path: str
+    split: str
+    metric: str
+    score: float
+    saved: float | None
+    images: int
+    others: Mapping[str, Figure]
+
+    def __str__(self) -> str:
+        verdict = (
+            "no saved score"
+            if self.saved is None
+            else "identical to the saved score"
+            if self.score == self.saved
+            else f"the saved score is {100 * self.saved:.4f} %"
+        )
+        others = "".join(f", {name} {in_words(own)}" for name, own in self.others.items())
+        return (
+            f"{self.path}: {self.split} {self.metric} {100 * self.score:.4f} % of {self.images} "
+            f"({verdict}){others}"
+        )
 
 
 def evaluate(
-    path: str, split: str, task_name: str | None, weights: str | None, data_dir: str | None
-) -> str:
-    """A line of text: the score of the patch file at `path`, and whether it is the saved one.
+    path: str | os.PathLike[str],
+    split: str = "test",
+    task: Task | str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    data_dir: str | None = None,
+    *,
+    patch: Patch | None = None,
+) -> Evaluation:
+    """The score of the patch file at `path`, beside the one that it states.
+
+    Args:
+      path: of the file.
+      split: of the task.
+      task: by default the one that the file names.
+      weights: the backbone's local checkpoint, where it brings none.
+      data_dir: folder with prepared TFDS data sets.
+      patch: that the file was trained with, where no spec in it says so.
 
     Raises:
+      TaskNeededError: nobody knows the task that the file names.
       LabelsDifferError: the task's classes are not the patch's.
       HiddenLabelsError: the split has no published labels.
       PatchFileError: the file fails a check.
     """
-    opened = open_patch(path, split, task_name, weights)
-    contents, task, network = opened.contents, opened.task, opened.network
-    patched = apply_edits(opened.backbone.weights, contents.edits)
+    return score(path, open_patch(path, split, task, weights, patch=patch), split, data_dir)
+
+
+def score(
+    path: str | os.PathLike[str], patch: Opened, split: str, data_dir: str | None
+) -> Evaluation:
+    """`evaluate`, of a file that is open already."""
+    contents = patch.contents
+    patched = apply_edits(patch.backbone.weights, contents.edits)
     answers = scoring.predict(
-        *(network, patched, contents.head, task, split, opened.preprocessing, data_dir),
+        *(patch.network, patched, contents.head, patch.task, split, patch.preprocessing, data_dir),
         inputs=contents.inputs,
     )
     head = head_of(contents)
     figures = scoring.figures(head, len(contents.labels), answers)
-    score, saved = figures[head.metric.score].value, contents.scores.get(split)
-    verdict = (
-        "no saved score"
-        if saved is None
-        else "identical to the saved score"
-        if score == saved
-        else f"the saved score is {100 * saved:.4f} %"
-    )
-    others = "".join(
-        f", {name} {in_words(figure)}"
-        for name, figure in figures.items()
-        if name != head.metric.score
-    )
-    return (
-        f"{path}: {split} {contents.metric} {100 * score:.4f} % of {len(answers.names)} "
-        f"({verdict}){others}"
+    return Evaluation(
+        os.fspath(path),
+        split,
+        contents.metric,
+        figures[head.metric.score].value,
+        contents.scores.get(split),
+        len(answers.names),
+        {name: figure for name, figure in figures.items() if name != head.metric.score},
     )
 
 
 def open_patch(
-    path: str,
+    path: str | os.PathLike[str],
     split: str,
     task: Task | str | None,
-    weights: str | None,
+    weights: str | os.PathLike[str] | None,
     examples: int | None = None,
+    *,
+    patch: Patch | None = None,
 ) -> Opened:
     """Reads a patch file through every check, to answer `examples` images of a split at once.
 
@@ -103,50 +147,42 @@ def open_patch(
     with naming(path):
         data = read_bytes(path)
         card = decode_patch(data)
-    task = task if isinstance(task, Task) else _task_of(card, task)
-    check_labels(path, card, task)
-    check_inputs(card.patch, card.inputs, task)
-    if split == "test" and task.hidden_test_labels:
-        raise HiddenLabelsError(
-            f"the test labels of {task.name} are hidden; evaluate with --split=validation."
-        )
+    wanted = task_for(path, card, split, task)
     backbone = backbones.load(card.backbone, weights)
-    with naming(path):
-        contents = decode_patch(
-            data,
-            shapes=backbone.shapes,
-            features=backbone.network.table.features,
-            fingerprint=backbone.fingerprint,
-        )
-        checkpoint = backbone.checkpoint
-        preprocessing = check_preprocessing(contents, checkpoint.mean, checkpoint.std)
-        prepare = first_look(contents)
-        count = examples or examples_of(preprocessing.size)
-        network = inference(backbone.network, count, preprocessing.size, prepare)
-        parity_check(network, backbone.weights)(contents)
-    return Opened(contents, prepare, task, backbone, preprocessing, network)
+    ready = opened(path, data, backbone, examples, patch)
+    fields = {field.name: getattr(ready, field.name) for field in dataclasses.fields(ready)}
+    return Opened(**fields, task=wanted)
 
 
-def examples_of(size: int) -> int:
-    """How many images of `size` pixels a side are answered at once.
+def task_for(
+    path: str | os.PathLike[str], card: PatchCard, split: str, task: Task | str | None
+) -> Task:
+    """The task to score a patch on: the one that is given, or that its card names.
 
-    A file chooses the size, and must not choose how much memory that takes.
-
-    >>> [examples_of(size) for size in (64, 224, 225, 1024)]
-    [64, 64, 32, 2]
+    Raises TaskNeededError, LabelsDifferError, InputsMissingError or HiddenLabelsError.
     """
-    count = EXAMPLES
-    while count > 1 and count * size**2 > EXAMPLES * _LARGE**2:
-        count //= 2
-    return count
+    found = task if isinstance(task, Task) else _known(card, task)
+    check_labels(path, card, found)
+    check_inputs(card.patch, card.inputs, found)
+    if split == "test" and found.hidden_test_labels:
+        raise HiddenLabelsError(
+            f"the test labels of {found.name} are hidden; evaluate on the split validation.",
+            settings=["split"],
+        )
+    return found
 
 
-def _task_of(card: PatchContents, name: str | None) -> Task:
+def _known(card: PatchCard, name: str | None) -> Task:
     try:
         return registry.resolve_one(name or card.task)
     except UnknownNameError as error:
-        hint = f" If it is a task of your own: --task={card.task}.py, or --task=folder:PATH."
-        raise TaskNeededError(f"{error}{hint if name is None else ''}") from error
+        if name is not None:
+            raise  # it is not the patch that names it
+        raise TaskNeededError(
+            f"{error} If it is a task of your own, give it: the file that registers it, or "
+            "folder:PATH.",
+            card.task,
+        ) from error
 
 
 class InputsMissingError(ModelPatchError):
@@ -164,12 +200,13 @@ def check_inputs(patch: str, needs: Mapping[str, tuple[int, ...]], task: Task) -
             )
 
 
-def check_labels(path: str, card: PatchContents, task: Task) -> None:
+def check_labels(path: str | os.PathLike[str], card: PatchCard, task: Task) -> None:
     """Raises LabelsDifferError unless patch and task name the same classes in the same order."""
     if card.labels != task.labels:
         odd = sorted(set(card.labels) ^ set(task.labels))
         raise LabelsDifferError(
-            f"{path} was trained for {len(card.labels)} classes, task {task.name} has "
+            f"{os.fspath(path)} was trained for {len(card.labels)} classes, task {task.name} has "
             f"{len(task.labels)}; {f'not in both: {odd[:5]}' if odd else 'their order differs'}. "
-            "Train the patch again, or give the task it was trained for with --task."
+            "Train the patch again, or give the task it was trained for.",
+            settings=["task"],
         )

@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 
 _NEEDS_A_FLAG = (
     "Made for this project's runtime. Another one is fast only if it gives XNNPACK the flag "
-    "DYNAMIC_FULLY_CONNECTED (docs/export.md); --portable makes a graph for those that cannot."
+    "DYNAMIC_FULLY_CONNECTED (docs/export.md); a portable graph is for those that cannot."
 )
 
 
@@ -79,7 +79,7 @@ def backbone_graph(
     moved = export_parity.moved(graph, backbone.network, backbone.weights, images)
     return (
         f"{said}\nJAX had the kernels of {settings.kernels} too: rounding them moved a logit by up "
-        f"to {moved:.1e} of its image's largest. For a patch, `launch/evaluate --graph` says more."
+        f"to {moved:.1e} of its image's largest. Evaluate a patch on the graph to know more."
     )
 
 

@@ -57,7 +57,9 @@ def opened(
     """
     ending = pathlib.Path(path).suffix
     if node and ending != ".onnx":
-        raise GraphError(f"Node runs ONNX graphs, and {path} is none: leave out --node.")
+        raise GraphError(
+            f"Node runs ONNX graphs, and {path} is none: run it here.", settings=["node"]
+        )
     openers = {".onnx": _node if node else _onnx, ".jax": _jax}
     return openers.get(ending, _litert)(path, contents, backbone, network)
 
@@ -75,7 +77,8 @@ def _litert(
     if not batch:
         raise GraphError(
             f"{path} takes {', '.join(map(str, graph.batches))} images in a call, none of which "
-            f"divides {network.examples}. Export it with --batches=1."
+            f"divides {network.examples}. Export it for one image in a call too.",
+            settings=["batches"],
         )
     signature = signatures.signature(made.kind, network.size, batch)
 
@@ -106,9 +109,9 @@ def _node(
     path: str, contents: PatchContents, backbone: Loaded, network: Inference
 ) -> tuple[str, Run]:
     if shutil.which("node") is None:
-        raise NodeError("--node needs Node.js, version 20 or newer; there is no `node` on PATH.")
+        raise NodeError("Node.js is needed, version 20 or newer; there is no `node` on PATH.")
     if not (JAVASCRIPT / "node_modules").exists():
-        raise NodeError("--node needs packages: npm ci --prefix javascript")
+        raise NodeError("the graph needs packages to run in Node: npm ci --prefix javascript")
     _, inputs = _onnx_inputs(path, contents, backbone, network)
     graph = pathlib.Path(path).resolve()
 
@@ -133,7 +136,7 @@ def _onnx_inputs(
     session = Session(pathlib.Path(path).read_bytes(), threads=1)
     about = session.about
     if "inputs" not in about:
-        raise GraphError(f"{path} takes no patches: give what launch/export --backbone wrote.")
+        raise GraphError(f"{path} takes no patches: give an exported backbone.")
     _check(path, about["fingerprint"], backbone.fingerprint)
     check_size(contents.task, network.size, (about["size"],))
     weights = own_weights(backbone.network, backbone.weights)
@@ -148,14 +151,13 @@ def _jax(
         program = export.deserialize(bytearray(pathlib.Path(path).read_bytes()))
         batch, size = program.in_avals[-1].shape[:2]
     except Exception as error:  # whatever a damaged file makes of the reader
-        raise GraphError(
-            f"{path} is no program that launch/export --to=jax wrote: {error}"
-        ) from error
+        raise GraphError(f"{path} is no backbone exported to jax: {error}") from error
     check_size(contents.task, network.size, (size,))
     if network.examples % batch:
         raise GraphError(
             f"{path} takes {batch} images in a call, which does not divide {network.examples}. "
-            "Export it with --batches=1."
+            "Export it for one image in a call.",
+            settings=["batches"],
         )
     patched = apply_edits(backbone.weights, contents.edits)
 

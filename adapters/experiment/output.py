@@ -26,14 +26,16 @@ class OutputFileError(ModelPatchError):
     """A file that a command should write is there already."""
 
 
-def new_file(path: str) -> pathlib.Path:
+def new_file(path: str | os.PathLike[str]) -> pathlib.Path:
     """A path that nothing lies at yet.
 
     Raises OutputFileError.
     """
     found = pathlib.Path(path)
     if found.exists():
-        raise OutputFileError(f"{found} exists already: move it, or choose another --out.")
+        raise OutputFileError(
+            f"{found} exists already: move it, or choose another file.", settings=["directory"]
+        )
     return found
 
 
@@ -45,7 +47,8 @@ def write_picture(path: str | os.PathLike[str], content: bytes) -> None:
     target = pathlib.Path(path)
     if target.exists() and (target.is_dir() or target.read_bytes() != content):
         raise OutputFileError(
-            f"{target} exists and holds something else; move it away, or give --out=FILE.png."
+            f"{target} exists and holds something else; move it away, or choose another file.",
+            settings=["directory"],
         )
     files.write_bytes(target, content)
 
@@ -68,18 +71,23 @@ def claimed(
       FolderInUseError: another run is writing there.
     """
     if resume and overwrite:
-        raise OutputFolderError("--resume and --overwrite exclude each other; give one of them.")
+        raise OutputFolderError(
+            "resume and overwrite exclude each other; give one of them.",
+            settings=["resume", "overwrite"],
+        )
     with lock(directory):
         record = directory / RUN
         content = [path for path in directory.iterdir() if path.name != ".lock"]
         if content and not record.exists():
             raise OutputFolderError(
-                f"{directory} holds files but no run; choose another --out, or empty it yourself."
+                f"{directory} holds files but no run; choose another folder, or empty it yourself.",
+                settings=["directory"],
             )
         if content and not (resume or overwrite):
             raise OutputFolderError(
-                f"{directory} holds a run already: give --resume to go on with it, --overwrite to "
-                "delete it, or another --out."
+                f"{directory} holds a run already: resume it, overwrite it (which deletes it), or "
+                "choose another folder.",
+                settings=["resume", "overwrite", "directory"],
             )
         if content and resume:
             _check_same(record, configuration)
@@ -96,5 +104,8 @@ def _check_same(record: pathlib.Path, configuration: Mapping[str, Any]) -> None:
     try:
         earlier = json.loads(record.read_bytes())
     except ValueError as error:
-        raise OutputFolderError(f"{record} is damaged: {error}. Give --overwrite.") from error
+        raise OutputFolderError(
+            f"{record} is damaged: {error}. Overwrite the run, or choose another folder.",
+            settings=["overwrite", "directory"],
+        ) from error
     check_configuration(record, earlier, configuration)

@@ -84,7 +84,7 @@ def _parts() -> dict[str, pathlib.Path]:
     if not SOURCE.is_dir():
         raise PageError(
             "the page's files lie in javascript/browser of the repository, which this installation "
-            "lacks: run launch/page in a checkout."
+            "lacks: make the page in a checkout."
         )
     runtime = SOURCE / "node_modules" / RUNTIME / "dist"
     missing = [name for name in RUNTIME_FILES if not (runtime / name).is_file()]

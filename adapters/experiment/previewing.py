@@ -13,7 +13,8 @@ from adapters import drawing
 from adapters.analysis.counting import multiply_adds
 from adapters.analysis.mixing import mixing
 from adapters.experiment import scoring
-from adapters.experiment.evaluation import EXAMPLES, Opened
+from adapters.experiment.evaluation import Opened
+from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError
 from adapters.heads import linear
 from adapters.heads.registry import head_of
@@ -152,7 +153,7 @@ def choose(points: Sequence[Point], loss: float) -> Point:
     Raises SettingError for a loss that is no share.
     """
     if not 0 <= loss <= 1:
-        raise SettingError(f"--loss={loss} must be from 0 to 1.")
+        raise SettingError("loss", f"must be from 0 to 1, not {loss}.")
     never = max(points, key=lambda point: point.threshold)
     good = [point for point in points if point.accuracy >= never.accuracy - loss]
     return min(good, key=lambda point: (point.multiply_adds, -point.threshold))

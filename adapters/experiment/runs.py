@@ -3,13 +3,13 @@
 import pathlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import logging
 
 from adapters.experiment import training_run
 from adapters.experiment.results import RESULTS, SHARED_BACKBONE
-from adapters.experiment.settings import Settings, train_command
+from adapters.experiment.settings import Settings
 from adapters.training import interrupt, loop, tidy
 from adapters.training.progress import duration
 from tasks.task import Task
@@ -22,10 +22,14 @@ class Runs:
     """
 
     def __init__(
-        self, names: Sequence[str], tasks: Sequence[Task], directory: pathlib.Path, steps: list[int]
+        self,
+        tasks: Sequence[Task],
+        directory: pathlib.Path,
+        steps: list[int],
+        command: Callable[[Settings], str],
     ):
-        """`names` are the tasks as typed, `steps` those of every run to come."""
-        self._names, self._tasks, self._directory = names, tasks, directory
+        """`steps` are those of every run to come; `command` is what repeats one, in words."""
+        self._tasks, self._directory, self._command = tasks, directory, command
         self._done, self._total, self._steps_left = 0, len(steps), sum(steps)
         self._steps_timed, self._seconds = 0, 0.0
 
@@ -45,9 +49,8 @@ class Runs:
             )
             started = time.monotonic()
             try:
-                command = train_command(self._names, settings)
                 training_run.run(
-                    *(self._tasks, settings, folder, command),
+                    *(self._tasks, settings, folder, self._command(settings)),
                     resume=True,
                     test=test,
                     validations=0,  # it may cost more than the steps

@@ -102,8 +102,9 @@ def from_store(
     name = wanted.backbone or backbone_of(folder)
     if name is None:
         raise NotInstalledError(
-            f"{folder} does not say which backbone its patches are for: check --store, or give "
-            "--backbone."
+            f"{folder} does not say which backbone its patches are for: check that it is a store, "
+            "or give the backbone.",
+            settings=["store", "backbone"],
         )
     backbone = backbones.load(name, wanted.weights)
     about = StoreBackbone(name, backbone.fingerprint)
@@ -156,7 +157,9 @@ def run(application: Starlette, host: str, port: int, drain_seconds: int) -> Non
 def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:
     size = wanted.size
     if size is None and not cards:
-        raise NoSizeError("no patch says for which size of image to compile: give --size.")
+        raise NoSizeError(
+            "no patch says for which size of image to compile: give one.", settings=["size"]
+        )
     return MixedNetwork(
         backbone.network,
         backbone.weights,

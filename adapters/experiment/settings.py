@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+import numbers
+import os
 import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 
@@ -17,31 +19,58 @@ from adapters.vocabulary import NORM_MODES
 from tasks.augmentation import POLICIES
 
 SAMPLING = ("uniform", "proportional", "temperature")
+SHARED_RATE, DISTILLATION = 1e-4, 1.0  # where shared weights are trained; where there is a teacher
 
 
 class SettingError(ModelPatchError):
-    """A setting out of its range."""
+    """A setting out of its range; its name comes first in `settings`, then those of `others`."""
+
+    def __init__(self, setting: str, said: str, *others: str):
+        super().__init__(f"the setting {setting} {said}", settings=[setting, *others])
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that defines a run; see `launch/train --help` for each."""
+    """Everything that defines a run.
 
-    backbone: str
-    weights: str | None
-    patch: str
-    size: int
-    groups: int
-    examples: int
-    sampling: str
-    temperature: float
-    seed: int
-    data_dir: str | None
-    augmentation: str
-    workers: int
-    encoding: str
-    train_shared: bool
-    recipe: Recipe
+    Attributes:
+      backbone: pretrained weights by name, or a layer table with `weights`.
+      weights: a local checkpoint file, where the backbone brings none.
+      patch: what each task trains, as a spec; see `adapters.patches.registry.text_of` for patches
+        without one.
+      size: side of the input images, in pixels.
+      groups: of images of one task in a step; shared out over devices.
+      examples: images in a group.
+      sampling: how tasks are drawn, one of `SAMPLING`.
+      temperature: of the sampling `temperature`: 1 is proportional, large is uniform.
+      seed: the same one gives the same bytes.
+      data_dir: folder with prepared TFDS data sets.
+      augmentation: how training images vary, one of `tasks.augmentation.POLICIES`.
+      workers: processes that decode images; 0: threads.
+      encoding: how patch files store numbers, one of `adapters.store.encoding.ENCODINGS`.
+      train_shared: whether the weights that all tasks share are trained too.
+      recipe: of the optimisation.
+      teacher: folder of a finished run of the same tasks, whose probabilities are learned.
+      patch_version: of the patch files, by default their tasks'.
+
+    Raises SettingError, UnknownNameError or VersionError for a value out of its range.
+    """
+
+    backbone: str = "mobilenet_v2"
+    weights: str | None = None
+    patch: str = "scale_bias"
+    size: int = 64
+    groups: int = 4
+    examples: int = 16
+    sampling: str = "uniform"
+    temperature: float = 3.0
+    seed: int = 0
+    data_dir: str | None = None
+    augmentation: str = "none"
+    workers: int = 0
+    encoding: str = "float32"
+    train_shared: bool = False
+    recipe: Recipe = dataclasses.field(default_factory=Recipe)
     teacher: str | None = None
     patch_version: str | None = None
 
@@ -57,20 +86,17 @@ class Settings:
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation
         _check("distillation", share, 0 <= share <= 1, "from 0 to 1")
-        _check("label_smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
-        for name, rate in (
-            ("patch_learning_rate", recipe.patch_rate),
-            ("head_learning_rate", recipe.head_rate),
-            ("shared_learning_rate", recipe.shared_rate),
-            ("weight_decay", recipe.head_decay),
-        ):
+        _check("smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
+        for name in ("patch_rate", "head_rate", "shared_rate", "head_decay"):
+            rate = getattr(recipe, name)
             _check(name, rate, 0 <= rate < math.inf, "0 or more")
         if self.patch_version is not None:
             version_key(self.patch_version)
         devices = jax.device_count()
         if self.groups % devices:
             raise SettingError(
-                f"--groups={self.groups} cannot be shared by {devices} devices; choose a multiple."
+                "groups",
+                f"is {self.groups}, which {devices} devices cannot share: choose a multiple.",
             )
         if recipe.norm not in NORM_MODES:
             raise UnknownNameError("norm mode", recipe.norm, NORM_MODES)
@@ -82,6 +108,44 @@ class Settings:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
 
 
+_OWN = {field.name: field.default for field in dataclasses.fields(Settings)}
+_RECIPE = {field.name: field.default for field in dataclasses.fields(Recipe)}
+DEFAULTS: Mapping[str, Any] = {k: v for k, v in (_OWN | _RECIPE).items() if k != "recipe"}
+"""Every setting by its name, those of the recipe among them, with its default."""
+
+
+def settings_of(**values: Any) -> Settings:
+    """Settings from fields of `Settings` and of `Recipe`, all by name; None is as if not given.
+
+    What is not given has its default, and three defaults look at the rest: `patch_rate` is
+    `default_rate(patch)`, `shared_rate` is `SHARED_RATE` where shared weights are trained, and
+    `distillation` is `DISTILLATION` where there is a teacher.
+
+    Raises:
+      UnknownNameError: there is no such setting; near names are offered.
+      SettingError: a value of the wrong kind, out of its range, or that nothing would use.
+
+    >>> settings_of(patch="full", steps=300).recipe.patch_rate
+    0.0001
+    """
+    for name in values:
+        if name not in DEFAULTS:
+            raise UnknownNameError("setting", name, DEFAULTS)
+    given = {name: _of_kind(name, v) for name, v in values.items() if v is not None}
+    if given.get("distillation") and "teacher" not in given:
+        raise SettingError("distillation", "is a teacher's share of the loss: give a teacher too.")
+    if given.get("shared_rate") and not given.get("train_shared"):
+        raise SettingError("shared_rate", "is of the shared weights: give train_shared too.")
+    given.setdefault("patch_rate", default_rate(given.get("patch", DEFAULTS["patch"])))
+    if given.get("train_shared"):
+        given.setdefault("shared_rate", SHARED_RATE)
+    if "teacher" in given:
+        given.setdefault("distillation", DISTILLATION)
+    recipe = Recipe(**{name: value for name, value in given.items() if name in _RECIPE})
+    own = {name: value for name, value in given.items() if name not in _RECIPE}
+    return Settings(**own, recipe=recipe)
+
+
 def default_rate(patch: str) -> float:
     """The patches' peak learning rate unless one is given: small for the whole network.
 
@@ -89,12 +153,7 @@ def default_rate(patch: str) -> float:
     3e-3 89.5 %; 2e-2 and above give less. For `full`, after 60 steps only: 1e-4 gives 73.8 %,
     3e-4 64.6 %, 1e-3 25.7 %.
     """
-    return 1e-4 if re.search(r"\bfull\b", patch) else 1e-2
-
-
-def _check(flag: str, value: float, holds: bool, allowed: str) -> None:
-    if not holds:  # NaN holds nowhere
-        raise SettingError(f"--{flag} must be {allowed}, not {value}.")
+    return 1e-4 if re.search(r"\bfull\b", patch) else DEFAULTS["patch_rate"]
 
 
 def scheduler(settings: Settings, sizes: Sequence[int], kinds: Sequence[str]) -> sampling.Scheduler:
@@ -109,37 +168,24 @@ def scheduler(settings: Settings, sizes: Sequence[int], kinds: Sequence[str]) ->
     )
 
 
-def train_command(tasks: Sequence[str], settings: Settings) -> str:
-    """The `launch/train` command that repeats a run with these settings, on `tasks` as typed."""
-    recipe = settings.recipe
-    values = {
-        "tasks": ",".join(tasks),
-        "backbone": settings.backbone,
-        "weights": settings.weights,
-        "data_dir": settings.data_dir,
-        "patch": settings.patch,
-        "norm": recipe.norm,
-        "size": settings.size,
-        "augmentation": settings.augmentation,
-        "steps": recipe.steps,
-        "groups": settings.groups,
-        "examples": settings.examples,
-        "patch_learning_rate": recipe.patch_rate,
-        "head_learning_rate": recipe.head_rate,
-        "shared_learning_rate": recipe.shared_rate,
-        "train_shared": str(settings.train_shared).lower(),
-        "teacher": settings.teacher,
-        "distillation": recipe.distillation if settings.teacher else None,
-        "warmup": recipe.warmup,
-        "weight_decay": recipe.head_decay,
-        "label_smoothing": recipe.smoothing,
-        "rematerialise": str(recipe.rematerialise).lower(),
-        "sampling": settings.sampling,
-        "temperature": settings.temperature,
-        "seed": settings.seed,
-        "workers": settings.workers,
-        "encoding": settings.encoding,
-        "patch_version": settings.patch_version,
-    }
-    given = [f"--{name}={value}" for name, value in values.items() if value is not None]
-    return shlex.join(["launch/train", *given])
+def _check(setting: str, value: float, holds: bool, allowed: str) -> None:
+    if not holds:  # NaN holds nowhere
+        raise SettingError(setting, f"must be {allowed}, not {value}.")
+
+
+def _of_kind(name: str, value: Any) -> Any:
+    """`value` as the plain Python value that a run's record holds."""
+    default, is_truth = DEFAULTS[name], isinstance(value, bool)
+    if isinstance(default, bool):
+        kind, plain = "True or False", value if is_truth else None
+    elif isinstance(default, int):
+        whole = isinstance(value, numbers.Integral) and not is_truth
+        kind, plain = "a whole number", int(value) if whole else None
+    elif isinstance(default, float):
+        real = isinstance(value, numbers.Real) and not is_truth
+        kind, plain = "a number", float(value) if real else None
+    else:
+        kind, plain = "a text", os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if plain is None:
+        raise SettingError(name, f"must be {kind}, not {value!r}.")
+    return plain

@@ -48,8 +48,9 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
         opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
         if opened.preprocessing.size != settings.size:
             raise TeacherError(
-                f"{path} takes images of {opened.preprocessing.size} px, this run has --size="
-                f"{settings.size}: a teacher must see the images that its student sees."
+                f"{path} takes images of {opened.preprocessing.size} px, this run has the size "
+                f"{settings.size}: a teacher must see the images that its student sees.",
+                settings=["size"],
             )
         edited = apply_edits(opened.backbone.weights, opened.contents.edits)
         taught.append((opened, jax.tree.map(jnp.asarray, edited)))
@@ -74,8 +75,8 @@ def _files(settings: Settings, tasks: Sequence[Task]) -> list[pathlib.Path]:
     for path in files:
         if not path.exists():
             raise TeacherError(
-                f"--teacher={folder} has no {path.name}: train the same tasks there first, with "
-                f"launch/train --out={folder}."
+                f"the teacher {folder} has no {path.name}: train the same tasks there first.",
+                settings=["teacher"],
             )
     return files
 
@@ -89,5 +90,7 @@ def _weights(folder: pathlib.Path) -> str | None:
         return json.loads(record.read_bytes())["weights"]
     except (OSError, ValueError, KeyError) as error:
         raise TeacherError(
-            f"--teacher={folder} is no folder of a finished run: {record} cannot be read ({error})."
+            f"the teacher {folder} is no folder of a finished run: {record} cannot be read "
+            f"({error}).",
+            settings=["teacher"],
         ) from error

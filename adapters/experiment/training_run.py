@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,12 +15,15 @@ from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
+from adapters.experiment.calls import fit_call
+from adapters.experiment.chosen_tasks import identity
+from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
 from adapters.heads.contract import Head
 from adapters.heads.wide import TaskHeads
 from adapters.inference.compiled import Answers, inference
-from adapters.patches.contract import Patch, no_look
-from adapters.patches.registry import from_spec
+from adapters.patches.contract import Patch, PatchParams, no_look
+from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import with_leaves
 from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
@@ -47,107 +51,127 @@ def run(
     test: bool = True,
     validations: int = 5,
 ) -> list[Row]:
-    """Trains the patches of `tasks` jointly, writes one patch file each, and scores them.
-
-    Args:
-      tasks: what to learn.
-      settings: how.
-      directory: where everything goes; see `adapters.experiment.output` for what it may hold.
-      command: recorded beside the results.
-      resume, overwrite: what to do with a run that `directory` holds.
-      test: whether to score the test splits too; otherwise they are never opened, so that settings
-        can be chosen by the result.
-      validations: how often the validation splits are scored while training; the last weights'
-        score is among the results even with 0.
-
-    Returns:
-      A row of figures per task.
-    """
-    patch = from_spec(settings.patch, settings.recipe.norm)
-    backbone = backbones.load(settings.backbone, settings.weights)
-    configuration = _configuration(tasks, settings, backbone)
-    for task in tasks:
-        evaluation.check_inputs(settings.patch, dict(patch.needs), task)
-    sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
-    heads = task_heads(tasks, settings.data_dir)
-    if overwrite:
-        _check_outside(directory, settings)
-    teacher = teaching.teacher(settings, tasks)
-    with output.claimed(directory, configuration, resume, overwrite):
-        for task, size in zip(tasks, sizes, strict=True):
-            logging.info("%s: %d labels, %d training images", task.name, len(task.labels), size)
-        run = _Run(tasks, settings, patch, backbone, heads, teacher)
-        state = run.train(directory, configuration, sizes, validations)
-        return run.finish(state, directory, command, test)
+    """Does a `Run` from start to end and returns its rows; takes and raises what that does."""
+    whole = Run(tasks, settings, directory, command, resume, overwrite, test, validations)
+    for _ in whole:
+        pass
+    return whole.rows
 
 
-def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
-    """The heads of `tasks`, with what they have to know of the training split's targets.
+class Run:
+    """Trains the patches of some tasks jointly, writes one patch file each, and scores them.
 
-    Raises TargetError where a head cannot learn them.
+    To iterate over it is to do it: each step's record comes when the step is done, and after the
+    last one the files are written and `rows` has a row of figures per task. A run that is left
+    early can be resumed.
+
+    Attributes:
+      rows: figures, by task; empty until the run is done.
+      backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
+      network: the compiled one that scores them.
     """
 
-    def head(task: Task) -> Head:
-        made = task.made_head
-        if made.after_training_targets is None:
-            return made
-        return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
-
-    return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
-
-
-class _Run:
     def __init__(
         self,
         tasks: Sequence[Task],
         settings: Settings,
-        patch: Patch,
-        backbone: backbones.Loaded,
-        heads: TaskHeads,
-        teacher: loop.Teacher | None,
+        directory: str | os.PathLike[str],
+        command: str | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        test: bool = True,
+        validations: int = 5,
+        patch: Patch | None = None,
     ):
-        self._tasks, self._settings, self._patch, self._backbone = tasks, settings, patch, backbone
-        self._heads, self._teacher = heads, teacher
+        """Loads what the run needs; writes nothing.
+
+        Args:
+          tasks: what to learn.
+          settings: how.
+          directory: where everything goes; see `adapters.experiment.output` for what it may hold.
+          command: recorded beside the results; by default the call of `adapters.fit`.
+          resume, overwrite: what to do with a run that `directory` holds.
+          test: whether to score the test splits too; otherwise they are never opened, so that
+            settings can be chosen by the result.
+          validations: how often the validation splits are scored while training; the last weights'
+            score is among the results even with 0.
+          patch: what each task trains, where no spec names it; `settings.patch` is then what
+            `registry.text_of` says of it.
+        """
+        self.rows: list[Row] = []
+        self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
+        self._command = command or fit_call([task.name for task in tasks], settings)
+        self._resume, self._overwrite = resume, overwrite
+        self._test, self._validations = test, validations
+        norm = settings.recipe.norm
+        self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
+        self.backbone = backbones.load(settings.backbone, settings.weights)
+        for task in tasks:
+            evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
+        self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
+        self._heads = task_heads(tasks, settings.data_dir)
+        if overwrite:
+            _check_outside(self._directory, settings)
+        self._teacher = teaching.teacher(settings, tasks)
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
-        self._weights = patch.extend(key, jax.tree.map(jnp.asarray, backbone.weights))
-        _check_learned(patch, self._weights, backbone, settings)
+        self._weights = self._patch.extend(key, jax.tree.map(jnp.asarray, self.backbone.weights))
+        _check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
-        edits = packing.task_edits(patch, patch.init(key, self._weights))
+        params = self._patch.init(key, self._weights)
+        edits = packing.task_edits(self._patch, params)
         apply_edits(jax.tree.map(np.asarray, self._weights), edits)
-        self._network = inference(
-            backbone.network, evaluation.EXAMPLES, settings.size, patch.prepare
+        self._configuration = {
+            **dataclasses.asdict(settings),
+            **identity(tasks),
+            "fingerprint": self.backbone.fingerprint,
+            **({"parameters": _structure(params)} if patch and not patch.spec else {}),
+            **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),
+            "devices": jax.device_count(),
+            "platform": jax.default_backend(),
+        }
+        self.network = inference(
+            self.backbone.network, EXAMPLES, settings.size, self._patch.prepare
         )
         self._preprocessing = [
             Preprocessing(
                 settings.size,
-                backbone.checkpoint.mean,
-                backbone.checkpoint.std,
+                self.backbone.checkpoint.mean,
+                self.backbone.checkpoint.std,
                 task.fit,
                 task.background,
             )
             for task in tasks
         ]
 
-    def train(
-        self,
-        directory: pathlib.Path,
-        configuration: Mapping[str, object],
-        sizes: Sequence[int],
-        validations: int,
-    ) -> State:
+    def __iter__(self) -> Iterator[loop.Record]:
+        """Does the run, or the rest of one that is resumed.
+
+        Raises:
+          OutputFolderError: the folder is not empty, and what it holds is not to be touched.
+          ConfigurationMismatchError: the run to resume had other settings.
+          DivergedError: a loss is not finite.
+          StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
+        """
+        with output.claimed(self._directory, self._configuration, self._resume, self._overwrite):
+            for task, size in zip(self._tasks, self._sizes, strict=True):
+                logging.info("%s: %d labels, %d training images", task.name, len(task.labels), size)
+            state = yield from self._train()
+            self.rows = self._finish(state)
+
+    def _train(self) -> Generator[loop.Record, None, State]:
         settings, recipe = self._settings, self._settings.recipe
-        checkpoint = self._backbone.checkpoint
+        checkpoint = self.backbone.checkpoint
         plan = loop.Plan(
             steps=recipe.steps,
             groups=settings.groups,
             seed=settings.seed,
-            directory=directory,
-            configuration=configuration,
+            directory=self._directory,
+            configuration=self._configuration,
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
-            validate_every=max(recipe.steps // validations, 1) if validations else None,
+            validate_every=max(recipe.steps // self._validations, 1) if self._validations else None,
         )
-        network, pixels = self._backbone.network, (checkpoint.mean, checkpoint.std)
+        network, pixels = self.backbone.network, (checkpoint.mean, checkpoint.std)
         compiled = trainer(
             network,
             self._patch,
@@ -161,12 +185,12 @@ class _Run:
             compiled = calibrated(
                 compiled, network, self._patch, self._heads, pixels, self._streams("calibration")
             )
-        return loop.train(
+        return loop.records(
             compiled,
             self._weights,
             [task.name for task in self._tasks],
             self._streams(),
-            scheduler(settings, sizes, [head.kind for head in self._heads.heads]),
+            scheduler(settings, self._sizes, [head.kind for head in self._heads.heads]),
             plan,
             self._validate,
             self._teacher,
@@ -200,11 +224,11 @@ class _Run:
             if "validation" in task.splits
         }
 
-    def finish(self, state: State, directory: pathlib.Path, command: str, test: bool) -> list[Row]:
+    def _finish(self, state: State) -> list[Row]:
         """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
         shared = self._shared_weights(state)
-        owner = results.shared_backbone(self._backbone, shared, directory)
-        splits = ("validation", "test") if test else ("validation",)
+        self.backbone = results.shared_backbone(self.backbone, shared, self._directory)
+        splits = ("validation", "test") if self._test else ("validation",)
         rows = []
         for index, task in enumerate(self._tasks):
             exact = self._packed(state, index)
@@ -231,9 +255,11 @@ class _Run:
                 unrounded,
             )
             rows.append(
-                results.write_task(trained, owner, self._network, self._settings, directory)
+                results.write_task(
+                    trained, self.backbone, self.network, self._settings, self._directory
+                )
             )
-        results.write_summary(rows, directory, self._settings, command)
+        results.write_summary(rows, self._directory, self._settings, self._command)
         return rows
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
@@ -245,7 +271,7 @@ class _Run:
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
     ) -> Answers:
         return scoring.predict(
-            self._network,
+            self.network,
             apply_edits(shared, edits),
             head,
             self._tasks[index],
@@ -259,13 +285,31 @@ class _Run:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
 
 
+def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
+    """The heads of `tasks`, with what they have to know of the training split's targets.
+
+    Raises TargetError where a head cannot learn them.
+    """
+
+    def head(task: Task) -> Head:
+        made = task.made_head
+        if made.after_training_targets is None:
+            return made
+        return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
+
+    return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
+
+
 def _check_outside(directory: pathlib.Path, settings: Settings) -> None:
-    for flag, path in (("weights", settings.weights), ("teacher", settings.teacher)):
+    for name, path in (("weights", settings.weights), ("teacher", settings.teacher)):
         inside = pathlib.Path(path).resolve() if path else None
         if inside and (inside == directory.resolve() or directory.resolve() in inside.parents):
             raise SettingError(
-                f"--{flag}={path} lies in --out={directory}, which --overwrite would delete: "
-                "choose another --out."
+                name,
+                f"is {path}, which lies in {directory} and which overwriting would delete: choose "
+                "another directory.",
+                "directory",
+                "overwrite",
             )
 
 
@@ -283,22 +327,21 @@ def _check_learned(
         logging.info("the patch adds %s values to the weights that all tasks share", f"{added:,}")
     if added and patch.prepare is not no_look and not settings.train_shared:
         raise SettingError(
-            f"--patch={settings.patch} looks at images by {added:,} shared values that nothing "
-            "would train: give --train_shared, or --weights of a run that had it."
+            "patch",
+            f"is {settings.patch}, which looks at images by {added:,} shared values that nothing "
+            "would train: give train_shared, or the weights of a run that had it.",
+            "train_shared",
+            "weights",
         )
 
 
-def _configuration(
-    tasks: Sequence[Task], settings: Settings, backbone: backbones.Loaded
-) -> dict[str, object]:
-    return {
-        **dataclasses.asdict(settings),
-        "tasks": [f"{task.name} {task.version}" for task in tasks],
-        "fingerprint": backbone.fingerprint,
-        **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),
-        "devices": jax.device_count(),
-        "platform": jax.default_backend(),
-    }
+def _structure(params: PatchParams) -> str:
+    """A digest of which parameters a patch has: what is known of one that no spec names."""
+    leaves = [
+        f"{jax.tree_util.keystr(path)} {leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in jax.tree.leaves_with_path(params)
+    ]
+    return hashlib.sha256("\n".join(leaves).encode()).hexdigest()
 
 
 def _seed(seed: int, *parts: str) -> int:

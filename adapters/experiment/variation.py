@@ -1,36 +1,28 @@
 """One setting at a time changed, and what each value gives on validation."""
 
 import dataclasses
+import functools
 import pathlib
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import logging
 
 from adapters import files
 from adapters.errors import UnknownNameError
-from adapters.experiment import backbones, output
+from adapters.experiment import backbones, chosen_tasks, output
+from adapters.experiment.calls import fit_call
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
 from adapters.training import loop, tidy
 from adapters.training.report import grid
-from tasks import registry
 
 TABLE = "table.txt"
 BASE = "as given"
-# The flags of `launch/train` that may vary, and the fields behind those of the recipe.
 OWN = ("size", "groups", "examples", "sampling", "temperature", "augmentation", "encoding")
-OF_RECIPE = {
-    "norm": "norm",
-    "steps": "steps",
-    "patch_learning_rate": "patch_rate",
-    "head_learning_rate": "head_rate",
-    "warmup": "warmup",
-    "weight_decay": "head_decay",
-    "label_smoothing": "smoothing",
-}
+OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +33,12 @@ class Variant:
     settings: Settings
 
 
-def variants(base: Settings, values: Sequence[str]) -> list[Variant]:
+def variants(
+    base: Settings, values: Sequence[str], called: Mapping[str, str] | None = None
+) -> list[Variant]:
     """The base, then it with each value of texts such as `norm=frozen,ema`; repeats are left out.
+
+    `called` holds further names that the texts may use for settings, and the settings' own.
 
     Raises:
       SettingError: a text of another form, or a value out of its range.
@@ -51,30 +47,34 @@ def variants(base: Settings, values: Sequence[str]) -> list[Variant]:
     found = [Variant(BASE, base)]
     for text in values:
         if not (parts := re.fullmatch(r"(\w+)=([^,=]+(?:,[^,=]+)*)", text)):
-            raise SettingError(f"--values={text} must be a setting and values: norm=frozen,ema.")
+            raise SettingError(
+                "values", f"must be a setting and values, norm=frozen,ema, say, not {text}."
+            )
         name, listed = parts.groups()
         for value in listed.split(","):
-            settings = _changed(base, name, value)
+            settings = _changed(base, name, (called or {}).get(name, name), value, called or {})
             if all(settings != variant.settings for variant in found):
                 found.append(Variant(f"{name}={value}", settings))
     return found
 
 
-def _changed(base: Settings, name: str, value: str) -> Settings:
-    if name in OF_RECIPE:
-        field = OF_RECIPE[name]
+def _changed(
+    base: Settings, name: str, field: str, value: str, called: Mapping[str, str]
+) -> Settings:
+    if field in OF_RECIPE:
         new = _parsed(name, value, getattr(base.recipe, field))
         return dataclasses.replace(base, recipe=dataclasses.replace(base.recipe, **{field: new}))
-    if name in OWN:
-        return dataclasses.replace(base, **{name: _parsed(name, value, getattr(base, name))})
-    raise UnknownNameError("setting", name, [*OF_RECIPE, *OWN])
+    if field in OWN:
+        return dataclasses.replace(base, **{field: _parsed(name, value, getattr(base, field))})
+    names = {setting: name for name, setting in called.items()}
+    raise UnknownNameError("setting", name, [names.get(f, f) for f in (*OF_RECIPE, *OWN)])
 
 
 def _parsed(name: str, value: str, current: Any) -> Any:
     try:
         return type(current)(value)
     except ValueError as error:
-        raise SettingError(f"--values={name}={value}: {error}.") from error
+        raise SettingError("values", f"holds {name}={value}: {error}.") from error
 
 
 def vary(
@@ -84,6 +84,7 @@ def vary(
     seeds: int,
     directory: pathlib.Path,
     results: pathlib.Path,
+    command: Callable[[Settings], str] | None = None,
 ) -> str:
     """Does every run, or what is left of them, and returns a table of validation accuracies.
 
@@ -94,22 +95,24 @@ def vary(
       seeds: runs of each.
       directory: gets a folder a run, and the table.
       results: gets a row a measurement.
+      command: gives what repeats one run, to be recorded; by default the call of `adapters.fit`.
 
     Raises:
       ConfigurationMismatchError: `directory` holds runs with another base.
       StoppedError: a signal stopped it; the same call goes on from there.
     """
     if seeds < 1:
-        raise SettingError(f"--seeds must be 1 or more, not {seeds}.")
-    tasks = registry.resolve(names)
+        raise SettingError("seeds", f"must be 1 or more, not {seeds}.")
+    tasks = chosen_tasks.chosen(names)
     configuration = {
         **dataclasses.asdict(base),
-        "tasks": [f"{task.name} {task.version}" for task in tasks],
+        **chosen_tasks.identity(tasks),
         "fingerprint": backbones.load(base.backbone, base.weights).fingerprint,
     }
     with output.claimed(directory, configuration, resume=True, overwrite=False):
         steps = [variant.settings.recipe.steps for variant in chosen for _ in range(seeds)]
-        runs = Runs(names, tasks, directory, steps)
+        command = command or functools.partial(fit_call, names)
+        runs = Runs(tasks, directory, steps, command)
         accuracies = {}
         for variant in chosen:
             for seed in range(seeds):

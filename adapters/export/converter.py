@@ -45,7 +45,7 @@ def check_installed() -> None:
         raise ConverterError(
             "exporting for LiteRT needs ai-edge-litert and litert-converter, and this installation "
             f"lacks one of them: {error}. The converter is made for Linux on x86-64 and for macOS "
-            "on Apple silicon, where launch/export installs both. In an environment of your own: "
+            "on Apple silicon; the commands install both there. In an environment of your own: "
             "pip install '.[train,device]' && pip install --no-deps 'litert-converter>=0.5,<0.6'."
         ) from error
 

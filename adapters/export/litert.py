@@ -273,7 +273,7 @@ def _int8_place(data: bytearray, name: str, leaf: Array) -> Place:
 def _changed(name: str, shape: tuple[int, ...]) -> ExportError:
     return ExportError(
         f"conversion has changed {name} {list(shape)}, so that no patch could be folded into "
-        "this backbone's graph. Export a graph for each task instead, with --patch."
+        "this backbone's graph. Export a graph for each task instead."
     )
 
 

@@ -14,7 +14,7 @@ def check_installed() -> None:
     except ImportError as error:
         raise ConverterError(
             f"kernels of int8 need litert-quantizer, which this installation lacks: {error}. "
-            "launch/export installs it where it is made for. In an environment of your own: pip "
+            "The commands install it where it is made for. In an environment of your own: pip "
             "install --no-deps 'litert-quantizer>=0.11,<0.12'."
         ) from error
 

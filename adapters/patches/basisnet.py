@@ -36,12 +36,14 @@ from adapters.patches.contract import (
     Weights,
 )
 from adapters.patches.head_only import head_only
+from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
 
 # PREVIEW, before its modules' paths, is also what its prediction is called.
 _COEFFICIENTS = f"{PREVIEW}/coefficients"
 
 
+@named
 def basisnet(
     preview: str,
     bases: int = 4,
@@ -59,7 +61,7 @@ def basisnet(
     """A network whose late kernels are mixed for each image.
 
     Bases and preview network are shared by all tasks and trained where the shared weights are
-    (`--train_shared`); a task owns its two classifiers. A preview network of the backbone's own
+    (`train_shared`); a task owns its two classifiers. A preview network of the backbone's own
     layer table starts as a copy of it; any other starts from random weights and the statistics of
     norms that have seen nothing, so train it in a norm mode that measures them.
 
@@ -110,7 +112,8 @@ def basisnet(
         if _COEFFICIENTS not in weights:
             raise PatchSettingError(
                 "the weights have no preview network, which a basisnet patch looks with: give "
-                "--weights=backbone.safetensors of the run that made the patch."
+                "the weights of the run that made the patch, its backbone.safetensors.",
+                settings=["weights"],
             )
         backbone = context["backbone"]
         network = build(table, backbone.padding, backbone.epsilon)

@@ -5,9 +5,11 @@ Ben Zaken, Goldberg, Ravfogel, "BitFit", arXiv 2106.10199; for convolutional net
 """
 
 from adapters.patches.contract import Patch
+from adapters.patches.naming import named
 from adapters.patches.replacement import replacement
 
 
+@named
 def bias() -> Patch:
     """Each task owns the `offset` of every norm."""
     return replacement(lambda path, name, leaf: name == "offset")

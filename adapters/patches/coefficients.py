@@ -21,9 +21,11 @@ from adapters.patches.bases import (
     with_bases,
 )
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
+from adapters.patches.naming import named
 from adapters.patches.replacement import with_leaves
 
 
+@named
 def coefficients(
     bases: int = 4,
     blocks: int = 3,

@@ -18,6 +18,7 @@ from adapters.patches.contract import (
 )
 from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
+from adapters.spec import joined
 
 
 def chain(*patches: Patch) -> Patch:
@@ -90,6 +91,7 @@ def chain(*patches: Patch) -> Patch:
     needs = tuple(dict.fromkeys(need for patch in patches for need in patch.needs))
     return Patch(
         *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates, needs),
+        spec=joined([patch.spec for patch in patches]),
     )
 
 

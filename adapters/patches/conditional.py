@@ -22,11 +22,13 @@ from adapters.patches.contract import (
     Prepared,
     Weights,
 )
+from adapters.patches.naming import named
 from adapters.patches.replacement import stored_bits
 from adapters.patches.settings import PatchSettingError, check_setting
 from adapters.vocabulary import MODULE
 
 
+@named
 def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int = 6) -> Patch:
     """Each task owns a network from an input to the scales and offsets of the last norms.
 

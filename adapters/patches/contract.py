@@ -5,7 +5,7 @@ asks which family a patch is. `jax.vmap` makes batches, tables and mixed tasks o
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 
@@ -99,8 +99,25 @@ class Need(NamedTuple):
     shape: tuple[int, ...]
 
 
-class Patch(NamedTuple):
-    """One family of patches, with its settings closed over.
+class _Functions(NamedTuple):
+    """The fields of a `Patch`, which says what they are."""
+
+    init: Callable[[jax.Array, Weights], PatchParams]
+    apply: Callable[[Weights, PatchParams, Context], Weights]
+    extend: Callable[[jax.Array, Weights], Weights] = _same_weights
+    prepare: Prepare = no_look
+    penalty: Callable[[PatchParams, Context], Any] = _no_penalty
+    cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
+    pack: Callable[[PatchParams], LeafEdits] = _no_edits
+    rates: Callable[[PatchParams, Context], Any] = _same_rates
+    needs: tuple[Need, ...] = ()
+    spec: str = ""
+
+
+class Patch(_Functions):
+    """One family of patches, with its settings closed over: a tuple of pure functions.
+
+    A copy that `_replace` makes has no spec, unless it is given one: it is another patch.
 
     Attributes:
       init: (key, weights) -> PatchParams of ONE task; `apply` then changes nothing of the network's
@@ -121,14 +138,10 @@ class Patch(NamedTuple):
       needs: the inputs that `prepare` reads beside the image; `dict(needs)` is {name: shape}.
       rates: (params, context) -> a tree prefix of `params.trained`, scalars by which the learning
         rate is multiplied; leaves below a 0 stay as they are.
+      spec: the text that `registry.from_spec` makes this patch of; empty where there is none.
     """
 
-    init: Callable[[jax.Array, Weights], PatchParams]
-    apply: Callable[[Weights, PatchParams, Context], Weights]
-    extend: Callable[[jax.Array, Weights], Weights] = _same_weights
-    prepare: Prepare = no_look
-    penalty: Callable[[PatchParams, Context], Any] = _no_penalty
-    cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
-    pack: Callable[[PatchParams], LeafEdits] = _no_edits
-    rates: Callable[[PatchParams, Context], Any] = _same_rates
-    needs: tuple[Need, ...] = ()
+    __slots__ = ()
+
+    def _replace(self, /, **changes: Any) -> Self:
+        return super()._replace(**{"spec": "", **changes})

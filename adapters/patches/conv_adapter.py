@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
+from adapters.patches.naming import named
 from adapters.patches.places import SPANS, Span, places
 from adapters.patches.settings import check_setting
 
 
+@named
 def conv_adapter(across: Span = "block", reduction: int = 4, kernel: int = 3) -> Patch:
     """Each task adds a path of its own with a kernel and a non-linearity in it.
 

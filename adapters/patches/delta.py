@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
+from adapters.patches.naming import named
 from adapters.patches.replacement import leaves_where, stored_bits, with_leaves
 
 
+@named
 def delta() -> Patch:
     """Each task adds its own array to every kernel `w`; it starts at zero."""
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from adapters.modules import kind_of
 from adapters.patches.contract import Patch
+from adapters.patches.naming import named
 from adapters.patches.replacement import replacement
 from adapters.vocabulary import KERNEL
 
 
+@named
 def depthwise() -> Patch:
     """Each task owns every depthwise kernel `w` [k, k, 1, C], those of attention among them."""
 

@@ -11,9 +11,11 @@ import jax.numpy as jnp
 from adapters.modules import norm_of
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
+from adapters.patches.naming import named
 from adapters.vocabulary import IDENTITY, KERNEL, MODULATION
 
 
+@named
 def film() -> Patch:
     """Each task adds `scale` [C] and `offset` [C] to every convolution; they start as 1 and 0."""
     return insertion(_leaves)

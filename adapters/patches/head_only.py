@@ -3,8 +3,10 @@
 import jax
 
 from adapters.patches.contract import Context, Patch, PatchParams, Weights
+from adapters.patches.naming import named
 
 
+@named
 def head_only() -> Patch:
     """Leaves every weight as it is; the baseline each patch must beat.
 

@@ -8,9 +8,11 @@ import jax
 from adapters.modules import layer_of, running_order
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.layer import bits_by_layer
+from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
 
 
+@named
 def last(inner: Patch, layers: int | None = None, budget_bits: int | None = None) -> Patch:
     """Keeps of `inner` what it does to the last layers, a layer being a convolution with its norm.
 

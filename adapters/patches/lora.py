@@ -14,11 +14,13 @@ import jax.numpy as jnp
 from adapters.modules import kind_of, norm_of
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
 from adapters.patches.merge import UnmergeableEditsError
+from adapters.patches.naming import named
 from adapters.patches.replacement import stored_bits, with_leaves
 from adapters.patches.settings import check_setting
 from adapters.vocabulary import KERNEL
 
 
+@named
 def lora(rank: int = 2, alpha: float | None = None) -> Patch:
     """Each task adds a path of rank `rank` beside every 1x1 convolution with a norm.
 

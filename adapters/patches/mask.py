@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
+from adapters.patches.naming import named
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.settings import check_setting
 from adapters.patches.straight_through import above
@@ -21,6 +22,7 @@ from adapters.patches.straight_through import above
 START, THRESHOLD = 0.01, 0.005
 
 
+@named
 def mask(affine: bool = False, score_rate: float = 0.01) -> Patch:
     """Each task owns a bit for every value of every kernel `w`; all are 1 at the start.
 

@@ -13,10 +13,12 @@ import jax.numpy as jnp
 
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
+from adapters.patches.naming import named
 from adapters.patches.places import SPANS, Span, places
 from adapters.patches.settings import check_setting
 
 
+@named
 def parallel_adapter(across: Span = "block", rank: int | None = None) -> Patch:
     """Each task adds a linear path of its own, which starts at zero.
 

@@ -9,11 +9,13 @@ from jax import lax
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
 from adapters.patches.gates import GROUPS, Group, gates
+from adapters.patches.naming import named
 from adapters.patches.settings import check_setting
 
 OPEN, CLOSED = 1.0, 0.0
 
 
+@named
 def random_gates(inner: Patch, budget_bits: int, per: Group = "layer") -> Patch:
     """Lets `inner` through in layers that each task draws, as many as fit `budget_bits`.
 

@@ -21,13 +21,14 @@ from adapters.patches.head_only import head_only
 from adapters.patches.last import last
 from adapters.patches.lora import lora
 from adapters.patches.mask import mask
+from adapters.patches.naming import INNER
 from adapters.patches.parallel_adapter import parallel_adapter
 from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
 from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
-from adapters.spec import SpecError, Term, parse
+from adapters.spec import SpecError, Term, parse, term_text
 from adapters.vocabulary import NormMode
 
 PATCHES: dict[str, Callable[..., Patch]] = {
@@ -49,7 +50,8 @@ PATCHES: dict[str, Callable[..., Patch]] = {
     "scale_bias": scale_bias,
     "spotpatch": spotpatch,
 }
-_INNER = "inner"  # the parameter of constructors that take another patch
+CUSTOM, CUSTOM_LOOK = "custom", "custom_look"
+"""What stands for the spec of patches without one; `CUSTOM_LOOK` where it looks at images."""
 
 
 def from_spec(spec: str, norm: NormMode = "frozen") -> Patch:
@@ -69,7 +71,9 @@ def from_spec(spec: str, norm: NormMode = "frozen") -> Patch:
     >>> patch = from_spec("spotpatch(lora(rank=4), weight=0.5)")
     """
     patch = _chained(parse(spec), norm)
-    return patch if patch.prepare is not no_look else select(_not_of_preview, patch)
+    if patch.prepare is no_look:
+        patch = select(_not_of_preview, patch)
+    return patch._replace(spec=with_defaults(spec))
 
 
 def with_defaults(spec: str) -> str:
@@ -78,23 +82,37 @@ def with_defaults(spec: str) -> str:
     >>> with_defaults("lora")
     'lora(rank=2, alpha=none)'
     """
+    if spec in (CUSTOM, CUSTOM_LOOK):
+        return spec
     return "+".join(_spelled(term) for term in parse(spec))
+
+
+def for_run(patch: Patch, norm: NormMode = "frozen") -> Patch:
+    """`patch` as a run in the norm mode `norm` trains it: what `from_spec` makes of its spec.
+
+    One that no spec names gets what `from_spec` would give it: norm statistics of the task's own
+    outside `frozen` mode, after all else; and no sight of a preview network it does not use.
+    """
+    if patch.spec:
+        return from_spec(patch.spec, norm)
+    if norm != "frozen":
+        patch = chain(patch, statistics())
+    return patch if patch.prepare is not no_look else select(_not_of_preview, patch)
+
+
+def text_of(patch: Patch) -> str:
+    """What a run and its files call `patch`: its spec, or `CUSTOM`, or `CUSTOM_LOOK`."""
+    return patch.spec or (CUSTOM if patch.prepare is no_look else CUSTOM_LOOK)
 
 
 def _spelled(term: Term) -> str:
     known = inspect.signature(PATCHES[term.name]).parameters
-    inner = ["+".join(_spelled(each) for each in term.inner)] if term.inner else []
-    settings = [
-        f"{name}={_value(term.settings.get(name, parameter.default))}"
+    settings = {
+        name: term.settings.get(name, parameter.default)
         for name, parameter in known.items()
-        if name != _INNER
-    ]
-    inside = ", ".join([*inner, *settings])
-    return f"{term.name}({inside})" if inside else term.name
-
-
-def _value(value: object) -> str:
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+        if name != INNER
+    }
+    return term_text(term.name, "+".join(_spelled(each) for each in term.inner), settings)
 
 
 def _not_of_preview(path: str, name: str, leaf: object) -> bool:
@@ -106,7 +124,8 @@ def _chained(terms: Sequence[Term], norm: NormMode) -> Patch:
     if norm == "batch" and around is not None:
         raise PatchSettingError(
             f"{around}(...) leaves layers as the backbone has them, and norms in the mode 'batch' "
-            "normalise every layer by its batch: train it with --norm=frozen, calibrated or ema."
+            "normalise every layer by its batch: train it with norm frozen, calibrated or ema.",
+            settings=["norm"],
         )
     parts = [_made(term, norm) for term in terms]
     if norm != "frozen" and not any(term.inner for term in terms):
@@ -119,18 +138,18 @@ def _made(term: Term, norm: NormMode) -> Patch:
         raise UnknownNameError("patch", term.name, PATCHES)
     constructor = PATCHES[term.name]
     known = inspect.signature(constructor).parameters
-    if (_INNER in known) != bool(term.inner):
-        takes = "takes a patch in its brackets" if _INNER in known else "takes no patch inside"
+    if (INNER in known) != bool(term.inner):
+        takes = "takes a patch in its brackets" if INNER in known else "takes no patch inside"
         raise SpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
     for name, value in term.settings.items():
-        if name not in known or name == _INNER:
-            settings = ", ".join(other for other in known if other != _INNER) or "none"
+        if name not in known or name == INNER:
+            settings = ", ".join(other for other in known if other != INNER) or "none"
             raise PatchSettingError(
                 f"the patch {term.name!r} has no setting {name!r}; it has: {settings}."
             )
         _check_kind(term.name, value, known[name])
     for name, parameter in known.items():
-        if parameter.default is parameter.empty and name not in (_INNER, *term.settings):
+        if parameter.default is parameter.empty and name not in (INNER, *term.settings):
             raise PatchSettingError(f"the patch {term.name!r} needs the setting {name}=...")
     inner = (_chained(term.inner, norm),) if term.inner else ()
     return constructor(*inner, **term.settings)

@@ -6,9 +6,11 @@ the norms' mode moves them: chain with `statistics()`.
 """
 
 from adapters.patches.contract import Patch
+from adapters.patches.naming import named
 from adapters.patches.replacement import replacement
 
 
+@named
 def scale_bias() -> Patch:
     """Each task owns the `scale` and `offset` of every norm."""
     return replacement(lambda path, name, leaf: name in ("scale", "offset"))

@@ -19,12 +19,14 @@ import jax.numpy as jnp
 
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
 from adapters.patches.gates import GROUPS, START, THRESHOLD, Group, gates
+from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
 from adapters.patches.straight_through import above
 
 Price = Literal["bits", "count"]
 
 
+@named
 def spotpatch(
     inner: Patch,
     weight: float = 1.0,

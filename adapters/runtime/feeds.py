@@ -65,7 +65,8 @@ def feed(graph: Graph, edits: Edits, how: How) -> Feed:
         raise UnsupportedPatchError(
             f"the patch changes {min(changed - reached[signatures.NORMS])}, which this graph does "
             'not take as an input. Install it with how="folded"; depthwise kernels can also be '
-            "made inputs, with launch/export --depthwise."
+            "made inputs, when the graph is exported.",
+            settings=["depthwise"],
         )
     if kind is None or how == "folded":
         kind = signatures.FOLDED
@@ -83,7 +84,8 @@ def check_size(task: str, size: int, sizes: Collection[int]) -> None:
     if size not in sizes:
         raise OtherSizeError(
             f"{task} looks at images of {size} pixels, this graph at "
-            f"{', '.join(map(str, sizes))}. Export it with --sizes={size}."
+            f"{', '.join(map(str, sizes))}. Export it for size {size} too.",
+            settings=["sizes"],
         )
 
 
@@ -96,7 +98,8 @@ def padded_head(task: str, head: Mapping[str, Array], graph: Graph) -> dict[str,
     if classes > graph.classes:
         raise UnsupportedPatchError(
             f"{task} has {classes} classes; this graph has room for {graph.classes}. Export it "
-            f"with --classes={classes}."
+            f"with room for {classes}.",
+            settings=["classes"],
         )
     w = np.zeros((graph.features, graph.classes), np.float32)
     b = np.full(graph.classes, np.nan, np.float32)
@@ -147,8 +150,9 @@ def patch_inputs(weights: Weights, epsilon: float, edits: Edits, kind: str) -> d
     if beyond:
         raise UnsupportedPatchError(
             f"the patch changes {min(beyond)}, which graphs with inputs of the kind {kind!r} do "
-            "not take. Depthwise kernels can be inputs with --depthwise; for any other patch, "
-            "export a graph for this task alone: launch/export --patch=FILE."
+            "not take. Depthwise kernels can be inputs too, when the graph is exported; for any "
+            "other patch, export a graph for this task alone.",
+            settings=["depthwise"],
         )
     return folded_vectors(sorted(names), apply_edits(weights, edits), epsilon)
 
@@ -173,8 +177,7 @@ def _changed(weights: Weights, edits: Edits) -> set[str]:
                 if kind == "insert" and not _modulates(weights, module, leaf):
                     raise UnsupportedPatchError(
                         f"the patch adds {module}/{leaf}, which no weights of this graph can take "
-                        "up. Export a graph for this task alone: launch/export "
-                        "--patch=FILE."
+                        "up. Export a graph for this task alone."
                     )
                 changed.add(f"{module}/{leaf}")
     return changed

@@ -196,12 +196,12 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         data = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise GraphFileError(
-            f"{path} cannot be read ({error.strerror}): give the file that launch/export wrote."
+            f"{path} cannot be read ({error.strerror}): give an exported backbone."
         ) from error
     digest, length, magic = _TAIL.unpack(data[-_TAIL.size :].rjust(_TAIL.size, b"\0"))
     if magic != MAGIC:
         raise GraphFileError(
-            f"{path} is no exported backbone: give the file that launch/export wrote."
+            f"{path} is no exported backbone: give the file that exporting one wrote."
         )
     end = len(data) - _TAIL.size
     if length > end or hashlib.sha256(memoryview(data)[:end]).digest() != digest:

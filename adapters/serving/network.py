@@ -246,7 +246,8 @@ class MixedNetwork:
         if preprocessing.size != self.size:
             raise UnservedPatchError(
                 f"the patch of {contents.task} takes images of {preprocessing.size} px, this "
-                f"server's network takes {self.size}: start another server with that --size."
+                f"server's network takes {self.size}: start another server for that size.",
+                settings=["size"],
             )
         image = (self.size, self.size, 3)
         if contents.parity.shape != image:
@@ -275,7 +276,8 @@ class MixedNetwork:
                 if leaf is not base and not self._is_tabled(leaves, name):
                     raise UnservedPatchError(
                         f"the patch {contents.patch} of {contents.task} changes {path}/{name}; "
-                        f"this server's tables hold {self._tabled}: start it with another --tabled."
+                        f"this server's tables hold {self._tabled}: start it with larger tables.",
+                        settings=["tabled"],
                     )
 
     def _row(self, name: str) -> int:
@@ -288,7 +290,8 @@ class MixedNetwork:
         if free is None:
             raise FullError(
                 f"all {self.capacity} rows are taken: remove a task, or start with a larger "
-                "--capacity."
+                "capacity.",
+                settings=["capacity"],
             )
         return free
 

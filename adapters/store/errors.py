@@ -3,7 +3,7 @@
 import contextlib
 import os
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.errors import ModelPatchError
@@ -18,10 +18,10 @@ class PatchFileError(ModelPatchError):
 
     advice = ""
 
-    def __init__(self, reason: str):
+    def __init__(self, reason: str, *, settings: Sequence[str] = ()):
         # Names and shapes of a file may be as long as its header.
         self.reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
-        super().__init__(self.reason)
+        super().__init__(self.reason, settings=settings)
         self.path: str | None = None
 
     def __str__(self) -> str:
@@ -129,10 +129,7 @@ class UnsupportedFeatureError(PatchFileError):
 class LooksFirstError(UnsupportedFeatureError):
     """The patch looks at an image before its network does, where nothing can do that."""
 
-    advice = (
-        "Export the task's own graph, with launch/export --patch=FILE, or run it in JAX, with "
-        "launch/evaluate or launch/preview."
-    )
+    advice = "Export the task's own graph, or run the patch in JAX."
 
 
 class SchemaError(PatchFileError):
@@ -204,7 +201,7 @@ class NotRunnableError(PatchFileError):
 class UnsignedError(PatchFileError):
     """Only signed patches are accepted here, and this one has no signature."""
 
-    advice = "Fetch TASK.patch.sig along with TASK.patch, or sign it with launch/sign."
+    advice = "Fetch TASK.patch.sig along with TASK.patch, or sign it."
 
 
 class UntrustedKeyError(PatchFileError):
@@ -222,7 +219,8 @@ class BadSignatureError(PatchFileError):
 class VersionError(PatchFileError):
     """The version cannot be compared with another."""
 
-    advice = "Give a version of numbers, such as --patch_version=1.2.0."
+    advice = "Give a version of numbers, such as 1.2.0."
+    settings = ("patch_version",)
 
 
 class WrongTaskError(PatchFileError):

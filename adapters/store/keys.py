@@ -66,10 +66,10 @@ def read_private_key(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
         raise KeyFileError(f"{path} is encrypted; give a key without a passphrase.") from None
     except (ValueError, UnsupportedAlgorithm):
         raise KeyFileError(
-            f"{path} holds no private key in PEM; make one with launch/sign --new_key=PATH."
+            f"{path} holds no private key in PEM; make a new pair of keys."
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} is no Ed25519 key; make one with launch/sign --new_key=PATH.")
+        raise KeyFileError(f"{path} is no Ed25519 key; make a new pair of keys.")
     return key
 
 
@@ -82,7 +82,7 @@ def read_public_key(path: str | os.PathLike[str]) -> bytes:
     raw = data if len(data) == public_points.SIZE else _from_pem(path, data)
     if not public_points.is_public_point(raw):
         raise KeyFileError(
-            f"{path} holds 32 bytes that are nobody's public key; trust one that launch/sign made."
+            f"{path} holds 32 bytes that are nobody's public key; trust one of a pair made here."
         )
     return raw
 
@@ -117,7 +117,7 @@ def _from_pem(path: str | os.PathLike[str], data: bytes) -> bytes:
             f"{path} holds no public key, neither in PEM nor as {public_points.SIZE} bytes."
         ) from None
     if not isinstance(key, Ed25519PublicKey):
-        raise KeyFileError(f"{path} is no Ed25519 key; trust one that launch/sign made.")
+        raise KeyFileError(f"{path} is no Ed25519 key; trust one of a pair made here.")
     return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
 

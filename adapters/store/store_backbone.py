@@ -22,8 +22,9 @@ class StoreBackboneError(ModelPatchError):
     def __init__(self, path: str, reason: str):
         super().__init__(
             f"{path}: {reason}. Nothing can be installed. Upgrade modelpatch if a later version "
-            "wrote it; otherwise delete this file and install the latest patch again, with "
-            "--backbone."
+            "wrote it; otherwise delete this file and install the latest patch again, naming "
+            "its backbone.",
+            settings=["backbone"],
         )
         self.path, self.reason = path, reason
 

@@ -1,11 +1,11 @@
-"""The training loop: resumable to the bit, stoppable at any step."""
+"""The training loop: resumable to the bit, stoppable at any step, a record of each step."""
 
 import dataclasses
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -65,6 +65,26 @@ class Plan:
     validate_every: int | None
 
 
+class Record(NamedTuple):
+    """What one step gave.
+
+    Attributes:
+      step: how many steps are done with it.
+      figures: {task: {name: value}} of the tasks that it trained, on the images that it trained
+        them on: `loss`, and what their heads tell beside it, `accuracy` say.
+      scores: each task's metric on validation, where this step was followed by one.
+    """
+
+    step: int
+    figures: Mapping[str, Mapping[str, float]]
+    scores: Mapping[str, float]
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses alone, by task."""
+        return {task: own["loss"] for task, own in self.figures.items()}
+
+
 def train(
     trainer: Trainer,
     weights: Weights,
@@ -75,7 +95,32 @@ def train(
     validate: Callable[[State], Mapping[str, float]],
     teacher: Teacher | None = None,
 ) -> State:
+    """Runs all steps of `records`, and returns the state after the last one.
+
+    Takes and raises what `records` does.
+    """
+    steps = records(trainer, weights, tasks, streams, scheduler, plan, validate, teacher)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def records(
+    trainer: Trainer,
+    weights: Weights,
+    tasks: Sequence[str],
+    streams: Sequence[Stream],
+    scheduler: Scheduler,
+    plan: Plan,
+    validate: Callable[[State], Mapping[str, float]],
+    teacher: Teacher | None = None,
+) -> Generator[Record, None, State]:
     """Runs `plan.steps` steps, from the directory's last checkpoint when it has one.
+
+    A step's record comes when what belongs to the step is written. Whoever asks for no further one
+    loses the steps after the last checkpoint.
 
     Args:
       trainer: the compiled functions.
@@ -86,6 +131,9 @@ def train(
       plan: everything else.
       validate: gives each task's validation metric, by name.
       teacher: whose probabilities are learned, if any.
+
+    Returns:
+      The state after the last step (of a generator: the value of `yield from`).
 
     Raises:
       DivergedError: a loss is not finite.
@@ -120,7 +168,9 @@ def train(
             figures = _by_task(choice.tasks, metrics)
             schedule = scheduler.feedback(schedule, figures)
             done = step + 1
-            losses = {tasks[task]: values["loss"] for task, values in figures.items()}
+            named = {tasks[task]: values for task, values in figures.items()}
+            losses = {task: values["loss"] for task, values in named.items()}
+            scores: Mapping[str, float] = {}
             _check_finite(losses, done)
             progress.update(done, math.prod(batch.inputs["image"].shape[:2]), losses)
             if done % plan.log_every == 0:
@@ -129,12 +179,16 @@ def train(
                 scores = validate(state)
                 writer.write(done, _scored(tasks, trainer.heads, scores))
                 progress.message(_summary(done, scores, trainer.heads))
-            if interrupt.requested or done % plan.checkpoint_every == 0 or done == plan.steps:
+            # Asked once: a signal that comes later is this step's no more.
+            reason = interrupt.reason
+            if reason or done % plan.checkpoint_every == 0 or done == plan.steps:
                 save(done)
-            if interrupt.requested and done < plan.steps:
+            yield Record(done, named, scores)
+            if reason and done < plan.steps:
                 raise StoppedError(
-                    f"{interrupt.reason} stopped the run after step {done} of {plan.steps}; its "
-                    f"state is in {os.fspath(folder)}. Give --resume to go on."
+                    f"{reason} stopped the run after step {done} of {plan.steps}; its state is in "
+                    f"{os.fspath(folder)}. Resume it to go on.",
+                    settings=["resume"],
                 )
     return state
 
@@ -172,7 +226,8 @@ def _check_finite(losses: Mapping[str, float], step: int) -> None:
     if odd:
         raise DivergedError(
             f"the loss of {', '.join(odd)} is not finite after step {step}: start again with lower "
-            "learning rates (--patch_learning_rate, --head_learning_rate, --shared_learning_rate)."
+            "learning rates (patch_rate, head_rate, shared_rate).",
+            settings=["patch_rate", "head_rate", "shared_rate"],
         )
 
 

@@ -17,7 +17,8 @@ class Recipe:
 
     Attributes:
       steps: of the whole run; learning rates follow step / steps.
-      patch_rate, head_rate, shared_rate: peak learning rates.
+      patch_rate, head_rate, shared_rate: peak learning rates; by default those that suit
+        `scale_bias`.
       warmup: share of the run over which rates rise.
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
@@ -28,12 +29,12 @@ class Recipe:
       statistics_decay: how much of the old norm statistics a step keeps, in modes that measure.
     """
 
-    steps: int
-    patch_rate: float
-    head_rate: float
+    steps: int = 1500
+    patch_rate: float = 1e-2
+    head_rate: float = 3e-3
     shared_rate: float = 0.0
     warmup: float = 0.05
-    head_decay: float = 0.0
+    head_decay: float = 1e-4
     smoothing: float = 0.1
     distillation: float = 0.0
     norm: NormMode = "frozen"

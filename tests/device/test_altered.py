@@ -104,7 +104,7 @@ ALTERED = {
         "17 features, the backbone gives 16",
     ),
     "layers": (of_wider_layers, errors.ShapeMismatchError, r"scale is \[9\], the backbone's is"),
-    "another size": (of_another_size, OtherSizeError, "Export it with --sizes=48"),
+    "another size": (of_another_size, OtherSizeError, "Export it for size 48 too"),
 }
 
 

@@ -121,7 +121,7 @@ def test_a_patch_is_fed(entry, sessions):
 @pytest.mark.parametrize("entry", OWN, ids=lambda entry: entry.name)
 def test_any_patch_has_a_graph_of_its_own(entry):
     edits, head, weights = exported.edits(entry), exported.head(3, seed=0), exported.weights()
-    with pytest.raises(UnsupportedPatchError, match="--patch=FILE"):
+    with pytest.raises(UnsupportedPatchError, match="xport a graph for this task alone"):
         patch_inputs(weights, narrow.EPSILON, edits, signatures.DEPTHWISE)
     graph = export.export_task(
         narrow.BACKBONE, weights, narrow.EPSILON, edits, head, narrow.SIZE, {}

@@ -132,10 +132,10 @@ def test_a_wrong_patch_is_refused_and_the_old_one_stays(device, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"classes": 9}, "--classes=9"),
+        ({"classes": 9}, "with room for 9"),
         (
             {"preprocessing": dataclasses.replace(exported.PREPROCESSING, size=48)},
-            "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48",
+            "one looks at images of 48 pixels, this graph at 32. Export it for size 48 too",
         ),
     ],
 )

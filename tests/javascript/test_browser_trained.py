@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.experiment import evaluation
+from adapters.experiment import evaluation, opening
 from adapters.inference.compiled import logits
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
@@ -89,7 +89,7 @@ def test_every_image_of_the_test_split_gets_jax_s_logits_and_answer(page, out, n
     patched = apply_edits(opened.backbone.weights, contents.edits)
     wanted = []
     for batch in pipeline.evaluation_batches(
-        opened.task, "test", opened.preprocessing, evaluation.EXAMPLES
+        opened.task, "test", opened.preprocessing, opening.EXAMPLES
     ):
         images = normalise(batch.inputs["image"], opened.preprocessing)
         wanted.append(logits(opened.network, patched, contents.head, images)[batch.mask])

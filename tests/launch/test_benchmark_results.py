@@ -155,7 +155,7 @@ def test_a_run_without_peers_writes_file_and_picture_and_can_be_resumed(tmp_path
 
 
 def test_more_threads_than_cores_are_refused():
-    with pytest.raises(run.ThreadsError, match="--threads=4096"):
+    with pytest.raises(run.ThreadsError, match="4096 threads are wanted"):
         run.limit_cores(4096)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import itertools
 import shlex
 
@@ -13,10 +14,11 @@ from PIL import Image
 from adapters.errors import UnknownNameError
 from adapters.experiment import comparison, training_run
 from adapters.experiment.comparison import Rates
-from adapters.experiment.settings import SettingError, train_command
+from adapters.experiment.settings import SettingError, settings_of
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
-from launch import compare, run_flags, train
+from launch import command, compare, run_flags, train
+from launch.train_command import train_command
 from tests.launch import small
 
 PATCHES = ("head_only", "scale_bias")
@@ -47,7 +49,9 @@ def finished(tmp_path_factory, plan):
     """(folder of a finished comparison, its results, its text, the splits each run opened)."""
     out = tmp_path_factory.mktemp("comparisons") / "out"
     with small.splits_opened(out) as runs:
-        text = comparison.compare(plan, out, out / "all.csv")
+        text = comparison.compare(
+            plan, out, out / "all.csv", functools.partial(train_command, plan.tasks)
+        )
     return out, out / "all.csv", text, runs
 
 
@@ -118,7 +122,8 @@ def test_an_unfinished_run_is_done_again_to_the_same_bytes(finished, plan):
     others = {path: path.stat().st_mtime_ns for path in out.rglob("*/results.csv") if path != last}
     last.unlink()
     results.unlink()
-    assert comparison.compare(plan, out, results) == text
+    repeated = functools.partial(train_command, plan.tasks)
+    assert comparison.compare(plan, out, results, repeated) == text
     assert results.read_bytes() == before
     assert others == {path: path.stat().st_mtime_ns for path in others}
 
@@ -135,10 +140,10 @@ def test_a_stopped_comparison_says_how_to_go_on(plan, tmp_path, monkeypatch):
 def arguments(plan, out):
     """The finished comparison as a command line."""
     return [
-        *("compare", f"--tasks={','.join(plan.names)}", f"--patches={','.join(PATCHES)}"),
+        *("compare", f"--tasks={','.join(plan.tasks)}", f"--patches={','.join(PATCHES)}"),
         *("--seeds=1", "--steps=6", "--sweep_steps=3", "--rates=1e-3,1e-2", "--head_rates=1e-2"),
         *("--backbone=narrow", f"--weights={plan.base.weights}", f"--size={plan.base.size}"),
-        *("--groups=2", "--examples=4", "--weight_decay=0", f"--out={out}"),
+        *("--groups=2", "--examples=4", "--weight_decay=1e-4", f"--out={out}"),
     ]
 
 
@@ -156,14 +161,15 @@ def test_the_command_goes_on_with_a_finished_comparison(finished, plan, tmp_path
 def test_rates_that_are_no_numbers_are_refused(plan, tmp_path):
     with flagsaver.flagsaver():
         flags.FLAGS([*arguments(plan, tmp_path), "--rates=1e-3,fast"])
-        with pytest.raises(SettingError, match=r"--rates must hold numbers: .*'fast'"):
+        with pytest.raises(SettingError, match=r"rates must hold numbers: .*'fast'") as refused:
             compare.main(["compare"])
+        assert command.in_words(refused.value).endswith("(--rates)")
 
 
 def test_another_setting_in_the_same_folder_is_refused(finished, plan, base):
     out, results, _, _ = finished
     changed = small.settings(base.weights, examples=2, recipe={"steps": 6})
-    other = comparison.Plan(plan.names, PATCHES, 1, 3, plan.rates, plan.head_rates, changed)
+    other = comparison.Plan(plan.tasks, PATCHES, 1, 3, plan.rates, plan.head_rates, changed)
     with pytest.raises(ConfigurationMismatchError, match="examples was 4, is now 2"):
         comparison.compare(other, out, results)
 
@@ -182,10 +188,14 @@ def test_every_patch_tries_the_same_number_of_rates(names, base):
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"seeds": 0}, SettingError, "--seeds must be 1 or more"),
-        ({"sweep_steps": 0}, SettingError, "--sweep_steps"),
-        ({"rates": ()}, SettingError, "--rates= must be one or more"),
-        ({"rates": (1e-3, 0.0)}, SettingError, "--rates=0.001,0 "),
+        ({"seeds": 0}, SettingError, "seeds must be 1 or more"),
+        ({"sweep_steps": 0}, SettingError, "sweep_steps must be 1 or more"),
+        (
+            {"rates": ()},
+            SettingError,
+            "rates must be one or more .* not \\.",
+        ),
+        ({"rates": (1e-3, 0.0)}, SettingError, "rates must be one .* not 0.001,0\\."),
         ({"head_rates": (1e-3, 1e-3)}, SettingError, "different numbers"),
         ({"patches": ("bias", "bias")}, SettingError, "each once"),
         ({"patches": ("bais",)}, UnknownNameError, "Did you mean 'bias'"),
@@ -195,15 +205,15 @@ def test_plans_out_of_range_are_refused(names, base, changes, error, said):
     values = {"patches": PATCHES, "seeds": 1, "sweep_steps": 3, "rates": (1e-3,)}
     values = {**values, "head_rates": (1e-2,), **changes}
     with pytest.raises(error, match=said):
-        comparison.Plan(names=names, base=base, **values)
+        comparison.Plan(tasks=names, base=base, **values)
 
 
 @pytest.mark.parametrize("version", [None, "1.2.0"])
 def test_the_command_column_repeats_the_run(names, base, version):
     base = dataclasses.replace(base, patch_version=version)
-    command, *arguments = shlex.split(train_command(names, base))
-    assert command == "launch/train"
+    name, *arguments = shlex.split(train_command(names, base))
+    assert name == "launch/train"
     with flagsaver.flagsaver():
-        assert flags.FLAGS([command, *arguments]) == [command]
+        assert flags.FLAGS([name, *arguments]) == [name]
         assert run_flags.TASKS.value == names
-        assert train.settings() == base
+        assert settings_of(**train.values()) == base

@@ -48,6 +48,6 @@ def test_the_picture_is_the_same_every_time_and_overwrites_no_other(tmp_path):
     for _ in range(2):
         contact_sheet.write_contact_sheet(path, task, None)
     path.write_bytes(b"a picture of mine")
-    with pytest.raises(output.OutputFileError, match=r"greys\.png.*--out"):
+    with pytest.raises(output.OutputFileError, match=r"greys\.png exists .* choose another file"):
         contact_sheet.write_contact_sheet(path, task, None)
     assert path.read_bytes() == b"a picture of mine"

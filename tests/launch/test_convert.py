@@ -11,6 +11,7 @@ from adapters.backbones.checkpoint import read_checkpoint
 from adapters.backbones.conventions import TORCH_CENTRED
 from adapters.backbones.registry import table
 from adapters.experiment import backbones
+from launch import command
 from tests.backbones import published
 
 TABLE = "mobilenet_v3_small_minimalistic_1.0"
@@ -65,8 +66,9 @@ def test_conventions_that_names_do_not_tell_are_asked_for(theirs, tmp_path):
     assert ended.returncode == 2
     assert "Give --conventions, one of keras, keras_v1, torch," in ended.stderr
     assert not out.exists()
-    with pytest.raises(backbones.WeightsFileError, match=r"launch/convert .*--conventions"):
+    with pytest.raises(backbones.WeightsNeedConvertingError, match="convert them once") as refused:
         backbones.load(TABLE, str(theirs))
+    assert "launch/convert FILE --backbone=TABLE --conventions" in command.in_words(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_graph_s_answers_are_held_against_jax_s(made, patch, graph, kind, far)
         str(made / "narrow.safetensors"),
         None,
     )
-    assert f"{100 * found.in_jax:.4f} % of {found.images} " in said
+    assert f"{100 * found.in_jax:.4f} % of {found.images} " in str(said)
     metrics = {row.metric: row.value for row in found.rows("x")}
     assert metrics["accuracy"] == found.accuracy
     assert metrics["accuracy difference"] == pytest.approx(found.accuracy - found.in_jax)
@@ -138,7 +138,7 @@ def test_node_s_answers_are_held_against_jax_s(made):
 
 
 def test_node_is_refused_where_it_cannot_be(made, monkeypatch):
-    with pytest.raises(graph_runtimes.GraphError, match=r"float.tflite is none: leave out --node"):
+    with pytest.raises(graph_runtimes.GraphError, match=r"float.tflite is none: run it here"):
         compared(made, "one.patch", "float.tflite", node=True)
     monkeypatch.setattr(graph_runtimes.shutil, "which", lambda _: None)
     with pytest.raises(graph_runtimes.NodeError, match="there is no `node` on PATH"):
@@ -152,7 +152,7 @@ def test_node_is_refused_where_it_cannot_be(made, monkeypatch):
 def test_a_jax_program_that_cannot_be_run_is_refused(made):
     whole = (made / "backbone.jax").read_bytes()
     (made / "cut.jax").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(graph_runtimes.GraphError, match="no program that launch/export --to=jax"):
+    with pytest.raises(graph_runtimes.GraphError, match="no backbone exported to jax"):
         compared(made, "one.patch", "cut.jax")
     loaded = backbones.load("narrow", str(made / "narrow.safetensors"))
     exporting.jax_graph(loaded, 32, 3, NOISE, made / "three.jax")
@@ -165,7 +165,7 @@ def test_a_graph_for_images_of_another_size_is_refused(made, tmp_path, graph):
     preprocessing = dataclasses.replace(exported.PREPROCESSING, size=48)
     patch = exported.contents("one", classes=2, labels=LABELS, preprocessing=preprocessing)
     path = exported.patch_file(tmp_path, patch)
-    said = "one looks at images of 48 pixels, this graph at 32. Export it with --sizes=48."
+    said = "one looks at images of 48 pixels, this graph at 32. Export it for size 48 too."
     with pytest.raises(OtherSizeError, match=said):
         compared(made, path, graph)
 

@@ -28,6 +28,7 @@ from adapters.store.contents import check_without_look
 from adapters.store.errors import LooksFirstError, ParityError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
+from launch import command
 from tasks import registry
 from tests.launch import small
 
@@ -59,7 +60,7 @@ def test_a_file_gives_the_score_it_was_saved_with(run):
     out, task = run
     weights = str(out / "backbone.safetensors")
     line = evaluation.evaluate(str(out / "shades.patch"), "test", task, weights, data_dir=None)
-    assert "identical to the saved score" in line
+    assert "identical to the saved score" in str(line)
     with open(out / "results.csv") as file:
         assert all("shared weights trained" in row["setting"] for row in csv.DictReader(file))
 
@@ -79,8 +80,9 @@ def test_training_moves_all_that_is_shared(run):
 
 def test_without_training_the_shared_weights_it_is_refused(run, tmp_path):
     settings = small.settings(run[0].parent / "narrow.safetensors", patch=SPEC)
-    with pytest.raises(SettingError, match="--train_shared"):
+    with pytest.raises(SettingError, match="nothing would train: give train_shared") as refused:
         training_run.run(registry.resolve([run[1]]), settings, tmp_path / "out", "a test")
+    assert "--train_shared, --weights" in command.in_words(refused.value)
 
 
 def test_the_file_holds_two_classifiers_and_no_edits(run):
@@ -170,7 +172,7 @@ def test_a_graph_is_made_of_no_file_that_states_other_logits(run, tmp_path):
 
 def test_elsewhere_it_is_refused_with_the_way_out(run, tmp_path):
     patch, weights = str(run[0] / "shades.patch"), str(run[0] / "backbone.safetensors")
-    way_out = "launch/export --patch=FILE"
+    way_out = "Export the task's own graph, or run the patch in JAX"
     with pytest.raises(LooksFirstError, match=way_out):
         exporting_onnx.graph_inputs(loaded(run), patch, signatures.NORMS, tmp_path / "inputs")
     with pytest.raises(LooksFirstError, match=way_out):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pathlib
 
 import jax
@@ -19,6 +20,7 @@ from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
 from adapters.store.write import write_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
+from launch import command
 from tasks import registry
 from tests.launch import small
 
@@ -73,7 +75,7 @@ def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split)
         line = evaluation.evaluate(
             str(out / f"{row.task}.patch"), split, task, str(weights), data_dir=None
         )
-        assert "identical to the saved score" in line
+        assert "identical to the saved score" in str(line)
 
 
 def test_a_patch_describes_itself(finished):
@@ -92,7 +94,7 @@ def test_another_backbone_is_refused(weights, folders, tmp_path):
     )
     patch = str(tmp_path / "shared" / "greys.patch")
     line = evaluation.evaluate(patch, "test", folders[0], moved, data_dir=None)
-    assert "identical to the saved score" in line
+    assert "identical to the saved score" in str(line)
     with pytest.raises(FingerprintError):
         evaluation.evaluate(patch, "test", folders[0], str(weights), data_dir=None)
 
@@ -120,7 +122,7 @@ def test_a_file_is_encoded_again_as_a_run_would_have(finished, weights, folders,
             str(weights),
             data_dir=None,
         )
-        assert "identical to the saved score" in line
+        assert "identical to the saved score" in str(line)
 
 
 def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders, tmp_path):
@@ -131,7 +133,7 @@ def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders
     for row, exact, task in zip(rows, plain_rows, folders, strict=True):
         path = out / f"{row.task}.patch"
         line = evaluation.evaluate(str(path), "test", task, str(weights), data_dir=None)
-        assert "identical to the saved score" in line
+        assert "identical to the saved score" in str(line)
         assert row.unrounded_accuracy == exact.validation_accuracy
         # Vectors alone: a byte a number and four for a scale, of which each norm has two.
         vectors = sum(map(len, read_patch(path).edits["replace"].values()))
@@ -160,9 +162,10 @@ def test_other_labels_are_refused(finished, weights, folders):
 def test_a_run_is_not_overwritten_unasked(finished, weights, folders):
     out, _ = finished
     before = (out / "greys.patch").read_bytes()
-    with pytest.raises(OutputFolderError, match="--resume"):
+    with pytest.raises(OutputFolderError, match="holds a run already: resume it") as refused:
         training_run.run(registry.resolve(folders), small.settings(weights), out, "a test")
     assert (out / "greys.patch").read_bytes() == before
+    assert command.in_words(refused.value).endswith("(--resume, --overwrite, --out)")
 
 
 def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
@@ -186,30 +189,51 @@ def test_a_run_records_what_defines_it(finished, weights):
     record = json.loads((out / "run.json").read_text())
     assert record["fingerprint"] == backbones.load("narrow", str(weights)).fingerprint
     assert record["devices"] == 2
+    # A run that an earlier version left must find every field as it wrote it.
+    own = "backbone weights patch size groups examples sampling temperature seed data_dir"
+    more = "augmentation workers encoding train_shared recipe teacher patch_version"
+    beside = "tasks fingerprint devices platform"
+    assert [*record] == [*own.split(), *more.split(), *beside.split()]
+    recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
+    assert [*record["recipe"]] == [*recipe.split(), "rematerialise", "statistics_decay"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "said"),
+    ("changes", "error", "said", "flag"),
     [
-        ({"groups": 3}, SettingError, "2 devices"),
-        ({"size": 0}, SettingError, "--size"),
-        ({"seed": -1}, SettingError, "--seed"),
-        ({"workers": -1}, SettingError, "--workers"),
-        ({"temperature": 0.0}, SettingError, "--temperature"),
-        ({"recipe": {"steps": 0}}, SettingError, "--steps"),
-        ({"recipe": {"warmup": 1.0}}, SettingError, "--warmup"),
-        ({"recipe": {"smoothing": 2.0}}, SettingError, "--label_smoothing"),
-        ({"recipe": {"patch_rate": -1.0}}, SettingError, "--patch_learning_rate"),
-        ({"recipe": {"head_rate": float("nan")}}, SettingError, "--head_learning_rate"),
-        ({"recipe": {"head_decay": -1.0}}, SettingError, "--weight_decay"),
-        ({"recipe": {"norm": "calibrate"}}, UnknownNameError, "Did you mean 'calibrated'"),
-        ({"encoding": "float8"}, UnknownNameError, "encoding"),
-        ({"patch_version": "new"}, VersionError, r"'new', not one to .*--patch_version=1\.2\.0"),
-        ({"augmentation": "colours"}, UnknownNameError, "Did you mean 'colour'"),
+        ({"groups": 3}, SettingError, "groups is 3, which 2 devices cannot share", "groups"),
+        ({"size": 0}, SettingError, "size must be 1 or more, not 0", "size"),
+        ({"seed": -1}, SettingError, "seed must be 0 or more", "seed"),
+        ({"workers": -1}, SettingError, "workers must be 0 or more", "workers"),
+        ({"temperature": 0.0}, SettingError, "temperature must be above 0", "temperature"),
+        ({"recipe": {"steps": 0}}, SettingError, "steps must be 1 or more", "steps"),
+        ({"recipe": {"warmup": 1.0}}, SettingError, "warmup must be from 0 to below 1", "warmup"),
+        ({"recipe": {"smoothing": 2.0}}, SettingError, "smoothing must", "label_smoothing"),
+        ({"recipe": {"patch_rate": -1.0}}, SettingError, "patch_rate", "patch_learning_rate"),
+        ({"recipe": {"head_rate": math.nan}}, SettingError, "head_rate", "head_learning_rate"),
+        ({"recipe": {"shared_rate": -1.0}}, SettingError, "shared_rate", "shared_learning_rate"),
+        ({"recipe": {"head_decay": -1.0}}, SettingError, "head_decay must be 0", "weight_decay"),
+        ({"patch_version": "new"}, VersionError, "'new', not one to .*1\\.2\\.0", "patch_version"),
     ],
 )
-def test_settings_out_of_range_are_refused(weights, changes, error, said):
-    with pytest.raises(error, match=said):
+def test_settings_out_of_range_are_refused(weights, changes, error, said, flag):
+    """By their name, to which a command adds the flag's."""
+    with pytest.raises(error, match=said) as refused:
+        small.settings(weights, **changes)
+    assert f"(--{flag})" in command.in_words(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": {"norm": "calibrate"}}, "Did you mean 'calibrated'"),
+        ({"encoding": "float8"}, "encoding"),
+        ({"augmentation": "colours"}, "Did you mean 'colour'"),
+        ({"sampling": "uniforms"}, "Did you mean 'uniform'"),
+    ],
+)
+def test_a_mistyped_setting_offers_near_ones(weights, changes, said):
+    with pytest.raises(UnknownNameError, match=said):
         small.settings(weights, **changes)
 
 
@@ -225,8 +249,9 @@ def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders
 
 
 def test_a_layer_table_needs_weights():
-    with pytest.raises(backbones.WeightsNeededError, match="--weights"):
+    with pytest.raises(backbones.WeightsNeededError, match="give a file of them") as refused:
         backbones.load("mobilenet_v2_0.35")
+    assert "(--weights, --backbone)" in command.in_words(refused.value)
 
 
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path):

@@ -190,7 +190,7 @@ def test_pixels_that_are_scaled_otherwise_are_refused(opened, install, made, war
 def test_a_store_that_says_too_little(opened, install, made):
     with pytest.raises(NotInstalledError, match="does not say which backbone"):
         opened()
-    with pytest.raises(serving.NoSizeError, match="give --size"):
+    with pytest.raises(serving.NoSizeError, match="which size of image to compile: give one"):
         opened(backbone="narrow")
     _, installer = opened(backbone="narrow", size=narrow.SIZE)
     data = encode_patch(made("a", 1))

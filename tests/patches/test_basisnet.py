@@ -184,7 +184,7 @@ def test_weights_made_by_other_settings_are_refused(made, then, match):
 
 
 def test_weights_that_cannot_look_are_refused():
-    with pytest.raises(PatchSettingError, match=r"no preview network.*give --weights="):
+    with pytest.raises(PatchSettingError, match=r"no preview network.*give the weights of the run"):
         mixtures(known(), narrow.weights(), {})
 
 

@@ -13,7 +13,7 @@ from tests import narrow
     "spec", ["spotpatch(scale_bias)", "last(bias, layers=2)", "random_gates(bias, budget_bits=9)"]
 )
 def test_layers_that_stay_the_backbones_have_no_batch_moments(spec):
-    with pytest.raises(PatchSettingError, match="train it with --norm=frozen, calibrated or ema"):
+    with pytest.raises(PatchSettingError, match="train it with norm frozen, calibrated or ema"):
         from_spec(spec, "batch")
     from_spec(spec, "ema")
 

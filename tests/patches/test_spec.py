@@ -1,11 +1,23 @@
 """Patches as text."""
 
+import inspect
+
+import jax
 import pytest
 
 from adapters.errors import UnknownNameError
-from adapters.patches.registry import from_spec
+from adapters.patches.bias import bias
+from adapters.patches.combine import chain
+from adapters.patches.depthwise import depthwise
+from adapters.patches.last import last
+from adapters.patches.lora import lora
+from adapters.patches.mask import mask
+from adapters.patches.registry import PATCHES, from_spec, with_defaults
+from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError
+from adapters.patches.spotpatch import spotpatch
 from adapters.spec import SpecError, Term, parse
+from tests import narrow
 
 
 def test_terms_inner_patches_and_settings():
@@ -59,3 +71,41 @@ def test_a_text_that_is_no_patch_is_refused(spec, what):
 def test_a_patch_that_cannot_be_made_is_refused(spec, error, what):
     with pytest.raises(error, match=what):
         from_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("made", "spec"),
+    [
+        (scale_bias(), "scale_bias"),
+        (lora(4), "lora(rank=4, alpha=none)"),
+        (lora(alpha=2, rank=1), "lora(rank=1, alpha=2)"),
+        (chain(bias(), depthwise()), "bias+depthwise"),
+        (chain(chain(bias(), depthwise()), mask(affine=True)), "bias+depthwise+mask(affine=true"),
+        (last(chain(bias(), lora()), layers=2), "last(bias+lora(rank=2, alpha=none), layers=2"),
+        (spotpatch(mask(), freeze=2 / 3), "spotpatch(mask(affine=false, score_rate=0.01), weight"),
+    ],
+)
+def test_a_patch_made_in_python_has_the_spec_that_makes_it(made, spec):
+    assert made.spec.startswith(spec)
+    again = from_spec(made.spec)
+    assert again.spec == made.spec == with_defaults(made.spec)
+    key, weights = jax.random.key(0), narrow.weights()
+    one, other = (jax.tree.leaves(patch.init(key, weights)) for patch in (made, again))
+    assert [leaf.shape for leaf in one] == [leaf.shape for leaf in other]
+
+
+@pytest.mark.parametrize("name", sorted(PATCHES))
+def test_every_constructor_names_what_it_makes(name):
+    needed = {"inner": bias(), "budget_bits": 9, "layers": 2, "preview": "mobilenet_v2_0.5"}
+    known = inspect.signature(PATCHES[name]).parameters
+    wanted = {
+        setting: needed[setting]
+        for setting, parameter in known.items()
+        if parameter.default is parameter.empty or (name, setting) == ("last", "layers")
+    }
+    made = PATCHES[name](**wanted)
+    (term,) = parse(made.spec)
+    assert term.name == name
+    assert term.settings.keys() == known.keys() - {"inner"}
+    for setting, value in term.settings.items():
+        assert value == wanted.get(setting, known[setting].default)

@@ -5,8 +5,9 @@ import collections
 import pytest
 from PIL import Image
 
-from tasks import splitting
-from tasks.task import SPLITS, TaskError
+from tasks import cutting, splitting
+from tasks.cutting import SPLITS
+from tasks.task import TaskError
 
 
 def candidate(group: str, name: str, grey: int, label: int = 0) -> splitting.Candidate:
@@ -37,12 +38,12 @@ def test_order_of_arrival_does_not_matter():
 
 def test_the_cut_is_a_published_hash():
     # sha256 of "b", "c", "d", "a" begin 3e, 2e, 18, ca: that is the order in which they are cut.
-    cut = splitting.cut_by_hash(["a", "b", "c", "d"], str)
+    cut = cutting.cut_by_hash(["a", "b", "c", "d"], str)
     assert cut == {"train": ["d", "c"], "validation": ["b"], "test": ["a"]}
 
 
 def test_a_fraction_of_zero_gives_no_split():
-    cut = splitting.cut_by_hash(map(str, range(100)), str, fractions=(0.85, 0.15, 0.0))
+    cut = cutting.cut_by_hash(map(str, range(100)), str, fractions=(0.85, 0.15, 0.0))
     assert [len(cut[split]) for split in SPLITS] == [85, 15, 0]
 
 

@@ -72,7 +72,8 @@ class Generator:
             raise MissingPeerError(
                 f"{python} has no Locust: make an environment for it (`python -m venv out/locust`, "
                 "`out/locust/bin/pip install --require-hashes --no-deps --requirement "
-                "requirements/load.lock`) and give --load_python=out/locust/bin/python."
+                "requirements/load.lock`) and give its Python, out/locust/bin/python.",
+                settings=["load_python"],
             )
 
     def for_seconds(

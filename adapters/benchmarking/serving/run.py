@@ -117,7 +117,9 @@ def _tasks(contents: Sequence[PatchContents], names: Sequence[str]) -> list[Task
     found = {task.name: task for task in registry.resolve(names or [one.task for one in contents])}
     for one in contents:
         if one.task not in found:
-            raise NoTaskError(f"--tasks names no images for the patch of {one.task}: add its task.")
+            raise NoTaskError(
+                f"no task has images for the patch of {one.task}: add its task.", settings=["tasks"]
+            )
     return [found[one.task] for one in contents]
 
 

@@ -17,6 +17,6 @@ def check_installed() -> None:
     except ImportError as error:
         raise ONNXError(
             "exporting to ONNX needs onnx and onnxruntime, and this installation lacks one of "
-            f"them: {error}. launch/export installs both. In an environment of your own: pip "
+            f"them: {error}. The commands install both. In an environment of your own: pip "
             "install onnx onnxruntime."
         ) from error

@@ -1,0 +1,57 @@
+"""Patches compared, in one call."""
+
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from adapters.experiment import comparison
+from adapters.experiment.chosen_tasks import Wanted
+from adapters.experiment.results import RESULTS
+from adapters.experiment.settings import SettingError, Settings, settings_of
+from adapters.patches.contract import Patch
+
+
+def compare(
+    tasks: Wanted | Sequence[Wanted],
+    patches: Sequence[str | Patch] = comparison.PATCHES,
+    *,
+    directory: str | os.PathLike[str],
+    results: str | os.PathLike[str] | None = None,
+    command: Callable[[Settings], str] | None = None,
+    seeds: int = comparison.Plan.seeds,
+    sweep_steps: int = comparison.Plan.sweep_steps,
+    rates: Sequence[float] = comparison.Plan.rates,
+    head_rates: Sequence[float] = comparison.Plan.head_rates,
+    **settings: Any,
+) -> str:
+    """Tries learning rates for each patch, trains with the best for each seed, and scores test.
+
+    What is there is not done again: the same call goes on after a stop, and adds what is new in it.
+
+    Args:
+      tasks: as `adapters.fit` takes them.
+      patches: specs, or patches that a spec names.
+      directory: gets a folder for each run, tables, and a picture of accuracy against bytes.
+      results: CSV file that gets a row a measurement; `results.csv` in `directory` without.
+      command: gives what repeats one run, to be recorded; by default the call of `adapters.fit`.
+      seeds: how many runs a patch gets at the rates chosen for it.
+      sweep_steps: steps of the runs that choose the rates.
+      rates, head_rates: learning rates tried, each of the patch with each of the heads.
+      settings: as `adapters.fit` takes them, but for the patch, the seed and learning rates.
+
+    Returns:
+      Tables of accuracies, bytes and chosen rates, as text.
+
+    Raises what `adapters.fit` does, and SettingError for what replaces a setting of each run.
+    """
+    for name in ("patch", "seed", "patch_rate", "head_rate", "shared_rate"):
+        if settings.get(name) is not None:
+            raise SettingError(name, "has no place here: a comparison gives each run its own.")
+    specs = [one if isinstance(one, str) else one.spec for one in patches]
+    if not all(specs):
+        raise SettingError("patches", "holds one that no spec names: a comparison repeats specs.")
+    base = settings_of(**settings)
+    plan = comparison.Plan(tasks, specs, seeds, sweep_steps, rates, head_rates, base)
+    folder = pathlib.Path(directory)
+    return comparison.compare(plan, folder, pathlib.Path(results or folder / RESULTS), command)

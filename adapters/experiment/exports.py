@@ -1,0 +1,122 @@
+"""A backbone, or one patch's task, exported to a file that devices run: one call each."""
+
+import os
+from collections.abc import Sequence
+
+from adapters.errors import UnknownNameError
+from adapters.experiment import backbones, exporting, exporting_onnx, output
+from adapters.experiment.settings import SettingError
+from adapters.export import converter, quantiser
+from adapters.export.export_parity import TOLERANCE
+from adapters.export.litert import FLOAT32, INT8, Settings
+from adapters.export.onnx.installed import check_installed
+from adapters.runtime import signatures
+from adapters.store.read import read_patch
+
+SIZES, BATCHES, CLASSES = (64,), (1, 8), 128
+BACKBONE_FORMATS = ("litert", "onnx", "jax")
+TASK_FORMATS = ("litert", "onnx", "inputs")
+
+
+def export_backbone(
+    backbone: str,
+    out: str | os.PathLike[str],
+    *,
+    to: str = "litert",
+    weights: str | os.PathLike[str] | None = None,
+    sizes: Sequence[int] = SIZES,
+    batches: Sequence[int] = BATCHES,
+    classes: int = CLASSES,
+    depthwise: bool = False,
+    kernels: str = FLOAT32,
+    portable: bool = False,
+    images: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+) -> str:
+    """Writes a graph of a backbone that takes patches as inputs; returns what to print of it.
+
+    Args:
+      backbone: its name.
+      out: the new file.
+      to: `litert` for `adapters.Device`, `onnx`, or `jax` for `jax.export.deserialize`.
+      weights: its local checkpoint, where it brings none.
+      sizes: sides of images, in pixels; one for `onnx` and `jax`.
+      batches: numbers of images in one call; the largest is that of `jax`, any number is `onnx`'s.
+      classes: most that a patch may have, in LiteRT.
+      depthwise: whether depthwise kernels are inputs too.
+      kernels: how LiteRT's graph stores them, `float32` or `int8`.
+      portable: whether LiteRT's graph is for runtimes without XNNPACK's DYNAMIC_FULLY_CONNECTED.
+      images: paths of image files to compare with JAX on, beside seeded noise.
+      tolerance: the largest difference of a logit allowed, as a part of the largest.
+
+    Raises:
+      ExportParityError: it does not answer as JAX does; nothing is written.
+      OutputFileError: `out` exists.
+      SettingError, UnknownNameError: a value that cannot work.
+    """
+    _check_format(to, BACKBONE_FORMATS)
+    path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
+    if to != "litert" and len(sizes) != 1:
+        raise SettingError("sizes", f"must be one size for {to}, not {list(sizes)}.")
+    if to == "jax":
+        loaded = backbones.load(backbone, weights)
+        return exporting.jax_graph(loaded, sizes[0], max(batches), comparison, path)
+    if to == "onnx":
+        check_installed()
+        loaded = backbones.load(backbone, weights)
+        return exporting_onnx.backbone_graph(loaded, _kind(depthwise), sizes[0], comparison, path)
+    kinds = tuple(kind for kind in signatures.KINDS if depthwise or kind != signatures.DEPTHWISE)
+    settings = Settings(classes, tuple(sizes), tuple(batches), kinds, kernels, portable)
+    converter.check_installed()
+    if kernels == INT8:
+        quantiser.check_installed()
+    return exporting.backbone_graph(backbones.load(backbone, weights), settings, comparison, path)
+
+
+def export_task(
+    patch: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    to: str = "litert",
+    weights: str | os.PathLike[str] | None = None,
+    batches: Sequence[int] = BATCHES,
+    depthwise: bool = False,
+    images: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+) -> str:
+    """Writes a graph of one patch file's task, the patch folded in; returns what to print of it.
+
+    Args:
+      patch: path of the file, which is read through every check.
+      out: the new file.
+      to: `litert`, `onnx`, or `inputs`: what a backbone's graph is fed for this patch.
+      weights: the backbone's local checkpoint, where it brings none.
+      batches: numbers of images in one call of LiteRT's graph; `onnx` takes any number.
+      depthwise: of `inputs`, whether the graph takes depthwise kernels.
+      images, tolerance: as for `export_backbone`.
+
+    Raises what `export_backbone` does, and PatchFileError where the patch fails a check.
+    """
+    _check_format(to, TASK_FORMATS)
+    path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
+    name = os.fspath(patch)
+    if to == "onnx":
+        check_installed()
+    elif to == "litert":
+        converter.check_installed()
+    loaded = backbones.load(read_patch(name).backbone, weights)
+    if to == "inputs":
+        return exporting_onnx.graph_inputs(loaded, name, _kind(depthwise), path)
+    if to == "onnx":
+        return exporting_onnx.task_graph(loaded, name, comparison, path)
+    return exporting.task_graph(loaded, name, tuple(batches), comparison, path)
+
+
+def _kind(depthwise: bool) -> str:
+    """Of inputs, where a graph has those of one kind alone."""
+    return signatures.DEPTHWISE if depthwise else signatures.NORMS
+
+
+def _check_format(to: str, known: Sequence[str]) -> None:
+    if to not in known:
+        raise UnknownNameError("format", to, known)

@@ -1,0 +1,223 @@
+"""A patch file that answers, in JAX."""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from adapters.errors import ModelPatchError
+from adapters.experiment import backbones, evaluation
+from adapters.experiment.opening import OpenedPatch, examples_of, opened
+from adapters.heads.contract import Values
+from adapters.heads.registry import head_of
+from adapters.inference.compiled import predictions
+from adapters.patches.contract import Patch
+from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare, upright
+from adapters.store.contents import PatchCard
+from adapters.store.edits import apply_edits
+from adapters.store.errors import naming
+from adapters.store.read import decode_patch, read_bytes
+from tasks.task import Task
+
+Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
+"""Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
+
+BATCHES = (1, 8, 64)  # images in a call; others are filled up
+
+
+class PictureError(ModelPatchError):
+    """Something given as an image is none."""
+
+
+class PredictionInputError(ModelPatchError):
+    """What is given beside the images is not what the patch reads."""
+
+
+class Prediction(NamedTuple):
+    """What a patch says of N images.
+
+    Attributes:
+      labels: N texts, the answer of each image in words: of a classifier, the most probable label.
+      probabilities: [N, labels], in the order of the patch's labels; of a head that tells numbers,
+        those numbers.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: npt.NDArray[np.float64]
+
+
+class Predictor:
+    """A patch on its backbone, through every check of its file; `load` makes one."""
+
+    def __init__(self, patch: OpenedPatch, path: str | os.PathLike[str]):
+        self._patch, self._path = patch, path
+        self._weights = apply_edits(patch.backbone.weights, patch.contents.edits)
+
+    @property
+    def card(self) -> PatchCard:
+        """All that the file says of itself."""
+        return self._patch.contents
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the probabilities."""
+        return self._patch.contents.labels
+
+    def predict(
+        self,
+        images: Picture | Sequence[Picture],
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> Prediction:
+        """What the patch says of one image or of many, made ready as the training images were.
+
+        Args:
+          images: uint8 [N, H, W, 3] or [H, W, 3]; or a path, a file's bytes or a Pillow image; or
+            a list of any of these.
+          inputs: {name: [N, ...]}, what the patch reads beside the image; most read nothing.
+
+        Raises:
+          PictureError: what is given is no image, or cannot be read.
+          PredictionInputError: the patch reads another input, or an input of another shape.
+          NoAnswerError: the patched network overflows on an image.
+        """
+        pixels = [self._input(image) for image in _listed(images)]
+        others = self._others(inputs or {}, len(pixels))
+        contents = self._patch.contents
+        head, answers = head_of(contents), []
+        for start in range(0, len(pixels), self._most):
+            part = slice(start, start + self._most)
+            given = {name: values[part] for name, values in others.items()}
+            batch = {"image": np.stack(pixels[part]), **given}
+            count = len(batch["image"])
+            found = predictions(
+                self._patch.network, self._weights, contents.head, self._filled(batch, count)
+            )
+            answers += [
+                head.decode(self.labels, {name: rows[row] for name, rows in found.items()})
+                for row in range(count)
+            ]
+        numbers = [one.values if isinstance(one, Values) else one.probabilities for one in answers]
+        table = [[own[label] for label in self.labels] for own in numbers]
+        shape = (len(answers), len(self.labels))
+        return Prediction(
+            tuple(one.label for one in answers), np.asarray(table, np.float64).reshape(shape)
+        )
+
+    def evaluate(
+        self, task: Task | str | None = None, split: str = "test", data_dir: str | None = None
+    ) -> evaluation.Evaluation:
+        """The patch's score on a split of its task, or of `task`; raises as `adapters.evaluate`."""
+        patch = self._patch
+        with_task = evaluation.Opened(
+            contents=patch.contents,
+            prepare=patch.prepare,
+            backbone=patch.backbone,
+            preprocessing=patch.preprocessing,
+            network=patch.network,
+            task=evaluation.task_for(self._path, patch.contents, split, task),
+        )
+        return evaluation.score(self._path, with_task, split, data_dir)
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {self.card.task}: {len(self.labels)} classes, {self.card.patch}>"
+
+    @property
+    def _most(self) -> int:
+        return examples_of(self._patch.preprocessing.size)
+
+    def _filled(
+        self, batch: Mapping[str, npt.NDArray[Any]], count: int
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The batch with zeros after it, up to one of a few sizes: no other is compiled."""
+        size = next(size for size in (*BATCHES, self._most) if size >= count)
+        rows = min(size, self._most) - count
+        return {
+            name: np.concatenate([own, np.zeros((rows, *own.shape[1:]), own.dtype)])
+            for name, own in batch.items()
+        }
+
+    def _others(
+        self, inputs: Mapping[str, npt.ArrayLike], count: int
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        given = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        wanted = {name: (count, *shape) for name, shape in self._patch.contents.inputs.items()}
+        found = {name: values.shape for name, values in given.items()}
+        if found != wanted:
+            raise PredictionInputError(
+                f"beside {count} images the patch reads {wanted or 'nothing'}, it is given "
+                f"{found or 'nothing'}: {{name: shape}}."
+            )
+        return given
+
+    def _input(self, image: Picture) -> npt.NDArray[np.float32]:
+        preprocessing = self._patch.preprocessing
+        pixels = prepare(_image(image, preprocessing.background), preprocessing)
+        return normalise(pixels, preprocessing)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    patch: Patch | None = None,
+) -> Predictor:
+    """The patch file at `path`, once it has passed every check of a reader.
+
+    Its backbone must have the fingerprint that it states, its preprocessing must be the backbone's,
+    and the logits that it states must come out.
+
+    Args:
+      path: of the file.
+      weights: the backbone's local checkpoint, where it brings none.
+      patch: that the file was trained with; needed only where it looks at images and no spec names
+        it.
+
+    Raises:
+      PatchFileError: the file fails a check.
+      PatchNeededError: it cannot be used without `patch`.
+      WeightsNeededError: its backbone brings no weights.
+    """
+    with naming(path):
+        data = read_bytes(path)
+        card = decode_patch(data)
+    return Predictor(opened(path, data, backbones.load(card.backbone, weights), patch=patch), path)
+
+
+def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:
+    if isinstance(images, np.ndarray):
+        return list(images) if images.ndim == 4 else [images]
+    if isinstance(images, str | os.PathLike | bytes | Image.Image):
+        return [images]
+    return list(images)
+
+
+def _check_pixels(image: npt.NDArray[Any]) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise PictureError(
+            f"an image is {image.dtype} {list(image.shape)}; give uint8 [N, H, W, 3] in RGB, or "
+            "paths, bytes or Pillow images."
+        )
+
+
+def _image(image: Picture, background: tuple[int, int, int]) -> Image.Image:
+    if isinstance(image, np.ndarray):
+        _check_pixels(image)
+        return Image.fromarray(image)
+    try:
+        if isinstance(image, Image.Image):
+            return upright(image, background)
+        if isinstance(image, bytes):
+            return decode(image, background)
+        return decode(pathlib.Path(image).read_bytes(), background)
+    except (OSError, UnreadableImageError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        name = f"{image}: " if isinstance(image, str | os.PathLike) else "an image: "
+        raise PictureError(f"{name}{said}") from error
+    except TypeError as error:
+        raise PictureError(
+            f"{type(image).__name__} is no image; give uint8 pixels, paths, bytes or Pillow images."
+        ) from error

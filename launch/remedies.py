@@ -1,0 +1,30 @@
+"""Errors of the library that another command, or a flag of one, mends: which, in words.
+
+By the names of their types, so that no command loads what it does not use.
+"""
+
+REMEDIES = {
+    "ConverterError": "launch/export installs what it needs, where that is made for.",
+    "GraphError": "launch/export --backbone=NAME writes one.",
+    "GraphFileError": "launch/export --backbone=NAME --out=FILE.tflite writes one.",
+    "KeyFileError": "launch/sign --new_key=PATH makes a pair of keys.",
+    "LooksFirstError": "launch/export --patch=FILE makes the task's own graph; launch/evaluate and "
+    "launch/preview run it in JAX.",
+    "OtherSizeError": "launch/export takes --sizes=SIZE,SIZE.",
+    "TaskNeededError": "It is --task={task}.py, say, or --task=folder:PATH.",
+    "TeacherError": "launch/train --out=FOLDER makes one.",
+    "UnsignedError": "launch/sign FILE --key=KEY signs it.",
+    "UnsupportedPatchError": "launch/export --patch=FILE makes a graph for one task alone; with "
+    "--depthwise and --classes=N a backbone's graph takes more.",
+    "WeightsNeedConvertingError": "launch/convert FILE --backbone=TABLE --conventions=... "
+    "--out=... writes one.",
+}
+
+
+def remedies(error: Exception) -> list[str]:
+    """What `REMEDIES` says of an error of this type, or of the nearest it derives from.
+
+    In braces stand attributes of the error.
+    """
+    names = [kind.__name__ for kind in type(error).__mro__ if kind.__name__ in REMEDIES]
+    return [REMEDIES[name].format_map(vars(error)) for name in names[:1]]

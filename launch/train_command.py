@@ -1,0 +1,30 @@
+"""A run as the command that repeats it."""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+
+from adapters.experiment.settings import Settings
+from launch.flag_names import flag_of
+
+# In the order of `launch/train --help`, roughly; a stored command must not change by chance.
+_ORDER = (
+    *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
+    *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
+    *("distillation", "warmup", "head_decay", "smoothing", "rematerialise", "sampling"),
+    *("temperature", "seed", "workers", "encoding", "patch_version"),
+)
+
+
+def train_command(tasks: Sequence[str], settings: Settings) -> str:
+    """The `launch/train` command that repeats a run with these settings, on `tasks` as typed."""
+    values = {**dataclasses.asdict(settings), **dataclasses.asdict(settings.recipe)}
+    if settings.teacher is None:
+        del values["distillation"]
+    given = {flag_of(name): values[name] for name in _ORDER if values.get(name) is not None}
+    typed = [f"--{flag}={_typed(value)}" for flag, value in given.items()]
+    return shlex.join(["launch/train", f"--tasks={','.join(tasks)}", *typed])
+
+
+def _typed(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

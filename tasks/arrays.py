@@ -1,0 +1,151 @@
+"""Images that are in memory already, with a label each, as a task's source."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from absl import logging
+
+from adapters import errors
+from tasks.cutting import FRACTIONS, SPLITS, cut_by_hash
+
+
+class ArraysError(errors.ModelPatchError):
+    """Arrays that are no images and labels, or too few of them to learn and to measure."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arrays:
+    """A source whose images are in memory.
+
+    Attributes:
+      images: uint8 [N, H, W, 3].
+      labels: [N] int32, the number of each image's class.
+      members: which images each split has, by their place.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int32]
+    members: Mapping[str, Sequence[int]]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of images, labels and splits: what a run of them was made with."""
+        found = hashlib.sha256(repr((self.images.shape, sorted(self.members.items()))).encode())
+        found.update(self.labels.tobytes())
+        found.update(np.ascontiguousarray(self.images).data)
+        return found.hexdigest()
+
+    def open(self, task: object, split: str, data_dir: str | None) -> "_Split":
+        """Opens a split; nothing is copied."""
+        del task, data_dir
+        return _Split(self.images, self.labels, self.members[split])
+
+
+class _Split:
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.int32],
+        members: Sequence[int],
+    ):
+        self._images, self._labels, self._members = images, labels, members
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        place = self._members[index]
+        label = int(self._labels[place])
+        return {"name": str(place), "image": self._images[place], "label": label}
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return (self[index] for index in range(len(self)))
+
+
+def source(
+    images: npt.ArrayLike, labels: Sequence[Any], fractions: Sequence[float] | None = None
+) -> tuple[Arrays, tuple[str, ...], tuple[str, ...]]:
+    """A source of these images, the names of its classes, sorted, and its splits.
+
+    Of images with the same pixels the first is kept, and none where their labels contradict. Each
+    class is cut by the hash of its images' pixels, so that the same ones are held out on every
+    machine, in whatever order they come.
+
+    Args:
+      images: uint8 [N, H, W, 3]; not copied, so leave them as they are.
+      labels: N whole numbers or texts; numbers are sorted as numbers.
+      fractions: of each class to train, validate and test on, `FRACTIONS` by default; the last may
+        be 0, for no test split.
+
+    Raises ArraysError.
+    """
+    pixels = np.asarray(images)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or not pixels.size:
+        raise ArraysError(
+            f"images are {pixels.dtype} {list(pixels.shape)}; give uint8 [N, H, W, 3]: N images in "
+            "RGB, from 0 to 255."
+        )
+    names, numbers = _classes(labels, len(pixels))
+    parts = _checked(FRACTIONS if fractions is None else fractions)
+    splits = SPLITS if parts[2] else SPLITS[:2]
+    members: dict[str, list[int]] = {split: [] for split in splits}
+    for name, own in zip(names, _distinct(pixels, numbers, len(names)), strict=True):
+        cut = cut_by_hash(own, own.__getitem__, parts) if len(own) >= len(splits) else {}
+        if not all(cut.get(split) for split in splits):
+            raise ArraysError(
+                f"class {name!r} has {len(own)} different images, too few for each of "
+                f"{', '.join(splits)}: give more of them, or other fractions than {parts}."
+            )
+        for split in splits:
+            members[split] += cut[split]
+    return Arrays(pixels, numbers, members), names, splits
+
+
+def _classes(labels: Sequence[Any], count: int) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """The sorted names of the classes, and the number of each label's [N]."""
+    given = np.asarray(labels)
+    if given.ndim != 1 or given.dtype.kind not in "iuU":
+        raise ArraysError(
+            f"labels are {given.dtype} {list(given.shape)}; give one whole number or text an image."
+        )
+    if len(given) != count:
+        raise ArraysError(f"there are {count} images and {len(given)} labels; give one an image.")
+    values, numbers = np.unique(given, return_inverse=True)
+    if len(values) < 2:
+        raise ArraysError(f"all labels are {str(values[0])!r}; give two classes or more.")
+    return tuple(map(str, values)), numbers.astype(np.int32)
+
+
+def _checked(fractions: Sequence[float]) -> tuple[float, float, float]:
+    parts = tuple(float(part) for part in fractions)
+    sound = len(parts) == 3 and all(math.isfinite(part) and part >= 0 for part in parts)
+    if not sound or not (parts[0] and parts[1]) or not math.isclose(sum(parts), 1.0):
+        raise ArraysError(
+            f"fractions are {parts}; give three that sum to 1, of each class to train, validate "
+            "and test on. Only the last may be 0."
+        )
+    return parts[0], parts[1], parts[2]
+
+
+def _distinct(
+    pixels: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int32], classes: int
+) -> list[dict[int, str]]:
+    """Of each class, the images that are kept: {place: digest of its pixels}."""
+    alike: dict[str, list[int]] = defaultdict(list)
+    for place, image in enumerate(pixels):
+        alike[hashlib.sha256(image.tobytes()).hexdigest()].append(place)
+    kept: list[dict[int, str]] = [{} for _ in range(classes)]
+    for digest, places in alike.items():
+        if len({int(numbers[place]) for place in places}) == 1:
+            kept[numbers[places[0]]][places[0]] = digest
+    left_out = len(pixels) - sum(map(len, kept))
+    if left_out:
+        logging.info("%d images are left out: they are others again, pixel by pixel", left_out)
+    return kept
