@@ -22,6 +22,8 @@ BASES, MIX, OPEN = "bases", "mix", "open"
 
 NormMode = Literal["frozen", "calibrated", "batch", "ema"]
 Folded = Literal["folded"]
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = typing.get_args(Precision)  # of a network while it trains
 NORM_MODES: tuple[NormMode, ...] = typing.get_args(NormMode)  # `adapters.layers.norm` has them
 MEASURING: tuple[NormMode, ...] = ("batch", "ema")  # modes in which a norm leaves its moments
 

@@ -16,7 +16,7 @@ from adapters.experiment.settings import (
 )
 from adapters.patches.registry import PATCHES
 from adapters.store.encoding import ENCODINGS
-from adapters.vocabulary import NORM_MODES
+from adapters.vocabulary import NORM_MODES, PRECISIONS
 from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
@@ -82,6 +82,13 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         DEFAULTS["rematerialise"],
         "Compute each block again in the backward pass instead of keeping what is inside: less "
         "memory, more time.",
+    ),
+    flags.DEFINE_enum(
+        "precision",
+        DEFAULTS["precision"],
+        PRECISIONS,
+        "Of the frozen network in a training step; bfloat16 is for GPUs and TPUs. What is trained, "
+        "and every score, stays float32.",
     ),
     flags.DEFINE_enum(
         "encoding",

@@ -4,9 +4,11 @@ Drawn as for the task `icons`, but of all icons, with all the categories that ea
 
 Licence: CC-BY-4.0 (icons) and OFL-1.1 (font), Font Awesome Free 6.6.0 (the package
   fontawesomefree).
-Sizes: SIZES
-Command: launch/train --tasks=icon_categories
-Expected: mean average precision of EXPECTED on test, by one run measured.
+Sizes: 64x64 pixels, 42 categories, those with 15 icons or more; 1,020 images to train, 216 to
+  validate, 218 to test: an icon's styles are in one split. Half of the images have one category,
+  the others two to seven.
+Command: launch/train --tasks=icon_categories,solar_cell_defects --steps=800
+Expected: a mean average precision of 28 to 40 % on test, by one run measured: 34.
 """
 
 import json
@@ -92,7 +94,7 @@ registry.register(
         source=Carried(examples),
         labels=LABELS,
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.28, 0.40),
         head="multilabel",
     )
 )

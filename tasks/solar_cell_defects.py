@@ -2,9 +2,10 @@
 
 Licence: CC BY-NC-SA 4.0: NOT for commercial use (the package elpv-dataset).
 Sizes: 2,624 grey images of 300x300 pixels, shrunk to 72: all that the task `solar_cells` has and
-  those whose label is not certain. The number is what an expert said: 0, 1/3, 2/3 or 1. SIZES
-Command: launch/train --tasks=solar_cell_defects
-Expected: R^2 of EXPECTED on test, by one run measured.
+  those whose label is not certain. The number is what an expert said: 0, 1/3, 2/3 or 1. 1,838 to
+  train, 393 to validate, 393 to test.
+Command: launch/train --tasks=icon_categories,solar_cell_defects --steps=800
+Expected: an R^2 of 0.38 to 0.53 on test, by one run measured: 0.46.
 Reference: as for the task `solar_cells`.
 """
 
@@ -32,7 +33,7 @@ registry.register(
         source=Carried(examples),
         labels=("defective",),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.38, 0.53),
         background=(0, 0, 0),
         augmentation=Augmentation(flip=True),
         head="regression(unit=probability)",

@@ -80,7 +80,7 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
             x = block(row, padding, name, x, norm)
             if not isinstance(row, Pooled):
                 endpoints[name] = x
-        return jnp.mean(x, axis=(0, 1)), endpoints
+        return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
 
     transformed = hk.transform_with_state(network)
 
@@ -128,7 +128,7 @@ def _apply_blocks(
         moments |= seen
         if not isinstance(row, Pooled):
             endpoints[name] = x
-    return Outputs(jnp.mean(x, axis=(0, 1)), endpoints, moments)
+    return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from adapters.scheduling import sampling
 from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
-from adapters.vocabulary import NORM_MODES
+from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
 
 SAMPLING = ("uniform", "proportional", "temperature")
@@ -100,6 +100,8 @@ class Settings:
             )
         if recipe.norm not in NORM_MODES:
             raise UnknownNameError("norm mode", recipe.norm, NORM_MODES)
+        if recipe.precision not in PRECISIONS:
+            raise UnknownNameError("precision", recipe.precision, PRECISIONS)
         if self.sampling not in SAMPLING:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
         if self.augmentation not in POLICIES:

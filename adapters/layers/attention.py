@@ -33,7 +33,8 @@ class MultiQueryAttention(hk.Module):
         queries = queries.reshape(height * width, self._heads, self._size)
         keys, values = (self._seen(x, norm, name) for name in ("key", "value"))
         scores = jnp.einsum("qhd,kd->hqk", queries, keys) * jnp.asarray(self._size**-0.5, x.dtype)
-        mixed = jnp.einsum("hqk,kd->qhd", jax.nn.softmax(scores, axis=-1), values)
+        shares = jax.nn.softmax(scores.astype(jnp.float32), axis=-1).astype(x.dtype)
+        mixed = jnp.einsum("hqk,kd->qhd", shares, values)
         mixed = mixed.reshape(height, width, self._heads * self._size)
         return Projection(channels, name="output")(mixed)
 

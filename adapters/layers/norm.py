@@ -68,7 +68,11 @@ def normalise(x: jax.Array, how: Normalise, activation: str = "linear") -> jax.A
 
 
 class Norm(hk.Module):
-    """Leaves `scale`, `offset`, `mean`, `var`, each [C]."""
+    """Leaves `scale`, `offset`, `mean`, `var`, each [C].
+
+    They, and moments, may have more precision than what is normalised: only the factor and the
+    offset that they come down to are rounded.
+    """
 
     def __call__(self, x: jax.Array, how: Normalise, activation: str = "linear") -> jax.Array:
         """Maps [H, W, C] to the same shape."""
@@ -76,22 +80,23 @@ class Norm(hk.Module):
         scale = hk.get_parameter(SCALE, shape, x.dtype, jnp.ones)
         offset = hk.get_parameter(OFFSET, shape, x.dtype, jnp.zeros)
         if how.mode == "folded":
-            y = affine(x, scale, offset, activation)
+            y = affine(x, scale.astype(x.dtype), offset.astype(x.dtype), activation)
             # Converters would move an offset over the next matrix product into that one's, and
             # patches could not be written into either. The barrier itself converts to nothing.
             return lax.optimization_barrier(y) if activation == "linear" else y
         mean = hk.get_parameter(MEAN, shape, x.dtype, jnp.zeros)
         var = hk.get_parameter(VARIANCE, shape, x.dtype, jnp.ones)
         if how.mode in MEASURING:
-            moments = task_moments(x, how)
+            moments = task_moments(x.astype(jnp.float32), how)
             hk.set_state(MEAN, moments[0])
             hk.set_state(VARIANCE, moments[1])
             if how.mode == "batch":
                 mean, var = (_own_row(rows, how) for rows in moments)
             else:
                 mean, var = lax.stop_gradient(mean), lax.stop_gradient(var)
-        gain = scale * lax.rsqrt(var + jnp.asarray(how.epsilon, x.dtype))
-        return affine(x, gain, offset - mean * gain, activation)
+        gain = scale * lax.rsqrt(var + jnp.asarray(how.epsilon, var.dtype))
+        bias = offset - mean * gain
+        return affine(x, gain.astype(x.dtype), bias.astype(x.dtype), activation)
 
 
 def task_moments(x: jax.Array, how: Normalise) -> tuple[jax.Array, jax.Array]:

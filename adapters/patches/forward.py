@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.taps import FEATURES, tap
+from adapters.modules import kind_of
 from adapters.patches.contract import (
     AuxiliaryPrediction,
     Context,
@@ -20,6 +22,7 @@ from adapters.patches.contract import (
     Weights,
 )
 from adapters.patches.replacement import with_leaves
+from adapters.vocabulary import Precision
 
 
 class Forward(NamedTuple):
@@ -44,6 +47,7 @@ def forward(
     context: Context,
     taps: Sequence[str] = (FEATURES,),
     rematerialise: bool = False,
+    precision: Precision = "float32",
 ) -> Forward:
     """Runs the network on one example.
 
@@ -56,14 +60,26 @@ def forward(
         takes it after the image (default: frozen); in training `key` and `progress`.
       taps: names of maps, see `adapters.backbones.taps`.
       rematerialise: whether blocks are computed again in the backward pass.
+      precision: of the network's kernels and activations. Norms keep their leaves and moments in
+        float32, and so do what a first look computes, the pooled features and all that follows.
     """
     norm = context.get("norm", ("frozen",))
     seen = prepare(weights, inputs, {**context, "backbone": backbone})
-    outputs = backbone.apply(
-        with_leaves(weights, seen.leaves), inputs["image"], *norm, rematerialise=rematerialise
-    )
+    patched = _reduced(with_leaves(weights, seen.leaves), precision)
+    image = inputs["image"].astype(precision)
+    outputs = backbone.apply(patched, image, *norm, rematerialise=rematerialise)
     return Forward(
-        {name: tap(backbone.table, outputs, name) for name in taps},
+        {name: tap(backbone.table, outputs, name).astype(jnp.float32) for name in taps},
         seen.auxiliary,
         {**seen.moments, **outputs.moments},
     )
+
+
+def _reduced(weights: Weights, precision: Precision) -> Weights:
+    """Every leaf but those of norms as `precision`; gradients come back in the leaf's own."""
+    return {
+        path: leaves
+        if kind_of(leaves) == "norm"
+        else {name: leaf.astype(precision) for name, leaf in leaves.items()}
+        for path, leaves in weights.items()
+    }

@@ -12,7 +12,7 @@ from adapters.heads.linear import FEATURES
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.forward import forward
 from adapters.training.tables import rows_of
-from adapters.vocabulary import NormMode
+from adapters.vocabulary import NormMode, Precision
 
 GROUPS, EXAMPLES = "groups", "examples"
 
@@ -47,6 +47,7 @@ def mixed_forward(
     layout: wide.HeadLayout,
     mode: NormMode,
     rematerialise: bool = False,
+    precision: Precision = "float32",
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, tables, tasks, inputs, key, progress).
 
@@ -57,6 +58,7 @@ def mixed_forward(
       mode: of the norms: `frozen` for inference.
       rematerialise: whether blocks are computed again in the backward pass, to save memory;
         only with norms that do not measure.
+      precision: of the network's kernels and activations; see `patches.forward`.
 
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
     {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
@@ -102,6 +104,7 @@ def mixed_forward(
                     inputs,
                     context,
                     rematerialise=rematerialise,
+                    precision=precision,
                 )
                 others = {
                     name: Auxiliary(

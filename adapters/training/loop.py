@@ -1,5 +1,12 @@
-"""The training loop: resumable to the bit, stoppable at any step, a record of each step."""
+"""The training loop: resumable to the bit, stoppable at any step, a record of each step.
 
+What a step gave stays on the device for `LAG` steps, so that the host makes the next batches while
+the device computes. Records come that much later, or as soon as something is logged, validated or
+saved; a scheduler gets a step's figures exactly `LAG` steps late, so that its choices depend on
+nothing else.
+"""
+
+import collections
 import dataclasses
 import math
 import os
@@ -21,6 +28,7 @@ from adapters.training.progress import Progress
 from adapters.training.step import Batch, Metrics, State, Trainer
 
 CHECKPOINTS = "checkpoints"
+LAG = 2  # steps
 
 
 class Stream(Protocol):
@@ -144,17 +152,35 @@ def records(
     state = trainer.init(jax.random.fold_in(key, 0), weights)
     step_key = jax.random.fold_in(key, 1)
     schedule: Mapping[str, Any] = scheduler.init()
+    pending: collections.deque[_Pending] = collections.deque()
+    unfed: collections.deque[tuple[int, dict[int, dict[str, float]]]] = collections.deque()
     folder = plan.directory / CHECKPOINTS
     start = checkpoint.latest(folder)
     if start is not None:
         restored = checkpoint.restore(folder, state, plan.configuration)
         state, schedule = restored.arrays, restored.host["scheduler"]
+        unfed.extend((step, dict(map(_unlisted, own))) for step, own in restored.host["unfed"])
         for stream, position in zip(streams, restored.host["streams"], strict=True):
             stream.set_state(position)
 
     def save(step: int) -> None:
-        host = {"scheduler": schedule, "streams": [stream.get_state() for stream in streams]}
+        host = {
+            "scheduler": schedule,
+            "unfed": [[number, list(map(list, own.items()))] for number, own in unfed],
+            "streams": [stream.get_state() for stream in streams],
+        }
         checkpoint.save(folder, step, state, host, plan.configuration)
+
+    def read(one: _Pending) -> Record:
+        figures = _by_task(one.tasks, one.metrics)
+        unfed.append((one.step, figures))
+        named = {tasks[task]: values for task, values in figures.items()}
+        losses = {task: values["loss"] for task, values in named.items()}
+        _check_finite(losses, one.step)
+        progress.update(one.step, one.images, losses)
+        if one.step % plan.log_every == 0:
+            writer.write(one.step, _tagged("train", tasks, figures))
+        return Record(one.step, named, {})
 
     with (
         interruptible() as interrupt,
@@ -162,35 +188,54 @@ def records(
         Progress(plan.steps, start or 0) as progress,
     ):
         for step in range(start or 0, plan.steps):
+            while unfed and unfed[0][0] <= step - LAG:
+                schedule = scheduler.feedback(schedule, unfed.popleft()[1])
             choice, schedule = scheduler.next(schedule, plan.seed, step, plan.groups)
             batch = _batch(choice, streams, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
-            figures = _by_task(choice.tasks, metrics)
-            schedule = scheduler.feedback(schedule, figures)
             done = step + 1
-            named = {tasks[task]: values for task, values in figures.items()}
-            losses = {task: values["loss"] for task, values in named.items()}
-            scores: Mapping[str, float] = {}
-            _check_finite(losses, done)
-            progress.update(done, math.prod(batch.inputs["image"].shape[:2]), losses)
-            if done % plan.log_every == 0:
-                writer.write(done, _tagged("train", tasks, figures))
-            if plan.validate_every and (done % plan.validate_every == 0 or done == plan.steps):
+            images = math.prod(batch.inputs["image"].shape[:2])
+            pending.append(_Pending(done, choice.tasks, images, metrics))
+            # Asked once: a signal that comes later is this step's no more.
+            reason, last = interrupt.reason, done == plan.steps
+            saves = bool(reason) or last or done % plan.checkpoint_every == 0
+            validates = bool(plan.validate_every) and (
+                last or done % (plan.validate_every or 1) == 0
+            )
+            now = saves or validates or done % plan.log_every == 0
+            ready = []
+            while len(pending) > (0 if now else LAG):
+                ready.append(read(pending.popleft()))
+            if validates:
                 scores = validate(state)
                 writer.write(done, _scored(tasks, trainer.heads, scores))
                 progress.message(_summary(done, scores, trainer.heads))
-            # Asked once: a signal that comes later is this step's no more.
-            reason = interrupt.reason
-            if reason or done % plan.checkpoint_every == 0 or done == plan.steps:
+                ready[-1] = ready[-1]._replace(scores=scores)
+            if saves:
                 save(done)
-            yield Record(done, named, scores)
-            if reason and done < plan.steps:
+            yield from ready
+            if reason and not last:
                 raise StoppedError(
                     f"{reason} stopped the run after step {done} of {plan.steps}; its state is in "
                     f"{os.fspath(folder)}. Resume it to go on.",
                     settings=["resume"],
                 )
     return state
+
+
+class _Pending(NamedTuple):
+    """A step whose figures are still on the device."""
+
+    step: int
+    tasks: np.ndarray
+    images: int
+    metrics: Metrics
+
+
+def _unlisted(pair: Sequence[Any]) -> tuple[int, dict[str, float]]:
+    """A task and its figures, as JSON has kept them."""
+    task, figures = pair
+    return int(task), dict(figures)
 
 
 def _batch(

@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.errors import ModelPatchError
 from adapters.training.optimiser import warm_cosine
-from adapters.vocabulary import MEASURING, NormMode
+from adapters.vocabulary import MEASURING, NormMode, Precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Recipe:
       norm: mode of the norms while training.
       rematerialise: whether blocks are computed again in the backward pass, to save memory; not in
         modes that measure, whose norms look at the whole batch.
+      precision: of the frozen network's kernels and activations in a training step: `float32`, or
+        `bfloat16`, which GPUs and TPUs are fastest with. What is trained, norms, losses and
+        optimiser stay float32, and so do validation and all that a file promises.
       statistics_decay: how much of the old norm statistics a step keeps, in modes that measure.
     """
 
@@ -39,6 +42,7 @@ class Recipe:
     distillation: float = 0.0
     norm: NormMode = "frozen"
     rematerialise: bool = False
+    precision: Precision = "float32"
     statistics_decay: float = 0.95
 
     def __post_init__(self) -> None:

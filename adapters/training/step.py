@@ -151,7 +151,9 @@ def trainer(
     def step_of(kind: str) -> Callable[..., tuple[State, Metrics]]:
         own = layouts[kind]
         owners = jnp.asarray(own.owners)
-        forward = mixed_forward(backbone, patch, own, recipe.norm, recipe.rematerialise)
+        forward = mixed_forward(
+            backbone, patch, own, recipe.norm, recipe.rematerialise, recipe.precision
+        )
         group_loss = loss_of(heads.of_kind(kind), own, recipe)
 
         def step(

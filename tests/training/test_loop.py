@@ -52,7 +52,15 @@ def worst_first():
     return sampling.Scheduler(lambda: {"losses": [9.0, 8.0, 7.0]}, following, feedback)
 
 
-def run(directory, before=lambda number: None, **configuration):
+def run(directory, before=lambda number: None, **changes):
+    return loop.train(*arguments(directory, before, **changes))
+
+
+def records(directory, **changes):
+    return loop.records(*arguments(directory, lambda number: None, **changes))
+
+
+def arguments(directory, before, log_every=1, **configuration):
     plan = loop.Plan(
         steps=STEPS,
         groups=2,
@@ -60,10 +68,10 @@ def run(directory, before=lambda number: None, **configuration):
         directory=directory,
         configuration={"seed": 3, **configuration},
         checkpoint_every=5,
-        log_every=1,
+        log_every=log_every,
         validate_every=6,
     )
-    return loop.train(
+    return (
         make(),
         narrow.weights(),
         ["a", "b", "c"],
@@ -86,7 +94,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
     expected = bits(run(tmp_path / "whole"))
 
     def kill(number):
-        if number == 4:
+        if number == 6:
             raise Killed
 
     with pytest.raises(Killed):
@@ -95,6 +103,21 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
     assert bits(run(tmp_path / "killed")) == expected
     whole, killed = (metrics.read(tmp_path / n / "metrics.jsonl") for n in ("whole", "killed"))
     assert whole == killed
+
+
+def test_when_figures_are_logged_does_not_move_the_scheduler(tmp_path):
+    """It gets them late by a fixed number of steps, also where nothing waits for them before."""
+    often, seldom = (run(tmp_path / str(every), log_every=every) for every in (1, 11))
+    assert bits(often) == bits(seldom)
+    steps = [record.step for record in metrics.read(tmp_path / "11" / "metrics.jsonl")]
+    assert steps == [6, 11, 12]
+
+
+def test_records_come_in_order_and_each_once(tmp_path):
+    found = list(records(tmp_path, log_every=100))
+    assert [record.step for record in found] == list(range(1, STEPS + 1))
+    assert [record.step for record in found if record.scores] == [6, 12]
+    assert all(np.isfinite(loss) for record in found for loss in record.losses.values())
 
 
 def test_sigterm_saves_the_last_whole_step(tmp_path):
