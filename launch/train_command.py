@@ -11,16 +11,8 @@ from launch.flag_names import flag_of
 _ORDER = (
     *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
-    *(
-        "distillation",
-        "warmup",
-        "head_decay",
-        "smoothing",
-        "rematerialise",
-        "precision",
-        "sampling",
-    ),
-    *("temperature", "seed", "workers", "encoding", "patch_version"),
+    *("distillation", "warmup", "head_decay", "smoothing", "rematerialise", "sampling"),
+    *("temperature", "seed", "workers", "encoding", "patch_version", "precision"),
 )
 
 

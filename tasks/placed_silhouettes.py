@@ -1,10 +1,10 @@
 """Animal silhouettes that come with a place, MADE UP: to tell whether a patch uses it.
 
 Licence: MIT (the package animal-mnist); places are made up.
-Sizes: the images and splits of the task `silhouettes`; each example gets a point on the unit sphere,
-  drawn from its name. In `silhouettes_by_place` an animal north of the equator is another class than
-  the same one south of it, which no pixel tells: without the place, half of the answers are wrong.
-  In `silhouettes_anywhere` the place means nothing.
+Sizes: the images and splits of the task `silhouettes`; each example gets a point on the unit
+  sphere, drawn from its name. In `silhouettes_by_place` an animal north of the equator is another
+  class than the same one south of it, which no pixel tells: without the place, half of the answers
+  are wrong. In `silhouettes_anywhere` the place means nothing.
 Command: launch/train --tasks=silhouettes_by_place --patch='scale_bias+conditional(reads=place)'
 Expected: 90 to 98 % on test with the place, 44 to 52 % without (docs/conditional.md).
 """
