@@ -42,12 +42,14 @@ class Prediction(NamedTuple):
 
     Attributes:
       labels: N texts, the answer of each image in words: of a classifier, the most probable label.
-      probabilities: [N, labels], in the order of the patch's labels; of a head that tells numbers,
-        those numbers.
+      probabilities: [N, labels], in the order of the patch's labels; None of a head that tells
+        numbers.
+      values: [N, labels], those numbers, in the task's unit; None of a head that tells labels.
     """
 
     labels: tuple[str, ...]
-    probabilities: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64] | None
+    values: npt.NDArray[np.float64] | None = None
 
 
 class Predictor:
@@ -101,11 +103,12 @@ class Predictor:
                 for row in range(count)
             ]
         numbers = [one.values if isinstance(one, Values) else one.probabilities for one in answers]
-        table = [[own[label] for label in self.labels] for own in numbers]
-        shape = (len(answers), len(self.labels))
-        return Prediction(
-            tuple(one.label for one in answers), np.asarray(table, np.float64).reshape(shape)
-        )
+        rows = [[own[label] for label in self.labels] for own in numbers]
+        table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
+        said = tuple(one.label for one in answers)
+        if any(isinstance(one, Values) for one in answers):
+            return Prediction(said, None, table)
+        return Prediction(said, table)
 
     def evaluate(
         self, task: Task | str | None = None, split: str = "test", data_dir: str | None = None

@@ -6,6 +6,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+import adapters
 from adapters.experiment import (
     backbones,
     evaluation,
@@ -15,6 +16,7 @@ from adapters.experiment import (
     serving,
 )
 from adapters.experiment import training_run as runs
+from adapters.experiment.predictor import PredictionInputError
 from adapters.export.onnx.session import Session
 from adapters.heads.contract import Values
 from adapters.heads.registry import head_of
@@ -241,3 +243,36 @@ def test_a_server_mixes_tasks_that_read_a_place_with_others_that_do_not(
             "colours": {},
             "brightness": {},
         }
+
+
+def test_a_predictor_answers_for_every_head(finished, weights):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), np.uint8)
+    colours = adapters.load(finished[0] / "colours.patch", weights=weights)
+    said = colours.predict(pixels)
+    assert said.values is None
+    assert said.probabilities.shape == (3, 3)
+    for label, shares in zip(said.labels, said.probabilities, strict=True):
+        limits = colours.card.head_settings["thresholds"]
+        held = {
+            name
+            for name, share, least in zip(colours.labels, shares, limits, strict=True)
+            if share >= least
+        }
+        assert set(label.split(" + ")) == (held or {"none"})
+    told = adapters.load(finished[0] / "brightness.patch", weights=weights).predict(pixels)
+    assert told.probabilities is None
+    np.testing.assert_allclose(told.values[:, 0], pixels.mean((1, 2, 3)), atol=40)
+    assert (
+        told.labels[0]
+        == f"mean {told.values[0, 0]:.4g} levels, deviation {told.values[0, 1]:.4g} levels"
+    )
+
+
+def test_a_predictor_reads_a_place_beside_each_image(placed, weights):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), np.uint8)
+    hemisphere = adapters.load(placed[0] / "hemisphere.patch", weights=weights)
+    said = hemisphere.predict(pixels, {"place": [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]})
+    assert said.labels == ("northern", "southern")
+    for inputs in (None, {"place": [[0.0, 0.0, 1.0]]}, {"spot": np.zeros((2, 3))}):
+        with pytest.raises(PredictionInputError, match=r"reads .*place.*\(2, 3\)"):
+            hemisphere.predict(pixels, inputs)
