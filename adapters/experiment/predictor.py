@@ -38,18 +38,27 @@ class PredictionInputError(ModelPatchError):
 
 
 class Prediction(NamedTuple):
-    """What a patch says of N images.
+    """What a patch says of N images, of a head that tells labels.
 
     Attributes:
-      labels: N texts, the answer of each image in words: of a classifier, the most probable label.
-      probabilities: [N, labels], in the order of the patch's labels; None of a head that tells
-        numbers.
-      values: [N, labels], those numbers, in the task's unit; None of a head that tells labels.
+      labels: N texts: the most probable label of each image, or those that hold.
+      probabilities: [N, labels], in the order of the patch's labels.
     """
 
     labels: tuple[str, ...]
-    probabilities: npt.NDArray[np.float64] | None
-    values: npt.NDArray[np.float64] | None = None
+    probabilities: npt.NDArray[np.float64]
+
+
+class NumberPrediction(NamedTuple):
+    """What a patch says of N images, of a head that tells numbers.
+
+    Attributes:
+      labels: N texts, the answer of each image in words.
+      values: [N, labels], in the order of the patch's labels and in the task's unit.
+    """
+
+    labels: tuple[str, ...]
+    values: npt.NDArray[np.float64]
 
 
 class Predictor:
@@ -73,7 +82,7 @@ class Predictor:
         self,
         images: Picture | Sequence[Picture],
         inputs: Mapping[str, npt.ArrayLike] | None = None,
-    ) -> Prediction:
+    ) -> Prediction | NumberPrediction:
         """What the patch says of one image or of many, made ready as the training images were.
 
         Args:
@@ -106,9 +115,8 @@ class Predictor:
         rows = [[own[label] for label in self.labels] for own in numbers]
         table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
         said = tuple(one.label for one in answers)
-        if any(isinstance(one, Values) for one in answers):
-            return Prediction(said, None, table)
-        return Prediction(said, table)
+        tells_numbers = any(isinstance(one, Values) for one in answers)
+        return NumberPrediction(said, table) if tells_numbers else Prediction(said, table)
 
     def evaluate(
         self, task: Task | str | None = None, split: str = "test", data_dir: str | None = None
