@@ -16,7 +16,11 @@ from adapters.experiment import (
     serving,
 )
 from adapters.experiment import training_run as runs
-from adapters.experiment.predictor import PredictionInputError
+from adapters.experiment.predictor import (
+    NumberPrediction,
+    Prediction,
+    PredictionInputError,
+)
 from adapters.export.onnx.session import Session
 from adapters.heads.contract import Values
 from adapters.heads.registry import head_of
@@ -249,23 +253,17 @@ def test_a_predictor_answers_for_every_head(finished, weights):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), np.uint8)
     colours = adapters.load(finished[0] / "colours.patch", weights=weights)
     said = colours.predict(pixels)
-    assert said.values is None
+    assert isinstance(said, Prediction)
     assert said.probabilities.shape == (3, 3)
     for label, shares in zip(said.labels, said.probabilities, strict=True):
-        limits = colours.card.head_settings["thresholds"]
-        held = {
-            name
-            for name, share, least in zip(colours.labels, shares, limits, strict=True)
-            if share >= least
-        }
+        holds = shares >= np.array(colours.card.head_settings["thresholds"])
+        held = {name for name, one in zip(colours.labels, holds, strict=True) if one}
         assert set(label.split(" + ")) == (held or {"none"})
     told = adapters.load(finished[0] / "brightness.patch", weights=weights).predict(pixels)
-    assert told.probabilities is None
+    assert isinstance(told, NumberPrediction)
     np.testing.assert_allclose(told.values[:, 0], pixels.mean((1, 2, 3)), atol=40)
-    assert (
-        told.labels[0]
-        == f"mean {told.values[0, 0]:.4g} levels, deviation {told.values[0, 1]:.4g} levels"
-    )
+    mean, deviation = told.values[0]
+    assert told.labels[0] == f"mean {mean:.4g} levels, deviation {deviation:.4g} levels"
 
 
 def test_a_predictor_reads_a_place_beside_each_image(placed, weights):
