@@ -26,63 +26,80 @@ class Arrays:
 
     Attributes:
       images: uint8 [N, H, W, 3].
-      labels: [N] int32, the number of each image's class.
+      target: what the head learns is called in an example.
+      labels: [N] int32, the number of each image's class; or float32 [N, outputs].
       members: which images each split has, by their place.
+      inputs: {name: float32 [N, ...]}, what comes with each image.
     """
 
     images: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int32]
+    target: str
+    labels: npt.NDArray[Any]
     members: Mapping[str, Sequence[int]]
+    inputs: Mapping[str, npt.NDArray[np.float32]]
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of images, labels and splits: what a run of them was made with."""
-        found = hashlib.sha256(repr((self.images.shape, sorted(self.members.items()))).encode())
+        """SHA-256 of images, labels, inputs and splits: what a run of them was made with."""
+        about = (self.images.shape, self.labels.shape, sorted(self.members.items()))
+        found = hashlib.sha256(repr(about).encode())
         found.update(self.labels.tobytes())
+        for name, values in sorted(self.inputs.items()):
+            found.update(name.encode() + values.tobytes())
         found.update(np.ascontiguousarray(self.images).data)
         return found.hexdigest()
 
     def open(self, task: object, split: str, data_dir: str | None) -> "_Split":
         """Opens a split; nothing is copied."""
         del task, data_dir
-        return _Split(self.images, self.labels, self.members[split])
+        return _Split(self, self.members[split])
 
 
 class _Split:
-    def __init__(
-        self,
-        images: npt.NDArray[np.uint8],
-        labels: npt.NDArray[np.int32],
-        members: Sequence[int],
-    ):
-        self._images, self._labels, self._members = images, labels, members
+    def __init__(self, source: Arrays, members: Sequence[int]):
+        self._source, self._members = source, members
 
     def __len__(self) -> int:
         return len(self._members)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        place = self._members[index]
-        label = int(self._labels[place])
-        return {"name": str(place), "image": self._images[place], "label": label}
+        place, own = self._members[index], self._source
+        label = own.labels[place]
+        return {
+            "name": str(place),
+            "image": own.images[place],
+            own.target: label if own.labels.ndim > 1 else int(label),
+            **{name: values[place] for name, values in own.inputs.items()},
+        }
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
 
 
 def source(
-    images: npt.ArrayLike, labels: Sequence[Any], fractions: Sequence[float] | None = None
+    images: npt.ArrayLike,
+    labels: Sequence[Any] | npt.ArrayLike,
+    fractions: Sequence[float] | None = None,
+    outputs: Sequence[str] = (),
+    target: str = "label",
+    inputs: Mapping[str, npt.ArrayLike] | None = None,
 ) -> tuple[Arrays, tuple[str, ...], tuple[str, ...]]:
-    """A source of these images, the names of its classes, sorted, and its splits.
+    """A source of these images, what the head's outputs are called, and the splits.
 
     Of images with the same pixels the first is kept, and none where their labels contradict. Each
     class is cut by the hash of its images' pixels, so that the same ones are held out on every
-    machine, in whatever order they come.
+    machine, in whatever order they come. Where labels are numbers for each output, all images are
+    cut alike.
 
     Args:
       images: uint8 [N, H, W, 3]; not copied, so leave them as they are.
-      labels: N whole numbers or texts; numbers are sorted as numbers.
+      labels: N whole numbers or texts, the names of classes; numbers are sorted as numbers. With
+        `outputs`, numbers [N, outputs].
       fractions: of each class to train, validate and test on, `FRACTIONS` by default; the last may
         be 0, for no test split.
+      outputs: names of what the numbers are; none for classes.
+      target: what the head learns is called.
+      inputs: {name: numbers [N, ...]} that come with each image.
 
     Raises ArraysError.
     """
@@ -92,11 +109,24 @@ def source(
             f"images are {pixels.dtype} {list(pixels.shape)}; give uint8 [N, H, W, 3]: N images in "
             "RGB, from 0 to 255."
         )
-    names, numbers = _classes(labels, len(pixels))
+    numbers: npt.NDArray[Any]
+    others = {name: _numbers(name, own, len(pixels)) for name, own in (inputs or {}).items()}
+    if outputs:
+        names, numbers = tuple(outputs), _numbers("labels", labels, len(pixels))
+        if numbers.shape != (len(pixels), len(names)):
+            raise ArraysError(
+                f"labels are numbers {list(numbers.shape)}; for {len(names)} outputs of "
+                f"{len(pixels)} images give [{len(pixels)}, {len(names)}]."
+            )
+        groups = {"all": np.zeros(len(pixels), np.int32)}
+    else:
+        names, numbers = _classes(labels, len(pixels))
+        groups = dict.fromkeys(names, numbers)
     parts = _checked(FRACTIONS if fractions is None else fractions)
     splits = SPLITS if parts[2] else SPLITS[:2]
     members: dict[str, list[int]] = {split: [] for split in splits}
-    for name, own in zip(names, _distinct(pixels, numbers, len(names)), strict=True):
+    known = [numbers, *others.values()]
+    for name, own in zip(groups, _distinct(pixels, known, groups), strict=True):
         cut = cut_by_hash(own, own.__getitem__, parts) if len(own) >= len(splits) else {}
         if not all(cut.get(split) for split in splits):
             raise ArraysError(
@@ -105,10 +135,25 @@ def source(
             )
         for split in splits:
             members[split] += cut[split]
-    return Arrays(pixels, numbers, members), names, splits
+    return Arrays(pixels, target, numbers, members, others), names, splits
 
 
-def _classes(labels: Sequence[Any], count: int) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+def _numbers(name: str, values: Any, count: int) -> npt.NDArray[np.float32]:
+    """What is a number for each image, or several: float32 [N, ...]."""
+    given = np.asarray(values)
+    if given.dtype.kind not in "iufb" or given.ndim < 2 or len(given) != count:
+        raise ArraysError(
+            f"{name} are {given.dtype} {list(given.shape)}; give numbers [{count}, ...], a row an "
+            "image."
+        )
+    if not np.isfinite(given).all():
+        raise ArraysError(f"{name} hold a number that is not finite.")
+    return given.astype(np.float32)
+
+
+def _classes(
+    labels: Sequence[Any] | npt.ArrayLike, count: int
+) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
     """The sorted names of the classes, and the number of each label's [N]."""
     given = np.asarray(labels)
     if given.ndim != 1 or given.dtype.kind not in "iuU":
@@ -135,15 +180,21 @@ def _checked(fractions: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _distinct(
-    pixels: npt.NDArray[np.uint8], numbers: npt.NDArray[np.int32], classes: int
+    pixels: npt.NDArray[np.uint8],
+    known: Sequence[npt.NDArray[Any]],
+    groups: Mapping[str, npt.NDArray[np.int32]],
 ) -> list[dict[int, str]]:
-    """Of each class, the images that are kept: {place: digest of its pixels}."""
+    """Of each group, the images that are kept: {place: digest of its pixels}.
+
+    `known` is what has to agree where pixels are the same.
+    """
     alike: dict[str, list[int]] = defaultdict(list)
     for place, image in enumerate(pixels):
         alike[hashlib.sha256(image.tobytes()).hexdigest()].append(place)
-    kept: list[dict[int, str]] = [{} for _ in range(classes)]
+    kept: list[dict[int, str]] = [{} for _ in groups]
+    numbers = next(iter(groups.values()))
     for digest, places in alike.items():
-        if len({int(numbers[place]) for place in places}) == 1:
+        if len({tuple(own[place].tobytes() for own in known) for place in places}) == 1:
             kept[numbers[places[0]]][places[0]] = digest
     left_out = len(pixels) - sum(map(len, kept))
     if left_out:

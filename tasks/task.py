@@ -85,18 +85,25 @@ class Task:
     def from_arrays(
         cls,
         images: npt.ArrayLike,
-        labels: Sequence[Any],
+        labels: Sequence[Any] | npt.ArrayLike,
         *,
         name: str = "arrays",
         splits: Sequence[float] = FRACTIONS,
+        head: str = "classification",
+        outputs: Sequence[str] = (),
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
         **fields: Any,
     ) -> "Task":
         """A task of images in memory, its classes sorted; see `tasks.arrays.source`.
 
         Args:
           images: uint8 [N, H, W, 3], not copied.
-          labels: N whole numbers or texts.
+          labels: N whole numbers or texts; for a head with a number for each output, numbers
+            [N, outputs], 1 or 0 for `multilabel`.
           name: the task's, and its file's.
+          head: what is predicted: `multilabel`, `regression(unit=cm)`.
+          outputs: what those numbers are called, in their order; classes have names already.
+          inputs: {name: numbers [N, ...]} that come with each image, for patches to read.
           splits: the shares of each class to train, validate and test on; the last may be 0.
           fields: others of a `Task`, `augmentation` say.
 
@@ -107,9 +114,18 @@ class Task:
         >>> Task.from_arrays(images, ["sun", "rain"] * 20, name="weather").labels
         ('rain', 'sun')
         """
-        source, classes, cut = arrays.source(images, labels, splits)
-        known = {"description": "Images from memory.", "expected": (0.0, 1.0)}
-        return cls(name=name, source=source, labels=classes, splits=cut, **{**known, **fields})
+        ((target, how),) = heads.from_spec(head).targets.items()
+        if how.wide != bool(outputs):
+            raise arrays.ArraysError(
+                f"the head {head} takes the names of its `outputs`."
+                if how.wide
+                else f"the head {head} takes no `outputs`: labels name the classes."
+            )
+        source, names_of, cut = arrays.source(images, labels, splits, outputs, target, inputs)
+        known: dict[str, Any] = {"description": "Images from memory.", "expected": (0.0, 1.0)}
+        shapes = {each: values.shape[1:] for each, values in source.inputs.items()}
+        known |= {"head": head, "inputs": shapes, **fields}
+        return cls(name=name, source=source, labels=names_of, splits=cut, **known)
 
     def __post_init__(self) -> None:
         if not names.is_file_name(self.name) or "," in self.name:

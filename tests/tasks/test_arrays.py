@@ -123,3 +123,62 @@ def test_arrays_that_cannot_be_a_task_are_refused(images, labels, splits, said):
 def test_a_name_that_is_no_file_s_is_refused():
     with pytest.raises(TaskError, match="cannot be called 'a/b'"):
         Task.from_arrays(noise(6), [0, 1] * 3, name="a/b")
+
+
+def test_numbers_for_each_output_and_inputs_stay_with_their_image():
+    images, values = noise(40), np.random.default_rng(1).normal(size=(40, 2))
+    places = np.arange(120.0).reshape(40, 3)
+    task = Task.from_arrays(
+        images,
+        values,
+        head="regression(unit=cm)",
+        outputs=("height", "width"),
+        inputs={"place": places},
+    )
+    assert (task.labels, task.inputs) == (("height", "width"), {"place": (3,)})
+    seen = 0
+    for split in task.splits:
+        for example in loading.open_split(task, split):
+            number = int(example["name"])
+            np.testing.assert_array_equal(example["image"], images[number])
+            np.testing.assert_array_equal(example["values"], values[number].astype(np.float32))
+            np.testing.assert_array_equal(example["place"], places[number])
+            seen += 1
+    assert seen == 40
+    settings = Preprocessing(8, (0.0,) * 3, (1.0,) * 3)
+    batch = next(pipeline.evaluation_batches(task, "test", settings, 3, inputs=["place"]))
+    assert batch.targets["values"].shape == (3, 2)
+    assert batch.inputs["place"].shape == (3, 3)
+
+
+def test_labels_that_hold_or_not():
+    truth = np.random.default_rng(1).integers(0, 2, (40, 3))
+    task = Task.from_arrays(noise(40), truth, head="multilabel", outputs=("a", "b", "c"))
+    example = loading.open_split(task, "train")[0]
+    np.testing.assert_array_equal(example["labels"], truth[int(example["name"])])
+
+
+def test_same_pixels_with_other_numbers_are_left_out():
+    images = noise(40)
+    images[1] = images[0]
+    task = Task.from_arrays(
+        images, np.arange(40.0)[:, None], head="regression", outputs=("height",)
+    )
+    names = {each["name"] for split in task.splits for each in loading.open_split(task, split)}
+    assert names == {str(number) for number in range(2, 40)}
+
+
+@pytest.mark.parametrize(
+    ("labels", "fields", "said"),
+    [
+        (np.ones((40, 2)), {"head": "regression"}, "names of its `outputs`"),
+        (["a", "b"] * 20, {"outputs": ("a",)}, "no `outputs`"),
+        (np.ones((40, 2)), {"head": "regression", "outputs": ("a",)}, r"give \[40, 1\]"),
+        (np.ones(40), {"head": "regression", "outputs": ("a",)}, "a row an image"),
+        (np.full((40, 1), np.nan), {"head": "regression", "outputs": ("a",)}, "not finite"),
+        (["a", "b"] * 20, {"inputs": {"place": np.ones((39, 3))}}, "place are float64"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused(labels, fields, said):
+    with pytest.raises(ArraysError, match=said):
+        Task.from_arrays(noise(40), labels, **fields)
