@@ -1,4 +1,4 @@
-"""A picture of a task's training images: a row a class, as stored and as they are trained on."""
+"""A picture of a task's training images: a row a label, as stored and as they are trained on."""
 
 import io
 import os
@@ -15,6 +15,7 @@ from tasks.task import Examples, Task
 ROWS, STORED, AUGMENTED = 12, 8, 4
 CELL, GAP, LABEL, LINE = 64, 4, 150, 22  # pixels
 PAPER, MAT, INK = (232, 234, 238), (206, 210, 217), (20, 20, 20)
+Samples = dict[int, list[np.ndarray]]  # the images of each label
 MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
 
 
@@ -29,20 +30,27 @@ def write_contact_sheet(path: str | os.PathLike[str], task: Task, data_dir: str 
 
 
 def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
-    """Draws up to 12 classes, evenly chosen: 8 training images each, then 4 random views."""
+    """Draws up to 12 labels, evenly chosen: 8 training images each, then 4 random views.
+
+    A class shows images of its own; of a label with a value for each image, those whose values lie
+    evenly from the least to the greatest.
+    """
     count = min(ROWS, len(task.labels))
-    classes = [index * len(task.labels) // count for index in range(count)]
-    samples = _samples(loading.open_split(task, "train", data_dir), classes)
+    shown = [index * len(task.labels) // count for index in range(count)]
+    examples = loading.open_split(task, "train", data_dir)
+    ((target, how),) = task.made_head.targets.items()
+    samples = (_across if how.wide else _of_classes)(examples, target, shown)
+    what, order = ("labels", ", the least to the most") if how.wide else ("classes", "")
     column = CELL + GAP
     views_left = LABEL + STORED * column + 3 * GAP
     width, height = views_left + AUGMENTED * column, LINE + count * column
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text((GAP, GAP), f"{task.name}: {len(task.labels)} classes", INK, font)
-    draw.text((LABEL, GAP), "training images as stored", INK, font)
+    draw.text((GAP, GAP), f"{task.name}: {len(task.labels)} {what}", INK, font)
+    draw.text((LABEL, GAP), f"training images as stored{order}", INK, font)
     draw.text((views_left, GAP), f"views trained on ({task.fit})", INK, font)
     rng = np.random.default_rng(0)
-    for row, label in enumerate(classes):
+    for row, label in enumerate(shown):
         top = LINE + row * column
         text = _shortened(task.labels[label], font, LABEL - 2 * GAP)
         draw.text((GAP, top + CELL // 2), text, INK, font, anchor="lm")
@@ -53,18 +61,40 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
     return sheet
 
 
-def _samples(examples: Examples, classes: Sequence[int]) -> dict[int, list[np.ndarray]]:
-    """Up to 8 images of each class, from all over the split: a folder's lie class by class."""
-    found: dict[int, list[np.ndarray]] = {label: [] for label in classes}
+def _order(examples: Examples) -> list[int]:
+    """From all over the split: a folder's examples lie class by class."""
+    return np.random.default_rng(0).permutation(len(examples))[:MOST_SEEN].tolist()
+
+
+def _of_classes(examples: Examples, target: str, classes: Sequence[int]) -> Samples:
+    """Up to 8 images of each class."""
+    found: Samples = {label: [] for label in classes}
     waiting = set(classes)
-    for index in np.random.default_rng(0).permutation(len(examples))[:MOST_SEEN]:
-        example = examples[int(index)]
-        if example["label"] in waiting:
-            found[example["label"]].append(example["image"])
-            if len(found[example["label"]]) == STORED:
-                waiting.remove(example["label"])
+    for index in _order(examples):
+        example = examples[index]
+        label = example[target]
+        if label in waiting:
+            found[label].append(example["image"])
+            if len(found[label]) == STORED:
+                waiting.remove(label)
         if not waiting:
             break
+    return found
+
+
+def _across(examples: Examples, target: str, labels: Sequence[int]) -> Samples:
+    """8 images of each label, their values nearest to 8 that lie evenly over all values."""
+    order = _order(examples)
+    values = np.array([examples[index][target] for index in order])
+    found: Samples = {}
+    for label in labels:
+        column = values[:, label]
+        free = np.ones(len(order), bool)
+        found[label] = []
+        for wanted in np.linspace(column.min(), column.max(), min(STORED, len(order))):
+            nearest = int(np.where(free, abs(column - wanted), np.inf).argmin())
+            free[nearest] = False
+            found[label].append(examples[order[nearest]]["image"])
     return found
 
 

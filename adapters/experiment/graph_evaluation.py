@@ -26,7 +26,7 @@ class Comparison(NamedTuple):
       split: which.
       accuracy: the task's metric of the graph's answers.
       in_jax: the same of JAX's.
-      same: the share of images with the same answer.
+      same: the share of images with the same answer in words.
       difference: the largest of a logit.
       largest: the largest of JAX's logits, without its sign.
       images: how many.
@@ -54,10 +54,11 @@ class Comparison(NamedTuple):
     def rows(self, command: str) -> list[Measurement]:
         """Results of this comparison."""
         size = Preprocessing.from_json(self.contents.preprocessing).size
+        metric = self.contents.metric
         figures = (
-            ("accuracy", self.accuracy, "fraction"),
-            ("accuracy in JAX", self.in_jax, "fraction"),
-            ("accuracy difference", round(self.accuracy - self.in_jax, 12), "fraction"),
+            (metric, self.accuracy, "fraction"),
+            (f"{metric} in JAX", self.in_jax, "fraction"),
+            (f"{metric} difference", round(self.accuracy - self.in_jax, 12), "fraction"),
             ("same answers as JAX", self.same, "fraction"),
             ("largest difference of a logit", _short(self.difference), "logit"),
             (
@@ -74,12 +75,12 @@ class Comparison(NamedTuple):
                 setting=f"{self.graph}, {size} px",
                 seed=0,
                 split=self.split,
-                metric=metric,
+                metric=name,
                 value=value,
                 unit=unit,
                 command=command,
             )
-            for metric, value, unit in figures
+            for name, value, unit in figures
         ]
 
 
@@ -113,12 +114,15 @@ def compare(
         targets.append({name: each[real] for name, each in batch.targets.items()})
     theirs, ours = map(np.concatenate, (wanted, got))
     truth = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
+    head = head_of(contents)
     accuracy, in_jax = (
-        scoring.score(
-            head_of(contents), len(contents.labels), Answers([], truth, {linear.LOGITS: each})
-        )
+        scoring.score(head, len(contents.labels), Answers([], truth, {linear.LOGITS: each}))
         for each in (ours, theirs)
     )
+    said = [
+        [head.decode(contents.labels, {linear.LOGITS: row}).label for row in each]
+        for each in (ours, theirs)
+    ]
     return Comparison(
         task,
         contents,
@@ -126,7 +130,7 @@ def compare(
         split,
         accuracy,
         in_jax,
-        same=float(np.mean(ours.argmax(axis=1) == theirs.argmax(axis=1))),
+        same=float(np.mean([mine == other for mine, other in zip(*said, strict=True)])),
         difference=float(np.abs(ours - theirs).max()),
         largest=float(np.abs(theirs).max()),
         images=len(ours),

@@ -26,6 +26,7 @@ from adapters.experiment.backbones import Loaded
 from adapters.export.export_parity import TOLERANCE
 from adapters.export.litert import own_weights
 from adapters.export.onnx import differences
+from adapters.heads.registry import check_classifier
 from adapters.preprocessing import Preprocessing
 from adapters.runtime import signatures
 from adapters.runtime.feeds import Array, UnsupportedPatchError, patch_inputs
@@ -52,11 +53,13 @@ def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> 
       weights: a local checkpoint of the backbone, if it brings none.
       out: the folder, which must not exist.
 
-    Raises PageError, a PatchFileError where a patch fails a check, ExportParityError where the
-    graph does not answer as JAX does, and what `backbones.load` raises.
+    Raises PageError, OtherHeadError, a PatchFileError where a patch fails a check,
+    ExportParityError where the graph does not answer as JAX does, and what `backbones.load` raises.
     """
     parts = _parts()
     cards = [read_patch(path) for path in paths]
+    for card in cards:
+        check_classifier(card, "a page")
     size = _common_size(paths, cards)
     backbone = backbones.load(cards[0].backbone, weights)
     patches = [exporting.checked_patch(backbone, path)[0] for path in paths]

@@ -17,7 +17,7 @@ from adapters.experiment.evaluation import Opened
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError
 from adapters.heads import linear
-from adapters.heads.registry import head_of
+from adapters.heads.registry import check_classifier, head_of
 from adapters.inference.compiled import Answers
 from adapters.inference.early_exit import (
     EarlyAnswers,
@@ -62,9 +62,12 @@ class Preview:
       look: multiply-adds of a first look at one image.
       finish: those of the network proper after it, in the way that takes the fewest; a batch may
         be faster with more of them (`adapters.layers.mixture`).
+
+    Raises OtherHeadError, and NoPredictionError where the first look predicts nothing.
     """
 
     def __init__(self, opened: Opened, data_dir: str | None):
+        check_classifier(opened.contents, "stopping early")
         self._opened, self._data_dir = opened, data_dir
         self._head = head_of(opened.contents)
         self._weights = apply_edits(opened.backbone.weights, opened.contents.edits)

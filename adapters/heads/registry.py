@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from adapters.errors import UnknownNameError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.heads.classification import classification
 from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.multilabel import multilabel
@@ -21,8 +21,15 @@ SCORES = frozenset(make().metric.score for make in HEADS.values())
 """The figures that runs are compared by; a run has one of each task and split."""
 
 
+class OtherHeadError(ModelPatchError):
+    """A patch whose head is of a kind that this part of the library has no use for."""
+
+
 class Described(Protocol):
     """What says which head it has: a patch's card."""
+
+    @property
+    def task(self) -> str: ...
 
     @property
     def head_kind(self) -> str: ...
@@ -34,6 +41,15 @@ class Described(Protocol):
 def head_of(card: Described) -> Head:
     """The head that a patch's card names. Raises as `from_settings`."""
     return from_settings(card.head_kind, card.head_settings)
+
+
+def check_classifier(card: Described, user: str) -> None:
+    """Raises OtherHeadError unless the head is a classifier's, for `user`, who takes no other."""
+    if card.head_kind != "classification":
+        raise OtherHeadError(
+            f"the patch for {card.task} predicts {card.head_kind}; {user} takes classifiers alone: "
+            "leave it out."
+        )
 
 
 def from_spec(spec: str) -> Head:

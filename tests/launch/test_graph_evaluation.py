@@ -96,8 +96,8 @@ def test_a_graph_s_answers_are_held_against_jax_s(made, patch, graph, kind, far)
     )
     assert f"{100 * found.in_jax:.4f} % of {found.images} " in str(said)
     metrics = {row.metric: row.value for row in found.rows("x")}
-    assert metrics["accuracy"] == found.accuracy
-    assert metrics["accuracy difference"] == pytest.approx(found.accuracy - found.in_jax)
+    assert metrics["top1"] == found.accuracy
+    assert metrics["top1 difference"] == pytest.approx(found.accuracy - found.in_jax)
     assert metrics["largest difference of a logit"] == pytest.approx(found.difference, rel=1e-2)
     assert f"{100 * found.accuracy:.4f} % of {found.images}" in str(found)
 

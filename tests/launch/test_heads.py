@@ -9,9 +9,11 @@ import pytest
 import adapters
 from adapters.experiment import (
     backbones,
+    contact_sheet,
     evaluation,
     exporting,
     exporting_onnx,
+    previewing,
     scoring,
     serving,
 )
@@ -23,7 +25,7 @@ from adapters.experiment.predictor import (
 )
 from adapters.export.onnx.session import Session
 from adapters.heads.contract import Values
-from adapters.heads.registry import head_of
+from adapters.heads.registry import OtherHeadError, head_of
 from adapters.inference.compiled import inference, predictions
 from adapters.inference.first_look import first_look
 from adapters.runtime import signatures
@@ -83,6 +85,24 @@ def test_each_kind_learns_and_is_scored_by_its_own_figure(finished):
     assert float(found["colours", "test", "F1"]["value"]) > 0.7
     lines = (out / "metrics.jsonl").read_text()
     assert "validation/R^2/brightness" in lines
+
+
+def test_a_picture_shows_a_label_from_its_least_to_its_most():
+    sheet = np.asarray(contact_sheet.contact_sheet(COLOURS, None))
+    step = contact_sheet.CELL + contact_sheet.GAP
+    for row in range(3):
+        middle = contact_sheet.LINE + row * step + contact_sheet.CELL // 2
+        band = sheet[middle - 4 : middle + 4, contact_sheet.LABEL :, row].astype(float)
+        shades = [band[:, n * step : n * step + contact_sheet.CELL].mean() for n in range(8)]
+        assert max(shades[:4]) < 100 < min(shades[4:])
+
+
+def test_who_takes_classifiers_alone_refuses_others_by_name(finished, weights, tmp_path):
+    path = str(finished[0] / "colours.patch")
+    opened = evaluation.open_patch(path, "validation", COLOURS, str(weights))
+    said = "the patch for colours predicts multilabel; stopping early takes classifiers alone"
+    with pytest.raises(OtherHeadError, match=said):
+        previewing.Preview(opened, None)
 
 
 def test_thresholds_and_moments_are_in_the_file(finished):

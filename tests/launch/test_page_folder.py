@@ -14,6 +14,7 @@ import safetensors.numpy
 from adapters.backbones import registry
 from adapters.experiment import page_folder
 from adapters.export.onnx.session import Session
+from adapters.heads.registry import OtherHeadError
 from adapters.runtime import signatures
 from adapters.store import parity
 from tests import imports, narrow
@@ -57,6 +58,13 @@ def patch(folder, *arguments, **changes):
 
 def entry(name):
     return next(entry for entry in PLAIN if entry.name.startswith(name))
+
+
+def test_a_head_of_another_kind_is_refused(weights, tmp_path):
+    path = patch(tmp_path, "one", classes=3, head_kind="multilabel", head_settings={})
+    with pytest.raises(OtherHeadError, match="the patch for one predicts multilabel; a page takes"):
+        page_folder.write_page([path], weights, tmp_path / "site")
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.parametrize(("family", "kind"), [("scale_bias", "norms"), ("depthwise", "depthwise")])
