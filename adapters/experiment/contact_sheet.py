@@ -33,20 +33,21 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
     """Draws up to 12 labels, evenly chosen: 8 training images each, then 4 random views.
 
     A class shows images of its own; of a label with a value for each image, those whose values lie
-    evenly from the least to the greatest.
+    evenly from the greatest to the least.
     """
     count = min(ROWS, len(task.labels))
     shown = [index * len(task.labels) // count for index in range(count)]
     examples = loading.open_split(task, "train", data_dir)
     ((target, how),) = task.made_head.targets.items()
     samples = (_across if how.wide else _of_classes)(examples, target, shown)
-    what, order = ("labels", ", the least to the most") if how.wide else ("classes", "")
+    what, order = ("labels", ", the most to the least") if how.wide else ("classes", "")
     column = CELL + GAP
     views_left = LABEL + STORED * column + 3 * GAP
     width, height = views_left + AUGMENTED * column, LINE + count * column
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text((GAP, GAP), f"{task.name}: {len(task.labels)} {what}", INK, font)
+    title = _shortened(f"{len(task.labels)} {what} of {task.name}", font, LABEL - 2 * GAP)
+    draw.text((GAP, GAP), title, INK, font)
     draw.text((LABEL, GAP), f"training images as stored{order}", INK, font)
     draw.text((views_left, GAP), f"views trained on ({task.fit})", INK, font)
     rng = np.random.default_rng(0)
@@ -84,17 +85,18 @@ def _of_classes(examples: Examples, target: str, classes: Sequence[int]) -> Samp
 
 def _across(examples: Examples, target: str, labels: Sequence[int]) -> Samples:
     """8 images of each label, their values nearest to 8 that lie evenly over all values."""
-    order = _order(examples)
-    values = np.array([examples[index][target] for index in order])
+    order = np.array(_order(examples))
+    values = np.array([examples[int(index)][target] for index in order])
     found: Samples = {}
     for label in labels:
-        column = values[:, label]
-        free = np.ones(len(order), bool)
+        # Of equal values each label shows others.
+        mixed = np.random.default_rng(label).permutation(len(order))
+        column, free = values[mixed, label], np.ones(len(order), bool)
         found[label] = []
-        for wanted in np.linspace(column.min(), column.max(), min(STORED, len(order))):
+        for wanted in np.linspace(column.max(), column.min(), min(STORED, len(order))):
             nearest = int(np.where(free, abs(column - wanted), np.inf).argmin())
             free[nearest] = False
-            found[label].append(examples[order[nearest]]["image"])
+            found[label].append(examples[int(order[mixed[nearest]])]["image"])
     return found
 
 

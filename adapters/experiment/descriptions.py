@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from adapters.analysis.cost import HEAD, LayerCost, NetworkCost, network_cost
 from adapters.analysis.roofline import Machine
@@ -12,6 +12,8 @@ from adapters.backbones.builder import build, count_parameters
 from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
+from adapters.heads.contract import Head
+from adapters.heads.registry import head_of
 from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.kinds import leaf_and_part
 from adapters.store.write import patch_size
@@ -37,7 +39,7 @@ def describe_patch(contents: PatchContents) -> str:
             ("backbone", f"{contents.backbone}, fingerprint {contents.fingerprint[:16]}"),
             ("norm", contents.norm),
             (contents.metric, scores),
-            ("classes", _shortened(contents.labels)),
+            *_predicted(head_of(contents), contents.labels, contents.inputs),
             ("preprocessing", ", ".join(f"{k} {v}" for k, v in contents.preprocessing.items())),
             ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
@@ -165,7 +167,7 @@ def describe_task(task: Task, data_dir: str | None) -> str:
             _lines(
                 f"task {task.name} {task.version}",
                 [
-                    ("classes", _shortened(task.labels)),
+                    *_predicted(task.made_head, task.labels, task.inputs),
                     ("metric", f"{task.metric}, expected {100 * low:.0f} to {100 * high:.0f} %"),
                     *sizes,
                 ],
@@ -174,6 +176,19 @@ def describe_task(task: Task, data_dir: str | None) -> str:
             inspect.cleandoc(task.description),
         ]
     )
+
+
+def _predicted(
+    head: Head, labels: Sequence[str], inputs: Mapping[str, tuple[int, ...]]
+) -> list[tuple[str, str]]:
+    """What a head says, and what it is said from beside an image."""
+    wide = any(target.wide for target in head.targets.values())
+    read = ", ".join(f"{name} {list(shape)}" for name, shape in inputs.items())
+    return [
+        ("head", head.kind),
+        ("labels" if wide else "classes", _shortened(labels)),
+        *([("inputs", f"image, {read}")] if inputs else []),
+    ]
 
 
 def _shortened(labels: Sequence[str], most: int = 12) -> str:

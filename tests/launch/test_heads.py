@@ -87,14 +87,14 @@ def test_each_kind_learns_and_is_scored_by_its_own_figure(finished):
     assert "validation/R^2/brightness" in lines
 
 
-def test_a_picture_shows_a_label_from_its_least_to_its_most():
+def test_a_picture_shows_a_label_from_its_most_to_its_least():
     sheet = np.asarray(contact_sheet.contact_sheet(COLOURS, None))
     step = contact_sheet.CELL + contact_sheet.GAP
     for row in range(3):
         middle = contact_sheet.LINE + row * step + contact_sheet.CELL // 2
         band = sheet[middle - 4 : middle + 4, contact_sheet.LABEL :, row].astype(float)
         shades = [band[:, n * step : n * step + contact_sheet.CELL].mean() for n in range(8)]
-        assert max(shades[:4]) < 100 < min(shades[4:])
+        assert max(shades[4:]) < 100 < min(shades[:4])
 
 
 def test_who_takes_classifiers_alone_refuses_others_by_name(finished, weights, tmp_path):
