@@ -6,7 +6,8 @@ Sizes: the images and splits of the task `silhouettes`; each example gets a poin
   class than the same one south of it, which no pixel tells: without the place, half of the answers
   are wrong. In `silhouettes_anywhere` the place means nothing.
 Command: launch/train --tasks=silhouettes_by_place --patch='scale_bias+conditional(reads=place)'
-Expected: 90 to 98 % on test with the place, 44 to 52 % without (docs/conditional.md).
+Expected: 90 to 98 % on test with the place, 44 to 52 % without (docs/conditional.md), by three
+  seeds measured: 93.4 and 48.4 in 300 steps.
 """
 
 import hashlib
