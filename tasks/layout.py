@@ -19,7 +19,7 @@ from absl import logging
 from PIL import Image
 
 from adapters import files, preprocessing
-from adapters.heads.contract import Target
+from adapters.heads.contract import Target, TargetError
 from tasks import records
 from tasks.task import Examples, Task, TaskError
 
@@ -88,12 +88,9 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
     """
     by_split: dict[str, list[Example]] = {split: [] for split in task.splits}
     for example in examples:
-        if example.split not in by_split or not _fits(example.label, len(task.labels)):
-            raise TaskError(
-                f"task {task.name!r}: {example.name!r} has split {example.split!r} and label "
-                f"{example.label}; splits are {task.splits}, labels below {len(task.labels)}, or "
-                "as many numbers."
-            )
+        fault = _fault(example, task)
+        if fault:
+            raise TaskError(f"task {task.name!r}: the example {example.name!r} has {fault}.")
         image = preprocessing.shrink(
             preprocessing.to_rgb(example.image, task.background), SHORT_SIDE
         )
@@ -101,6 +98,13 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
     empty = [split for split, members in by_split.items() if not members]
     if empty:
         raise TaskError(f"task {task.name!r}: no images for {', '.join(empty)}.")
+    head = task.made_head
+    ((target, _),) = head.targets.items()
+    for split, members in by_split.items():
+        try:
+            head.check_targets({target: np.array([example.label for example in members])})
+        except TargetError as error:
+            raise TaskError(f"task {task.name!r}, split {split}: {error}") from error
     digest = hashlib.sha256()
     for split, members in by_split.items():
         members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
@@ -118,8 +122,33 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
     return digest.hexdigest()
 
 
-def _fits(label: int | tuple[float, ...], outputs: int) -> bool:
-    return len(label) == outputs if isinstance(label, tuple) else 0 <= label < outputs
+def _fault(example: Example, task: Task) -> str | None:
+    """What is wrong with an example, in words that follow "has"."""
+    if example.split not in task.splits:
+        return f"the split {example.split!r}; it must be one of {', '.join(task.splits)}"
+    ((_, how),) = task.made_head.targets.items()
+    outputs = len(task.labels)
+    label: Any = example.label
+    if how.wide:
+        if not (isinstance(label, tuple) and _finite(label, (outputs,))):
+            return f"the label {label!r}; {task.head} takes a tuple of finite numbers, {outputs}"
+    elif not (isinstance(label, int | np.integer) and 0 <= label < outputs):
+        return f"the label {label!r}; a class is a whole number from 0 to {outputs - 1}"
+    if set(example.inputs) != set(task.inputs):
+        has, wanted = (", ".join(each) or "none" for each in (example.inputs, task.inputs))
+        return f"the inputs {has}; the task has {wanted}"
+    for name, shape in task.inputs.items():
+        if not _finite(example.inputs[name], shape):
+            return f"{name} {example.inputs[name]!r}; it takes finite numbers {list(shape)}"
+    return None
+
+
+def _finite(values: Any, shape: tuple[int, ...]) -> bool:
+    try:
+        given = np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        return False
+    return given.shape == shape and bool(np.isfinite(given).all())
 
 
 def _write_records(

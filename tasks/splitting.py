@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from PIL import Image
@@ -13,15 +13,16 @@ from tasks.task import TaskError
 
 
 class Candidate(NamedTuple):
-    """An image before it is given a split. Those of one label and `group` stay together.
+    """An image before it is given a split. Those of one class and `group` stay together.
 
-    `label` is that of `tasks.layout.Example`.
+    `label` and `inputs` are those of `tasks.layout.Example`.
     """
 
     group: str
     name: str
     image: Image.Image
     label: int | tuple[float, ...]
+    inputs: Mapping[str, tuple[float, ...]] = {}
 
 
 def without_duplicates(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -39,19 +40,22 @@ def hold_out_groups(
 ) -> Iterator[Example]:
     """Gives every candidate a split, whole groups at a time, class by class.
 
-    The groups of a class are cut by `cut_by_hash`, so that every class is in every split. Remove
-    duplicates first. Raises TaskError for a class with fewer than three groups.
+    The groups of a class are cut by `cut_by_hash`, so that every class is in every split; where a
+    label is numbers, for other heads than a classifier, all groups are cut alike. Remove duplicates
+    first. Raises TaskError for a class with fewer than three groups.
     """
     members: dict[Any, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
-        members[candidate.label][candidate.group].append(candidate)
-    for label, groups in sorted(members.items()):
+        one = candidate.label if isinstance(candidate.label, int) else "of numbers"
+        members[one][candidate.group].append(candidate)
+    for one, groups in sorted(members.items()):
         if len(groups) < 3:
-            raise TaskError(f"class {label} has {len(groups)} groups of images; three are needed.")
+            raise TaskError(f"class {one} has {len(groups)} groups of images; three are needed.")
         for split, names in cut_by_hash(list(groups), str, fractions).items():
             for name in names:
                 for candidate in groups[name]:
-                    yield Example(split, candidate.name, candidate.image, label)
+                    own = candidate.image, candidate.label, candidate.inputs
+                    yield Example(split, candidate.name, *own)
 
 
 def _pixel_digest(image: Image.Image) -> bytes:

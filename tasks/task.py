@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
 from adapters.heads import registry as heads
-from adapters.heads.contract import Head
+from adapters.heads.contract import Head, TargetError
 from tasks import arrays
 from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, SPLITS
@@ -114,7 +114,8 @@ class Task:
         >>> Task.from_arrays(images, ["sun", "rain"] * 20, name="weather").labels
         ('rain', 'sun')
         """
-        ((target, how),) = heads.from_spec(head).targets.items()
+        made = heads.from_spec(head)
+        ((target, how),) = made.targets.items()
         if how.wide != bool(outputs):
             raise arrays.ArraysError(
                 f"the head {head} takes the names of its `outputs`."
@@ -122,8 +123,18 @@ class Task:
                 else f"the head {head} takes no `outputs`: labels name the classes."
             )
         source, names_of, cut = arrays.source(images, labels, splits, outputs, target, inputs)
+        try:
+            for split in cut:
+                made.check_targets({target: source.labels[source.members[split]]})
+        except TargetError as error:
+            raise arrays.ArraysError(f"labels of the split {split}: {error}") from error
         known: dict[str, Any] = {"description": "Images from memory.", "expected": (0.0, 1.0)}
         shapes = {each: values.shape[1:] for each, values in source.inputs.items()}
+        unknown = sorted(set(fields) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise errors.UnknownNameError(
+                "field of a task", unknown[0], [field.name for field in dataclasses.fields(cls)]
+            )
         known |= {"head": head, "inputs": shapes, **fields}
         return cls(name=name, source=source, labels=names_of, splits=cut, **known)
 
@@ -153,8 +164,24 @@ class Task:
                 f"task {self.name!r} has splits {self.splits}; they must be 'train', 'validation' "
                 "and, where there is one, 'test'."
             )
+        self._check_inputs()
         if self.fit not in preprocessing.FITS:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
+
+    def _check_inputs(self) -> None:
+        taken = {"name", "image", "teacher", *self.made_head.targets}
+        for name, shape in self.inputs.items():
+            if not isinstance(name, str) or not name.isidentifier() or name in taken:
+                raise TaskError(
+                    f"task {self.name!r} has an input called {name!r}; its name must be of "
+                    f"letters, digits and '_', and none of {', '.join(sorted(taken))}."
+                )
+            sizes = shape if isinstance(shape, tuple) else ()
+            if not sizes or not all(type(size) is int and size > 0 for size in sizes):
+                raise TaskError(
+                    f"task {self.name!r} has the input {name} of the shape {shape!r}; a shape is a "
+                    "tuple of whole numbers, (3,), say."
+                )
 
     @property
     def made_head(self) -> Head:

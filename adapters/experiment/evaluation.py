@@ -201,11 +201,17 @@ def check_inputs(patch: str, needs: Mapping[str, tuple[int, ...]], task: Task) -
 
 
 def check_labels(path: str | os.PathLike[str], card: PatchCard, task: Task) -> None:
-    """Raises LabelsDifferError unless patch and task name the same classes in the same order."""
+    """Raises LabelsDifferError unless patch and task predict the same labels in the same way."""
+    if card.head_kind != task.made_head.kind:
+        raise LabelsDifferError(
+            f"{os.fspath(path)} was trained with the head {card.head_kind}, task {task.name} has "
+            f"{task.made_head.kind}. Train the patch again, or give the task it was trained for.",
+            settings=["task"],
+        )
     if card.labels != task.labels:
         odd = sorted(set(card.labels) ^ set(task.labels))
         raise LabelsDifferError(
-            f"{os.fspath(path)} was trained for {len(card.labels)} classes, task {task.name} has "
+            f"{os.fspath(path)} was trained for {len(card.labels)} labels, task {task.name} has "
             f"{len(task.labels)}; {f'not in both: {odd[:5]}' if odd else 'their order differs'}. "
             "Train the patch again, or give the task it was trained for.",
             settings=["task"],

@@ -6,6 +6,7 @@ import numpy as np
 
 from adapters.experiment import evaluation, graph_runtimes, scoring
 from adapters.heads import linear
+from adapters.heads.contract import Answer
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers, logits
 from adapters.preprocessing import Preprocessing, normalise
@@ -26,7 +27,7 @@ class Comparison(NamedTuple):
       split: which.
       accuracy: the task's metric of the graph's answers.
       in_jax: the same of JAX's.
-      same: the share of images with the same answer in words.
+      same: the share of images with the same answer; None of a head that tells numbers.
       difference: the largest of a logit.
       largest: the largest of JAX's logits, without its sign.
       images: how many.
@@ -38,16 +39,17 @@ class Comparison(NamedTuple):
     split: str
     accuracy: float
     in_jax: float
-    same: float
+    same: float | None
     difference: float
     largest: float
     images: int
 
     def __str__(self) -> str:
+        same = "" if self.same is None else f", {100 * self.same:.2f} % the same answer"
         return (
             f"{self.task.name}, {self.graph}: {self.split} {self.contents.metric} "
-            f"{100 * self.accuracy:.4f} % of {self.images} ({100 * self.in_jax:.4f} % in JAX, "
-            f"{100 * self.same:.2f} % the same answer, logits differ by up to "
+            f"{100 * self.accuracy:.4f} % of {self.images} ({100 * self.in_jax:.4f} % in JAX"
+            f"{same}, logits differ by up to "
             f"{self.difference:.1e}, {self.difference / self.largest:.1e} of the largest)"
         )
 
@@ -59,7 +61,7 @@ class Comparison(NamedTuple):
             (metric, self.accuracy, "fraction"),
             (f"{metric} in JAX", self.in_jax, "fraction"),
             (f"{metric} difference", round(self.accuracy - self.in_jax, 12), "fraction"),
-            ("same answers as JAX", self.same, "fraction"),
+            *([] if self.same is None else [("same answers as JAX", self.same, "fraction")]),
             ("largest difference of a logit", _short(self.difference), "logit"),
             (
                 "largest difference to JAX",
@@ -120,9 +122,10 @@ def compare(
         for each in (ours, theirs)
     )
     said = [
-        [head.decode(contents.labels, {linear.LOGITS: row}).label for row in each]
+        [head.decode(contents.labels, {linear.LOGITS: row}) for row in each]
         for each in (ours, theirs)
     ]
+    same = [mine.label == other.label for mine, other in zip(*said, strict=True)]
     return Comparison(
         task,
         contents,
@@ -130,7 +133,7 @@ def compare(
         split,
         accuracy,
         in_jax,
-        same=float(np.mean([mine == other for mine, other in zip(*said, strict=True)])),
+        same=float(np.mean(same)) if isinstance(said[0][0], Answer) else None,
         difference=float(np.abs(ours - theirs).max()),
         largest=float(np.abs(theirs).max()),
         images=len(ours),

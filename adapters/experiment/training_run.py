@@ -19,7 +19,7 @@ from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import identity
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
-from adapters.heads.contract import Head
+from adapters.heads.contract import Head, TargetError
 from adapters.heads.wide import TaskHeads
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, PatchParams, no_look
@@ -295,7 +295,10 @@ def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
         made = task.made_head
         if made.after_training_targets is None:
             return made
-        return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
+        try:
+            return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
+        except TargetError as error:
+            raise TargetError(f"task {task.name}: {error}") from error
 
     return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
 

@@ -105,6 +105,10 @@ def _as_they_are(targets: Arrays) -> Arrays:
     return targets
 
 
+def _any_targets(targets: Arrays) -> None:
+    del targets
+
+
 def _any_number(outputs: int) -> None:
     del outputs
 
@@ -130,6 +134,8 @@ class Head(NamedTuple):
       listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
         label with the most telling first; raises NoAnswerError.
       check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
+      check_targets: (targets of a whole split) -> None; raises TargetError where they can be
+        neither learned nor scored. Asked where a task's examples are made.
       standardised: (targets {name: [N, ...]}) -> the same in the units that are trained on.
       soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns, [N, outputs].
       after_training_targets: (targets of the whole training split) -> this head with what it has to
@@ -151,6 +157,7 @@ class Head(NamedTuple):
     listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
     soft_targets: Callable[[Arrays], Array]
     check: Callable[[int], None] = _any_number
+    check_targets: Callable[[Arrays], None] = _any_targets
     standardised: Callable[[Arrays], Arrays] = _as_they_are
     after_training_targets: Callable[[Arrays], "Head"] | None = None
     after_validation: Callable[[Arrays, Arrays], "Head"] | None = None

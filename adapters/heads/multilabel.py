@@ -102,6 +102,7 @@ def multilabel(thresholds: Sequence[float] | None = None) -> Head:
         listed=listed,
         soft_targets=lambda predictions: sigmoid(predictions[LOGITS]),
         check=check,
+        check_targets=_check_targets,
         after_validation=_with_thresholds,
     )
 
@@ -172,11 +173,22 @@ def _loss(
 _Seen = tuple[tuple[Array, Array], ...]  # logits and truths [n, outputs], batch by batch
 
 
-def _seen(state: _Seen, predictions: Arrays, targets: Arrays) -> _Seen:
+def _held(targets: Arrays) -> Array:
+    """[N, outputs], True where a label holds."""
     truth = np.asarray(targets[LABELS])
     if not np.isin(truth, (0, 1)).all():
-        raise TargetError("labels hold or do not: 1 or 0 each.")
-    return (*state, (np.asarray(predictions[LOGITS]), truth > 0))
+        odd = truth[~np.isin(truth, (0, 1))][0]
+        raise TargetError(f"labels hold or do not, 1 or 0 each; one is {odd:g}.")
+    return truth > 0
+
+
+def _check_targets(targets: Arrays) -> None:
+    if not _held(targets).any():
+        raise TargetError("no example has any of the labels: there is nothing to find.")
+
+
+def _seen(state: _Seen, predictions: Arrays, targets: Arrays) -> _Seen:
+    return (*state, (np.asarray(predictions[LOGITS]), _held(targets)))
 
 
 def _f1(held: Array, truth: Array) -> float:

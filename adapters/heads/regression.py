@@ -110,12 +110,9 @@ def regression(
         return Values(said, values, unit)
 
     def after_training_targets(targets: Arrays) -> Head:
+        _check_targets(targets)
         values = np.asarray(targets[VALUES], np.float64)
-        if not np.isfinite(values).all():
-            raise TargetError("a value to be learned is not finite.")
         width = values.std(axis=0)
-        if not (width > 0).all():
-            raise TargetError("a value is the same for all training examples: nothing to learn.")
         return regression(unit, values.mean(axis=0).tolist(), width.tolist())
 
     return Head(
@@ -132,12 +129,21 @@ def regression(
         listed=listed,
         soft_targets=lambda predictions: np.asarray(predictions[LOGITS]),
         check=check,
+        check_targets=_check_targets,
         standardised=standardised,
         after_training_targets=after_training_targets,
     )
 
 
 _Sums = list[tuple[Array, Array]]  # guesses and truths [n, outputs] in the task's unit
+
+
+def _check_targets(targets: Arrays) -> None:
+    values = np.asarray(targets[VALUES], np.float64)
+    if not np.isfinite(values).all():
+        raise TargetError("a value is not finite.")
+    if not (values.std(axis=0) > 0).all():
+        raise TargetError("a value is the same for all examples: there is nothing to explain.")
 
 
 def _loss(

@@ -18,13 +18,15 @@ from adapters.patches.contract import (
 )
 from adapters.patches.merge import merge_edits
 from adapters.patches.replacement import leaves_where, with_leaves
+from adapters.patches.settings import check_patch
 from adapters.spec import joined
 
 
 def chain(*patches: Patch) -> Patch:
     """Applies `patches` in order, each to the weights that the one before it made.
 
-    `pack` raises UnmergeableEditsError where a file cannot express that order.
+    `pack` raises UnmergeableEditsError where a file cannot express that order, and this
+    PatchSettingError for what is no patch.
 
     >>> from adapters.patches.bias import bias
     >>> from adapters.patches.depthwise import depthwise
@@ -33,6 +35,9 @@ def chain(*patches: Patch) -> Patch:
     >>> patch.cost(patch.init(jax.random.key(0), weights))
     {'replace/block_01/depthwise/w': 2304}
     """
+
+    for patch in patches:
+        check_patch(patch)
 
     def each(params: PatchParams) -> list[tuple[Patch, PatchParams]]:
         own = map(PatchParams, params.trained, params.measured, params.fixed)

@@ -17,8 +17,11 @@ Settings = ParamSpec("Settings")
 def named(constructor: Callable[Settings, Patch]) -> Callable[Settings, Patch]:
     """Makes a constructor of the registry give its patches their spec, each setting spelled out.
 
-    A patch around one that no spec names has none either.
+    A patch around one that no spec names has none either, nor has one of a constructor from
+    elsewhere: whatever it is called, a spec of that name would be another patch or none.
     """
+    if not constructor.__module__.startswith(f"{__package__}."):
+        return constructor
     signature = inspect.signature(constructor)
 
     @functools.wraps(constructor)

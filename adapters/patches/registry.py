@@ -25,7 +25,7 @@ from adapters.patches.naming import INNER
 from adapters.patches.parallel_adapter import parallel_adapter
 from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
-from adapters.patches.settings import PatchSettingError
+from adapters.patches.settings import PatchSettingError, check_patch
 from adapters.patches.spotpatch import spotpatch
 from adapters.patches.statistics import statistics
 from adapters.spec import SpecError, Term, parse, term_text
@@ -101,7 +101,11 @@ def for_run(patch: Patch, norm: NormMode = "frozen") -> Patch:
 
 
 def text_of(patch: Patch) -> str:
-    """What a run and its files call `patch`: its spec, or `CUSTOM`, or `CUSTOM_LOOK`."""
+    """What a run and its files call `patch`: its spec, or `CUSTOM`, or `CUSTOM_LOOK`.
+
+    Raises PatchSettingError for what is no patch.
+    """
+    check_patch(patch)
     return patch.spec or (CUSTOM if patch.prepare is no_look else CUSTOM_LOOK)
 
 

@@ -234,14 +234,14 @@ def check_without_look(contents: PatchContents) -> None:
     """
     if contents.inputs:
         raise LooksFirstError(
-            f"the patch for {contents.task} reads {', '.join(contents.inputs)} beside the image: "
-            "nothing can do that here"
+            f"the patch for {contents.task} reads {', '.join(contents.inputs)} beside the image; a "
+            "shared network that is fed patches cannot do that"
         )
     names = auxiliary_heads(contents.head)
     if names:
         raise LooksFirstError(
             f"the patch for {contents.task} looks at every image first, and predicts "
-            f"{shown(names[0])}: nothing can do that here"
+            f"{shown(names[0])}; a shared network that is fed patches cannot do that"
         )
 
 

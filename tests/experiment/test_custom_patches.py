@@ -8,7 +8,9 @@ import adapters
 from adapters.errors import ModelPatchError
 from adapters.inference.first_look import PatchNeededError, without_look
 from adapters.patches.contract import Prepared
+from adapters.patches.naming import named
 from adapters.patches.replacement import with_leaves
+from adapters.patches.settings import PatchSettingError
 from adapters.store.errors import ParityError
 from adapters.store.read import read_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
@@ -65,6 +67,34 @@ def test_a_patch_with_a_spec_trains_as_its_spec_does(pictures, tmp_path):
         adapters.fit(pictures, patch=one, directory=tmp_path / name, **FEW)
     files = [(tmp_path / name / "arrays.patch").read_bytes() for name in ("object", "text")]
     assert files[0] == files[1]
+
+
+def test_a_named_patch_from_elsewhere_is_itself(pictures, tmp_path):
+    """Even under the name of one of ours, which its spec would make of it."""
+
+    @named
+    def bias() -> adapters.Patch:
+        return late_offsets()
+
+    assert bias().spec == adapters.chain(bias(), adapters.depthwise()).spec == ""
+    made = adapters.fit(pictures, patch=bias(), **FEW)
+    assert made["arrays"].card.patch == "custom"
+    assert min(made["arrays"].card.edits["replace"]) >= "block_03"
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        (adapters.scale_bias, r"scale_bias is a function, no Patch; call it: scale_bias\(\)"),
+        (None, "None is a NoneType, no Patch"),
+        (["scale_bias"], "is a list, no Patch"),
+    ],
+)
+def test_what_is_no_patch_is_refused(pictures, patch, said):
+    with pytest.raises(PatchSettingError, match=said):
+        adapters.fit(pictures, patch=patch, **FEW)
+    with pytest.raises(PatchSettingError, match=said):
+        adapters.chain(patch, adapters.bias())
 
 
 def test_a_hand_written_patch_trains_saves_loads_predicts_and_evaluates(finished, pictures):

@@ -1,6 +1,7 @@
 """Heads of several kinds in one run, and a patch that reads a place, up to their answers."""
 
 import csv
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -103,6 +104,14 @@ def test_who_takes_classifiers_alone_refuses_others_by_name(finished, weights, t
     said = "the patch for colours predicts multilabel; stopping early takes classifiers alone"
     with pytest.raises(OtherHeadError, match=said):
         previewing.Preview(opened, None)
+
+
+def test_a_task_with_the_labels_but_another_head_is_refused(finished, weights):
+    path = str(finished[0] / "colours.patch")
+    other = dataclasses.replace(COLOURS, head="classification")
+    said = "was trained with the head multilabel, task colours has classification"
+    with pytest.raises(evaluation.LabelsDifferError, match=said):
+        evaluation.open_patch(path, "validation", other, str(weights))
 
 
 def test_thresholds_and_moments_are_in_the_file(finished):

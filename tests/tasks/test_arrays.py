@@ -176,6 +176,8 @@ def test_same_pixels_with_other_numbers_are_left_out():
         (np.ones((40, 2)), {"head": "regression", "outputs": ("a",)}, r"give \[40, 1\]"),
         (np.ones(40), {"head": "regression", "outputs": ("a",)}, "a row an image"),
         (np.full((40, 1), np.nan), {"head": "regression", "outputs": ("a",)}, "not finite"),
+        (np.full((40, 1), 0.5), {"head": "multilabel", "outputs": ("a",)}, "train: labels hold or"),
+        (np.ones((40, 1)), {"head": "regression", "outputs": ("a",)}, "same for all examples"),
         (["a", "b"] * 20, {"inputs": {"place": np.ones((39, 3))}}, "place are float64"),
     ],
 )

@@ -90,6 +90,51 @@ def test_a_source_that_is_wrong_leaves_nothing_behind(cache, examples, said):
     assert not layout.cached_directory(task).exists()
 
 
+SMALL = Image.new("L", (4, 4))
+PLACED = {"inputs": {"place": (3,)}}
+NUMBERS = {"head": "regression", "labels": ("a", "b")}
+HELD = {"head": "multilabel", "labels": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "label", "inputs", "said"),
+    [
+        ({}, 1.0, {}, "label 1.0; a class is a whole number from 0 to 1"),
+        ({}, (0.0, 1.0), {}, "a class is a whole number"),
+        (NUMBERS, 1, {}, "the label 1; regression takes a tuple of finite numbers, 2"),
+        (NUMBERS, (1.0,), {}, "tuple of finite numbers, 2"),
+        (NUMBERS, (1.0, float("nan")), {}, "tuple of finite numbers, 2"),
+        (NUMBERS, (1.0, 2.0), {}, "split train: a value is the same for all examples"),
+        (HELD, (1.0, 0.5), {}, "split train: labels hold or do not, 1 or 0 each; one is 0.5"),
+        (HELD, (0, 0), {}, "split train: no example has any of the labels"),
+        (PLACED, 0, {}, "the inputs none; the task has place"),
+        (PLACED, 0, {"place": (1.0, 2.0)}, r"it takes finite numbers \[3\]"),
+        (PLACED, 0, {"place": (1.0, 2.0, float("inf"))}, r"it takes finite numbers \[3\]"),
+    ],
+)
+def test_what_an_example_says_must_fit_its_head_and_inputs(cache, settings, label, inputs, said):
+    examples = [
+        layout.Example(split, split, SMALL, label, inputs)
+        for split in ("train", "validation", "test")
+    ]
+    task = dataclasses.replace(carried(examples), **settings)
+    with pytest.raises(TaskError, match=said):
+        loading.open_split(task, "train")
+    assert not layout.cached_directory(task).exists()
+
+
+@pytest.mark.parametrize("name", ["image", "name", "label", "teacher", "two words"])
+def test_an_input_has_a_name_of_its_own(name):
+    with pytest.raises(TaskError, match=f"has an input called {name!r}"):
+        dataclasses.replace(tiny_task(), inputs={name: (3,)})
+
+
+@pytest.mark.parametrize("shape", [3, (), (0,), (2.0,)])
+def test_an_input_has_a_shape(shape):
+    with pytest.raises(TaskError, match="a shape is a tuple of whole numbers"):
+        dataclasses.replace(tiny_task(), inputs={"place": shape})
+
+
 def test_an_interrupted_writer_leaves_nothing_behind(cache, monkeypatch):
     task = tiny_task()
     monkeypatch.setattr(layout, "_record", lambda *_: 1 / 0)
