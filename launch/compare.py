@@ -4,7 +4,9 @@
 
 For each patch it tries learning rates in short runs and keeps the best on validation, trains with
 that once for each seed, and scores test. It ends with tables and a picture of accuracy against
-bytes. Stopped or killed, the same command goes on from there; it also adds seeds, patches or rates.
+bytes. Where tasks have heads with different scores, nothing is averaged over them: rates are kept
+by their mean rank over tasks, and there is no picture. Stopped or killed, the same command goes on
+from there; it also adds seeds, patches or rates.
 With --train_shared every run trains a network of its own, shared weights at the patch's rate.
 """
 
@@ -17,6 +19,7 @@ from absl import app, flags
 from adapters import files, spec
 from adapters.experiment import comparison
 from adapters.experiment.comparing import compare
+from adapters.experiment.comparison_report import NO_PICTURE
 from adapters.experiment.results import RESULTS
 from adapters.experiment.settings import SettingError
 from launch import command, run_flags
@@ -81,6 +84,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     print(text)
     picture = directory / comparison.PICTURE
+    if not picture.exists():
+        print(f"\nEvery measurement is in {results}. {NO_PICTURE}")
+        return
     if _PICTURE.value:
         files.write_bytes(_PICTURE.value, picture.read_bytes())
     print(f"\nEvery measurement is in {results}, the picture in {_PICTURE.value or picture}.")

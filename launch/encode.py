@@ -18,6 +18,7 @@ from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.store.write import write_patch
 from adapters.training import tidy
+from adapters.training.report import one_score
 from launch import command, shared_flags
 from tasks import registry
 
@@ -61,8 +62,9 @@ def main(arguments: Sequence[str]) -> None:
             f"{path}: {one.bytes_before:,} -> {one.bytes_after:,} bytes, validation "
             f"{100 * one.before:.2f} -> {100 * one.after:.2f} %"
         )
-    lost = sum(one.before - one.after for one in done) / len(done)
-    print(f"{_ENCODING.value} loses {100 * lost:.3f} points in the mean of {len(done)} files")
+    if one_score(one.contents.metric for one in done):
+        lost = sum(one.before - one.after for one in done) / len(done)
+        print(f"{_ENCODING.value} loses {100 * lost:.3f} points in the mean of {len(done)} files")
     if _RESULTS.value:
         typed = shlex.join(["launch/encode", *sys.argv[1:]])
         rows = [row for one in done for row in encoding.rows(one, _SEED.value, typed)]

@@ -12,14 +12,14 @@ from absl import app, flags
 
 from adapters.errors import ModelPatchError
 from adapters.experiment import comparison_report
-from adapters.training import plots, tidy
+from adapters.training import tidy
 from launch import command
 
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file for accuracy against bytes.")
 
 
 class NoComparisonError(ModelPatchError):
-    """A results file without test or validation accuracies of patches."""
+    """A results file without test or validation scores of patches."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,9 +35,8 @@ def main(arguments: Sequence[str]) -> None:
     split, outcomes = comparison_report.outcomes(rows)
     print(comparison_report.summary(split, outcomes))
     if _PICTURE.value:
-        points = [plots.Point(o.patch, o.bytes, o.mean, o.spread) for o in outcomes]
-        plots.trade_off(_PICTURE.value, points, split)
-        print(f"\n{_PICTURE.value} shows them.")
+        drawn = comparison_report.picture(_PICTURE.value, split, outcomes)
+        print(f"\n{_PICTURE.value} shows them." if drawn else f"\n{comparison_report.NO_PICTURE}")
 
 
 if __name__ == "__main__":

@@ -32,16 +32,19 @@ def compare(
     Args:
       tasks: as `adapters.fit` takes them.
       patches: specs, or patches that a spec names.
-      directory: gets a folder for each run, tables, and a picture of accuracy against bytes.
+      directory: gets a folder for each run, tables, and a picture of accuracy against bytes; none
+        where tasks have scores of several kinds, which have no mean.
       results: CSV file that gets a row a measurement; `results.csv` in `directory` without.
       command: gives what repeats one run, to be recorded; by default the call of `adapters.fit`.
       seeds: how many runs a patch gets at the rates chosen for it.
       sweep_steps: steps of the runs that choose the rates.
-      rates, head_rates: learning rates tried, each of the patch with each of the heads.
+      rates, head_rates: learning rates tried, each of the patch with each of the heads. Those of
+        the highest mean score on validation are taken; where tasks have scores of several kinds,
+        those of the best mean rank over tasks.
       settings: as `adapters.fit` takes them, but for the patch, the seed and learning rates.
 
     Returns:
-      Tables of accuracies, bytes and chosen rates, as text.
+      Tables of scores, bytes and chosen rates, as text.
 
     Raises what `adapters.fit` does, and SettingError for what replaces a setting of each run.
     """

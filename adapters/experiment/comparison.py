@@ -1,4 +1,9 @@
-"""Patches compared on the same tasks: rates chosen on validation, then several seeds on test."""
+"""Patches compared on the same tasks: rates chosen on validation, then several seeds on test.
+
+The rates chosen for a patch are those of the highest mean score over tasks. Where tasks have scores
+of several kinds, which have no mean, they are those of the best mean rank: on each task the rates
+tried are ranked by its score, 1 being the best and equal ones sharing their mean rank.
+"""
 
 import dataclasses
 import functools
@@ -6,7 +11,7 @@ import itertools
 import math
 import pathlib
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from absl import logging
@@ -18,7 +23,8 @@ from adapters.experiment.chosen_tasks import Wanted
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
 from adapters.patches.registry import from_spec
-from adapters.training import loop, plots, tidy
+from adapters.training import loop, tidy
+from adapters.training.report import one_score
 from tasks.task import Task
 
 HEAD_ONLY = "head_only"
@@ -118,9 +124,10 @@ def compare(
     """Runs the whole comparison, or what is left of it, and returns its tables as text.
 
     `directory` gets a folder for each run, `sweep.csv` with what the rates were chosen by,
-    `table.txt` and the picture; `results` one row a measurement. A run is finished when its folder
-    holds `results.csv`; more seeds, patches or rates may be asked for later. `command` gives what
-    repeats one run, to be recorded with its results; by default the call of `adapters.fit`.
+    `table.txt` and, unless scores are of several kinds, the picture; `results` one row a
+    measurement. A run is finished when its folder holds `results.csv`; more seeds, patches or rates
+    may be asked for later. `command` gives what repeats one run, to be recorded with its results;
+    by default the call of `adapters.fit`.
 
     Raises:
       ConfigurationMismatchError: `directory` holds a comparison with other settings.
@@ -141,32 +148,31 @@ def compare(
         split, outcomes = comparison_report.outcomes(rows)
         text = "\n\n".join([comparison_report.report(split, outcomes), "\n".join(map(str, chosen))])
         files.write_bytes(directory / TABLE, (text + "\n").encode())
-        points = [plots.Point(o.patch, o.bytes, o.mean, o.spread) for o in outcomes]
-        plots.trade_off(directory / PICTURE, points, split)
+        comparison_report.picture(directory / PICTURE, split, outcomes)
         return text
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """The rates chosen for a patch, the validation accuracy they were chosen by, and how many.
+    """The rates chosen for a patch, in words what they were chosen by, and how many were tried.
 
-    Where there was one pair of rates, nothing was tried, and `accuracy` is None.
+    Where there was one pair of rates, nothing was tried, and `by` is None.
     """
 
     patch: str
     rates: Rates
-    accuracy: float | None
+    by: str | None
     tried: Sequence[Rates]
 
     def __str__(self) -> str:
-        if self.accuracy is None:
+        if self.by is None:
             return (
                 f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} as "
                 "given"
             )
         text = (
             f"{self.patch}: patch rate {self.rates.patch:g}, head rate {self.rates.head:g} chosen "
-            f"of {len(self.tried)} ({100 * self.accuracy:.2f} % on validation in the sweep)"
+            f"of {len(self.tried)} ({self.by} on validation in the sweep)"
         )
         for name in Rates._fields:
             grid = sorted({getattr(rates, name) for rates in self.tried})
@@ -187,7 +193,7 @@ class Comparison:
         directory: pathlib.Path,
         command: Callable[[Settings], str],
     ):
-        self._plan, self._directory = plan, directory
+        self._plan, self._directory, self._tasks = plan, directory, tasks
         candidates = [len(plan.candidates(patch)) for patch in plan.patches]
         sweeps = sum(count for count in candidates if count > 1)
         final = len(plan.patches) * plan.seeds
@@ -195,11 +201,11 @@ class Comparison:
         self._runs = Runs(tasks, directory, steps, command)
 
     def choose(self, patch: str) -> Choice:
-        """The rates of the highest mean validation accuracy; no test split is opened."""
+        """The best rates on validation, as the module says; no test split is opened."""
         tried = self._plan.candidates(patch)
         if len(tried) == 1:
             return Choice(patch, tried[0], None, tried)
-        accuracies = {}
+        scores = {}
         for rates in tried:
             settings = self._plan.settings(patch, 0, rates, self._plan.sweep_steps)
             folder = self._directory / "sweep" / patch / str(rates)
@@ -211,21 +217,37 @@ class Comparison:
                 ]
             except loop.DivergedError as error:
                 logging.warning("%s at %s: %s", patch, rates, error)
-                accuracies[rates] = -math.inf
+                scores[rates] = {task.name: -math.inf for task in self._tasks}
                 continue
             tidy.update(
                 self._directory / SWEEP,
                 [dataclasses.replace(row, setting=f"{row.setting}, {rates}") for row in rows],
             )
-            accuracies[rates] = statistics.fmean(row.value for row in rows)
-        best = max(tried, key=accuracies.__getitem__)
-        return Choice(patch, best, accuracies[best], tried)
+            scores[rates] = {row.task: row.value for row in rows}
+        if one_score(task.metric for task in self._tasks):
+            means = {rates: statistics.fmean(own.values()) for rates, own in scores.items()}
+            best = max(tried, key=means.__getitem__)
+            return Choice(patch, best, f"{100 * means[best]:.2f} %", tried)
+        places = mean_ranks(scores)
+        best = min(tried, key=places.__getitem__)
+        return Choice(patch, best, f"mean rank {places[best]:.3g} over tasks", tried)
 
     def measure(self, patch: str, seed: int, rates: Rates) -> list[tidy.Measurement]:
         """A run at chosen rates: the only one that looks at test."""
         settings = self._plan.settings(patch, seed, rates, self._plan.base.recipe.steps)
         folder = self._directory / "runs" / patch / str(rates) / f"seed_{seed}"
         return self._runs.one(settings, folder, test=True)
+
+
+def mean_ranks(scores: Mapping[Rates, Mapping[str, float]]) -> dict[Rates, float]:
+    """The mean over tasks of each rates' rank by a task's score, of {rates: {task: score}}."""
+    tasks = next(iter(scores.values()))
+    ranked = [comparison_report.ranks([own[task] for own in scores.values()]) for task in tasks]
+    best = len(scores) + 0.5
+    return {
+        rates: best - statistics.fmean(own)
+        for rates, own in zip(scores, zip(*ranked, strict=True), strict=True)
+    }
 
 
 def _configuration(plan: Plan, tasks: Sequence[Task]) -> dict[str, object]:

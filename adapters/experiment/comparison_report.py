@@ -1,13 +1,20 @@
-"""What a comparison found: accuracies, and how far each patch goes from head_only to full."""
+"""What a comparison found: scores, and how far each patch goes from head_only to full.
+
+Scores are accuracies, or what else the tasks' heads are scored by. Where that differs between
+tasks, each stands for itself: there is no mean, no spread, no worst domain and no picture.
+"""
 
 import dataclasses
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 
-from adapters.training.report import grid
+from adapters.training import plots
+from adapters.training.report import grid, named, one_score
 from adapters.training.tidy import Measurement, is_score
 
 LOWEST, HIGHEST = "head_only", "full"
+NO_PICTURE = "There is no picture: the tasks have scores of several kinds, which have no mean."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,30 +23,46 @@ class Outcome:
 
     Attributes:
       patch: its specification.
-      accuracies: {task: one a seed} in [0, 1].
+      scores: {task: one a seed}; 1 is the best.
       bytes: mean size of its files.
       shares: {task: its edits in % of the extractor's bytes, mean over seeds}.
+      metrics: {task: what it is scored by}.
     """
 
     patch: str
-    accuracies: Mapping[str, Sequence[float]]
+    scores: Mapping[str, Sequence[float]]
     bytes: float
     shares: Mapping[str, float]
+    metrics: Mapping[str, str]
 
     @property
     def by_task(self) -> dict[str, float]:
         """{task: mean over seeds}."""
-        return {task: statistics.fmean(values) for task, values in self.accuracies.items()}
+        return {task: statistics.fmean(values) for task, values in self.scores.items()}
+
+    @property
+    def metric(self) -> str | None:
+        """What all tasks are scored by; None where that differs."""
+        return one_score(self.metrics.values())
+
+    @property
+    def seeds(self) -> int:
+        """How many runs each task had."""
+        return len(next(iter(self.scores.values())))
+
+    def named(self, task: str) -> str:
+        """A task's name, with its score where that differs between tasks."""
+        return task if self.metric else named(task, self.metrics[task])
 
     @property
     def mean(self) -> float:
-        """Over tasks and seeds."""
+        """Over tasks and seeds; of scores of one kind alone."""
         return statistics.fmean(self.by_task.values())
 
     @property
     def spread(self) -> float:
         """Standard deviation over seeds (with n - 1) of the mean over tasks; 0 for one seed."""
-        seeds = zip(*self.accuracies.values(), strict=True)
+        seeds = zip(*self.scores.values(), strict=True)
         means = [statistics.fmean(values) for values in seeds]
         return statistics.stdev(means) if len(means) > 1 else 0.0
 
@@ -56,10 +79,12 @@ def outcomes(rows: Sequence[Measurement]) -> tuple[str, list[Outcome]]:
     found = []
     for patch in dict.fromkeys(row.patch for row in rows):
         own = [row for row in rows if row.patch == patch]
-        accuracies: dict[str, list[float]] = {}
+        scores: dict[str, list[float]] = {}
+        metrics: dict[str, str] = {}
         for row in own:
             if row.split == split and is_score(row):
-                accuracies.setdefault(row.task, []).append(row.value)
+                scores.setdefault(row.task, []).append(row.value)
+                metrics[row.task] = row.metric
         shares: dict[str, list[float]] = {}
         for row in own:
             if row.metric == "share of extractor":
@@ -67,56 +92,45 @@ def outcomes(rows: Sequence[Measurement]) -> tuple[str, list[Outcome]]:
         found.append(
             Outcome(
                 patch,
-                accuracies,
+                scores,
                 statistics.fmean(row.value for row in own if row.metric == "patch"),
                 {task: statistics.fmean(values) for task, values in shares.items()},
+                metrics,
             )
         )
     return split, found
 
 
-def share_of_the_way(lowest: float, accuracy: float, highest: float) -> float | None:
-    """Where `accuracy` stands between `lowest` (0) and `highest` (1); None if that is no gain."""
-    return (accuracy - lowest) / (highest - lowest) if highest > lowest else None
+def share_of_the_way(lowest: float, score: float, highest: float) -> float | None:
+    """Where `score` stands between `lowest` (0) and `highest` (1); None if that is no gain."""
+    return (score - lowest) / (highest - lowest) if highest > lowest else None
 
 
 def report(split: str, results: Sequence[Outcome]) -> str:
     """The tables, and in words where a patch loses to `head_only`."""
-    named = {outcome.patch: outcome for outcome in results}
-    parts = [_accuracies(split, results)]
-    if LOWEST in named and HIGHEST in named:
-        parts.append(_shares(named[LOWEST], results, named[HIGHEST]))
-        parts.append("\n".join(_sizes(named[LOWEST], results, named[HIGHEST])))
-    if LOWEST in named:
-        parts.append("\n".join(_losses(named[LOWEST], results)))
+    by_patch = {outcome.patch: outcome for outcome in results}
+    lowest, highest = by_patch.get(LOWEST), by_patch.get(HIGHEST)
+    parts = [_scores(split, results)]
+    if lowest and highest:
+        parts.append(_shares(lowest, results, highest))
+        parts.append("\n".join(_sizes(lowest, results, highest)))
+    if lowest:
+        parts.append("\n".join(_losses(lowest, results)))
     return "\n\n".join(filter(None, parts))
 
 
 def summary(split: str, results: Sequence[Outcome]) -> str:
     """A line a patch, smallest files first; then what `report` says of sizes and losses."""
-    named = {outcome.patch: outcome for outcome in results}
-    lowest, highest = named.get(LOWEST), named.get(HIGHEST)
-    lines = [["patch", "seeds", "mean", "±", "worst domain", "edits, kB", f"way to {HIGHEST}"]]
-    for outcome in sorted(results, key=lambda outcome: outcome.bytes):
-        way = None
-        if lowest and highest:
-            way = share_of_the_way(lowest.mean, outcome.mean, highest.mean)
-        heads = lowest.bytes if lowest else 0.0
-        seeds = len(next(iter(outcome.accuracies.values())))
-        spread = f"{100 * outcome.spread:.2f}" if seeds > 1 else "-"
-        worst = min(outcome.by_task, key=outcome.by_task.__getitem__)
-        lines.append(
-            [
-                outcome.patch,
-                str(seeds),
-                f"{100 * outcome.mean:.2f}",
-                spread,
-                f"{worst} {100 * outcome.by_task[worst]:.1f}",
-                f"{(outcome.bytes - heads) / 1000:,.1f}",
-                f"{_percent(way)} %",
-            ]
-        )
-    parts = [f"Accuracy on {split} in %, mean over tasks\n" + grid(lines, below=0)]
+    by_patch = {outcome.patch: outcome for outcome in results}
+    lowest, highest = by_patch.get(LOWEST), by_patch.get(HIGHEST)
+    ordered = sorted(results, key=lambda outcome: outcome.bytes)
+    metric = results[0].metric
+    if metric:
+        table = f"{metric.capitalize()} on {split} in %, mean over tasks\n"
+        table += _means(lowest, ordered, highest)
+    else:
+        table = f"Each task's own score on {split} in %\n" + _task_by_task(lowest, ordered)
+    parts = [table]
     if lowest and highest:
         parts.append("\n".join(_sizes(lowest, results, highest)))
     if lowest:
@@ -124,18 +138,75 @@ def summary(split: str, results: Sequence[Outcome]) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def _accuracies(split: str, results: Sequence[Outcome]) -> str:
-    seeds = len(next(iter(results[0].accuracies.values())))
+def picture(path: str | os.PathLike[str], split: str, results: Sequence[Outcome]) -> bool:
+    """Draws scores against bytes to `path`; False, and nothing, where there is no mean to draw."""
+    metric = results[0].metric
+    if metric is None:
+        return False
+    points = [plots.Point(each.patch, each.bytes, each.mean, each.spread) for each in results]
+    plots.trade_off(path, points, split, metric)
+    return True
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """Places in ascending order from 1/2; equal values share their mean place."""
+    return [
+        sum(other < value for other in values) + sum(other == value for other in values) / 2
+        for value in values
+    ]
+
+
+def _means(lowest: Outcome | None, results: Sequence[Outcome], highest: Outcome | None) -> str:
+    lines = [["patch", "seeds", "mean", "±", "worst domain", "edits, kB", f"way to {HIGHEST}"]]
+    for outcome in results:
+        way = None
+        if lowest and highest:
+            way = share_of_the_way(lowest.mean, outcome.mean, highest.mean)
+        spread = f"{100 * outcome.spread:.2f}" if outcome.seeds > 1 else "-"
+        worst = min(outcome.by_task, key=outcome.by_task.__getitem__)
+        lines.append(
+            [
+                outcome.patch,
+                str(outcome.seeds),
+                f"{100 * outcome.mean:.2f}",
+                spread,
+                f"{worst} {100 * outcome.by_task[worst]:.1f}",
+                _edits(lowest, outcome),
+                f"{_percent(way)} %",
+            ]
+        )
+    return grid(lines, below=0)
+
+
+def _task_by_task(lowest: Outcome | None, results: Sequence[Outcome]) -> str:
+    tasks = list(results[0].scores)
+    lines = [["patch", "seeds", *map(results[0].named, tasks), "edits, kB"]]
+    for outcome in results:
+        scores = (f"{100 * outcome.by_task[task]:.1f}" for task in tasks)
+        lines.append([outcome.patch, str(outcome.seeds), *scores, _edits(lowest, outcome)])
+    return grid(lines, below=0)
+
+
+def _edits(lowest: Outcome | None, outcome: Outcome) -> str:
+    return f"{(outcome.bytes - (lowest.bytes if lowest else 0.0)) / 1000:,.1f}"
+
+
+def _scores(split: str, results: Sequence[Outcome]) -> str:
+    first = results[0]
     lines = [["task", *(outcome.patch for outcome in results)]]
-    for task in results[0].accuracies:
-        lines.append([task, *(f"{100 * outcome.by_task[task]:.2f}" for outcome in results)])
-    lines.append(["mean", *(f"{100 * outcome.mean:.2f}" for outcome in results)])
-    if seeds > 1:
-        lines.append(["± over seeds", *(f"{100 * outcome.spread:.2f}" for outcome in results)])
-    lines.append(["worst domain", *(f"{100 * min(o.by_task.values()):.2f}" for o in results)])
-    lines.append(["bytes", *(f"{outcome.bytes:,.0f}" for outcome in results)])
-    runs = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    return f"Accuracy on {split} in %, {runs}\n" + grid(lines, below=4 if seeds > 1 else 3)
+    for task in first.scores:
+        own = (f"{100 * outcome.by_task[task]:.2f}" for outcome in results)
+        lines.append([first.named(task), *own])
+    below = []
+    if first.metric:
+        below.append(["mean", *(f"{100 * outcome.mean:.2f}" for outcome in results)])
+        if first.seeds > 1:
+            below.append(["± over seeds", *(f"{100 * outcome.spread:.2f}" for outcome in results)])
+        below.append(["worst domain", *(f"{100 * min(o.by_task.values()):.2f}" for o in results)])
+    below.append(["bytes", *(f"{outcome.bytes:,.0f}" for outcome in results)])
+    runs = f"{first.seeds} seeds" if first.seeds > 1 else "1 seed"
+    title = f"{(first.metric or 'score').capitalize()} on {split} in %, {runs}\n"
+    return title + grid([*lines, *below], below=len(below))
 
 
 def _shares(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> str:
@@ -146,12 +217,13 @@ def _shares(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> st
     for task, low in lowest.by_task.items():
         high = highest.by_task[task]
         shares = (share_of_the_way(low, outcome.by_task[task], high) for outcome in between)
-        lines.append([task, *map(_percent, shares)])
-    shares = (share_of_the_way(lowest.mean, outcome.mean, highest.mean) for outcome in between)
-    lines.append(["of the means", *map(_percent, shares)])
+        lines.append([lowest.named(task), *map(_percent, shares)])
+    if lowest.metric:
+        shares = (share_of_the_way(lowest.mean, outcome.mean, highest.mean) for outcome in between)
+        lines.append(["of the means", *map(_percent, shares)])
     return (
         f"How much of the way from {LOWEST} to {HIGHEST}, in % (-: {HIGHEST} gains nothing)\n"
-        + grid(lines, below=1)
+        + grid(lines, below=1 if lowest.metric else 0)
     )
 
 
@@ -163,35 +235,30 @@ def _sizes(lowest: Outcome, results: Sequence[Outcome], highest: Outcome) -> lis
         sizes = [outcome.shares[task] for task in tasks]
         if max(sizes) - min(sizes) <= 1e-3 * max(sizes):
             continue  # one size for all
-        missing = [highest.by_task[task] - lowest.by_task[task] for task in tasks]
         smallest, *_, largest = sorted(tasks, key=outcome.shares.__getitem__)
-        # Where the gain is the same on every task, nothing can follow it.
-        same = len(set(missing)) == 1
-        related = 0.0 if same else statistics.correlation(_ranks(sizes), _ranks(missing))
-        lines.append(
+        line = (
             f"{outcome.patch} edits from {outcome.shares[smallest]:.2f} % ({smallest}) to "
-            f"{outcome.shares[largest]:.2f} % ({largest}) of the extractor; rank correlation with "
-            f"what {HIGHEST} gains over {LOWEST}: {related:.2f}."
+            f"{outcome.shares[largest]:.2f} % ({largest}) of the extractor"
         )
+        if outcome.metric:
+            missing = [highest.by_task[task] - lowest.by_task[task] for task in tasks]
+            # Where the gain is the same on every task, nothing can follow it.
+            same = len(set(missing)) == 1
+            related = 0.0 if same else statistics.correlation(ranks(sizes), ranks(missing))
+            line += f"; rank correlation with what {HIGHEST} gains over {LOWEST}: {related:.2f}"
+        lines.append(f"{line}.")
     return lines
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Places in ascending order; equal values share their mean place."""
-    return [
-        sum(other < value for other in values) + sum(other == value for other in values) / 2
-        for value in values
-    ]
 
 
 def _losses(lowest: Outcome, results: Sequence[Outcome]) -> list[str]:
     lines = []
     for outcome in results:
         differences = {
-            task: 100 * (accuracy - lowest.by_task[task])
-            for task, accuracy in outcome.by_task.items()
+            task: 100 * (score - lowest.by_task[task]) for task, score in outcome.by_task.items()
         }
-        lost = [f"{task} ({by:.2f} points)" for task, by in differences.items() if by < 0]
+        lost = [
+            f"{outcome.named(task)} ({by:.2f} points)" for task, by in differences.items() if by < 0
+        ]
         if lost:
             lines.append(f"{outcome.patch} loses to {LOWEST} on {', '.join(lost)}.")
     return lines

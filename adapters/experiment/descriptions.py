@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from adapters.analysis.cost import HEAD, LayerCost, NetworkCost, network_cost
 from adapters.analysis.roofline import Machine
@@ -196,5 +196,6 @@ def _shortened(labels: Sequence[str], most: int = 12) -> str:
     return f"{len(labels)}: {shown}{', ...' if len(labels) > most else ''}"
 
 
-def _lines(title: str, facts: Iterable[tuple[str, str]]) -> str:
-    return "\n".join([title, *(f"  {name:<14} {value}" for name, value in facts)])
+def _lines(title: str, facts: Sequence[tuple[str, str]]) -> str:
+    width = max(14, *(len(name) for name, _ in facts))
+    return "\n".join([title, *(f"  {name:<{width}} {value}" for name, value in facts)])

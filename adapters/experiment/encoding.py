@@ -17,7 +17,7 @@ from tasks.task import Task
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """A patch in another encoding, and what that did: accuracies on validation, sizes in bytes."""
+    """A patch in another encoding, and what that did: scores on validation, sizes in bytes."""
 
     contents: PatchContents
     before: float
@@ -80,9 +80,10 @@ def encoded(
 
 def rows(one: Encoded, seed: int, typed: str) -> list[tidy.Measurement]:
     """The figures of one file, of a run with this seed, `typed` being the command."""
+    score = f"validation {one.contents.metric}"
     figures = [
-        ("validation accuracy", one.after, "fraction"),
-        ("validation accuracy lost to encoding", one.before - one.after, "fraction"),
+        (score, one.after, "fraction"),
+        (f"{score} lost to encoding", one.before - one.after, "fraction"),
         ("patch", one.bytes_after, "bytes"),
         ("patch before", one.bytes_before, "bytes"),
     ]

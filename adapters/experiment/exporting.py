@@ -69,7 +69,7 @@ def backbone_graph(
     meant = backbone.weights if settings.kernels == FLOAT32 else graph.weights
     found = export_parity.graph_differences(graph, backbone.network, meant, images)
     export_parity.check(found, comparison.tolerance)
-    about = f"{backbone.name}, heads of up to {graph.classes} classes"
+    about = f"{backbone.name}, heads of up to {graph.classes} outputs"
     write_graph(out, graph)
     said = report(out, about, found, comparison, max(graph.batches))
     if not settings.portable:
@@ -112,7 +112,7 @@ def task_graph(
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
-    about = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
+    about = f"{contents.task} on {backbone.name}, {outputs(contents)}"
     return report(out, about, found, comparison, max(batches))
 
 
@@ -143,6 +143,12 @@ def jax_graph(
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
     return report(out, about, found, comparison, batch)
+
+
+def outputs(contents: PatchContents) -> str:
+    """How many a patch's head has: `3 classes` of a classifier, `3 outputs` of any other."""
+    named = "classes" if contents.head_kind == "classification" else "outputs"
+    return f"{len(contents.labels)} {named}"
 
 
 def checked_patch(

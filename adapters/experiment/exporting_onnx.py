@@ -25,7 +25,7 @@ def backbone_graph(
     """
     graph, found = compared_graph(backbone, kind, size, comparison)
     files.write_bytes(out, graph)
-    said = f"{backbone.name} at {size} pixels, heads of any number of classes"
+    said = f"{backbone.name} at {size} pixels, heads of any number of outputs"
     return exporting.report(out, said, found, comparison, max(differences.BATCHES))
 
 
@@ -74,7 +74,7 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
-    said = f"{contents.task} on {backbone.name}, {len(contents.labels)} classes"
+    said = f"{contents.task} on {backbone.name}, {exporting.outputs(contents)}"
     return exporting.report(out, said, found, comparison, max(differences.BATCHES))
 
 
@@ -90,5 +90,5 @@ def graph_inputs(backbone: Loaded, patch: str, kind: str, out: pathlib.Path) -> 
     write_inputs(out, contents, inputs)
     return (
         f"{out}: {contents.task} on {backbone.name} as {len(inputs)} inputs of the kind "
-        f"{kind!r} and a head of {len(contents.labels)} classes, {out.stat().st_size:,} bytes"
+        f"{kind!r} and a head of {exporting.outputs(contents)}, {out.stat().st_size:,} bytes"
     )

@@ -134,7 +134,7 @@ class Predictor:
         return evaluation.score(self._path, with_task, split, data_dir)
 
     def __repr__(self) -> str:
-        return f"<Predictor of {self.card.task}: {len(self.labels)} classes, {self.card.patch}>"
+        return f"<Predictor of {self.card.task}: {len(self.labels)} outputs, {self.card.patch}>"
 
     @property
     def _most(self) -> int:

@@ -163,7 +163,7 @@ def write_summary(
             ),
             ("", "patch", row.patch_bytes, "bytes"),
             ("", "share of extractor", row.share, "percent"),
-            ("", "validation accuracy lost to encoding", row.lost_to_encoding, "fraction"),
+            ("", f"validation {row.metric} lost to encoding", row.lost_to_encoding, "fraction"),
         ]
         measurements += [
             tidy.Measurement(

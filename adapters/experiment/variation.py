@@ -17,7 +17,7 @@ from adapters.experiment.calls import fit_call
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
 from adapters.training import loop, tidy
-from adapters.training.report import grid
+from adapters.training.report import grid, named, one_score
 
 TABLE = "table.txt"
 BASE = "as given"
@@ -86,7 +86,7 @@ def vary(
     results: pathlib.Path,
     command: Callable[[Settings], str] | None = None,
 ) -> str:
-    """Does every run, or what is left of them, and returns a table of validation accuracies.
+    """Does every run, or what is left of them, and returns a table of validation scores.
 
     Args:
       names: tasks and suites.
@@ -113,7 +113,7 @@ def vary(
         steps = [variant.settings.recipe.steps for variant in chosen for _ in range(seeds)]
         command = command or functools.partial(fit_call, names)
         runs = Runs(tasks, directory, steps, command)
-        accuracies = {}
+        scores = {}
         for variant in chosen:
             for seed in range(seeds):
                 settings = dataclasses.replace(variant.settings, seed=seed)
@@ -123,33 +123,39 @@ def vary(
                 except loop.DivergedError as error:
                     logging.warning("%s, seed %d: %s", variant.name, seed, error)
                     continue
-                named = [
+                changed = [
                     dataclasses.replace(row, setting=f"{row.setting}; {variant.name}")
                     for row in rows
                 ]
-                tidy.update(results, named)
-                accuracies[variant.name, seed] = {
+                tidy.update(results, changed)
+                scores[variant.name, seed] = {
                     row.task: row.value for row in rows if tidy.is_score(row)
                 }
-        text = _table([variant.name for variant in chosen], seeds, accuracies)
+        metrics = {task.name: task.metric for task in tasks}
+        text = _table([variant.name for variant in chosen], seeds, scores, metrics)
         files.write_bytes(directory / TABLE, (text + "\n").encode())
         return text
 
 
 def _table(
-    names: Sequence[str], seeds: int, accuracies: dict[tuple[str, int], dict[str, float]]
+    names: Sequence[str],
+    seeds: int,
+    scores: Mapping[tuple[str, int], Mapping[str, float]],
+    metrics: Mapping[str, str],
 ) -> str:
-    tasks = list(next(iter(accuracies.values()), {}))
-    lines = [["setting", *tasks, "mean", "± over seeds"]]
+    """A line a setting; no mean over tasks where `metrics`, by task, are of several kinds."""
+    tasks = list(next(iter(scores.values()), {}))
+    metric = one_score(metrics.values())
+    titles = tasks if metric else [named(task, metrics[task]) for task in tasks]
+    lines = [["setting", *titles, "mean", "± over seeds"]]
     for name in names:
-        own = [accuracies[name, seed] for seed in range(seeds) if (name, seed) in accuracies]
+        own = [scores[name, seed] for seed in range(seeds) if (name, seed) in scores]
         if not own:
             lines.append([name, *("-" for _ in tasks), "diverged", ""])
             continue
         by_task = [100 * statistics.fmean(run[task] for run in own) for task in tasks]
         means = [100 * statistics.fmean(run.values()) for run in own]
-        spread = f"{statistics.stdev(means):.2f}" if len(means) > 1 else "-"
-        lines.append(
-            [name, *(f"{value:.1f}" for value in by_task), f"{statistics.fmean(means):.2f}", spread]
-        )
-    return "Accuracy on validation in %\n" + grid(lines, below=0)
+        mean = f"{statistics.fmean(means):.2f}" if metric else "-"
+        spread = f"{statistics.stdev(means):.2f}" if metric and len(means) > 1 else "-"
+        lines.append([name, *(f"{value:.1f}" for value in by_task), mean, spread])
+    return f"{(metric or 'score').capitalize()} on validation in %\n" + grid(lines, below=0)

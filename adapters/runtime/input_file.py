@@ -2,8 +2,10 @@
 
 A safetensors file: every input of the graph but the images, by its name, float32. Its one metadata
 value, canonical JSON, has `task`, `labels`, `preprocessing`, `backbone` and `fingerprint`, and as
-`parity` the logits that it must give for a seeded image (`adapters.store.parity`). No other of a
-patch file's checks is left in it: whoever loads it has to trust where it came from.
+`parity` the logits that it must give for a seeded image (`adapters.store.parity`). Where the head
+is no classifier's, `head` has its `kind` and `settings`, which say how logits become an answer
+(`adapters.heads`). No other of a patch file's checks is left in it: whoever loads it has to trust
+where it came from.
 """
 
 import dataclasses
@@ -35,6 +37,7 @@ def write_inputs(
 
 def about(contents: PatchContents) -> dict[str, object]:
     """What a program has to know of a task beside numbers, for JSON."""
+    head = {"kind": contents.head_kind, "settings": dict(contents.head_settings)}
     return {
         "task": contents.task,
         "labels": list(contents.labels),
@@ -42,4 +45,5 @@ def about(contents: PatchContents) -> dict[str, object]:
         "backbone": contents.backbone,
         "fingerprint": contents.fingerprint,
         "parity": dataclasses.asdict(contents.parity),
+        **({} if contents.head_kind == "classification" else {"head": head}),
     }

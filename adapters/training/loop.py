@@ -25,6 +25,7 @@ from adapters.training import checkpoint
 from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
+from adapters.training.report import named, one_score
 from adapters.training.step import Batch, Metrics, State, Trainer
 
 CHECKPOINTS = "checkpoints"
@@ -209,7 +210,7 @@ def records(
             if validates:
                 scores = validate(state)
                 writer.write(done, _scored(tasks, trainer.heads, scores))
-                progress.message(_summary(done, scores, trainer.heads))
+                progress.message(_summary(done, tasks, trainer.heads, scores))
                 ready[-1] = ready[-1]._replace(scores=scores)
             if saves:
                 save(done)
@@ -289,13 +290,21 @@ def _tagged(
 def _scored(
     tasks: Sequence[str], heads: TaskHeads, scores: Mapping[str, float]
 ) -> dict[str, float]:
-    names = {task: head.metric.score for task, head in zip(tasks, heads.heads, strict=True)}
-    return {f"validation/{names[task]}/{task}": score for task, score in scores.items()}
+    metrics = _metrics(tasks, heads)
+    return {f"validation/{metrics[task]}/{task}": score for task, score in scores.items()}
 
 
-def _summary(step: int, scores: Mapping[str, float], heads: TaskHeads) -> str:
-    names = {head.metric.score for head in heads.heads}
-    name = names.pop() if len(names) == 1 else "score"
+def _summary(step: int, tasks: Sequence[str], heads: TaskHeads, scores: Mapping[str, float]) -> str:
+    metrics = _metrics(tasks, heads)
+    metric = one_score(metrics.values())
+    if metric is None:
+        own = (f"{named(task, metrics[task])} {100 * score:.1f}" for task, score in scores.items())
+        return f"step {step}: validation in %: {', '.join(own)}"
     mean = sum(scores.values()) / len(scores)
     each = ", ".join(f"{task} {100 * score:.1f}" for task, score in scores.items())
-    return f"step {step}: validation {name} {100 * mean:.2f} % ({each})"
+    return f"step {step}: validation {metric} {100 * mean:.2f} % ({each})"
+
+
+def _metrics(tasks: Sequence[str], heads: TaskHeads) -> dict[str, str]:
+    """What each task is scored by."""
+    return {task: head.metric.score for task, head in zip(tasks, heads.heads, strict=True)}

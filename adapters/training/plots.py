@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import drawing, files
 from adapters.training import metrics
-from adapters.training.report import Row, named
+from adapters.training.report import Row, named, one_score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,23 +48,28 @@ def plots(
 
 
 class Point(NamedTuple):
-    """A patch in the picture: mean bytes a task, mean accuracy in [0, 1], its spread over seeds."""
+    """A patch in the picture: mean bytes a task, mean score, the score's spread over seeds."""
 
     name: str
     bytes: float
-    accuracy: float
+    score: float
     spread: float
 
 
-def trade_off(path: str | os.PathLike[str], points: Sequence[Point], split: str) -> None:
-    """Draws the accuracy on `split` against bytes, which are on a logarithmic axis, to `path`."""
+def trade_off(
+    path: str | os.PathLike[str], points: Sequence[Point], split: str, metric: str
+) -> None:
+    """Draws the score on `split` against bytes, which are on a logarithmic axis, to `path`.
+
+    `metric` is what all tasks are scored by: there is no axis for several.
+    """
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
-        files.write_bytes(path, drawing.png(_trade_off(points, split)))
+        files.write_bytes(path, drawing.png(_trade_off(points, split, metric)))
 
 
-def _trade_off(points: Sequence[Point], split: str) -> "Figure":
+def _trade_off(points: Sequence[Point], split: str, metric: str) -> "Figure":
     from matplotlib.ticker import LogLocator, NullLocator
 
     # The names of patches may be long: they stand below, one a line.
@@ -74,7 +79,7 @@ def _trade_off(points: Sequence[Point], split: str) -> "Figure":
         colour, _, marker = _look(number)
         axes.errorbar(
             point.bytes / 1000,
-            100.0 * point.accuracy,
+            100.0 * point.score,
             yerr=100.0 * point.spread,
             color=colour,
             marker=marker,
@@ -88,9 +93,9 @@ def _trade_off(points: Sequence[Point], split: str) -> "Figure":
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set(
-        title="Mean accuracy against the size of the patch file",
+        title=f"Mean {metric.removeprefix('mean ')} against the size of the patch file",
         xlabel="patch file, kB a task",
-        ylabel=f"{split} accuracy, %",
+        ylabel=f"{split} {metric}, %",
     )
     axes.margins(0.1)
     figure.legend(loc="outside lower left", fontsize=9)
@@ -133,7 +138,7 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
             [at for at, _ in known], [v for _, v in known], thickness, color=colour, label=name
         )
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(rows)), [named(row) for row in rows])
+    axes.set_yticks(range(len(rows)), [named(row.task, row.metric) for row in rows])
     axes.margins(y=0.02)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
@@ -146,8 +151,7 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
 
 def _score(rows: Sequence[Row]) -> str:
     """What all rows are scored by, or that it differs: then `named` says by what."""
-    metrics = {row.metric for row in rows}
-    return metrics.pop() if len(metrics) == 1 else "score"
+    return one_score(row.metric for row in rows) or "score"
 
 
 def _bytes(rows: Sequence[Row]) -> "Figure":
@@ -164,7 +168,7 @@ def _bytes(rows: Sequence[Row]) -> "Figure":
             marker=marker,
             markersize=9,
             linestyle="none",
-            label=named(row),
+            label=named(row.task, row.metric),
         )
     _scale_bytes(axes, [row.patch_bytes / 1000 for row in rows])
     axes.set(

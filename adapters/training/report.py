@@ -54,11 +54,13 @@ def in_words(figure: Figure) -> str:
 
 
 _Column = tuple[str, Callable[[Row], float | None], str]
-_COLUMNS: tuple[_Column, ...] = (
+_SCORES: tuple[_Column, ...] = (
     ("validation %", lambda row: _percent(row.validation_accuracy), ".2f"),
     ("unrounded %", lambda row: _percent(row.unrounded_accuracy), ".2f"),
     ("test %", lambda row: _percent(row.test_accuracy), ".2f"),
     ("head only %", lambda row: _percent(row.head_only_accuracy), ".2f"),
+)
+_SIZES: tuple[_Column, ...] = (
     ("patch bytes", lambda row: row.patch_bytes, ",.0f"),
     ("edits", lambda row: row.edit_bytes, ",.0f"),
     ("statistics", lambda row: row.statistics_bytes, ",.0f"),
@@ -75,18 +77,18 @@ def table(rows: Sequence[Row]) -> str:
     A mean is over the tasks that have the figure; there is none of scores of several kinds. Columns
     that no task has are left out. Further figures of heads follow, a line each.
     """
-    columns = [column for column in _COLUMNS if any(column[1](row) is not None for row in rows)]
+    columns = [
+        column for column in (*_SCORES, *_SIZES) if any(column[1](row) is not None for row in rows)
+    ]
     lines = [["task", *(title for title, _, _ in columns)]]
-    lines += [[named(row), *(_cell(get(row), form) for _, get, form in columns)] for row in rows]
-    alike = len({row.metric for row in rows}) == 1
+    lines += [
+        [named(row.task, row.metric), *(_cell(get(row), form) for _, get, form in columns)]
+        for row in rows
+    ]
+    averaged = (*_SCORES, *_SIZES) if one_score(row.metric for row in rows) else _SIZES
+    means = [_mean(map(column[1], rows)) if column in averaged else None for column in columns]
     lines.append(
-        [
-            "mean",
-            *(
-                _cell(_mean(map(get, rows)) if alike or "%" not in title else None, form)
-                for title, get, form in columns
-            ),
-        ]
+        ["mean", *(_cell(mean, column[2]) for mean, column in zip(means, columns, strict=True))]
     )
     others = [
         f"{row.task}: {split} {name} {in_words(figure)}"
@@ -98,9 +100,19 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join([grid(lines, below=1), *([""] if others else []), *others])
 
 
-def named(row: Row) -> str:
+def named(task: str, metric: str) -> str:
     """The task, with its score where that is no accuracy."""
-    return row.task if row.metric == "accuracy" else f"{row.task} ({row.metric})"
+    return task if metric == "accuracy" else f"{task} ({metric})"
+
+
+def one_score(metrics: Iterable[str]) -> str | None:
+    """What all tasks are scored by; None where that differs, and no mean over them says anything.
+
+    >>> one_score(["R^2", "R^2"]), one_score(["R^2", "accuracy"])
+    ('R^2', None)
+    """
+    found = set(metrics)
+    return found.pop() if len(found) == 1 else None
 
 
 def grid(lines: Sequence[Sequence[str]], below: int) -> str:

@@ -6,7 +6,8 @@ const LENGTH = 8; // bytes, of the header's length
 
 /**
  * What a patch file's inputs are: `inputs`, [{name, shape, values}], values Float32Array, and what
- * the metadata says: `task`, `labels`, `preprocessing`, `backbone`, `fingerprint`, `parity`.
+ * the metadata says: `task`, `labels`, `preprocessing`, `backbone`, `fingerprint`, `parity`; and,
+ * where the head is no classifier's, `head`, {kind, settings}.
  */
 export function parsePatchInputs(bytes) {
   const cut = new Error("no safetensors file: its header is cut off");

@@ -263,6 +263,7 @@ def test_a_patch_as_a_file_of_inputs(sessions, tmp_path):
     with safetensors.safe_open(path, "numpy") as opened:
         about = json.loads(opened.metadata()[input_file.KEY])
     assert about["labels"] == list(made.labels)
+    assert "head" not in about  # of classifiers, files stay as they were
     assert about["preprocessing"] == exported.PREPROCESSING.to_json()
     given = safetensors.numpy.load_file(path)
     image = parity.seeded_image(made.parity.seed, made.parity.shape)

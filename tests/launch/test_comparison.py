@@ -14,14 +14,17 @@ from PIL import Image
 from adapters.errors import UnknownNameError
 from adapters.experiment import comparison, training_run
 from adapters.experiment.comparison import Rates
+from adapters.experiment.results import RESULTS
 from adapters.experiment.settings import SettingError, settings_of
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import command, compare, run_flags, train
 from launch.train_command import train_command
 from tests.launch import small
+from tests.launch.made_tasks import BRIGHTNESS, COLOURS
 
 PATCHES = ("head_only", "scale_bias")
+SHARE = "share of extractor"
 SPLITS = {"": "patch", "validation": "accuracy", "test": "accuracy"}
 
 
@@ -135,6 +138,50 @@ def test_a_stopped_comparison_says_how_to_go_on(plan, tmp_path, monkeypatch):
     monkeypatch.setattr(training_run, "run", stop)
     with pytest.raises(interrupt.StoppedError, match="after 0 of 6 runs; the same command goes on"):
         comparison.compare(plan, tmp_path / "out", tmp_path / "all.csv")
+
+
+def test_rates_have_the_mean_of_their_ranks():
+    """Worked out by hand; on `b` two share the places 1 and 2."""
+    scores = {
+        Rates(1e-3, 0.1): {"a": 0.90, "b": 0.50},
+        Rates(1e-2, 0.1): {"a": 0.91, "b": 0.50},
+        Rates(1e-1, 0.1): {"a": 0.92, "b": -9.0},
+    }
+    assert list(comparison.mean_ranks(scores).values()) == [2.25, 1.75, 2.0]
+
+
+def test_scores_of_several_kinds_choose_by_rank(base, tmp_path, monkeypatch):
+    """The first rates have the highest mean, the second ones the best ranks."""
+    found = {
+        1e-3: {"colours": 0.1, "brightness": 0.9},
+        1e-2: {"colours": 0.3, "brightness": 0.4},
+        3e-2: {"colours": 0.2, "brightness": -2.0},
+    }
+
+    def pretended(tasks, settings, directory, command, **options):
+        own = found[settings.recipe.patch_rate]
+        scores = [
+            (task, split, task.metric, own[task.name])
+            for task in tasks
+            for split in ("validation", "test")
+        ]
+        sizes = [(task, "", name, 1.0) for task in tasks for name in ("patch", SHARE)]
+        directory.mkdir(parents=True, exist_ok=True)
+        rows = [
+            tidy.Measurement(task.name, "narrow", settings.patch, "", 0, split, name, value, "", "")
+            for task, split, name, value in [*scores, *sizes]
+        ]
+        tidy.update(directory / RESULTS, rows)
+
+    monkeypatch.setattr(training_run, "run", pretended)
+    plan = comparison.Plan([COLOURS, BRIGHTNESS], ["scale_bias"], 1, 3, list(found), (1e-2,), base)
+    out = tmp_path / "out"
+    text = comparison.compare(plan, out, tmp_path / "all.csv", str)
+    assert text.startswith("Score on test in %, 1 seed\n")
+    assert "brightness (R^2)" in text
+    assert "colours (mean average precision)" in text
+    assert "patch rate 0.01, head rate 0.01 chosen of 3 (mean rank 1.5 over tasks" in text
+    assert not (out / comparison.PICTURE).exists()
 
 
 def arguments(plan, out):

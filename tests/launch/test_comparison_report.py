@@ -13,6 +13,7 @@ ACCURACIES = {
     "bias": {"a": (0.60, 0.70), "b": (0.625, 0.625)},
     "full": {"a": (0.80, 0.90), "b": (0.6875, 0.8125)},
 }
+ALIKE = {"a": "accuracy", "b": "accuracy"}
 BYTES = {"head_only": (100, 300), "bias": (1000, 1200), "full": (9000, 9500)}
 
 
@@ -20,14 +21,14 @@ def row(task, patch, seed, split, metric, value):
     return Measurement(task, "narrow", patch, "32 px", seed, split, metric, value, "unit", "c")
 
 
-def rows(hidden=()):
+def rows(hidden=(), metrics=ALIKE):
     found = []
     for patch, seed in itertools.product(ACCURACIES, (0, 1)):
         for task, size in zip("ab", BYTES[patch], strict=True):
             accuracy = ACCURACIES[patch][task][seed]
-            found.append(row(task, patch, seed, "validation", "accuracy", accuracy / 2))
+            found.append(row(task, patch, seed, "validation", metrics[task], accuracy / 2))
             if task not in hidden:
-                found.append(row(task, patch, seed, "test", "accuracy", accuracy))
+                found.append(row(task, patch, seed, "test", metrics[task], accuracy))
             found.append(row(task, patch, seed, "", "patch", size))
             share = {"head_only": 0.0, "bias": size / 100, "full": 100.0}[patch]
             found.append(row(task, patch, seed, "", "share of extractor", share))
@@ -46,7 +47,7 @@ def test_means_and_spread_over_seeds():
 
 
 def test_one_seed_has_no_spread():
-    outcome = reporting.Outcome("bias", {"a": [0.5], "b": [0.7]}, 1.0, {})
+    outcome = reporting.Outcome("bias", {"a": [0.5], "b": [0.7]}, 1.0, {}, ALIKE)
     assert (outcome.mean, outcome.spread) == (pytest.approx(0.6), 0.0)
 
 
@@ -100,14 +101,59 @@ def test_the_text_says_it_all():
     )
 
 
+@pytest.mark.parametrize("metric", ["mean average precision", "R^2"])
+def test_another_score_stands_where_accuracy_stood(metric, tmp_path):
+    split, own = reporting.outcomes(rows(metrics={"a": metric, "b": metric}))
+    usual = reporting.outcomes(rows())
+    for text in (reporting.report, reporting.summary):
+        title = f"{metric[0].upper()}{metric[1:]} on"
+        assert text(split, own) == text(*usual).replace("Accuracy on", title)
+    assert reporting.picture(tmp_path / "own.png", split, own)
+    assert reporting.picture(tmp_path / "usual.png", *usual)
+    assert (tmp_path / "own.png").read_bytes() != (tmp_path / "usual.png").read_bytes()
+
+
+def test_scores_of_several_kinds_are_never_averaged(tmp_path):
+    found = reporting.outcomes(rows(metrics={"a": "accuracy", "b": "R^2"}))
+    assert reporting.report(*found) == (
+        "Score on test in %, 2 seeds\n"
+        "task     head_only   bias   full\n"
+        "--------------------------------\n"
+        "a            45.00  65.00  85.00\n"
+        "b (R^2)      75.00  62.50  75.00\n"
+        "--------------------------------\n"
+        "bytes          200  1,100  9,250\n"
+        "\n"
+        "How much of the way from head_only to full, in % (-: full gains nothing)\n"
+        "task     bias\n"
+        "-------------\n"
+        "a          50\n"
+        "b (R^2)     -\n"
+        "\n"
+        "bias edits from 10.00 % (a) to 12.00 % (b) of the extractor.\n"
+        "\n"
+        "bias loses to head_only on b (R^2) (-12.50 points)."
+    )
+    assert reporting.summary(*found).splitlines()[:6] == [
+        "Each task's own score on test in %",
+        "patch      seeds     a  b (R^2)  edits, kB",
+        "------------------------------------------",
+        "head_only      2  45.0     75.0        0.0",
+        "bias           2  65.0     62.5        0.9",
+        "full           2  85.0     75.0        9.1",
+    ]
+    assert not reporting.picture(tmp_path / "picture.png", *found)
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_task_and_equal_gains_are_no_obstacle():
     one = [row for row in rows() if row.task == "a"]
     assert "full" in reporting.report(*reporting.outcomes(one))
     flat = {"a": [0.5], "b": [0.5]}
     outcomes = [
-        reporting.Outcome("head_only", flat, 1.0, {"a": 0.0, "b": 0.0}),
-        reporting.Outcome("spotpatch", flat, 1.0, {"a": 1.0, "b": 2.0}),
-        reporting.Outcome("full", flat, 1.0, {"a": 100.0, "b": 100.0}),
+        reporting.Outcome("head_only", flat, 1.0, {"a": 0.0, "b": 0.0}, ALIKE),
+        reporting.Outcome("spotpatch", flat, 1.0, {"a": 1.0, "b": 2.0}, ALIKE),
+        reporting.Outcome("full", flat, 1.0, {"a": 100.0, "b": 100.0}, ALIKE),
     ]
     assert "what full gains over head_only: 0.00" in reporting.report("test", outcomes)
 

@@ -60,7 +60,7 @@ def test_a_backbone_is_exported_with_its_parity_and_takes_patches(loaded, tmp_pa
     picture.write_bytes(exported.png(0))
     comparison = exporting.Comparison([str(picture)], 1e-4)
     text = exporting.backbone_graph(loaded, SETTINGS, comparison, out)
-    assert text.startswith(f"{out}: narrow, heads of up to 8 classes, {out.stat().st_size:,} bytes")
+    assert text.startswith(f"{out}: narrow, heads of up to 8 outputs, {out.stat().st_size:,} bytes")
     assert "on 1 image files and 2 images of seeded noise" in text
     found = printed(text)
     assert found.keys() == {"norms_32_1", "norms_32_2", "folded_32_1", "folded_32_2"}
@@ -111,7 +111,7 @@ def test_the_command_exports_a_backbone(tmp_path):
     more = ["--classes=5", "--depthwise", f"--out={out}", str(picture)]
     ended = called("-m", "tests.launch.small_export", *flags, *more)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.startswith(f"{out}: narrow, heads of up to 5 classes")
+    assert ended.stdout.startswith(f"{out}: narrow, heads of up to 5 outputs")
     kinds = (signatures.NORMS, signatures.DEPTHWISE, signatures.FOLDED)
     names = {signatures.signature(kind, narrow.SIZE, batch) for kind in kinds for batch in (1, 3)}
     assert printed(ended.stdout).keys() == names

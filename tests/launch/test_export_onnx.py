@@ -67,7 +67,7 @@ def test_a_graph_and_a_patch_s_inputs_give_the_patch_s_logits(loaded, tmp_path, 
     picture.write_bytes(exported.png(0))
     comparison = exporting.Comparison([str(picture)], 1e-4)
     text = exporting_onnx.backbone_graph(loaded, kind, narrow.SIZE, comparison, graph)
-    assert text.startswith(f"{graph}: narrow at 32 pixels, heads of any number of classes")
+    assert text.startswith(f"{graph}: narrow at 32 pixels, heads of any number of outputs")
     assert "on 1 image files and 8 images of seeded noise" in text
     found = printed(text)
     assert found.keys() == {"images_1", "images_8"}

@@ -3,14 +3,19 @@
 import csv
 import dataclasses
 import importlib.util
+import json
 
 import numpy as np
 import pytest
+import safetensors
 
 import adapters
+from adapters.benchmarking.serving import patches
 from adapters.experiment import (
     backbones,
     contact_sheet,
+    descriptions,
+    encoding,
     evaluation,
     exporting,
     exporting_onnx,
@@ -29,7 +34,7 @@ from adapters.heads.contract import Values
 from adapters.heads.registry import OtherHeadError, head_of
 from adapters.inference.compiled import inference, predictions
 from adapters.inference.first_look import first_look
-from adapters.runtime import signatures
+from adapters.runtime import input_file, signatures
 from adapters.runtime.device import Device
 from adapters.runtime.engine import Engine
 from adapters.runtime.graph_file import write_graph
@@ -104,6 +109,49 @@ def test_who_takes_classifiers_alone_refuses_others_by_name(finished, weights, t
     said = "the patch for colours predicts multilabel; stopping early takes classifiers alone"
     with pytest.raises(OtherHeadError, match=said):
         previewing.Preview(opened, None)
+    said = "colours predicts multilabel; the benchmark of serving takes classifiers alone"
+    with pytest.raises(OtherHeadError, match=said):
+        patches.read([path], str(weights))
+
+
+def test_encoding_is_told_by_the_head_s_own_score(finished, weights):
+    path = str(finished[0] / "brightness.patch")
+    one = encoding.encoded(path, "int8", str(weights), None, BRIGHTNESS)
+    found = {row.metric: row.value for row in encoding.rows(one, 0, "typed")}
+    assert found["validation R^2"] == one.after
+    assert found["validation R^2 lost to encoding"] == one.before - one.after
+
+
+def test_inputs_for_a_graph_say_how_logits_become_an_answer(finished, weights, tmp_path):
+    """The rule of docs/export.md, by hand, gives the answer that the patch has."""
+    loaded = backbones.load("narrow", str(weights))
+    for name in ("colours", "brightness"):
+        contents, path = read_patch(finished[0] / f"{name}.patch"), tmp_path / name
+        text = exporting_onnx.graph_inputs(
+            loaded, str(finished[0] / f"{name}.patch"), signatures.NORMS, path
+        )
+        assert f"a head of {len(contents.labels)} outputs" in text
+        with safetensors.safe_open(path, "numpy") as opened:
+            told = json.loads(opened.metadata()[input_file.KEY])["head"]
+        assert told["kind"] == contents.head_kind
+        settings, logits = told["settings"], np.array([0.5, -1.0, 2.0][: len(contents.labels)])
+        answer = head_of(contents).decode(contents.labels, {"logits": logits})
+        if name == "colours":
+            held = 1 / (1 + np.exp(-logits)) >= settings["thresholds"]
+            labels = {label for label, one in zip(contents.labels, held, strict=True) if one}
+            assert set(answer.label.split(" + ")) == (labels or {"none"})
+        else:
+            values = logits * settings["deviation"] + settings["mean"]
+            assert list(answer.values.values()) == pytest.approx(values)
+            assert answer.unit == settings["unit"]
+
+
+def test_a_card_in_words_keeps_its_columns(finished):
+    for name in ("colours", "brightness"):
+        card = read_patch(finished[0] / f"{name}.patch")
+        _, *lines = descriptions.describe_patch(card).splitlines()
+        wide = 2 + max(14, len(card.metric)) + 1
+        assert all(line[wide - 1] == " " and line[wide] != " " for line in lines)
 
 
 def test_a_task_with_the_labels_but_another_head_is_refused(finished, weights):
@@ -281,6 +329,7 @@ def test_a_server_mixes_tasks_that_read_a_place_with_others_that_do_not(
 def test_a_predictor_answers_for_every_head(finished, weights):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), np.uint8)
     colours = adapters.load(finished[0] / "colours.patch", weights=weights)
+    assert repr(colours) == "<Predictor of colours: 3 outputs, scale_bias>"
     said = colours.predict(pixels)
     assert isinstance(said, Prediction)
     assert said.probabilities.shape == (3, 3)

@@ -20,6 +20,7 @@ from adapters.training.checkpoint import ConfigurationMismatchError
 from launch.flag_names import FLAGS
 from launch.train_command import train_command
 from tests.launch import small
+from tests.launch.made_tasks import BRIGHTNESS, COLOURS
 
 NAMES = ("as given", "norm=calibrated")
 TYPED = {flag: setting for setting, flag in FLAGS.items()}  # as launch/vary reads them
@@ -180,6 +181,30 @@ def test_the_table_averages_over_seeds_and_names_what_diverged(names, base, tmp_
     ]
     assert len(pretended) == 4
     assert {row.setting for row in tidy.read(results)} == {"; as given"}
+
+
+def test_scores_of_several_kinds_have_no_mean(base, tmp_path, monkeypatch):
+    def pretended(tasks, settings, directory, command, **options):
+        values = zip(tasks, (0.25, -0.5), strict=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        rows = [
+            tidy.Measurement(
+                *(task.name, "narrow", "", "", settings.seed, "validation", task.metric),
+                *(value, "fraction", command),
+            )
+            for task, value in values
+        ]
+        tidy.append(directory / RESULTS, rows)
+
+    monkeypatch.setattr(training_run, "run", pretended)
+    chosen = variation.variants(base, [])
+    tasks = [COLOURS, BRIGHTNESS]
+    out, results = tmp_path / "out", tmp_path / "all.csv"
+    title, *lines = variation.vary(tasks, base, chosen, 2, out, results, str).splitlines()
+    assert title == "Score on validation in %"
+    head, _, line = (re.split(" {2,}", line) for line in lines)
+    assert head[1:3] == ["colours (mean average precision)", "brightness (R^2)"]
+    assert line == ["as given", "25.0", "-50.0", "-", "-"]
 
 
 def test_a_stopped_variation_says_how_far_it_came(names, base, tmp_path, pretended, monkeypatch):

@@ -7,6 +7,9 @@ import jax
 import numpy as np
 import pytest
 
+from adapters.heads.classification import classification
+from adapters.heads.regression import regression
+from adapters.heads.wide import TaskHeads
 from adapters.scheduling import sampling
 from adapters.training import checkpoint, interrupt, loop, metrics
 from adapters.training.checkpoint import ConfigurationMismatchError
@@ -160,3 +163,13 @@ def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
         loop.DivergedError, match=r"the loss of a .*\(patch_rate, head_rate, shared_rate\)"
     ):
         run(tmp_path)
+
+
+def test_scores_of_several_kinds_are_told_one_by_one():
+    heads = TaskHeads((classification(), regression(unit="cm")), (3, 1))
+    scores = {"marks": 0.925, "lengths": -0.061}
+    said = loop._summary(12, ["marks", "lengths"], heads, scores)
+    assert said == "step 12: validation in %: marks 92.5, lengths (R^2) -6.1"
+    alike = TaskHeads((regression(unit="cm"), regression(unit="g")), (1, 1))
+    said = loop._summary(12, ["marks", "lengths"], alike, scores)
+    assert said == "step 12: validation R^2 43.20 % (marks 92.5, lengths -6.1)"

@@ -50,15 +50,21 @@ def test_the_figures_show_the_data(log):
 
 def test_accuracy_against_bytes_has_error_bars_on_a_logarithmic_axis(tmp_path):
     points = [plots.Point("bias", 20_000, 0.5, 0.25), plots.Point("full", 9_000_000, 0.75, 0.0)]
-    (axes,) = plots._trade_off(points, "test").axes
+    (axes,) = plots._trade_off(points, "test", "accuracy").axes
     drawn = [tuple(map(float, container[0].get_xydata()[0])) for container in axes.containers]
     assert drawn == [(20.0, 50.0), (9000.0, 75.0)]
     (bar,) = axes.containers[0][2][0].get_segments()
     assert bar.tolist() == [[20.0, 25.0], [20.0, 75.0]]
     assert axes.get_xscale() == "log"
-    plots.trade_off(tmp_path / "picture.png", points, "test")
+    plots.trade_off(tmp_path / "picture.png", points, "test", "accuracy")
     with Image.open(tmp_path / "picture.png") as image:
         assert min(image.size) > 300
+
+
+def test_the_score_is_named():
+    (axes,) = plots._trade_off([plots.Point("bias", 20_000, 0.5, 0.0)], "test", "R^2").axes
+    assert axes.get_title() == "Mean R^2 against the size of the patch file"
+    assert axes.get_ylabel() == "test R^2, %"
 
 
 def test_smoothing_is_a_weighted_mean_that_skips_what_is_not_finite():

@@ -38,3 +38,11 @@ def test_a_rule_stands_over_the_last_lines_only_where_asked_for():
     assert report.grid(lines, below=0).splitlines() == cells
     cells.insert(3, "-" * 13)
     assert report.grid(lines, below=1).splitlines() == cells
+
+
+def test_scores_of_several_kinds_have_no_mean_and_sizes_do():
+    text = report.table([DTD, dataclasses.replace(SVHN, metric="R^2")])
+    *_, other, _, means = (re.split(" {2,}", line) for line in text.splitlines())
+    assert other[0] == "svhn (R^2)"
+    sizes = ["30,000", "8,000", "3,000", "0.400"]
+    assert means == ["mean", "-", "541,000", *sizes, "0.550", "0.800"]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from adapters.experiment import backbones
 from adapters.experiment.backbones import Loaded
+from adapters.heads.registry import check_classifier
 from adapters.store.contents import PatchContents
 from adapters.store.read import read_patch
 
@@ -15,9 +16,13 @@ def read(paths: Sequence[str], weights: str | None) -> tuple[Loaded, list[PatchC
       paths: of files for one backbone.
       weights: the backbone's local checkpoint, if it needs one.
 
-    Raises PatchFileError, and what `backbones.load` raises.
+    Raises PatchFileError, OtherHeadError where a head is no classifier's, and what `backbones.load`
+    raises.
     """
-    backbone = backbones.load(read_patch(paths[0]).backbone, weights)
+    cards = [read_patch(path) for path in paths]
+    for card in cards:
+        check_classifier(card, "the benchmark of serving")
+    backbone = backbones.load(cards[0].backbone, weights)
     return backbone, [
         read_patch(
             path,
