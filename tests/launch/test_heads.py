@@ -303,3 +303,6 @@ def test_a_predictor_reads_a_place_beside_each_image(placed, weights):
     for inputs in (None, {"place": [[0.0, 0.0, 1.0]]}, {"spot": np.zeros((2, 3))}):
         with pytest.raises(PredictionInputError, match=r"reads .*place.*\(2, 3\)"):
             hemisphere.predict(pixels, inputs)
+    for number in (float("nan"), 1e39):
+        with pytest.raises(PredictionInputError, match="place must be finite numbers"):
+            hemisphere.predict(pixels, {"place": [[0.0, 0.0, number], [0.0, 0.0, 1.0]]})
