@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from adapters import errors
 
 _SPACE = "Free space on that disk, or choose a folder that you may write to; then run again."
-_IN_THE_WAY = "A file stands where a folder is needed, or a folder where a file is: choose another."
+_IN_THE_WAY = (
+    "A file stands where a folder is needed, or a folder where a file is: choose another path."
+)
 
 
 class NotWrittenError(errors.ModelPatchError):
