@@ -13,6 +13,8 @@ from adapters.experiment.chosen_tasks import NoTaskError
 from adapters.experiment.settings import SettingError
 from adapters.heads.contract import HeadSettingError
 from adapters.heads.registry import from_spec
+from adapters.preprocessing import Preprocessing, UnreadableImageError
+from adapters.runtime.device import network_input
 from adapters.store.errors import NotPatchError
 from tasks.folder import FolderError
 from tasks.registry import SeveralTasksError
@@ -119,6 +121,16 @@ def test_a_value_that_cannot_work_is_refused(call, error, said, tmp_path, monkey
     with pytest.raises(error, match=said):
         call()
     assert not [path for path in pathlib.Path().rglob("*") if path.name != ".lock"]
+
+
+def test_a_device_says_what_it_takes():
+    how = Preprocessing(size=8, mean=(0, 0, 0), std=(1, 1, 1))
+    with pytest.raises(UnreadableImageError, match="str is no image: give the bytes"):
+        network_input("x.png", how)
+
+
+def test_an_empty_list_of_names_is_said():
+    assert str(UnknownNameError("task", "x", [])) == "no task is called 'x'. There is none yet."
 
 
 def test_another_kind_of_file_is_no_patch(tmp_path):
