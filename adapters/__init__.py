@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.experiment.comparing import compare as compare
-    from adapters.experiment.evaluation import evaluate as evaluate
+    from adapters.experiment.evaluating import evaluate as evaluate
     from adapters.experiment.exports import export_backbone as export_backbone
     from adapters.experiment.exports import export_task as export_task
     from adapters.experiment.fitting import Fitted as Fitted
@@ -59,7 +59,7 @@ _VERBS = {
     "Task": "tasks.task",
     "chain": "adapters.patches.combine",
     "compare": "adapters.experiment.comparing",
-    "evaluate": "adapters.experiment.evaluation",
+    "evaluate": "adapters.experiment.evaluating",
     "export_backbone": "adapters.experiment.exports",
     "export_task": "adapters.experiment.exports",
     "fit": "adapters.experiment.fitting",

@@ -24,11 +24,12 @@ class ModelPatchError(Exception):
 class UnknownNameError(ModelPatchError):
     """A task, patch, backbone or suite was asked for by a name that is not registered."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]):
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = ""):
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
-        parts = [f"no {kind} is called {name!r}.", hint, f"Known: {', '.join(choices)}."]
+        meant = f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        listed = f"Known: {', '.join(choices)}." if choices else "There is none yet."
+        parts = [f"no {kind} is called {name!r}.", hint, meant, listed]
         super().__init__(" ".join(filter(None, parts)))
         self.kind, self.name, self.near = kind, name, near
 

@@ -9,14 +9,19 @@ from collections.abc import Iterator
 
 from adapters import errors
 
+_SPACE = "Free space on that disk, or choose a folder that you may write to; then run again."
+_IN_THE_WAY = (
+    "A file stands where a folder is needed, or a folder where a file is: choose another path."
+)
+
 
 class NotWrittenError(errors.ModelPatchError):
     """A full disk, a folder that may not be written, or the like."""
 
-    def __init__(self, path: str | os.PathLike[str], reason: str):
+    def __init__(self, path: str | os.PathLike[str], reason: str, advice: str = _SPACE):
         super().__init__(
             f"{os.fspath(path)} cannot be written: {reason}. What was there before is untouched. "
-            "Free space on that disk, or choose a folder that you may write to; then run again."
+            f"{advice}"
         )
         self.path = path
 
@@ -38,6 +43,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Within the block, an OSError is raised as NotWrittenError naming `path`."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise NotWrittenError(path, error.strerror or str(error), _IN_THE_WAY) from error
     except OSError as error:
         raise NotWrittenError(path, error.strerror or str(error)) from error
 

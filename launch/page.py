@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> None:
             "give patch files, and the folder to write: launch/page out/*.patch --out=site"
         )
     check_installed()
-    print(page_folder.write_page(paths, _WEIGHTS.value, output.new_file(_OUT.value)))
+    out = output.new_file(_OUT.value)
+    print(page_folder.write_page(paths, _WEIGHTS.value, out))
+    print(f"To look at it: python3 -m http.server --directory={out}")
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ REMEDIES = {
     "KeyFileError": "launch/sign --new_key=PATH makes a pair of keys.",
     "LooksFirstError": "launch/export --patch=FILE makes the task's own graph; launch/evaluate and "
     "launch/preview run it in JAX.",
+    "MissingFileError": "launch/train writes TASK.patch.",
     "OtherSizeError": "launch/export takes --sizes=SIZE,SIZE.",
+    "RuntimeNeededError": "npm ci --prefix javascript/browser brings it.",
     "TaskNeededError": "It is --task={task}.py, say, or --task=folder:PATH.",
     "TeacherError": "launch/train --out=FOLDER makes one.",
+    "UnreadableFolderError": "tfds build NAME --file_format=array_record prepares one.",
     "UnsignedError": "launch/sign FILE --key=KEY signs it.",
     "UnsupportedPatchError": "launch/export --patch=FILE makes a graph for one task alone; with "
     "--depthwise and --classes=N a backbone's graph takes more.",

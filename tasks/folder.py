@@ -56,13 +56,13 @@ def folder_task(path: str) -> Task:
         for label in labels:
             if len(classes[label]) < 3:
                 raise FolderError(
-                    f"{root / label} holds {len(classes[label])} images; a class needs three, one "
-                    f"for each of {', '.join(SPLITS)}."
+                    f"{root / label} holds {_count(len(classes[label]), 'image', 'images')}; a "
+                    f"class needs three, one for each of {', '.join(SPLITS)}."
                 )
     if len(labels) < 2:
         raise FolderError(
-            f"{root} holds {len(labels)} class of images; two sub-folders or more are needed. "
-            f"Images are files ending in {', '.join(sorted(SUFFIXES))}."
+            f"{root} holds {_count(len(labels), 'class', 'classes')} of images; two sub-folders or "
+            f"more are needed. Images are files ending in {', '.join(sorted(SUFFIXES))}."
         )
     return Task(
         name=root.name,
@@ -158,3 +158,7 @@ def _classes(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
         if folder.is_dir() and not folder.name.startswith(".")
     }
     return {name: paths for name, paths in found.items() if paths}
+
+
+def _count(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"

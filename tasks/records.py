@@ -16,6 +16,10 @@ class DamagedDataError(errors.ModelPatchError):
     """A folder of prepared images is not what it should be."""
 
 
+class UnreadableFolderError(DamagedDataError):
+    """TFDS cannot read a folder of prepared images."""
+
+
 def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
     """Opens `split` of a TFDS folder of array_record files with the classes of `task`.
 
@@ -36,10 +40,9 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
         encoded[0]
     except Exception as error:  # TFDS raises many kinds, of many packages
         said = str(error).strip().splitlines() or [""]
-        raise DamagedDataError(
+        raise UnreadableFolderError(
             f"{directory} cannot be read ({type(error).__name__}: {said[0]}). If it is in the "
-            "cache, delete it and run again; if it is yours, prepare it with "
-            "--file_format=array_record."
+            "cache, delete it and run again; if it is yours, prepare it as array_record files."
         ) from error
     if list(found) != list(labels):
         raise DamagedDataError(

@@ -82,7 +82,9 @@ def _members(name: str) -> Sequence[Task]:
         return [_TASKS[member] for member in suites.SUITES[name]]
     if name in _TASKS:
         return [_TASKS[name]]
-    raise errors.UnknownNameError("task or suite", name, [*_TASKS, *suites.SUITES])
+    is_folder = bool(name) and pathlib.Path(name).expanduser().is_dir()
+    hint = f"There is a folder of that name: {folder.PREFIX}{name}." if is_folder else ""
+    raise errors.UnknownNameError("task or suite", name, [*_TASKS, *suites.SUITES], hint)
 
 
 @functools.cache

@@ -89,6 +89,12 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 "comes out.",
                 settings=["weights"],
             ) from error
+        except OSError as error:
+            raise WeightsFileError(
+                f"the weights {os.fspath(weights)} cannot be opened: {error.strerror or error}. "
+                "Check the path.",
+                settings=["weights"],
+            ) from error
         except ModelPatchError as error:
             raise WeightsFileError(
                 f"the weights {weights} do not serve: {error}", settings=["weights"]

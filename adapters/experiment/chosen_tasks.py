@@ -1,14 +1,28 @@
 """From what a user calls tasks to tasks."""
 
-from collections.abc import Sequence
-from typing import Any
+import os
+from collections.abc import Sequence, Set
+from typing import Any, TypeGuard
 
-from adapters.errors import DuplicateNameError
+from adapters.errors import DuplicateNameError, ModelPatchError
 from tasks import loading, registry
+from tasks.folder import PREFIX
 from tasks.task import Task
 
-Wanted = str | Task | tuple[Any, Sequence[Any]]
-"""A task or suite by name, a task, or arrays: (images [N, H, W, 3] uint8, labels [N])."""
+Wanted = str | os.PathLike[str] | Task | tuple[Any, Sequence[Any]]
+"""A task or suite by name, the path of a folder of images or of a task's file, a task, or arrays:
+(images [N, H, W, 3] uint8, labels [N])."""
+
+
+class NoTaskError(ModelPatchError):
+    """Something given as a task is none, or no task was given."""
+
+    def __init__(self, said: str):
+        super().__init__(
+            f"{said}: give a task's name, folder:PATH, a `Task`, arrays (images, labels), or a "
+            "list of these.",
+            settings=["tasks"],
+        )
 
 
 def chosen(tasks: Wanted | Sequence[Wanted]) -> tuple[Task, ...]:
@@ -18,6 +32,7 @@ def chosen(tasks: Wanted | Sequence[Wanted]) -> tuple[Task, ...]:
     `Task.from_arrays`.
 
     Raises:
+      NoTaskError: something that is no task, or none at all.
       UnknownNameError, FolderError, TaskFileError: see `tasks.registry.resolve`.
       ArraysError: arrays that are no images and labels.
       DuplicateNameError: two different tasks share a name.
@@ -30,11 +45,21 @@ def chosen(tasks: Wanted | Sequence[Wanted]) -> tuple[Task, ...]:
             name = "arrays" if unnamed == 1 else f"arrays_{unnamed}"
             members: Sequence[Task] = [Task.from_arrays(*one, name=name)]
         else:
-            members = [one] if isinstance(one, Task) else registry.resolve([one])
+            members = [one] if isinstance(one, Task) else registry.resolve([_name(one)])
         for task in members:
             if found.setdefault(task.name, task) != task:
                 raise DuplicateNameError("task", task.name)
     return tuple(found.values())
+
+
+def chosen_one(task: Wanted) -> Task:
+    """The one task meant; raises SeveralTasksError for more, and what `chosen` raises."""
+    if isinstance(task, str | os.PathLike):
+        return registry.resolve_one(_name(task))
+    found = chosen(task)
+    if len(found) > 1:
+        raise registry.SeveralTasksError(f"{len(found)} tasks are given: give one of them.")
+    return found[0]
 
 
 def names(tasks: Wanted | Sequence[Wanted]) -> list[str]:
@@ -56,9 +81,33 @@ def identity(tasks: Sequence[Task]) -> dict[str, object]:
 
 
 def _listed(tasks: Wanted | Sequence[Wanted]) -> Sequence[Wanted]:
-    """A tuple is arrays, unless it holds names and tasks alone."""
-    if isinstance(tasks, str | Task):
+    """A tuple is arrays, unless it begins with a name or a task. Raises NoTaskError."""
+    if _has_name(tasks):
         return [tasks]
-    if isinstance(tasks, tuple) and not all(isinstance(one, str | Task) for one in tasks):
-        return [tasks]
-    return list(tasks)
+    if isinstance(tasks, tuple) and tasks and not _has_name(tasks[0]):
+        return [_arrays(tasks)]
+    if not isinstance(tasks, Sequence | Set):
+        raise NoTaskError(f"{type(tasks).__name__} is no task")
+    if not tasks:
+        raise NoTaskError("no task is given")
+    return [one if _has_name(one) else _arrays(one) for one in tasks]
+
+
+def _has_name(one: object) -> TypeGuard[str | os.PathLike[str] | Task]:
+    return isinstance(one, str | os.PathLike | Task)
+
+
+def _arrays(one: object) -> tuple[Any, Sequence[Any]]:
+    if not isinstance(one, tuple):
+        raise NoTaskError(f"{type(one).__name__} is no task")
+    if len(one) != 2:
+        raise NoTaskError(f"a tuple of {len(one)} is no task")
+    return one
+
+
+def _name(one: str | os.PathLike[str]) -> str:
+    """A path is a task's file, or a folder of images."""
+    if isinstance(one, str):
+        return one
+    path = os.fspath(one)
+    return path if path.endswith(".py") else f"{PREFIX}{path}"

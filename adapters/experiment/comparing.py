@@ -14,7 +14,7 @@ from adapters.patches.contract import Patch
 
 def compare(
     tasks: Wanted | Sequence[Wanted],
-    patches: Sequence[str | Patch] = comparison.PATCHES,
+    patches: str | Patch | Sequence[str | Patch] = comparison.PATCHES,
     *,
     directory: str | os.PathLike[str],
     results: str | os.PathLike[str] | None = None,
@@ -31,7 +31,7 @@ def compare(
 
     Args:
       tasks: as `adapters.fit` takes them.
-      patches: specs, or patches that a spec names.
+      patches: one or more specs, or patches that a spec names.
       directory: gets a folder for each run, tables, and a picture of accuracy against bytes; none
         where tasks have scores of several kinds, which have no mean.
       results: CSV file that gets a row a measurement; `results.csv` in `directory` without.
@@ -51,7 +51,10 @@ def compare(
     for name in ("patch", "seed", "patch_rate", "head_rate", "shared_rate"):
         if settings.get(name) is not None:
             raise SettingError(name, "has no place here: a comparison gives each run its own.")
-    specs = [one if isinstance(one, str) else one.spec for one in patches]
+    listed = [patches] if isinstance(patches, str | Patch) else list(patches)
+    if not listed or not all(isinstance(one, str | Patch) for one in listed):
+        raise SettingError("patches", "must be specs or patches, one or more.")
+    specs = [one if isinstance(one, str) else one.spec for one in listed]
     if not all(specs):
         raise SettingError("patches", "holds one that no spec names: a comparison repeats specs.")
     base = settings_of(**settings)

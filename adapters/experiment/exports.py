@@ -1,7 +1,9 @@
 """A backbone, or one patch's task, exported to a file that devices run: one call each."""
 
+import numbers
 import os
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Iterable, Sequence
 
 from adapters.errors import UnknownNameError
 from adapters.experiment import backbones, exporting, exporting_onnx, output
@@ -14,6 +16,7 @@ from adapters.runtime import signatures
 from adapters.store.read import read_patch
 
 SIZES, BATCHES, CLASSES = (64,), (1, 8), 128
+ENDINGS = {"litert": ".tflite", "onnx": ".onnx", "jax": ".jax", "inputs": ".safetensors"}
 BACKBONE_FORMATS = ("litert", "onnx", "jax")
 TASK_FORMATS = ("litert", "onnx", "inputs")
 
@@ -24,8 +27,8 @@ def export_backbone(
     *,
     to: str = "litert",
     weights: str | os.PathLike[str] | None = None,
-    sizes: Sequence[int] = SIZES,
-    batches: Sequence[int] = BATCHES,
+    sizes: int | Sequence[int] = SIZES,
+    batches: int | Sequence[int] = BATCHES,
     classes: int = CLASSES,
     depthwise: bool = False,
     kernels: str = FLOAT32,
@@ -37,7 +40,7 @@ def export_backbone(
 
     Args:
       backbone: its name.
-      out: the new file.
+      out: the new file, whose name may not end as another format's does (`ENDINGS`).
       to: `litert` for `adapters.Device`, `onnx`, or `jax` for `jax.export.deserialize`.
       weights: its local checkpoint, where it brings none.
       sizes: sides of images, in pixels; one for `onnx` and `jax`.
@@ -54,7 +57,8 @@ def export_backbone(
       OutputFileError: `out` exists.
       SettingError, UnknownNameError: a value that cannot work.
     """
-    _check_format(to, BACKBONE_FORMATS)
+    _check_format(to, BACKBONE_FORMATS, out)
+    sizes, batches = _numbers("sizes", sizes), _numbers("batches", batches)
     path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
     if to != "litert" and len(sizes) != 1:
         raise SettingError("sizes", f"must be one size for {to}, not {list(sizes)}.")
@@ -66,7 +70,7 @@ def export_backbone(
         loaded = backbones.load(backbone, weights)
         return exporting_onnx.backbone_graph(loaded, _kind(depthwise), sizes[0], comparison, path)
     kinds = tuple(kind for kind in signatures.KINDS if depthwise or kind != signatures.DEPTHWISE)
-    settings = Settings(classes, tuple(sizes), tuple(batches), kinds, kernels, portable)
+    settings = Settings(classes, sizes, batches, kinds, kernels, portable)
     converter.check_installed()
     if kernels == INT8:
         quantiser.check_installed()
@@ -79,7 +83,7 @@ def export_task(
     *,
     to: str = "litert",
     weights: str | os.PathLike[str] | None = None,
-    batches: Sequence[int] = BATCHES,
+    batches: int | Sequence[int] = BATCHES,
     depthwise: bool = False,
     images: Sequence[str] = (),
     tolerance: float = TOLERANCE,
@@ -97,7 +101,8 @@ def export_task(
 
     Raises what `export_backbone` does, and PatchFileError where the patch fails a check.
     """
-    _check_format(to, TASK_FORMATS)
+    _check_format(to, TASK_FORMATS, out)
+    batches = _numbers("batches", batches)
     path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
     name = os.fspath(patch)
     if to == "onnx":
@@ -109,7 +114,7 @@ def export_task(
         return exporting_onnx.graph_inputs(loaded, name, _kind(depthwise), path)
     if to == "onnx":
         return exporting_onnx.task_graph(loaded, name, comparison, path)
-    return exporting.task_graph(loaded, name, tuple(batches), comparison, path)
+    return exporting.task_graph(loaded, name, batches, comparison, path)
 
 
 def _kind(depthwise: bool) -> str:
@@ -117,6 +122,23 @@ def _kind(depthwise: bool) -> str:
     return signatures.DEPTHWISE if depthwise else signatures.NORMS
 
 
-def _check_format(to: str, known: Sequence[str]) -> None:
+def _numbers(name: str, given: int | Sequence[int]) -> tuple[int, ...]:
+    """One number or several; raises SettingError where they are none, or not above zero."""
+    found = tuple(given) if isinstance(given, Iterable) else (given,)
+    if not found or not all(isinstance(one, numbers.Integral) and one > 0 for one in found):
+        raise SettingError(name, f"is {given!r}: give whole numbers above zero.")
+    return found
+
+
+def _check_format(to: str, known: Sequence[str], out: str | os.PathLike[str]) -> None:
     if to not in known:
         raise UnknownNameError("format", to, known)
+    ending = pathlib.Path(out).suffix.lower()
+    for other, own in ENDINGS.items():
+        if ending == own and other != to:
+            raise SettingError(
+                "to",
+                f"is {to!r}, and the name {os.fspath(out)} ends as of {other!r}: choose the format "
+                f"{other!r}, or a name that ends in {ENDINGS[to]}.",
+                "out",
+            )

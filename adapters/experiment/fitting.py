@@ -101,8 +101,8 @@ def fit(
     """Trains a patch for each task, jointly, on one frozen backbone.
 
     Args:
-      tasks: a task or suite by name (`folder:PATH` for a folder of images), a `Task`, arrays
-        `(images uint8 [N, H, W, 3], labels [N])`, or a list of these.
+      tasks: a task or suite by name (`folder:PATH` for a folder of images), the path of such a
+        folder, a `Task`, arrays `(images uint8 [N, H, W, 3], labels [N])`, or a list of these.
       patch: what each task trains, as a spec or as a `Patch`.
       directory: for patch files, checkpoints, metrics and plots; a temporary one without, which
         goes with what is returned.
@@ -115,13 +115,15 @@ def fit(
 
     Raises:
       UnknownNameError: a task, patch, backbone or setting nobody knows; near names are offered.
-      SettingError, ArraysError, SpecError: a value that cannot work.
+      SettingError, NoTaskError, ArraysError, SpecError: a value that cannot work.
       OutputFolderError, ConfigurationMismatchError: `directory` holds something else.
       DivergedError: a loss is not finite.
       StoppedError: a signal stopped it; `resume` goes on.
     """
     if directory is None and (resume or overwrite):
         raise SettingError("directory", "is needed to go on with a run in it, or to overwrite it.")
+    if on_record is not None and not callable(on_record):
+        raise SettingError("on_record", f"is {on_record!r}: give a function that takes a `Record`.")
     wanted = chosen_tasks.chosen(tasks)
     text = patch if isinstance(patch, str) else text_of(patch)
     own = None if isinstance(patch, str) else patch

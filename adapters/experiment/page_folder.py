@@ -45,6 +45,10 @@ class PageError(ModelPatchError):
     """Patches that one page cannot show together, or a page that cannot be made here."""
 
 
+class RuntimeNeededError(PageError):
+    """ONNX Runtime Web, which the page brings along, is not installed here."""
+
+
 def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> str:
     """Writes a page for patch files, whole or not at all; returns what to print.
 
@@ -79,7 +83,7 @@ def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> 
     for contents in patches:
         path = out / _inputs_name(contents)
         lines.append(f"{path}: {len(contents.labels)} classes, {path.stat().st_size:,} bytes")
-    return "\n".join([*lines, f"To look at it: python3 -m http.server --directory={out}"])
+    return "\n".join(lines)
 
 
 def _parts() -> dict[str, pathlib.Path]:
@@ -92,9 +96,9 @@ def _parts() -> dict[str, pathlib.Path]:
     runtime = SOURCE / "node_modules" / RUNTIME / "dist"
     missing = [name for name in RUNTIME_FILES if not (runtime / name).is_file()]
     if missing:
-        raise PageError(
-            f"ONNX Runtime Web is not here ({runtime / missing[0]}): npm ci --prefix "
-            f"{SOURCE.relative_to(SOURCE.parents[1])}"
+        raise RuntimeNeededError(
+            f"ONNX Runtime Web is not here ({runtime / missing[0]}): install the packages of "
+            f"{SOURCE.relative_to(SOURCE.parents[1])}."
         )
     own = [*SOURCE.glob("*.html"), *SOURCE.glob("*.mjs")]
     return {

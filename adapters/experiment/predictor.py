@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
+from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
 from adapters.heads.contract import Values
 from adapters.heads.registry import head_of
@@ -21,7 +22,6 @@ from adapters.store.contents import PatchCard
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
-from tasks.task import Task
 
 Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
 """Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
@@ -92,11 +92,12 @@ class Predictor:
 
         Raises:
           PictureError: what is given is no image, or cannot be read.
-          PredictionInputError: the patch reads another input, or an input of another shape.
+          PredictionInputError: the patch reads another input, or an input of another shape, or
+            what is given are no finite numbers.
           NoAnswerError: the patched network overflows on an image.
         """
         pixels = [self._input(image) for image in _listed(images)]
-        others = self._others(inputs or {}, len(pixels))
+        others = self._others({} if inputs is None else inputs, len(pixels))
         contents = self._patch.contents
         head, answers = head_of(contents), []
         for start in range(0, len(pixels), self._most):
@@ -119,17 +120,17 @@ class Predictor:
         return NumberPrediction(said, table) if tells_numbers else Prediction(said, table)
 
     def evaluate(
-        self, task: Task | str | None = None, split: str = "test", data_dir: str | None = None
+        self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None
     ) -> evaluation.Evaluation:
         """The patch's score on a split of its task, or of `task`; raises as `adapters.evaluate`."""
-        patch = self._patch
+        patch, wanted = self._patch, None if task is None else chosen_one(task)
         with_task = evaluation.Opened(
             contents=patch.contents,
             prepare=patch.prepare,
             backbone=patch.backbone,
             preprocessing=patch.preprocessing,
             network=patch.network,
-            task=evaluation.task_for(self._path, patch.contents, split, task),
+            task=evaluation.task_for(self._path, patch.contents, split, wanted),
         )
         return evaluation.score(self._path, with_task, split, data_dir)
 
@@ -154,14 +155,22 @@ class Predictor:
     def _others(
         self, inputs: Mapping[str, npt.ArrayLike], count: int
     ) -> dict[str, npt.NDArray[np.float32]]:
-        given = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
         wanted = {name: (count, *shape) for name, shape in self._patch.contents.inputs.items()}
+        if not isinstance(inputs, Mapping):
+            raise PredictionInputError(
+                f"inputs is {type(inputs).__name__}; it must be {{name: numbers}}, here of the "
+                f"shapes {wanted or '{}'}."
+            )
+        given = {name: _numbers(name, values) for name, values in inputs.items()}
         found = {name: values.shape for name, values in given.items()}
         if found != wanted:
             raise PredictionInputError(
                 f"beside {count} images the patch reads {wanted or 'nothing'}, it is given "
                 f"{found or 'nothing'}: {{name: shape}}."
             )
+        for name, values in given.items():
+            if not np.isfinite(values).all():
+                raise PredictionInputError(f"the input {name} must be finite numbers in float32.")
         return given
 
     def _input(self, image: Picture) -> npt.NDArray[np.float32]:
@@ -203,7 +212,20 @@ def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:
         return list(images) if images.ndim == 4 else [images]
     if isinstance(images, str | os.PathLike | bytes | Image.Image):
         return [images]
+    if isinstance(images, Mapping) or not isinstance(images, Iterable):
+        raise PictureError(
+            f"{type(images).__name__} is no image, nor a list of images; give uint8 pixels "
+            "[N, H, W, 3], paths, bytes or Pillow images, and anything else as `inputs`."
+        )
     return list(images)
+
+
+def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    try:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            return np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise PredictionInputError(f"the input {name} must be numbers in an array.") from error
 
 
 def _check_pixels(image: npt.NDArray[Any]) -> None:

@@ -1,5 +1,6 @@
 """Heads by name: what a task's text and a file's card become."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -73,7 +74,16 @@ def from_settings(kind: str, settings: Mapping[str, Any]) -> Head:
     """The head of a kind with these settings, as a file's card has them. Raises as `from_spec`."""
     if kind not in HEADS:
         raise UnknownNameError("head", kind, HEADS)
+    known = inspect.signature(HEADS[kind]).parameters
+    for name in settings:
+        if name not in known:
+            raise HeadSettingError(
+                f"the head {kind!r} has no setting {name!r}; it has: {', '.join(known) or 'none'}."
+            )
     try:
         return HEADS[kind](**settings)
     except TypeError as error:
-        raise HeadSettingError(f"the head {kind!r} cannot be made: {error}.") from error
+        given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        raise HeadSettingError(
+            f"the head {kind!r} cannot take {given}: a value of another kind is needed."
+        ) from error

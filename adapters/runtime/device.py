@@ -22,7 +22,14 @@ from adapters.errors import UnknownNameError
 from adapters.heads import linear
 from adapters.heads.contract import Answer, Head, NoAnswerError, Values
 from adapters.heads.registry import head_of
-from adapters.preprocessing import Preprocessing, decode, normalise, prepare, upright
+from adapters.preprocessing import (
+    Preprocessing,
+    UnreadableImageError,
+    decode,
+    normalise,
+    prepare,
+    upright,
+)
 from adapters.runtime import int8, signatures
 from adapters.runtime.engine import Engine
 from adapters.runtime.feeds import Feed, How, check_how, check_size, feed, padded_head
@@ -217,8 +224,13 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     """The float32 input [size, size, 3] of a network. Raises UnreadableImageError."""
     if isinstance(image, bytes):
         opened = decode(image, preprocessing.background)
-    else:
+    elif isinstance(image, Image.Image):
         opened = upright(image, preprocessing.background)
+    else:
+        raise UnreadableImageError(
+            f"{type(image).__name__} is no image: give the bytes of an image file, or an image "
+            "that Pillow has opened."
+        )
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 

@@ -322,7 +322,8 @@ def _inputs(given: Mapping[str, str], task: Task) -> dict[str, Array]:
     found = {}
     for name, shape in needs.items():
         try:
-            values = np.array(given[name].split(","), np.float32).reshape(shape)
+            with np.errstate(over="ignore"):  # what is too large is refused as infinite
+                values = np.array(given[name].split(","), np.float32).reshape(shape)
         except ValueError as error:
             raise InputsError(
                 f"{name} must be {math.prod(shape)} numbers with commas between them."

@@ -16,7 +16,7 @@ from typing import Any, TypeGuard
 
 from adapters.store import canonical_json
 from adapters.store.encoding import DTYPES, Storage
-from adapters.store.errors import HeaderError, TooLargeError, TruncatedError, shown
+from adapters.store.errors import HeaderError, NotPatchError, TooLargeError, TruncatedError, shown
 
 FILE_LIMIT = 64 * 2**20
 HEADER_LIMIT = 2**20
@@ -53,7 +53,11 @@ def header_length(prefix: bytes, file_size: int) -> int:
     if len(prefix) < LENGTH_SIZE:
         raise TruncatedError(f"the file has {file_size} bytes, too few for a header")
     length = int.from_bytes(prefix, "little")
-    _check_size("header", length, HEADER_LIMIT)
+    if length > HEADER_LIMIT:
+        raise NotPatchError(
+            f"this is no patch file: the header has {length} bytes if it is read as one, at most "
+            f"{HEADER_LIMIT} are allowed"
+        )
     if length % _ALIGNMENT or not length:
         raise HeaderError(f"the header's length {length} is not a multiple of {_ALIGNMENT}")
     if LENGTH_SIZE + length > file_size:

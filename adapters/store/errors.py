@@ -57,7 +57,7 @@ _MADE_WRONG = "Correct the patch's contents and write it again."
 class MissingFileError(PatchFileError):
     """There is no file at the path."""
 
-    advice = "Check the path; `train` writes TASK.patch."
+    advice = "Check the path."
 
 
 class UnreadableFileError(PatchFileError):
@@ -82,6 +82,12 @@ class TooLargeError(PatchFileError):
     """The file, or its header, is larger than allowed."""
 
     advice = "A patch is small: check that this is one, or allow a larger size."
+
+
+class NotPatchError(TooLargeError):
+    """The file does not begin as a patch does: its header would be larger than any."""
+
+    advice = "Give the path of a TASK.patch file."
 
 
 class TruncatedError(PatchFileError):

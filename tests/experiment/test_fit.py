@@ -12,7 +12,7 @@ import adapters
 from adapters.errors import DuplicateNameError, UnknownNameError
 from adapters.experiment import training_run
 from adapters.experiment.output import OutputFolderError
-from adapters.experiment.predictor import PictureError
+from adapters.experiment.predictor import PictureError, PredictionInputError
 from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
 from adapters.store.errors import DigestError, FingerprintError
 from adapters.training import tidy
@@ -93,11 +93,26 @@ def test_a_predictor_names_what_it_sees_in_every_form(fitted, pictures, tmp_path
         ("nowhere.png", "nowhere.png: No such file"),
         (b"no image", "no image of a kind"),
         ([1.5], "float is no image"),
+        (None, "NoneType is no image"),
+        ({"image": b""}, "dict is no image, nor a list"),
     ],
 )
 def test_what_is_no_image_is_refused(fitted, images, said):
     with pytest.raises(PictureError, match=said):
         fitted[0]["arrays"].predict(images)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (np.zeros(3), r"inputs is ndarray; it must be {name: numbers}"),
+        ({"place": "abc"}, "the input place must be numbers"),
+        ({"place": [[1.0]]}, "the patch reads nothing"),
+    ],
+)
+def test_inputs_that_are_none_are_refused(fitted, pictures, inputs, said):
+    with pytest.raises(PredictionInputError, match=said):
+        fitted[0]["arrays"].predict(pictures[0][0], inputs)
 
 
 def test_a_mistyped_task_of_a_fit_offers_near_ones(fitted):
@@ -120,7 +135,9 @@ def test_saved_files_are_the_run_s_and_load_in_another_place(fitted, pictures, t
     task = adapters.Task.from_arrays(*pictures)
     found = loaded.evaluate(task)
     assert found.score == found.saved == made.rows[0].test_accuracy
-    assert adapters.evaluate(tmp_path / "out" / "arrays.patch", task=task) == found
+    path = tmp_path / "out" / "arrays.patch"
+    assert adapters.evaluate(path, pictures) == adapters.evaluate(path, task) == found
+    assert loaded.evaluate(pictures) == found
 
 
 def test_a_failing_fit_leaves_no_temporary_folder(pictures, monkeypatch, tmp_path):

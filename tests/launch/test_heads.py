@@ -311,7 +311,14 @@ def test_a_server_mixes_tasks_that_read_a_place_with_others_that_do_not(
         assert said["answers"][0]["label"] == "northern"
         _, south = loopback.ask(address, "POST", "/tasks/hemisphere?place=0,0,-1", body)
         assert south["answers"][0]["label"] == "southern"
-        for query in ("", "?place=1,2", "?place=a,b,c", "?place=1,2,nan", "?spot=1,2,3"):
+        for query in (
+            "",
+            "?place=1,2",
+            "?place=a,b,c",
+            "?place=1,2,nan",
+            "?place=1,2,1e39",
+            "?spot=1,2,3",
+        ):
             status, said = loopback.ask(address, "POST", f"/tasks/hemisphere{query}", body)
             assert (status, said["error"]) == (422, "InputsError")
             assert "place" in said["message"]
@@ -352,3 +359,6 @@ def test_a_predictor_reads_a_place_beside_each_image(placed, weights):
     for inputs in (None, {"place": [[0.0, 0.0, 1.0]]}, {"spot": np.zeros((2, 3))}):
         with pytest.raises(PredictionInputError, match=r"reads .*place.*\(2, 3\)"):
             hemisphere.predict(pixels, inputs)
+    for number in (float("nan"), 1e39):
+        with pytest.raises(PredictionInputError, match="place must be finite numbers"):
+            hemisphere.predict(pixels, {"place": [[0.0, 0.0, number], [0.0, 0.0, 1.0]]})

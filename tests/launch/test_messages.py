@@ -30,11 +30,9 @@ OTHER_PROGRAMS = {
     "adapters/benchmarking/serving/locustfile.py": r"--(questions|report|seed|once|lasting)",
     "adapters/benchmarking/serving/run.py": r"--(port=0|batches=|weights=)",
     "adapters/experiment/graph_runtimes.py": r"--prefix javascript",
-    "adapters/experiment/page_folder.py": r"--(directory=|prefix )",
     "adapters/export/converter.py": r"--no-deps",
     "adapters/export/quantiser.py": r"--no-deps",
     "tasks/decathlon.py": r"--(file_format=array_record|data_dir=)",
-    "tasks/records.py": r"--file_format=array_record",
 }
 
 

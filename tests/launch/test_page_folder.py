@@ -149,7 +149,7 @@ def test_patches_that_do_not_go_together_are_refused(weights, tmp_path):
 
 def test_a_missing_runtime_is_said_before_anything_is_read(source, weights, tmp_path):
     (source / "node_modules" / "onnxruntime-web" / "dist" / page_folder.RUNTIME_FILES[1]).unlink()
-    words = ["ort-wasm-simd-threaded.wasm", "npm ci --prefix javascript/browser"]
+    words = ["ort-wasm-simd-threaded.wasm", "install the packages of javascript/browser"]
     refused(["missing.patch"], weights, tmp_path / "site", words)
 
 

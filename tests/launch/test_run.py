@@ -189,13 +189,18 @@ def test_a_run_records_what_defines_it(finished, weights):
     record = json.loads((out / "run.json").read_text())
     assert record["fingerprint"] == backbones.load("narrow", str(weights)).fingerprint
     assert record["devices"] == 2
-    # A run that an earlier version left must find every field as it wrote it.
+    # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights patch size groups examples sampling temperature seed data_dir"
     more = "augmentation workers encoding train_shared recipe teacher patch_version"
     beside = "tasks fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
-    assert [*record["recipe"]] == [*recipe.split(), "rematerialise", "statistics_decay"]
+    assert [*record["recipe"]] == [
+        *recipe.split(),
+        "rematerialise",
+        "precision",
+        "statistics_decay",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Random chains: merged edits against the same edits applied one after another."""
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from adapters.vocabulary import EDIT_KINDS
 MODULE, SHAPE = "stem", (3, 5)
 
 
-def random_edits(generator, kind, leaf):
+def random_edits(generator, kind, leaf, path=MODULE):
     def normal(*shape):
         return generator.normal(size=shape).astype(np.float32)
 
     bits = np.packbits(generator.integers(0, 2, 15))
     rank = int(generator.integers(1, 4))
     named = {
+        "module": {leaf: normal(*SHAPE)},
         "insert": {leaf: normal(*SHAPE)},
         "replace": {leaf: normal(*SHAPE)},
         "mask": {leaf: bits},
@@ -28,13 +30,13 @@ def random_edits(generator, kind, leaf):
         "low_rank": {f"{leaf}.down": normal(3, rank), f"{leaf}.up": normal(rank, 5)},
         "add": {leaf: normal(*SHAPE)},
     }
-    return {kind: {MODULE: named[kind]}}
+    return {kind: {path: named[kind]}}
 
 
 # Kind after kind in one leaf, where a file can express it; an insertion and a later replacement are
 # an insertion, all before a replacement is gone, and sums may change places.
 EXPRESSIBLE = {
-    *(("insert", "replace"), ("replace", "replace"), ("mask", "replace")),
+    *(("module", "replace"), ("insert", "replace"), ("replace", "replace"), ("mask", "replace")),
     *(("affine_mask", "replace"), ("low_rank", "replace"), ("add", "replace")),
     *(("replace", "mask"), ("replace", "affine_mask"), ("replace", "low_rank")),
     *(("replace", "add"), ("mask", "mask"), ("mask", "affine_mask"), ("mask", "low_rank")),
@@ -68,11 +70,9 @@ def test_merged_edits_have_the_effect_of_each_in_turn(seed):
     bases = generator.normal(size=(2, *SHAPE)).astype(np.float32)
     weights = {MODULE: {"w": generator.normal(size=SHAPE).astype(np.float32), "bases": bases}}
     chosen = generator.choice(EDIT_KINDS, size=generator.integers(1, 6))
-    edits = [
-        random_edits(generator, kind, "adapter" if kind == "insert" else "w") for kind in chosen
-    ]
-    if "insert" in chosen:
-        edits += [random_edits(generator, "replace", "adapter")]
+    added = {"module": ("w", "own"), "insert": ("adapter", MODULE)}
+    edits = [random_edits(generator, kind, *added.get(kind, ("w", MODULE))) for kind in chosen]
+    edits += [random_edits(generator, "replace", *added[kind]) for kind in added if kind in chosen]
     try:
         together = merged(edits)
     except merge.UnmergeableEditsError:
@@ -85,8 +85,7 @@ def test_merged_edits_have_the_effect_of_each_in_turn(seed):
     in_turn = weights
     for each in edits:
         in_turn = apply_edits(in_turn, each)
-    for leaf, array in apply_edits(weights, together)[MODULE].items():
-        np.testing.assert_allclose(array, in_turn[MODULE][leaf], rtol=1e-5, atol=1e-5)
+    chex.assert_trees_all_close(apply_edits(weights, together), in_turn, rtol=1e-5, atol=1e-5)
 
 
 def test_a_chain_packs_merged_edits():

@@ -182,7 +182,7 @@ def test_a_store_that_another_process_keeps(tmp_path):
 def test_a_path_that_is_no_folder(tmp_path, below):
     (tmp_path / "file").write_text("mine")
     path = toy_store.write(tmp_path, toy_store.patch(1))
-    with pytest.raises(files.NotWrittenError, match="choose a folder"):
+    with pytest.raises(files.NotWrittenError, match="A file stands"):
         install(tmp_path / below, path)
     assert (tmp_path / "file").read_text() == "mine"
     assert toy_store.number(tmp_path / below) is None

@@ -95,7 +95,7 @@ def test_checks_run_from_cheap_to_dear(path):
     assemble, card_with = make_patches.assemble, make_patches.card_with
 
     _refused(path, b"\xff" * 2000, errors.TooLargeError, "the file has 2000", size_cap=1999)
-    _refused(path, b"\xff" * 2000, errors.TooLargeError, "the header has", size_cap=2000)
+    _refused(path, b"\xff" * 2000, errors.NotPatchError, "the header has", size_cap=2000)
     worst = card_with(schema=2, must_understand=["edit/mix"], norm="?", labels=["a", "b", "c"])
     twice = make_patches.header(make_patches.spell(worst)[:-1] + b',"schema":2}', nan)
     _refused(path, twice, errors.DuplicateKeyError, "'schema' stands twice", **bad)

@@ -26,6 +26,10 @@ GOLDEN = {
     "emoji": ((2634, 563, 568), None),
     "clip_art": ((1650, 365, 422), None),
     "signs": ((224, 65, 65), None),
+    "icon_categories": ((1020, 216, 218), None),
+    "solar_cell_defects": ((1838, 393, 393), None),
+    "silhouettes_by_place": ((6798, 1459, 1459), "2c6f8a3bb73d"),
+    "silhouettes_anywhere": ((6798, 1459, 1459), "e2fd16d7eddf"),
 }
 
 
@@ -36,14 +40,20 @@ def test_a_carried_task_is_what_its_file_says(name: str):
     splits = {split: loading.open_split(task, split) for split in task.splits}
     assert tuple(map(len, splits.values())) == sizes
     seen: dict[bytes, str] = {}
+    ((target, how),) = task.made_head.targets.items()
     for split, examples in splits.items():
-        labels = set()
+        labels = []
         for example in itertools.islice(examples, FAIR_SAMPLE):
-            labels.add(example["label"])
+            labels.append(example[target])
+            for name, shape in task.inputs.items():
+                assert example[name].shape == shape
             assert min(example["image"].shape[:2]) <= layout.SHORT_SIDE
             if np.ptp(example["image"]):
                 assert seen.setdefault(example["image"].tobytes(), split) == split
-        assert labels == set(range(len(task.labels))), split
+        if how.wide:
+            assert (np.std(labels, axis=0) > 0).all(), split
+        else:
+            assert set(labels) == set(range(len(task.labels))), split
     if digest is not None:
         recorded = (layout.cached_directory(task) / layout.DIGEST_FILE).read_text()
         assert recorded.startswith(digest), "the images changed: raise the task's version"

@@ -120,7 +120,7 @@ def test_an_opened_folder_can_be_sent_to_another_process(animals):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ((), "holds 0 class"),
+        ((), "holds 0 classes"),
         (("cat/1.png", "cat/2.png", "cat/3.png"), "holds 1 class"),
         (("cat/1.png", "cat/2.png", "cat/3.png", "dog/readme.txt"), "holds 1 class"),
         (("cat/1.png", "cat/2.png", "cat/3.png", "dog/1.png", "dog/2.png"), "dog holds 2 images"),
