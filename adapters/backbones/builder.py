@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import haiku as hk
 import jax
@@ -29,7 +29,8 @@ class Outputs(NamedTuple):
 
     Attributes:
       features: [C], the last row averaged over the image.
-      endpoints: block name to its output [H', W', C'], up to pooling.
+      endpoints: block name to its output [H', W', C'], up to pooling; and `NAME/expand` to what
+        the block's expansion gives, after its norm and activation.
       moments: norm path to {"mean", "var"}, each [T, C]; empty in `frozen` mode.
     """
 
@@ -75,9 +76,11 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     """
 
     def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:
-        endpoints, x = {}, image
+        endpoints: dict[str, jax.Array] = {}
+        x = image
         for name, row in table.named_rows():
-            x = block(row, padding, name, x, norm)
+            x, inside = _block(row, padding, name, x, norm)
+            endpoints |= inside
             if not isinstance(row, Pooled):
                 endpoints[name] = x
         return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
@@ -113,9 +116,9 @@ def _apply_blocks(
 
     def outputs(
         name: str, row: Row, own: Weights, x: jax.Array, membership: jax.Array | None
-    ) -> tuple[jax.Array, Weights]:
+    ) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Weights]:
         how = dataclasses.replace(norm, membership=membership)
-        part = hk.transform_with_state(lambda x: block(row, padding, name, x, how))
+        part = hk.transform_with_state(lambda x: _block(row, padding, name, x, how))
         return part.apply(own, {}, None, x)
 
     endpoints: dict[str, jax.Array] = {}
@@ -124,11 +127,32 @@ def _apply_blocks(
     for name, row in table.named_rows():
         own = {path: leaves for path, leaves in weights.items() if block_of(path) == name}
         part = rematerialised(functools.partial(outputs, name, row))
-        x, seen = part(own, x, norm.membership)
+        (x, inside), seen = part(own, x, norm.membership)
+        endpoints |= inside
         moments |= seen
         if not isinstance(row, Pooled):
             endpoints[name] = x
     return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
+
+
+def _block(
+    row: Row, padding: str, name: str, x: jax.Array, norm: Normalise
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """A block's output, and its expansion by name where it has one."""
+    inside: dict[str, jax.Array] = {}
+    wanted = f"{name}/expand"
+
+    def keep(
+        method: Callable[..., Any], arguments: Any, settings: Any, about: hk.MethodContext
+    ) -> Any:
+        result = method(*arguments, **settings)
+        if about.method_name == "__call__" and about.module.module_name == wanted:
+            inside[wanted] = result
+        return result
+
+    with hk.intercept_methods(keep):
+        y = block(row, padding, name, x, norm)
+    return y, inside
 
 
 @functools.cache

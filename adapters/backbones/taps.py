@@ -16,7 +16,8 @@ def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
       table: of the backbone.
       outputs: of `Backbone.apply`.
       name: `features`, the pooled vector [C]; a block's name, such as `block_13`, for its output
-        [H', W', C']; or `stride_8`, say, for the output of the last block at an eighth of the side.
+        [H', W', C']; `block_13/expand` for its expansion, after norm and activation; or `stride_8`,
+        say, for the output of the last block at an eighth of the side.
 
     Raises UnknownNameError.
     """
