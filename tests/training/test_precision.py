@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from adapters.backbones.builder import build
 from adapters.patches.contract import no_look
 from adapters.patches.forward import forward
 from tests import narrow
 from tests.backbones.families import FAMILIES
-from tests.backbones.test_every_backbone import QUICK, backbone, weights
 from tests.training.test_step import batch, make
 
+QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
 SPECS = ("scale_bias+depthwise", "full", "lora(rank=2)+film", "mask+scale_bias")
 
 
@@ -52,7 +53,8 @@ def test_moments_stay_float32(norm):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_kind_of_block_runs_in_it(family):
     """Maps are bfloat16, features float32, near those of float32."""
-    network = backbone(family)
+    network = build(FAMILIES[family])
+    weights = jax.jit(network.init, compiler_options=QUICK)(jax.random.key(0))
     image = narrow.normalised(narrow.images(1, 1)[0])[0, 0]
     found = {}
     for precision in ("float32", "bfloat16"):
@@ -62,8 +64,8 @@ def test_every_kind_of_block_runs_in_it(family):
             inputs = {"image": image}
             return forward(network, no_look, given, inputs, {}, taps, precision=precision).taps
 
-        traced = jax.jit(features, compiler_options=QUICK).trace(weights(family), image)
-        found[precision] = traced.lower().compile()(weights(family), image)["features"]
+        traced = jax.jit(features, compiler_options=QUICK).trace(weights, image)
+        found[precision] = traced.lower().compile()(weights, image)["features"]
         text = str(traced.jaxpr)
         assert ("bf16" in text) == (precision == "bfloat16")
     exact, coarse = found["float32"], found["bfloat16"]
