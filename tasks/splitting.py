@@ -46,7 +46,7 @@ def hold_out_groups(
     """
     members: dict[Any, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for candidate in candidates:
-        one = candidate.label if isinstance(candidate.label, int) else "of numbers"
+        one = "of numbers" if isinstance(candidate.label, tuple) else candidate.label
         members[one][candidate.group].append(candidate)
     for one, groups in sorted(members.items()):
         if len(groups) < 3:

@@ -2,6 +2,7 @@
 
 import collections
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -73,3 +74,31 @@ def test_shape_and_palette_are_part_of_the_pixels():
     images = [flat, tall, red, blue]
     candidates = [splitting.Candidate("", str(n), image, 0) for n, image in enumerate(images)]
     assert len(splitting.without_duplicates(candidates)) == 4
+
+
+@pytest.mark.parametrize("kind", [int, np.int64])
+def test_classes_are_cut_one_by_one_whatever_integers_they_are(kind):
+    image = Image.new("L", (4, 4))
+    candidates = [
+        splitting.Candidate(str(number), str(number), image, kind(number % 2))
+        for number in range(6)
+    ]
+    found = list(splitting.hold_out_groups(candidates))
+    assert {(each.split, int(each.label)) for each in found} == {
+        (split, label) for split in ("train", "validation", "test") for label in (0, 1)
+    }
+
+
+def test_images_whose_labels_are_numbers_are_cut_by_their_groups_alone():
+    image = Image.new("L", (4, 4))
+    candidates = [
+        splitting.Candidate(
+            str(number // 2), str(number), image, (float(number),), {"place": (1.0,)}
+        )
+        for number in range(12)
+    ]
+    found = list(splitting.hold_out_groups(candidates))
+    sides = {each.name: each.split for each in found}
+    assert set(sides.values()) == {"train", "validation", "test"}
+    assert all(sides[str(2 * group)] == sides[str(2 * group + 1)] for group in range(6))
+    assert all(each.inputs == {"place": (1.0,)} for each in found)
