@@ -59,6 +59,9 @@ def install(line: str, python: pathlib.Path, checked: bool) -> None:
         sys.exit(f"error: Hash mismatch for {pin}")
     for old in site_packages(python).glob(f"{name}-*.dist-info"):
         shutil.rmtree(old)
+    # As uv does: a version written in the same second and of the same size would pass for the old.
+    for compiled in (site_packages(python) / "__pycache__").glob(f"{name}.*.pyc"):
+        compiled.unlink()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site_packages(python))
 
