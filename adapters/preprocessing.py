@@ -138,6 +138,30 @@ def prepare(image: Image.Image, preprocessing: Preprocessing, box: Box | None = 
     box: left, top, right, bottom in pixels, fractions allowed; augmentation chooses it. Resampling
     is bilinear and, when scaling down, averages over every covered pixel.
     """
+    return np.asarray(
+        _placed(image, preprocessing, box, Image.Resampling.BILINEAR, preprocessing.background)
+    )
+
+
+def prepare_classes(
+    classes: np.ndarray, preprocessing: Preprocessing, box: Box | None = None
+) -> np.ndarray:
+    """Returns int32 classes `[size, size]` of classes `[H, W]`, below 2**15: see `prepare`.
+
+    Each pixel takes the class that lies nearest; where an image is padded, and for negative ones,
+    it is -1.
+    """
+    image = Image.fromarray(np.asarray(classes, np.int32), "I")
+    return np.asarray(_placed(image, preprocessing, box, Image.Resampling.NEAREST, -1), np.int32)
+
+
+def _placed(
+    image: Image.Image,
+    preprocessing: Preprocessing,
+    box: Box | None,
+    resampling: Image.Resampling,
+    beside: Colour | int,
+) -> Image.Image:
     left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
     width, height = right - left, bottom - top
     size = preprocessing.size
@@ -151,12 +175,12 @@ def prepare(image: Image.Image, preprocessing: Preprocessing, box: Box | None = 
         target = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Rounding may carry the far edge a hair beyond the image, which Pillow refuses.
     region = (left, top, min(left + width, image.width), min(top + height, image.height))
-    resized = image.resize(target, Image.Resampling.BILINEAR, box=region)
-    if target != (size, size):
-        canvas = Image.new("RGB", (size, size), preprocessing.background)
-        canvas.paste(resized, ((size - target[0]) // 2, (size - target[1]) // 2))
-        resized = canvas
-    return np.asarray(resized)
+    resized = image.resize(target, resampling, box=region)
+    if target == (size, size):
+        return resized
+    canvas = Image.new(image.mode, (size, size), beside)
+    canvas.paste(resized, ((size - target[0]) // 2, (size - target[1]) // 2))
+    return canvas
 
 
 def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -168,11 +192,20 @@ def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
 
 def shrink(image: Image.Image, short_side: int) -> Image.Image:
     """Scales `image` down to a short side of `short_side` pixels; a smaller one stays."""
-    scale = short_side / min(image.size)
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.BILINEAR)
+    size = _shrunk(image.size, short_side)
+    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+
+
+def shrink_classes(classes: np.ndarray, short_side: int) -> np.ndarray:
+    """Scales int32 classes [H, W] down as `shrink` does their image; the nearest is taken."""
+    image = Image.fromarray(np.asarray(classes, np.int32), "I")
+    size = _shrunk(image.size, short_side)
+    return np.asarray(image.resize(size, Image.Resampling.NEAREST), np.int32)
+
+
+def _shrunk(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    scale = min(1.0, short_side / min(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def to_rgb(image: Image.Image, background: Colour) -> Image.Image:

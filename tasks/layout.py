@@ -2,7 +2,8 @@
 
 One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
 array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them; in the place of
-`label`, heads with a value for each output have a tensor of them. TensorFlow is not needed.
+`label`, heads with a value for each output have a tensor of them, and heads with a class for each
+pixel an image of them, 255 where a pixel does not count. TensorFlow is not needed.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ from PIL import Image
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
 from tasks import records
+from tasks.records import NO_CLASS
 from tasks.task import Examples, Task, TaskError
 
 SHORT_SIDE = 72
@@ -32,14 +34,15 @@ DIGEST_FILE = "content.sha256"
 class Example(NamedTuple):
     """One image of a carrier, with the split it belongs to.
 
-    `label` is what its head learns: the number of a class, or a number for each output. `inputs`
-    are those of the task, beside the image.
+    `label` is what its head learns: the number of a class, a number for each output, or classes
+    [H, W] of the image's pixels, -1 where one does not count. `inputs` are those of the task,
+    beside the image.
     """
 
     split: str
     name: str
     image: Image.Image
-    label: int | tuple[float, ...]
+    label: int | tuple[float, ...] | np.ndarray
     inputs: Mapping[str, tuple[float, ...]] = {}
 
 
@@ -48,9 +51,11 @@ class Carried:
     """A source that makes its images from carriers, in the cache, the first time one is wanted.
 
     generate: yields every example of every split; called once for each version of the task.
+    short_side: images are shrunk to it where theirs is longer, pixels.
     """
 
     generate: Callable[[], Iterable[Example]]
+    short_side: int = SHORT_SIDE
 
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
         """Opens a split, writing the task's images first if they are not there."""
@@ -58,7 +63,7 @@ class Carried:
         directory = cached_directory(task)
         if not directory.is_dir():
             logging.info("making the images of task %s (once) in %s", task.name, directory)
-            write(task, self.generate(), directory)
+            write(task, self.generate(), directory, self.short_side)
         return records.open_records(directory, split, task)
 
 
@@ -76,10 +81,15 @@ def cached_directory(task: Task) -> pathlib.Path:
     return files.cache_directory() / "data" / name / task.version
 
 
-def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> str:
+def write(
+    task: Task,
+    examples: Iterable[Example],
+    directory: pathlib.Path,
+    short_side: int = SHORT_SIDE,
+) -> str:
     """Writes `examples` to the new folder `directory`, whole or not at all; returns their digest.
 
-    Images are laid over the task's background, shrunk to a short side of `SHORT_SIDE` where that is
+    Images are laid over the task's background, shrunk to a short side of `short_side` where that is
     longer, and put into an order that makes any first part of a split a fair sample of it. The
     digest (SHA-256 of every split, name, label and pixel) is also left in the folder, so that two
     machines can tell whether they hold the same data.
@@ -92,8 +102,12 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
         if fault:
             raise TaskError(f"task {task.name!r}: the example {example.name!r} has {fault}.")
         image = preprocessing.shrink(
-            preprocessing.to_rgb(example.image, task.background), SHORT_SIDE
+            preprocessing.to_rgb(example.image, task.background), short_side
         )
+        if isinstance(example.label, np.ndarray):
+            example = example._replace(
+                label=preprocessing.shrink_classes(example.label, short_side)
+            )
         by_split[example.split].append(example._replace(image=image))
     empty = [split for split, members in by_split.items() if not members]
     if empty:
@@ -102,7 +116,7 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
     ((target, _),) = head.targets.items()
     for split, members in by_split.items():
         try:
-            head.check_targets({target: np.array([example.label for example in members])})
+            head.check_targets({target: _together([example.label for example in members])})
         except TargetError as error:
             raise TaskError(f"task {task.name!r}, split {split}: {error}") from error
     digest = hashlib.sha256()
@@ -110,7 +124,10 @@ def write(task: Task, examples: Iterable[Example], directory: pathlib.Path) -> s
         members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
         for example in members:
             size = example.image.size
-            known = (split, example.name, example.label, size)
+            label: Any = example.label
+            if isinstance(label, np.ndarray):
+                label = hashlib.sha256(label.tobytes()).hexdigest()
+            known = (split, example.name, label, size)
             digest.update(repr((*known, *sorted(example.inputs.items()))).encode())
             digest.update(example.image.tobytes())
     with files.new_directory(directory) as folder:
@@ -129,7 +146,13 @@ def _fault(example: Example, task: Task) -> str | None:
     ((_, how),) = task.made_head.targets.items()
     outputs = len(task.labels)
     label: Any = example.label
-    if how.wide:
+    if how.per == "pixel":
+        size = (example.image.height, example.image.width)
+        if not (isinstance(label, np.ndarray) and label.shape == size):
+            return f"no classes of its pixels; {task.head} takes an array of them, {list(size)}"
+        if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= outputs:
+            return f"a pixel whose class is none of 0 to {outputs - 1}, nor -1 for no class"
+    elif how.per == "output":
         if not (isinstance(label, tuple) and _finite(label, (outputs,))):
             return f"the label {label!r}; {task.head} takes a tuple of finite numbers, {outputs}"
     elif not (isinstance(label, int | np.integer) and 0 <= label < outputs):
@@ -169,9 +192,7 @@ def _write_records(
         {
             "name": tfds.features.Text(),
             "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
-            target: tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
-            if how.wide
-            else tfds.features.ClassLabel(names=list(task.labels)),
+            target: _feature(task, how),
             **{
                 name: tfds.features.Tensor(shape=shape, dtype=np.dtype("float32"))
                 for name, shape in task.inputs.items()
@@ -191,10 +212,36 @@ def _write_records(
     writer.close_all()
 
 
+def _feature(task: Task, how: Target) -> Any:
+    """How TFDS keeps a target."""
+    import tensorflow_datasets as tfds
+
+    match how.per:
+        case "image":
+            return tfds.features.ClassLabel(names=list(task.labels))
+        case "output":
+            return tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
+        case "pixel":
+            return tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+
+
 def _record(example: Example, target: str, how: Target) -> dict[str, Any]:
-    file = io.BytesIO()
-    example.image.save(file, "png")
-    file.seek(0)
-    label = np.asarray(example.label, how.dtype) if how.wide else example.label
+    label: Any = example.label
+    if how.per == "output":
+        label = np.asarray(label, how.dtype)
+    elif how.per == "pixel":
+        label = _png(Image.fromarray(np.where(label < 0, NO_CLASS, label).astype(np.uint8)))
     inputs = {name: np.asarray(values, np.float32) for name, values in example.inputs.items()}
-    return {"name": example.name, "image": file, target: label, **inputs}
+    return {"name": example.name, "image": _png(example.image), target: label, **inputs}
+
+
+def _png(image: Image.Image) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, "png")
+    file.seek(0)
+    return file
+
+
+def _together(labels: Sequence[Any]) -> Any:
+    """One array, or a list where images are of several sizes."""
+    return labels if isinstance(labels[0], np.ndarray) else np.array(labels)

@@ -11,9 +11,17 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from adapters.preprocessing import Preprocessing, prepare
+from adapters.heads.contract import Target
+from adapters.preprocessing import Preprocessing, prepare, prepare_classes
 from tasks import loading
-from tasks.augmentation import POLICIES, Augmentation, random_view, recoloured
+from tasks.augmentation import (
+    POLICIES,
+    Augmentation,
+    AugmentationError,
+    View,
+    random_view,
+    recoloured,
+)
 from tasks.task import Task
 from tasks.trivial_augment import one_operation
 
@@ -66,7 +74,7 @@ def training_iterator(
     """Returns endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets.
 
     A classifier has `"label": int32 [examples]`; what has a value for each output is float32
-    [examples, outputs].
+    [examples, outputs], what has one for each pixel int32 [examples, S, S].
 
     Every epoch has its own order and augmentation, both decided by `seed` alone: the same call
     gives the same batches, with any number of `workers` (processes that decode; 0 decodes in
@@ -76,10 +84,19 @@ def training_iterator(
     `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`.
     `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
     number of workers.
+
+    Raises AugmentationError where an operation would bend images and not the classes of their
+    pixels, and what `loading.open_split` raises.
     """
     # Grain takes a second to import, and not every command needs it.
     import grain
 
+    how, targets = POLICIES[augmentation](task.augmentation), task.made_head.targets
+    if how.operation and any(target.per == "pixel" for target in targets.values()):
+        raise AugmentationError(
+            f"the examples of {task.name} have classes of their pixels, which operations on images "
+            "would leave where they were: choose another augmentation."
+        )
     source = loading.open_split(task, split, data_dir)
     dataset = (
         grain.MapDataset.source(source)
@@ -87,9 +104,9 @@ def training_iterator(
         .repeat(None)
         .random_map(
             _Prepare(
-                POLICIES[augmentation](task.augmentation),
+                how,
                 preprocessing,
-                {**dict.fromkeys(inputs, "float32"), **dtypes(task)},
+                {**dict.fromkeys(inputs, Target("float32", "output")), **targets},
             ),
             seed=seed,
         )
@@ -130,7 +147,7 @@ def evaluation_batches(
             values[: len(found)] = [example[name] for example in found]
         mask = np.arange(examples) < len(found)
         names = [example["name"] for example in found] + [""] * (examples - len(found))
-        targets = _targets(task, found, examples)
+        targets = _targets(task, found, examples, preprocessing)
         yield EvaluationBatch({"image": pixels, **others}, targets, mask, names)
 
 
@@ -140,11 +157,6 @@ def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str
     return _targets(task, list(source), len(source))
 
 
-def dtypes(task: Task) -> dict[str, str]:
-    """What each target of the task's head is kept as, by name."""
-    return {name: target.dtype for name, target in task.made_head.targets.items()}
-
-
 def training_pixels(
     image: np.ndarray,
     augmentation: Augmentation,
@@ -152,36 +164,65 @@ def training_pixels(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Returns one random view of pixels `[H, W, 3]`, as uint8 `[size, size, 3]`."""
+    return _training_view(image, augmentation, preprocessing, rng)[0]
+
+
+def _training_view(
+    image: np.ndarray,
+    augmentation: Augmentation,
+    preprocessing: Preprocessing,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, View]:
     whole = Image.fromarray(image)
     view = random_view(whole.width, whole.height, augmentation, rng)
     pixels = recoloured(prepare(whole, preprocessing, view.box), augmentation, rng)
     if augmentation.operation:
         pixels = one_operation(pixels, rng)
-    return pixels[:, ::-1] if view.mirrored else pixels
+    return pixels[:, ::-1] if view.mirrored else pixels, view
 
 
 class _Prepare:
     """What happens to one training example; a class, so that worker processes can be sent it."""
 
     def __init__(
-        self, augmentation: Augmentation, preprocessing: Preprocessing, others: Mapping[str, str]
+        self,
+        augmentation: Augmentation,
+        preprocessing: Preprocessing,
+        others: Mapping[str, Target],
     ):
         self._augmentation, self._preprocessing = augmentation, preprocessing
         self._others = others
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        pixels = training_pixels(example["image"], self._augmentation, self._preprocessing, rng)
-        known = {name: np.asarray(example[name], kind) for name, kind in self._others.items()}
+        pixels, view = _training_view(
+            example["image"], self._augmentation, self._preprocessing, rng
+        )
+        known = {
+            name: self._classes(example[name], view)
+            if target.per == "pixel"
+            else np.asarray(example[name], target.dtype)
+            for name, target in self._others.items()
+        }
         return {"image": pixels, **known}
+
+    def _classes(self, classes: np.ndarray, view: View) -> np.ndarray:
+        """The same view of what has a value for each pixel."""
+        found = prepare_classes(classes, self._preprocessing, view.box)
+        return found[:, ::-1] if view.mirrored else found
 
 
 def _targets(
-    task: Task, examples: Sequence[Mapping[str, Any]], count: int
+    task: Task,
+    examples: Sequence[Mapping[str, Any]],
+    count: int,
+    preprocessing: Preprocessing | None = None,
 ) -> dict[str, np.ndarray]:
-    """Of `count` examples, those beyond the given ones zero."""
+    """Of `count` examples, those beyond the given ones zero; pixels as `preprocessing` has them."""
     found = {}
     for name, target in task.made_head.targets.items():
-        shape = (count, len(task.labels)) if target.wide else (count,)
-        found[name] = np.zeros(shape, target.dtype)
-        found[name][: len(examples)] = [example[name] for example in examples]
+        values = [np.asarray(example[name], target.dtype) for example in examples]
+        if target.per == "pixel" and preprocessing is not None:
+            values = [prepare_classes(each, preprocessing) for each in values]
+        found[name] = np.zeros((count, *values[0].shape), target.dtype)
+        found[name][: len(examples)] = values
     return found

@@ -1,15 +1,20 @@
 """Reading a prepared TFDS folder: the real Visual Decathlon, or our own in its layout."""
 
+import io
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from adapters import errors, preprocessing
+from adapters.heads.contract import Target
 from tasks import pixels
 from tasks.task import Examples, Task
+
+NO_CLASS = 255  # what a pixel without a class is stored as
 
 
 class DamagedDataError(errors.ModelPatchError):
@@ -32,8 +37,11 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
     try:
         builder = tfds.builder_from_directory(directory)
         feature = builder.info.features[target]
-        found = labels[: feature.shape[0]] if how.wide else feature.names
-        encoded = builder.as_data_source(split, decoders={"image": tfds.decode.SkipDecoding()})
+        found = _labels(feature, how, labels)
+        images = ["image", *([target] if how.per == "pixel" else [])]
+        encoded = builder.as_data_source(
+            split, decoders={name: tfds.decode.SkipDecoding() for name in images}
+        )
         # TFDS opens files only when they are read; a missing one is better found now.
         for path in builder.info.splits[split].filepaths:
             os.stat(path)
@@ -58,7 +66,7 @@ class _Decoded:
     def __init__(self, encoded: Any, place: str, task: Task):
         self._encoded, self._place, self._inputs = encoded, place, tuple(task.inputs)
         ((self._target, how),) = task.made_head.targets.items()
-        self._wide = how.wide
+        self._per = how.per
         self._cache = pixels.PixelCache()
 
     def __len__(self) -> int:
@@ -71,18 +79,40 @@ class _Decoded:
         return {
             "name": record["name"].decode(),
             "image": self._cache.get(index, lambda: self._decode(index, record["image"])),
-            self._target: record[self._target] if self._wide else int(record[self._target]),
+            self._target: self._known(index, record[self._target]),
             **{name: record[name] for name in self._inputs},
         }
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
 
+    def _known(self, index: int, stored: Any) -> Any:
+        if self._per == "pixel":
+            return self._cache.get((index, self._target), lambda: _classes(stored))
+        return stored if self._per == "output" else int(stored)
+
     def _decode(self, index: int, data: bytes) -> np.ndarray:
         try:
             return np.asarray(preprocessing.decode(data))
         except preprocessing.UnreadableImageError as error:
             raise DamagedDataError(f"image {index} of {self._place}: {error}") from error
+
+
+def _classes(data: bytes) -> np.ndarray:
+    """Classes [H, W] int16, -1 where a pixel does not count."""
+    stored = np.asarray(Image.open(io.BytesIO(data))).astype(np.int16)
+    return np.where(stored == NO_CLASS, np.int16(-1), stored)
+
+
+def _labels(feature: Any, how: Target, labels: Sequence[str]) -> Sequence[str]:
+    """What a folder calls its outputs, as far as it says so."""
+    match how.per:
+        case "image":
+            return feature.names
+        case "output":
+            return labels[: feature.shape[0]]
+        case "pixel":
+            return labels
 
 
 def _few(labels: Sequence[str]) -> str:

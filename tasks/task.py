@@ -116,10 +116,10 @@ class Task:
         """
         made = heads.from_spec(head)
         ((target, how),) = made.targets.items()
-        if how.wide != bool(outputs):
+        if (how.per == "output") != bool(outputs):
             raise arrays.ArraysError(
                 f"the head {head} takes the names of its `outputs`."
-                if how.wide
+                if how.per == "output"
                 else f"the head {head} takes no `outputs`: labels name the classes."
             )
         source, names_of, cut = arrays.source(images, labels, splits, outputs, target, inputs)

@@ -10,8 +10,8 @@ from jax.sharding import Mesh
 from adapters.backbones.builder import build
 from adapters.backbones.rows import Convolution, InvertedResidual
 from adapters.backbones.table import LayerTable
-from adapters.heads import wide
 from adapters.heads.classification import classification
+from adapters.heads.together import TaskHeads
 from adapters.training.step import Batch
 
 EPSILON = 1e-3
@@ -32,7 +32,7 @@ TABLE = LayerTable(
     ),
 )
 BACKBONE = build(TABLE, "same", EPSILON)
-HEADS = wide.TaskHeads((classification(),) * len(CLASSES), CLASSES)
+HEADS = TaskHeads((classification(),) * len(CLASSES), CLASSES)
 LAYOUT = HEADS.layout("classification")
 
 

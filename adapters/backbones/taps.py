@@ -3,10 +3,11 @@
 import jax
 
 from adapters.backbones.builder import Outputs
+from adapters.backbones.rows import Pooled
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 
-FEATURES, STRIDE = "features", "stride_"
+FEATURES, STRIDE, EXPAND = "features", "stride_", "/expand"
 
 
 def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
@@ -21,14 +22,36 @@ def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
 
     Raises UnknownNameError.
     """
-    if name == FEATURES:
-        return outputs.features
-    found = {**outputs.endpoints}
+    place = _places(table, name)[name]
+    return outputs.features if place == FEATURES else outputs.endpoints[place]
+
+
+def channels(table: LayerTable, name: str) -> int:
+    """How many channels the map called `name` has. Raises UnknownNameError.
+
+    >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
+    >>> channels(mobilenet_v2(), "stride_16"), channels(mobilenet_v2(), "block_13/expand")
+    (96, 576)
+    """
+    place = _places(table, name)[name]
+    if place == FEATURES:
+        return table.features
+    block, inside, _ = place.partition(EXPAND)
+    row = dict(table.named_rows())[block]
+    return row.expanded if inside else row.outputs
+
+
+def _places(table: LayerTable, name: str) -> dict[str, str]:
+    """Each name of a map, and the endpoint it stands for. Raises UnknownNameError for `name`."""
+    found = {FEATURES: FEATURES}
     stride = 1
     for block, row in table.named_rows():
         stride *= row.stride
-        if block in outputs.endpoints:
-            found[f"{STRIDE}{stride}"] = outputs.endpoints[block]
+        if isinstance(row, Pooled):
+            continue
+        if any(part.name == EXPAND[1:] for part in row.parts):
+            found[block + EXPAND] = block + EXPAND
+        found[block] = found[f"{STRIDE}{stride}"] = block
     if name not in found:
-        raise UnknownNameError(f"map of {table.name}", name, [FEATURES, *found])
-    return found[name]
+        raise UnknownNameError(f"map of {table.name}", name, found)
+    return found

@@ -11,8 +11,9 @@ from adapters.benchmarking import cases, compilations, ours_blocks, ours_files, 
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
 from adapters.compiled_programs import keep_compiled_programs
-from adapters.heads import wide
 from adapters.heads.classification import classification
+from adapters.heads.linear import FEATURES
+from adapters.heads.together import TaskHeads
 from adapters.inference.compiled import inference, logits
 from adapters.inference.early_exit import early_exit
 from adapters.modules import PREVIEW
@@ -117,15 +118,15 @@ def _forward(case: Case) -> Prepared:
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     key = jax.random.key(0)
     tables = jax.vmap(patch.init, (0, None))(jax.random.split(key, case.tasks), weights)
-    heads = {"": wide.initial(layout.capacity, table.features)}
+    heads = {"": layout.initial({FEATURES: table.features})}
     images = jnp.asarray((_pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS)
     inputs = {"image": images}
     arguments = (weights, tables, heads, _tasks(case), inputs, key, jnp.zeros(()))
     return Prepared(lambda: jax.block_until_ready(forward(*arguments)))
 
 
-def _heads(case: Case) -> wide.TaskHeads:
-    return wide.TaskHeads((classification(),) * case.tasks, (cases.CLASSES,) * case.tasks)
+def _heads(case: Case) -> TaskHeads:
+    return TaskHeads((classification(),) * case.tasks, (cases.CLASSES,) * case.tasks)
 
 
 def _tasks(case: Case) -> np.ndarray:

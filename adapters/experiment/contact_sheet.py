@@ -16,6 +16,7 @@ ROWS, STORED, AUGMENTED = 12, 8, 4
 CELL, GAP, LABEL, LINE = 64, 4, 150, 22  # pixels
 PAPER, MAT, INK = (232, 234, 238), (206, 210, 217), (20, 20, 20)
 Samples = dict[int, list[np.ndarray]]  # the images of each label
+MOST_SEGMENTED = 500  # images whose every pixel is counted
 MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
 
 
@@ -33,14 +34,15 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
     """Draws up to 12 labels, evenly chosen: 8 training images each, then 4 random views.
 
     A class shows images of its own; of a label with a value for each image, those whose values lie
-    evenly from the greatest to the least.
+    evenly from the greatest to the least; of a class for each pixel, those of which it covers most,
+    the rest of them faded.
     """
     count = min(ROWS, len(task.labels))
     shown = [index * len(task.labels) // count for index in range(count)]
     examples = loading.open_split(task, "train", data_dir)
     ((target, how),) = task.made_head.targets.items()
-    samples = (_across if how.wide else _of_classes)(examples, target, shown)
-    what, order = ("labels", ", the most to the least") if how.wide else ("classes", "")
+    choose, what, order = _KINDS[how.per]
+    samples = choose(examples, target, shown)
     column = CELL + GAP
     views_left = LABEL + STORED * column + 3 * GAP
     width, height = views_left + AUGMENTED * column, LINE + count * column
@@ -98,6 +100,32 @@ def _across(examples: Examples, target: str, labels: Sequence[int]) -> Samples:
             free[nearest] = False
             found[label].append(examples[int(order[mixed[nearest]])]["image"])
     return found
+
+
+def _covering(examples: Examples, target: str, classes: Sequence[int]) -> Samples:
+    """8 images of which each class covers most, all else faded."""
+    order = _order(examples)[:MOST_SEGMENTED]
+    shares = np.array(
+        [[(examples[index][target] == label).mean() for label in classes] for index in order]
+    )
+    found: Samples = {}
+    for column, label in enumerate(classes):
+        best = np.argsort(-shares[:, column], kind="stable")[:STORED]
+        chosen = [examples[order[place]] for place in best if shares[place, column]]
+        found[label] = [_faded(example["image"], example[target] == label) for example in chosen]
+    return found
+
+
+def _faded(pixels: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    pale = (pixels.astype(np.uint16) + 3 * np.array(PAPER, np.uint16)) // 4
+    return np.where(kept[..., None], pixels, pale).astype(np.uint8)
+
+
+_KINDS = {
+    "image": (_of_classes, "classes", ""),
+    "output": (_across, "labels", ", the most to the least"),
+    "pixel": (_covering, "classes of pixels", ", the class's own pixels alone"),
+}
 
 
 def _views(task: Task, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Image.Image]:

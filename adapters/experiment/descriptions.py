@@ -182,7 +182,7 @@ def _predicted(
     head: Head, labels: Sequence[str], inputs: Mapping[str, tuple[int, ...]]
 ) -> list[tuple[str, str]]:
     """What a head says, and what it is said from beside an image."""
-    wide = any(target.wide for target in head.targets.values())
+    wide = any(target.per == "output" for target in head.targets.values())
     read = ", ".join(f"{name} {list(shape)}" for name, shape in inputs.items())
     return [
         ("head", head.kind),

@@ -42,13 +42,14 @@ def encoded(
     opened = evaluation.open_patch(path, "validation", task, weights)
     contents = opened.contents
     edits, head = rounded(contents.edits, contents.head, encoding)
+    kind = head_of(contents)
 
     def score(patched: Weights, head: Mapping[str, Array]) -> float:
         answers = scoring.predict(
-            *(opened.network, patched, head, opened.task, "validation"),
+            *(opened.network, patched, head, kind, opened.task, "validation"),
             *(opened.preprocessing, data_dir, contents.inputs),
         )
-        return scoring.score(head_of(contents), len(contents.labels), answers)
+        return scoring.score(kind, len(contents.labels), answers)
 
     exact = apply_edits(opened.backbone.weights, contents.edits)
     patched = apply_edits(opened.backbone.weights, edits)
@@ -67,6 +68,7 @@ def encoded(
             head,
             contents.preprocessing,
             contents.inputs,
+            kind.apply,
         ),
     )
     return Encoded(

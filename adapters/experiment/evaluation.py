@@ -113,11 +113,18 @@ def score(
     """`evaluate`, of a file that is open already."""
     contents = patch.contents
     patched = apply_edits(patch.backbone.weights, contents.edits)
-    answers = scoring.predict(
-        *(patch.network, patched, contents.head, patch.task, split, patch.preprocessing, data_dir),
-        inputs=contents.inputs,
-    )
     head = head_of(contents)
+    answers = scoring.predict(
+        patch.network,
+        patched,
+        contents.head,
+        head,
+        patch.task,
+        split,
+        patch.preprocessing,
+        data_dir,
+        contents.inputs,
+    )
     figures = scoring.figures(head, len(contents.labels), answers)
     return Evaluation(
         os.fspath(path),

@@ -20,8 +20,9 @@ from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.runtime.graph_file import write_graph
 from adapters.store import parity
-from adapters.store.contents import PatchContents
+from adapters.store.contents import PatchContents, check_reads_features
 from adapters.store.edits import apply_edits
+from adapters.store.errors import naming
 from adapters.store.read import read_patch
 
 Array = npt.NDArray[Any]
@@ -168,6 +169,8 @@ def checked_patch(
             backbone.network, backbone.weights, checkpoint.mean, checkpoint.std, look
         ),
     )
+    with naming(patch):
+        check_reads_features(contents)
     return contents, Preprocessing.from_json(contents.preprocessing)
 
 

@@ -10,7 +10,7 @@ from adapters.heads.contract import Answer
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers, logits
 from adapters.preprocessing import Preprocessing, normalise
-from adapters.store.contents import PatchContents, check_without_look
+from adapters.store.contents import PatchContents, check_reads_features, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.training.tidy import Measurement
 from tasks import pipeline
@@ -104,6 +104,7 @@ def compare(
     patch = evaluation.open_patch(path, split, task_name, weights)
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
     check_without_look(contents)
+    check_reads_features(contents)
     kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
     patched = apply_edits(patch.backbone.weights, contents.edits)
     wanted, got, targets = [], [], []

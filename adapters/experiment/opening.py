@@ -4,8 +4,10 @@ import dataclasses
 import os
 
 from adapters.experiment import backbones
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Inference, inference, parity_check
 from adapters.inference.first_look import first_look
+from adapters.inference.maps import check_maps
 from adapters.patches.contract import Patch, Prepare
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
@@ -63,9 +65,11 @@ def opened(
         checkpoint = backbone.checkpoint
         preprocessing = check_preprocessing(contents, checkpoint.mean, checkpoint.std)
         prepare = first_look(contents, patch)
+        check_maps(contents, backbone.network.table)
         if network is None:
             count = examples or examples_of(preprocessing.size)
-            network = inference(backbone.network, count, preprocessing.size, prepare)
+            taps = head_of(contents).taps
+            network = inference(backbone.network, count, preprocessing.size, prepare, taps)
         parity_check(network, backbone.weights)(contents)
     return OpenedPatch(
         contents=contents,

@@ -13,7 +13,7 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.heads.contract import Values
+from adapters.heads.contract import Answer, Regions, Values
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
@@ -61,6 +61,20 @@ class NumberPrediction(NamedTuple):
     values: npt.NDArray[np.float64]
 
 
+class RegionPrediction(NamedTuple):
+    """What a patch says of N images, of a head that tells a label for every pixel.
+
+    Attributes:
+      labels: N texts, the answer of each image in words.
+      shares: [N, labels], how much of each image a label covers, in the order of the labels.
+      classes: [N, S, S], the number of each pixel's label, of the image as the network saw it.
+    """
+
+    labels: tuple[str, ...]
+    shares: npt.NDArray[np.float64]
+    classes: npt.NDArray[np.int32]
+
+
 class Predictor:
     """A patch on its backbone, through every check of its file; `load` makes one."""
 
@@ -82,7 +96,7 @@ class Predictor:
         self,
         images: Picture | Sequence[Picture],
         inputs: Mapping[str, npt.ArrayLike] | None = None,
-    ) -> Prediction | NumberPrediction:
+    ) -> Prediction | NumberPrediction | RegionPrediction:
         """What the patch says of one image or of many, made ready as the training images were.
 
         Args:
@@ -106,18 +120,23 @@ class Predictor:
             batch = {"image": np.stack(pixels[part]), **given}
             count = len(batch["image"])
             found = predictions(
-                self._patch.network, self._weights, contents.head, self._filled(batch, count)
+                *(self._patch.network, self._weights, contents.head),
+                *(self._filled(batch, count), head.apply),
             )
             answers += [
                 head.decode(self.labels, {name: rows[row] for name, rows in found.items()})
                 for row in range(count)
             ]
-        numbers = [one.values if isinstance(one, Values) else one.probabilities for one in answers]
-        rows = [[own[label] for label in self.labels] for own in numbers]
+        rows = [[_numbers_of(one)[label] for label in self.labels] for one in answers]
         table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
         said = tuple(one.label for one in answers)
-        tells_numbers = any(isinstance(one, Values) for one in answers)
-        return NumberPrediction(said, table) if tells_numbers else Prediction(said, table)
+        if any(isinstance(one, Values) for one in answers):
+            return NumberPrediction(said, table)
+        size = self._patch.preprocessing.size
+        regions = [one.classes(size, size) for one in answers if isinstance(one, Regions)]
+        return (
+            RegionPrediction(said, table, np.array(regions)) if regions else Prediction(said, table)
+        )
 
     def evaluate(
         self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None
@@ -205,6 +224,16 @@ def load(
         data = read_bytes(path)
         card = decode_patch(data)
     return Predictor(opened(path, data, backbones.load(card.backbone, weights), patch=patch), path)
+
+
+def _numbers_of(answer: Answer | Values | Regions) -> Mapping[str, float]:
+    match answer:
+        case Answer():
+            return answer.probabilities
+        case Values():
+            return answer.values
+        case Regions():
+            return answer.shares
 
 
 def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -105,7 +105,9 @@ def write_task(
         metric=kind.metric.score,
         scores=scores,
         preprocessing=preprocessing,
-        parity=parity_vector(network, backbone.weights, edits, head, preprocessing, needs),
+        parity=parity_vector(
+            *(network, backbone.weights, edits, head, preprocessing, needs, kind.apply)
+        ),
         edits=edits,
         head=head,
         encoding=settings.encoding,

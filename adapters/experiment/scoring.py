@@ -18,6 +18,7 @@ def predict(
     network: Inference,
     weights: Mapping[str, Mapping[str, Array]],
     head: Mapping[str, Array],
+    kind: Head,
     task: Task,
     split: str,
     preprocessing: Preprocessing,
@@ -26,12 +27,25 @@ def predict(
 ) -> Answers:
     """What the patched network says of every image of a split.
 
-    `inputs` names those that the patch reads beside the image.
+    Args:
+      network: compiled, for the maps that the head reads.
+      weights: patched.
+      head: the head's weights.
+      kind: the head.
+      task, split, preprocessing, data_dir: of the images.
+      inputs: names of those that the patch reads beside the image.
     """
     batches = pipeline.evaluation_batches(
         task, split, preprocessing, network.examples, data_dir=data_dir, inputs=inputs
     )
-    return answer(network, weights, head, batches, lambda pixels: normalise(pixels, preprocessing))
+    return answer(
+        network,
+        weights,
+        head,
+        batches,
+        lambda pixels: normalise(pixels, preprocessing),
+        kind.apply,
+    )
 
 
 def figures(head: Head, outputs: int, answers: Answers) -> dict[str, Figure]:

@@ -58,8 +58,11 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
     def teach(task: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         opened, edited = taught[task]
         images = normalise(pixels, opened.preprocessing)
-        said = predictions(opened.network, edited, opened.contents.head, {"image": images})
-        return head_of(opened.contents).soft_targets(said).astype(np.float32)
+        head = head_of(opened.contents)
+        said = predictions(
+            *(opened.network, edited, opened.contents.head, {"image": images}, head.apply)
+        )
+        return head.soft_targets(said).astype(np.float32)
 
     return teach
 

@@ -20,7 +20,7 @@ from adapters.experiment.chosen_tasks import identity
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
 from adapters.heads.contract import Head, TargetError
-from adapters.heads.wide import TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, PatchParams, no_look
 from adapters.patches.registry import for_run, from_spec
@@ -130,7 +130,11 @@ class Run:
             "platform": jax.default_backend(),
         }
         self.network = inference(
-            self.backbone.network, EXAMPLES, settings.size, self._patch.prepare
+            self.backbone.network,
+            EXAMPLES,
+            settings.size,
+            self._patch.prepare,
+            self._heads.taps,
         )
         self._preprocessing = [
             Preprocessing(
@@ -274,6 +278,7 @@ class Run:
             self.network,
             apply_edits(shared, edits),
             head,
+            self._heads.heads[index],
             self._tasks[index],
             split,
             self._preprocessing[index],

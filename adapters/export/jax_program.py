@@ -29,9 +29,8 @@ def jax_program(network: Backbone, shapes: Shapes, size: int, batch: int) -> byt
     """
 
     def logits(weights: Any, head: Mapping[str, jax.Array], images: jax.Array) -> jax.Array:
-        features = jax.vmap(of_one_image(network, no_look), (None, 0))
-        taps = {linear.FEATURES: features(weights, {"image": images})}
-        return linear.apply(head, taps)[linear.LOGITS]
+        taps = jax.vmap(of_one_image(network, no_look), (None, 0))
+        return linear.apply(head, taps(weights, {"image": images}))[linear.LOGITS]
 
     def array(*shape: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(shape, jnp.float32)

@@ -228,9 +228,8 @@ def _logits(
     inputs: Mapping[str, Any],
     prepare: Prepare = no_look,
 ) -> jax.Array:
-    features = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
-    taps = {linear.FEATURES: features(weights, inputs)}
-    return linear.apply({"w": head_w, "b": head_b}, taps)[linear.LOGITS]
+    taps = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
+    return linear.apply({"w": head_w, "b": head_b}, taps(weights, inputs))[linear.LOGITS]
 
 
 def recognisable(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:

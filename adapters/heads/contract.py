@@ -9,14 +9,16 @@ train, and NumPy at its top.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
+from adapters.heads.resizing import resized
 
 Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
 Arrays = Mapping[str, Any]
 """Arrays by name: what a head reads, its weights, its predictions, or its targets."""
 
@@ -38,11 +40,12 @@ class Target(NamedTuple):
 
     Attributes:
       dtype: `int32` or `float32`.
-      wide: whether it has a value for each output, [outputs]; otherwise it is a scalar.
+      per: what it has a value for: the `image`, a scalar; each `output`, [outputs]; or each `pixel`
+        of the network's input, [H, W].
     """
 
     dtype: str
-    wide: bool
+    per: Literal["image", "output", "pixel"]
 
 
 class Figure(NamedTuple):
@@ -101,6 +104,27 @@ class Values(NamedTuple):
         return self.label
 
 
+class Regions(NamedTuple):
+    """What a task says of an image, of a head that tells a label for every pixel.
+
+    Attributes:
+      label: the answer in words.
+      shares: of every label, how much of the image it covers, the largest first.
+      logits: [h, w, labels], in the order of the task's labels, coarser than the image.
+    """
+
+    label: str
+    shares: dict[str, float]
+    logits: Array
+
+    def classes(self, height: int, width: int) -> npt.NDArray[np.int32]:
+        """The number of each pixel's label, [height, width]."""
+        return resized(self.logits, height, width).argmax(axis=-1).astype(np.int32)
+
+    def __str__(self) -> str:
+        return self.label
+
+
 def _as_they_are(targets: Arrays) -> Arrays:
     return targets
 
@@ -120,24 +144,30 @@ class Head(NamedTuple):
       kind: its name in the registry, and in a file's card.
       settings: as JSON: what makes this head again out of its kind.
       taps: the maps of the backbone that it reads, by name; see `adapters.backbones.taps`.
+      together: how the heads of many tasks stand in one batch: in rows of one `wide` matrix, or
+        each in a `padded` row of its own; see `adapters.heads.wide` and `padded`.
+      shapes: ({tap: channels}, outputs) -> {leaf: shape}, of its weights. All start at zero.
+      channels: ({leaf: shape}) -> {tap: channels}, the same backwards; raises KeyError or
+        IndexError for leaves of another head.
       targets: what a training example has, by name.
       least: the fewest outputs that make sense.
       metric: how predictions are scored.
       apply: (weights, taps) -> predictions; for any axes before those of one image. Weights are
         named as in a file, without the `head/` that all have.
       loss: (predictions, targets, own [rows] bool, smoothing, distillation) -> {term: scalar} of
-        one image, whose sum is trained on, in JAX. Outputs stand in wide rows, of which the task
-        owns `own`: see `adapters.heads.wide`. A target called `teacher` takes the share
-        `distillation` of the loss.
+        one image, whose sum is trained on, in JAX. Outputs are wide or padded, of which the task
+        owns `own`. A target called `teacher` takes the share `distillation` of the loss.
       figures: (predictions, targets, own) -> {name: scalar} to watch while training.
-      decode: (labels, predictions of one image) -> Answer or Values; raises NoAnswerError.
+      decode: (labels, predictions of one image) -> Answer, Values or Regions; raises
+        NoAnswerError.
       listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
         label with the most telling first; raises NoAnswerError.
       check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
       check_targets: (targets of a whole split) -> None; raises TargetError where they can be
         neither learned nor scored. Asked where a task's examples are made.
       standardised: (targets {name: [N, ...]}) -> the same in the units that are trained on.
-      soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns, [N, outputs].
+      soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns,
+        [N, ..., outputs].
       after_training_targets: (targets of the whole training split) -> this head with what it has to
         know of them, or TargetError; asked before training.
       after_validation: (predictions, targets of the validation split) -> this head with what is
@@ -147,13 +177,16 @@ class Head(NamedTuple):
     kind: str
     settings: Mapping[str, Any]
     taps: tuple[str, ...]
+    together: Literal["wide", "padded"]
+    shapes: Callable[[Mapping[str, int], int], dict[str, Shape]]
+    channels: Callable[[Mapping[str, Shape]], dict[str, int]]
     targets: Mapping[str, Target]
     least: int
     metric: Metric
     apply: Callable[[Arrays, Arrays], dict[str, Any]]
     loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]]
     figures: Callable[[Arrays, Arrays, Any], dict[str, Any]]
-    decode: Callable[[Sequence[str], Arrays], Answer | Values]
+    decode: Callable[[Sequence[str], Arrays], "Answer | Values | Regions"]
     listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
     soft_targets: Callable[[Arrays], Array]
     check: Callable[[int], None] = _any_number

@@ -1,11 +1,22 @@
 """One linear layer on the pooled features: the predictor of every head that is no dense one."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from adapters.heads.contract import Arrays
+from adapters.heads.contract import Arrays, Shape
 
 FEATURES, LOGITS = "features", "logits"
 TAPS = (FEATURES,)
+
+
+def shapes(channels: Mapping[str, int], outputs: int) -> dict[str, Shape]:
+    """`w` [F, outputs] and `b` [outputs]."""
+    return {"w": (channels[FEATURES], outputs), "b": (outputs,)}
+
+
+def channels(shapes: Mapping[str, Shape]) -> dict[str, int]:
+    """Of `features`, what a head with leaves of these shapes reads."""
+    return {FEATURES: shapes["w"][0]}
 
 
 def apply(weights: Arrays, taps: Arrays) -> dict[str, Any]:

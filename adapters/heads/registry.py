@@ -9,12 +9,14 @@ from adapters.heads.classification import classification
 from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.multilabel import multilabel
 from adapters.heads.regression import regression
+from adapters.heads.segmentation import segmentation
 from adapters.spec import SpecError, parse
 
 HEADS: dict[str, Callable[..., Head]] = {
     "classification": classification,
     "multilabel": multilabel,
     "regression": regression,
+    "segmentation": segmentation,
 }
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.errors import ModelPatchError
-from adapters.heads.contract import Array, Arrays, Head
+from adapters.heads.contract import Array, Arrays
 from adapters.heads.linear import FEATURES, LOGITS
 
 WideHead = dict[str, jax.Array]  # `w` [rows, features] and `b` [rows]
@@ -60,6 +60,41 @@ class HeadLayout:
         start = int(self.starts[task])
         return slice(start, start + self.outputs[task])
 
+    def initial(self, channels: Mapping[str, int]) -> WideHead:
+        """A table that favours no output, for so many `features`."""
+        return initial(self.capacity, channels[FEATURES])
+
+    def own(self, task: jax.Array) -> jax.Array:
+        """Which rows the task has: [capacity] bool."""
+        return jnp.asarray(self.owners) == task
+
+    def predictions(
+        self, table: WideHead, taps: Mapping[str, jax.Array], task: jax.Array
+    ) -> dict[str, jax.Array]:
+        """What the head of `task` says of one image, in its rows; others are masked."""
+        return predictions(table, taps, self.own(task))
+
+    def targets(self, task: int, targets: Arrays) -> dict[str, Array]:
+        """A task's targets {name: [E] or [E, outputs]} as the loss wants them, of one shape a kind.
+
+        A scalar that counts the task's outputs becomes a row of the wide head; what has a value
+        for each output is spread over its rows, [E, rows], 0 elsewhere.
+        """
+        found = {}
+        for name, values in targets.items():
+            values = np.asarray(values)
+            if values.ndim == 1:
+                found[name] = (values + self.starts[task]).astype(values.dtype)
+            else:
+                found[name] = np.zeros((len(values), self.capacity), values.dtype)
+                found[name][:, self.rows(task)] = values
+        return found
+
+    def weights(self, table: WideHead, task: int) -> dict[str, Array]:
+        """One task's head, as a file names its parts: `w` [features, outputs], `b` [outputs]."""
+        own = self.rows(task)
+        return {leaf: np.ascontiguousarray(np.asarray(rows[own]).T) for leaf, rows in table.items()}
+
 
 def layout(outputs: Sequence[int], capacity: int | None = None) -> HeadLayout:
     """A layout for heads of these widths, with room for `capacity` outputs (default: no spare).
@@ -68,51 +103,6 @@ def layout(outputs: Sequence[int], capacity: int | None = None) -> HeadLayout:
     array([ 0, 10], dtype=int32)
     """
     return HeadLayout(tuple(outputs), sum(outputs) if capacity is None else capacity)
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskHeads:
-    """The heads of a run's tasks, in task order.
-
-    Attributes:
-      heads: of each task.
-      outputs: their widths.
-    """
-
-    heads: tuple[Head, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds among them, sorted; a batch holds tasks of one."""
-        return tuple(sorted({head.kind for head in self.heads}))
-
-    def layout(self, kind: str) -> HeadLayout:
-        """The rows of the wide head of one kind."""
-        pairs = zip(self.heads, self.outputs, strict=True)
-        return layout([width if head.kind == kind else 0 for head, width in pairs])
-
-    def of_kind(self, kind: str) -> Head:
-        """A head of the kind: what is asked of it must not depend on its settings."""
-        return next(head for head in self.heads if head.kind == kind)
-
-    def in_rows(self, task: int, targets: Arrays) -> dict[str, Array]:
-        """A task's targets {name: [E] or [E, outputs]} as the loss wants them, of one shape a kind.
-
-        A scalar that counts the task's outputs becomes a row of the wide head; what has a value
-        for each output is spread over its rows, [E, rows], 0 elsewhere.
-        """
-        head = self.heads[task]
-        own = self.layout(head.kind)
-        found = {}
-        for name, values in head.standardised(targets).items():
-            values = np.asarray(values)
-            if values.ndim == 1:
-                found[name] = (values + own.starts[task]).astype(values.dtype)
-            else:
-                found[name] = np.zeros((len(values), own.capacity), values.dtype)
-                found[name][:, own.rows(task)] = values
-        return found
 
 
 def initial(rows: int, features: int) -> WideHead:

@@ -1,6 +1,6 @@
 """One task's network, compiled once for every patch of a family: weights are an argument."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from adapters.backbones.builder import Backbone
 from adapters.heads import linear
 from adapters.heads.contract import Arrays
+from adapters.heads.registry import head_of
 from adapters.patches.contract import Inputs, Prepare, no_look
 from adapters.patches.forward import forward
 from adapters.runtime import int8
@@ -19,26 +20,28 @@ from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
 Array = npt.NDArray[Any]
+Apply = Callable[[Arrays, Arrays], dict[str, Any]]
 Head = Mapping[str, Array]
 Weights = Mapping[str, Mapping[str, Array]]
-
-# Another machine sums in another order: float32 over 50 layers keeps about 4 digits.
-PARITY_TOLERANCE = 2e-3
 
 
 class Inference(NamedTuple):
     """A compiled network of fixed batch size.
 
     Attributes:
-      features: (weights, inputs {name: [N, ...]}) -> [N, C]; compiled once. `image` is
+      taps: (weights, inputs {name: [N, ...]}) -> {tap: [N, ...]}; compiled once. `image` is
         [N, H, W, 3] float32, normalised.
       examples: N.
       size: H and W.
     """
 
-    features: Callable[[Weights, Arrays], jax.Array]
+    taps: Callable[[Weights, Arrays], dict[str, jax.Array]]
     examples: int
     size: int
+
+    def features(self, weights: Weights, inputs: Arrays) -> jax.Array:
+        """The pooled features [N, C], of a network that gives them."""
+        return self.taps(weights, inputs)[linear.FEATURES]
 
 
 class Answers(NamedTuple):
@@ -56,46 +59,59 @@ class Answers(NamedTuple):
 
 
 def inference(
-    backbone: Backbone, examples: int, size: int, prepare: Prepare = no_look
+    backbone: Backbone,
+    examples: int,
+    size: int,
+    prepare: Prepare = no_look,
+    taps: Collection[str] = linear.TAPS,
 ) -> Inference:
-    """The features of `examples` images of `size` x `size` at a time, with frozen norms.
+    """What heads read of `examples` images of `size` x `size` at a time, with frozen norms.
 
-    `prepare` is the patch's: what is left to do for each image when a file's edits are done.
+    `prepare` is the patch's: what is left to do for each image when a file's edits are done; `taps`
+    names the maps that are wanted.
     """
-    one = of_one_image(backbone, prepare)
+    one = of_one_image(backbone, prepare, taps=taps)
     return Inference(jax.jit(jax.vmap(one, in_axes=(None, 0))), examples, size)
 
 
 def of_one_image(
-    backbone: Backbone, prepare: Prepare, norm: str = "frozen"
-) -> Callable[[Any, Inputs], jax.Array]:
-    """A function from weights and one example's inputs to features [C].
+    backbone: Backbone,
+    prepare: Prepare,
+    norm: str = "frozen",
+    taps: Collection[str] = linear.TAPS,
+) -> Callable[[Any, Inputs], dict[str, jax.Array]]:
+    """A function from weights and one example's inputs to {tap: array}.
 
     `norm` is the mode of the norms, those that look among them: `frozen`, or `folded`.
     """
+    wanted = sorted(taps)
 
-    def features(weights: Any, inputs: Inputs) -> jax.Array:
-        seen = forward(backbone, prepare, weights, inputs, {"norm": (norm,)})
-        return seen.taps[linear.FEATURES]
+    def seen(weights: Any, inputs: Inputs) -> dict[str, jax.Array]:
+        return forward(backbone, prepare, weights, inputs, {"norm": (norm,)}, wanted).taps
 
-    return features
+    return seen
 
 
 def predictions(
-    network: Inference, weights: Weights, head: Arrays, inputs: Arrays
+    network: Inference,
+    weights: Weights,
+    head: Arrays,
+    inputs: Arrays,
+    apply: Apply = linear.apply,
 ) -> dict[str, Array]:
     """What a head says of examples: {name: [N, ...]}.
 
     It runs outside the compiled program, so that its width compiles nothing.
 
     Args:
-      network: compiled.
+      network: compiled, for the maps that the head reads.
       weights: patched.
       head: the head's weights, as a file names them.
       inputs: {name: [N, ...]}.
+      apply: the head's own; by default one linear layer.
     """
-    features = np.asarray(network.features(weights, inputs))
-    return linear.apply(head, {linear.FEATURES: features})
+    taps = network.taps(weights, inputs)
+    return apply(head, {name: np.asarray(each) for name, each in taps.items()})
 
 
 def logits(network: Inference, weights: Weights, head: Arrays, images: Array) -> Array:
@@ -109,6 +125,7 @@ def answer(
     head: Arrays,
     batches: Iterable[Any],
     normalise: Callable[[Array], Array],
+    apply: Apply = linear.apply,
 ) -> Answers:
     """Predicts every example of `batches`.
 
@@ -119,12 +136,13 @@ def answer(
       batches: `tasks.pipeline.EvaluationBatch`es: `inputs`, `targets`, `mask`, False where a batch
         was filled up, and `names`.
       normalise: from pixels to the network's input.
+      apply: the head's own; by default one linear layer.
     """
     names: list[str] = []
     parts: list[tuple[dict[str, Array], dict[str, Array]]] = []
     for batch in batches:
         inputs = {**batch.inputs, "image": normalise(batch.inputs["image"])}
-        found = predictions(network, weights, head, inputs)
+        found = predictions(network, weights, head, inputs, apply)
         names += [name for name, real in zip(batch.names, batch.mask, strict=True) if real]
         parts.append(
             (
@@ -148,6 +166,7 @@ def parity_vector(
     head: Head,
     preprocessing: Mapping[str, Any],
     needs: Mapping[str, tuple[int, ...]] | None = None,
+    apply: Apply = linear.apply,
 ) -> Parity:
     """What a patched network answers to the seeded inputs, to be stored with the patch.
 
@@ -158,20 +177,22 @@ def parity_vector(
       head: of the patch.
       preprocessing: of the patch, as its card has it.
       needs: {name: shape} of the inputs beside the image, as its card has them.
+      apply: the head's own; by default one linear layer.
     """
     seed, shape = parity.seed_of(preprocessing), (network.size, network.size, 3)
 
     def answers(patched: Weights) -> Array:
-        return _seeded_logits(network, patched, head, seed, shape, needs or {})
+        return _seeded(network, patched, head, seed, shape, needs or {}, apply)
 
     exact = answers(apply_edits(weights, edits))
     # A device has the rounded backbone alone, and rounds what a patch makes of it once more.
     coarse = apply_edits(int8.rounded_kernels(weights), edits)
+    stated = tuple(map(float, exact))
     return Parity(
         seed,
         shape,
-        tuple(map(float, exact)),
-        PARITY_TOLERANCE * max(1.0, float(np.abs(exact).max())),
+        stated,
+        parity.tolerance(stated),
         tuple(map(float, answers(int8.rounded_kernels(coarse)))),
     )
 
@@ -182,21 +203,21 @@ def parity_check(network: Inference, weights: Weights) -> Callable[[PatchContent
     def check(contents: PatchContents) -> None:
         patched = apply_edits(weights, contents.edits)
         stated = contents.parity
-        got = _seeded_logits(
-            network, patched, contents.head, stated.seed, stated.shape, contents.inputs
-        )
+        apply, needs = head_of(contents).apply, contents.inputs
+        got = _seeded(network, patched, contents.head, stated.seed, stated.shape, needs, apply)
         parity.check_logits(stated.logits, got, stated.tolerance)
 
     return check
 
 
-def _seeded_logits(
+def _seeded(
     network: Inference,
     weights: Weights,
     head: Arrays,
     seed: int,
     shape: tuple[int, int, int],
     needs: Mapping[str, tuple[int, ...]],
+    apply: Apply,
 ) -> Array:
     seeded = {name: parity.seeded_input(seed, name, own) for name, own in needs.items()}
     seeded["image"] = parity.seeded_image(seed, shape)
@@ -205,4 +226,5 @@ def _seeded_logits(
     }
     for name, each in seeded.items():
         inputs[name][0] = each
-    return predictions(network, weights, head, inputs)[linear.LOGITS][0]
+    found = predictions(network, weights, head, inputs, apply)
+    return parity.values({name: each[0] for name, each in found.items()}, seed)

@@ -4,8 +4,10 @@ import functools
 from collections.abc import Callable
 
 from adapters.backbones.builder import Backbone
+from adapters.heads.registry import head_of
 from adapters.inference.compiled import Inference, Weights, inference, parity_check
 from adapters.inference.first_look import without_look
+from adapters.inference.maps import check_maps
 from adapters.patches.contract import Prepare
 from adapters.runtime.preprocessing_check import Pixels, check_preprocessing
 from adapters.store.contents import PatchContents
@@ -32,12 +34,14 @@ def self_test(
     """
 
     @functools.cache
-    def network(size: int, prepare: Prepare) -> Inference:
-        return inference(backbone, 1, size, prepare)
+    def network(size: int, prepare: Prepare, taps: tuple[str, ...]) -> Inference:
+        return inference(backbone, 1, size, prepare, taps)
 
     def check(contents: PatchContents) -> None:
         prepare = look(contents)
         preprocessing = check_preprocessing(contents, mean, std)
-        parity_check(network(preprocessing.size, prepare), weights)(contents)
+        check_maps(contents, backbone.table)
+        taps = head_of(contents).taps
+        parity_check(network(preprocessing.size, prepare, taps), weights)(contents)
 
     return check

@@ -20,7 +20,7 @@ from PIL import Image
 
 from adapters.errors import UnknownNameError
 from adapters.heads import linear
-from adapters.heads.contract import Answer, Head, NoAnswerError, Values
+from adapters.heads.contract import Answer, Head, NoAnswerError, Regions, Values
 from adapters.heads.registry import head_of
 from adapters.preprocessing import (
     Preprocessing,
@@ -36,7 +36,7 @@ from adapters.runtime.feeds import Feed, How, check_how, check_size, feed, padde
 from adapters.runtime.graph_file import Graph, read_graph
 from adapters.runtime.preprocessing_check import check_preprocessing
 from adapters.store import parity
-from adapters.store.contents import PatchContents, check_without_look
+from adapters.store.contents import PatchContents, check_reads_features, check_without_look
 from adapters.store.errors import naming
 from adapters.store.read import read_patch
 
@@ -132,7 +132,7 @@ class Device:
         """The installed tasks, sorted."""
         return tuple(sorted(self._tasks))
 
-    def run(self, task: str, image: Picture) -> Answer | Values:
+    def run(self, task: str, image: Picture) -> Answer | Values | Regions:
         """What a task says of one image.
 
         Args:
@@ -146,7 +146,7 @@ class Device:
         """
         return self.run_all(task, [image])[0]
 
-    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer | Values]:
+    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer | Values | Regions]:
         """What a task says of each image, in the largest batches that the graph has."""
         installed = self._installed(task)
         inputs = [network_input(image, installed.preprocessing) for image in images]
@@ -171,6 +171,7 @@ class Device:
         """A patch ready to run, that has given the logits which it states."""
         check_how(how)
         check_without_look(contents)
+        check_reads_features(contents)
         task = self._prepared(contents, how)
         self._check_parity(contents, task)
         return task
@@ -234,7 +235,7 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 
-def _answer(name: str, task: _Task, logits: Array) -> Answer | Values:
+def _answer(name: str, task: _Task, logits: Array) -> Answer | Values | Regions:
     try:
         return task.head.decode(task.labels, {linear.LOGITS: logits})
     except NoAnswerError as error:

@@ -25,7 +25,7 @@ from adapters.modules import kind_of
 from adapters.patches.contract import Prepare, no_look
 from adapters.patches.forward import forward
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents, check_without_look
+from adapters.store.contents import PatchContents, check_reads_features, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.vocabulary import MODULE, NORM
 
@@ -233,6 +233,7 @@ class MixedNetwork:
     def _checked(self, contents: PatchContents) -> tuple[Preprocessing, Weights]:
         """How its images are prepared, and the patched weights, once everything was checked."""
         reads = bool(contents.inputs)
+        check_reads_features(contents)
         if not reads:
             check_without_look(contents)
         elif contents.patch != self._reads:

@@ -11,14 +11,16 @@ import numpy.typing as npt
 
 from adapters import names
 from adapters.errors import UnknownNameError
-from adapters.heads.contract import HeadSettingError
+from adapters.heads import linear
+from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.registry import head_of
-from adapters.store import canonical_json
+from adapters.store import canonical_json, parity
 from adapters.store.edit_shapes import check_kinds, check_parts
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import (
     LabelsError,
     LooksFirstError,
+    MapsNeededError,
     NotFiniteError,
     SchemaError,
     UnsupportedFeatureError,
@@ -39,9 +41,10 @@ class Parity:
     Attributes:
       seed: of the input image; see `adapters.store.parity.seed_of` and `seeded_image`. Below 2**53.
       shape: `[H, W, C]` of that image.
-      logits: `[classes]`, the answer on the machine that made the patch.
+      logits: `[N]`, the values that `adapters.store.parity.values` takes of the answer on the
+        machine that made the patch: of a classifier, a logit for each class.
       tolerance: the largest absolute difference allowed in any logit.
-      int8_logits: `[classes]`, the answer with every kernel rounded as an exported graph with
+      int8_logits: `[N]`, the answer with every kernel rounded as an exported graph with
         kernels of int8 rounds it; None where the maker of the patch did not say.
     """
 
@@ -64,6 +67,11 @@ class Parity:
         _check_number("the parity tolerance", self.tolerance)
         if self.tolerance <= 0:
             raise SchemaError(f"the parity tolerance {self.tolerance} is not above zero")
+        if self.tolerance > parity.tolerance(self.logits):
+            raise SchemaError(
+                f"the parity tolerance {self.tolerance:.3g} would let other answers pass: at most "
+                f"{parity.tolerance(self.logits):.3g} is allowed for these values"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +196,10 @@ class PatchContents(PatchCard):
 
 def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
     """Raises SchemaError or LabelsError unless labels and logits fit a head of these `shapes`."""
+    head = head_of(card)
+    if head.together == "padded":
+        _check_maps(card, head, shapes)
+        return
     prefixes = {"", *auxiliary_heads(shapes)}
     whole = {f"{prefix}/{part}".lstrip("/") for prefix in prefixes for part in ("w", "b")}
     matrices = [shapes[name] for name in sorted(shapes) if name.rpartition("/")[2] == "w"]
@@ -211,6 +223,27 @@ def check_head(card: PatchCard, shapes: Mapping[str, Shape]) -> None:
     if len(set(widths.values())) != 1:
         counts = ", ".join(f"{count} {name}" for name, count in widths.items())
         raise LabelsError(f"the head and its labels disagree: {counts}")
+
+
+def _check_maps(card: PatchCard, head: Head, shapes: Mapping[str, Shape]) -> None:
+    """`check_head`, of a head that is no one matrix product."""
+    try:
+        wanted = head.shapes(head.channels(shapes), len(card.labels))
+    except (KeyError, IndexError) as error:
+        raise SchemaError(
+            f"the head {card.head_kind} has other tensors: {sorted(shapes)}"
+        ) from error
+    if wanted != dict(shapes):
+        raise LabelsError(
+            f"the head {card.head_kind} of {len(card.labels)} labels has tensors of the shapes "
+            f"{wanted}, the file holds {dict(shapes)}"
+        )
+    counts = {len(card.parity.logits), len(card.parity.int8_logits or card.parity.logits)}
+    if len(counts) > 1 or not 0 < max(counts) <= parity.MOST_VALUES:
+        raise SchemaError(
+            f"parity states {' and '.join(map(str, sorted(counts)))} values; of a map it states "
+            f"one to {parity.MOST_VALUES:,}"
+        )
 
 
 def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
@@ -242,6 +275,19 @@ def check_without_look(contents: PatchContents) -> None:
         raise LooksFirstError(
             f"the patch for {contents.task} looks at every image first, and predicts "
             f"{shown(names[0])}; a shared network that is fed patches cannot do that"
+        )
+
+
+def check_reads_features(contents: PatchContents) -> None:
+    """Raises MapsNeededError for a head that reads more than the pooled features.
+
+    For who gives heads those alone.
+    """
+    taps = head_of(contents).taps
+    if taps != linear.TAPS:
+        raise MapsNeededError(
+            f"the head {contents.head_kind} of {contents.task} reads {', '.join(taps)} of the "
+            "network; here are the pooled features alone"
         )
 
 

@@ -1,4 +1,4 @@
-"""The parity vector: an image that every machine can make, and the logits it must give."""
+"""Parity: an image that every machine can make, and the values that a network must give it."""
 
 import hashlib
 import math
@@ -12,6 +12,9 @@ from adapters.store import canonical_json
 from adapters.store.errors import ParityError
 
 UNBOUND_SEED = 0  # of every patch that was made before `seed_of`
+MOST_VALUES = 1024  # that are stated of maps
+# Another machine sums in another order: float32 over 50 layers keeps about 4 digits.
+TOLERANCE = 2e-3
 _BLOCK = hashlib.sha256().digest_size
 
 
@@ -43,18 +46,49 @@ def seeded_input(seed: int, name: str, shape: tuple[int, ...]) -> npt.NDArray[np
 
 def _noise(text: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     size = math.prod(shape)
-    blocks = (
+    stream = np.frombuffer(_stream(text, size), np.uint8, count=size).astype(np.float32)
+    return ((stream - np.float32(127.5)) / np.float32(128)).reshape(shape)
+
+
+def _stream(text: str, size: int) -> bytes:
+    """At least `size` bytes."""
+    return b"".join(
         hashlib.sha256(f"modelpatch parity {text} {index}".encode("ascii")).digest()
         for index in range(-(-size // _BLOCK))
     )
-    stream = np.frombuffer(b"".join(blocks), np.uint8, count=size).astype(np.float32)
-    return ((stream - np.float32(127.5)) / np.float32(128)).reshape(shape)
+
+
+def values(predictions: Mapping[str, npt.NDArray[Any]], seed: int) -> npt.NDArray[Any]:
+    """What a patch file states of the predictions {name: [...]} of its parity image: [N].
+
+    All values of vectors, by the predictions' names. Of maps with more than `MOST_VALUES`, so many
+    at `positions`: enough to find what differs, and a file stays small.
+    """
+    flat = np.concatenate([np.ravel(predictions[name]) for name in sorted(predictions)])
+    vectors = all(np.ndim(each) == 1 for each in predictions.values())
+    return flat if vectors or flat.size <= MOST_VALUES else flat[positions(seed, flat.size)]
+
+
+def positions(seed: int, size: int) -> npt.NDArray[np.int64]:
+    """`MOST_VALUES` places in a vector of `size`, from `seed` alone; one may come twice.
+
+    Each eight bytes of the blocks `modelpatch parity SEED positions i`, a whole number with the
+    highest byte first, modulo `size`.
+    """
+    stream = _stream(f"{seed} positions", 8 * MOST_VALUES)
+    numbers = np.frombuffer(stream, ">u8", count=MOST_VALUES)
+    return (numbers % np.uint64(size)).astype(np.int64)
+
+
+def tolerance(logits: Sequence[float]) -> float:
+    """The largest tolerance that a file may state for these values, and the one that is stated."""
+    return TOLERANCE * max(1.0, max(map(abs, logits), default=0.0))
 
 
 def check_logits(
     expected: Sequence[float], got: Sequence[float] | npt.NDArray[np.floating], tolerance: float
 ) -> None:
-    """Raises ParityError unless `got` `[classes]` is `expected` to within `tolerance`, absolute."""
+    """Raises ParityError unless `got` `[N]` is `expected` to within `tolerance`, absolute."""
     want, have = np.asarray(expected, np.float64), np.asarray(got, np.float64)
     if want.shape != have.shape:
         raise ParityError(f"{want.shape} logits are expected, {have.shape} were computed")

@@ -194,7 +194,7 @@ def _check_fit(
 ) -> None:
     if shapes is not None:
         check_shapes(edits, shapes)
-    if features is not None and head["w"][0] != features:
+    if features is not None and "w" in head and head["w"][0] != features:
         raise ShapeMismatchError(
             f"the head takes {head['w'][0]} features, the backbone gives {features}"
         )

@@ -11,7 +11,7 @@ version can say more without making its patches unreadable.
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from adapters.heads.registry import HEADS
+from adapters.heads.registry import HEADS, from_settings
 from adapters.store import canonical_json
 from adapters.store.container import DIGEST_FIELD
 from adapters.store.contents import Parity, PatchCard, auxiliary_heads
@@ -167,8 +167,12 @@ def _parity(parity: Parity) -> dict[str, Any]:
 
 
 def _head(shapes: Mapping[str, Shape], kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    made = from_settings(kind, settings)
+    if made.together == "padded":
+        described: dict[str, Any] = {"kind": kind, "maps": made.channels(shapes)}
+        return {**described, **({"settings": dict(settings)} if settings else {})}
     features, outputs = shapes["w"]
-    described: dict[str, Any] = {"kind": kind, "features": features}
+    described = {"kind": kind, "features": features}
     # Readers of before know a classifier, and call its outputs classes.
     described |= {"classes" if kind == CLASSIFICATION else "outputs": outputs}
     if settings:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.backbones.builder import Backbone
-from adapters.heads.wide import TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.statistics import measure
 from adapters.training.forward import mixed_forward

@@ -1,14 +1,14 @@
 """The mixed-task forward pass: groups of examples, each group under its own task's patch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from adapters.backbones.builder import Backbone
-from adapters.heads import wide
 from adapters.heads.linear import FEATURES
+from adapters.heads.together import Layout, Table
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.forward import forward
 from adapters.training.tables import rows_of
@@ -28,8 +28,7 @@ class Predictions(NamedTuple):
     """What a mixed batch gives.
 
     Attributes:
-      own: the head's predictions {name: [G, E, ...]}; outputs of a linear head stand in wide rows,
-        masked outside the group's own.
+      own: the head's predictions {name: [G, E, ...]}; outputs stand as its layout has them.
       auxiliary: by name, what else the patch predicts.
       penalties: [G], each patch's own term of the loss.
       moments: {norm path: {"mean", "var"}}, each [T, C]; empty in `frozen` mode.
@@ -44,34 +43,35 @@ class Predictions(NamedTuple):
 def mixed_forward(
     backbone: Backbone,
     patch: Patch,
-    layout: wide.HeadLayout,
+    layout: Layout,
     mode: NormMode,
     rematerialise: bool = False,
     precision: Precision = "float32",
+    taps: Sequence[str] = (FEATURES,),
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, tables, tasks, inputs, key, progress).
 
     Args:
       backbone: the network.
       patch: what each task owns of it; `patches` holds its params with leaves [T, ...].
-      layout: which rows of the wide heads in `tables` are whose.
+      layout: which rows of the heads in `tables` are whose.
       mode: of the norms: `frozen` for inference.
       rematerialise: whether blocks are computed again in the backward pass, to save memory;
         only with norms that do not measure.
       precision: of the network's kernels and activations; see `patches.forward`.
+      taps: the maps that the heads read.
 
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
     {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
-    `tables` holds a wide head under "", if predictions are wanted, and one under the name of each
+    `tables` holds the heads under "", if predictions are wanted, and one under the name of each
     auxiliary prediction that is.
     """
-    owners = jnp.asarray(layout.owners)
     tasks_total = len(layout.outputs)
 
     def mixed(
         weights: Weights,
         patches: PatchParams,
-        tables: Mapping[str, wide.WideHead],
+        tables: Mapping[str, Table],
         tasks: jax.Array,
         inputs: Mapping[str, jax.Array],
         key: jax.Array,
@@ -83,7 +83,6 @@ def mixed_forward(
             inputs: Mapping[str, jax.Array],
             keys: jax.Array,
         ) -> tuple[dict[str, jax.Array], dict[str, Auxiliary], jax.Array, Weights]:
-            own = owners == task
             membership = (jnp.arange(tasks_total) == task).astype(jnp.float32)
 
             def one_example(
@@ -103,18 +102,19 @@ def mixed_forward(
                     patched,
                     inputs,
                     context,
+                    taps,
                     rematerialise=rematerialise,
                     precision=precision,
                 )
                 others = {
                     name: Auxiliary(
-                        wide.predictions(tables[name], {FEATURES: prediction.features}, own),
+                        layout.predictions(tables[name], {FEATURES: prediction.features}, task),
                         prediction.weight,
                     )
                     for name, prediction in seen.auxiliary.items()
                     if name in tables
                 }
-                predicted = wide.predictions(tables[""], seen.taps, own) if "" in tables else {}
+                predicted = layout.predictions(tables[""], seen.taps, task) if "" in tables else {}
                 return (predicted, others), seen.moments
 
             (predicted, others), moments = jax.vmap(

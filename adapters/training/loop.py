@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from adapters.errors import ModelPatchError
-from adapters.heads.wide import TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.sampling import Choice, Scheduler
 from adapters.training import checkpoint
@@ -249,7 +249,7 @@ def _batch(
         if teacher is not None:
             known["teacher"] = teacher(task, part["image"])
         inputs.append(part)
-        targets.append(heads.in_rows(task, known))
+        targets.append(heads.placed(task, known))
     return Batch(choice.tasks, _stacked(inputs), _stacked(targets), choice.weights)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from adapters.heads.contract import Head
-from adapters.heads.wide import HeadLayout
+from adapters.heads.together import Layout
 from adapters.training.forward import Predictions
 from adapters.training.recipe import Recipe
 
@@ -16,7 +16,7 @@ GroupLoss = Callable[
 ]
 
 
-def loss_of(head: Head, layout: HeadLayout, recipe: Recipe) -> GroupLoss:
+def loss_of(head: Head, layout: Layout, recipe: Recipe) -> GroupLoss:
     """A function of (task, predictions of one group, its targets) -> (loss, figures), scalars.
 
     Predictions and targets are {name: [E, ...]}. An auxiliary prediction has the same loss as the
@@ -27,12 +27,11 @@ def loss_of(head: Head, layout: HeadLayout, recipe: Recipe) -> GroupLoss:
       layout: which rows are whose.
       recipe: smoothing, and a teacher's share.
     """
-    owners = jnp.asarray(layout.owners)
 
     def group_loss(
         task: jax.Array, predictions: Predictions, targets: Mapping[str, jax.Array]
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        own = owners == task
+        own = layout.own(task)
 
         def losses(predicted: Mapping[str, jax.Array]) -> jax.Array:
             def one(predicted: Any, targets: Any) -> jax.Array:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from adapters.heads.wide import TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.patches.contract import LeafEdits, Patch, PatchParams
 from adapters.training.step import State
 
@@ -21,14 +21,14 @@ def task_edits(patch: Patch, params: PatchParams) -> LeafEdits:
 
 
 def task_head(state: State, heads: TaskHeads, task: int) -> dict[str, np.ndarray[Any, Any]]:
-    """One task's head, as a file names its parts: `w` [features, outputs] and `b` [outputs].
+    """One task's head, as a file names its parts: `w` [features, outputs] and `b` [outputs], say.
 
     Those of an auxiliary prediction are called `NAME/w` and `NAME/b`.
     """
     kind = heads.heads[task].kind
-    rows = heads.layout(kind).rows(task)
+    layout = heads.layout(kind)
     return {
-        f"{name}/{leaf}".removeprefix("/"): np.ascontiguousarray(np.asarray(values[rows]).T)
-        for name, head in state.heads[kind].items()
-        for leaf, values in head.items()
+        f"{name}/{leaf}".removeprefix("/"): values
+        for name, table in state.heads[kind].items()
+        for leaf, values in layout.weights(table, task).items()
     }

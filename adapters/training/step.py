@@ -13,8 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from adapters.backbones.builder import Backbone
+from adapters.backbones.taps import channels
 from adapters.errors import ModelPatchError
-from adapters.heads import wide
+from adapters.heads.contract import HeadSettingError
+from adapters.heads.linear import FEATURES
+from adapters.heads.together import Table, TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
@@ -34,7 +37,7 @@ class Batch(NamedTuple):
     Attributes:
       tasks: [G] int32, the task of each group.
       inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, and what else patches need.
-      targets: {name: [G, E, ...]}, as `TaskHeads.in_rows` gives them.
+      targets: {name: [G, E, ...]}, as `TaskHeads.placed` gives them.
       weights: [T] float32, how much each task's loss counts.
     """
 
@@ -50,14 +53,14 @@ class State(NamedTuple):
     Attributes:
       step: int32 scalar, steps done.
       patches: PatchParams of every task, leaves [T, ...].
-      heads: {kind: {"": its wide head, NAME: that of an auxiliary prediction of the patch}}.
+      heads: {kind: {"": its table, NAME: that of an auxiliary prediction of the patch}}.
       shared: the shared leaves that are trained too; usually none.
       optimisers: state of the patches' optimiser, of each kind's heads', of the shared leaves'.
     """
 
     step: jax.Array
     patches: PatchParams
-    heads: dict[str, dict[str, wide.WideHead]]
+    heads: dict[str, dict[str, Table]]
     shared: Weights
     optimisers: tuple[Any, dict[str, Any], Any]
 
@@ -81,7 +84,7 @@ class Trainer(NamedTuple):
 
     init: Callable[[jax.Array, Weights], State]
     step: Callable[..., tuple[State, Metrics]]
-    heads: wide.TaskHeads
+    heads: TaskHeads
 
 
 class StatisticsMissingError(ModelPatchError):
@@ -95,7 +98,7 @@ class TaskIdError(ValueError):
 def trainer(
     backbone: Backbone,
     patch: Patch,
-    heads: wide.TaskHeads,
+    heads: TaskHeads,
     recipe: Recipe,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
     mesh: Mesh,
@@ -127,10 +130,9 @@ def trainer(
                 f"norm mode {recipe.norm!r} trains on each task's own statistics, but the patch "
                 "keeps none: chain `statistics()` to it, or use frozen norms."
             )
-        widths = {"": backbone.table.features, **auxiliary_widths(backbone, patch, weights)}
         tables = {
-            kind: {name: wide.initial(own.capacity, width) for name, width in widths.items()}
-            for kind, own in layouts.items()
+            kind: _initial(heads, kind, backbone, auxiliary_widths(backbone, patch, weights))
+            for kind in heads.kinds
         }
         trained_shared = leaves_where(shared, weights)
         return State(
@@ -141,7 +143,7 @@ def trainer(
             (
                 row_optimiser.init(patches.trained, tasks_total),
                 {
-                    kind: head_optimiser.init(tables[kind], own.capacity)
+                    kind: head_optimiser.init(tables[kind], len(own.owners))
                     for kind, own in layouts.items()
                 },
                 row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
@@ -151,10 +153,11 @@ def trainer(
     def step_of(kind: str) -> Callable[..., tuple[State, Metrics]]:
         own = layouts[kind]
         owners = jnp.asarray(own.owners)
+        head = heads.of_kind(kind)
         forward = mixed_forward(
-            backbone, patch, own, recipe.norm, recipe.rematerialise, recipe.precision
+            backbone, patch, own, recipe.norm, recipe.rematerialise, recipe.precision, head.taps
         )
-        group_loss = loss_of(heads.of_kind(kind), own, recipe)
+        group_loss = loss_of(head, own, recipe)
 
         def step(
             state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
@@ -198,7 +201,7 @@ def trainer(
             tables, head_state = head_optimiser.update(
                 *(gradients[1], head_states[kind], trained[1]),
                 jnp.append(present, False)[owners],
-                jnp.broadcast_to(jnp.asarray(now.head_rate), (own.capacity,)),
+                jnp.broadcast_to(jnp.asarray(now.head_rate), (len(owners),)),
             )
             as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
             moved, shared_state = row_optimiser.update(
@@ -254,6 +257,23 @@ def trainer(
         return compiled[kinds[0]](state, weights, batch, schedule(recipe, done), key)
 
     return Trainer(compiled_init, checked_step, heads)
+
+
+def _initial(
+    heads: TaskHeads, kind: str, backbone: Backbone, auxiliary: Mapping[str, int]
+) -> dict[str, Table]:
+    """The tables of one kind: of the heads themselves, and of each auxiliary prediction."""
+    layout = heads.layout(kind)
+    read = {name: channels(backbone.table, name) for name in heads.of_kind(kind).taps}
+    if auxiliary and heads.of_kind(kind).together == "padded":
+        raise HeadSettingError(
+            f"the patch also predicts from {', '.join(auxiliary)}, a vector of features; the head "
+            f"{kind} cannot read that: choose a patch that predicts nothing of its own."
+        )
+    return {
+        "": layout.initial(read),
+        **{name: layout.initial({FEATURES: width}) for name, width in auxiliary.items()},
+    }
 
 
 def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict[str, int]:

@@ -11,9 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.heads import wide
-from adapters.heads.contract import Answer, Head, HeadSettingError, NoAnswerError, TargetError
+from adapters.heads.contract import (
+    Answer,
+    Head,
+    HeadSettingError,
+    NoAnswerError,
+    Regions,
+    TargetError,
+)
 from adapters.heads.registry import HEADS, from_settings, from_spec
+from adapters.heads.together import TaskHeads
 from tests import imports
 
 EXAMPLES, FEATURES = 6, 7
@@ -22,12 +29,29 @@ GENERATOR = np.random.default_rng(0)
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A head, targets {name: [N, ...]} for three outputs, and logits that predict them well."""
+    """A head, targets {name: [N, ...]} for three outputs, and logits that predict them well.
+
+    `maps` are the shapes of what the head reads of one image; the loss is of one, in NumPy.
+    `plain` are targets that such logits tell whole, if others than `targets`.
+    """
 
     head: Head
     targets: dict[str, Any]
     right: Any
     loss: Callable[[Any, Any], float]
+    maps: dict[str, tuple[int, ...]] = dataclasses.field(
+        default_factory=lambda: {"features": (FEATURES,)}
+    )
+    plain: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def taps(self, *before: int) -> dict[str, Any]:
+        return {
+            name: GENERATOR.normal(size=(*before, *shape)).astype(np.float32)
+            for name, shape in self.maps.items()
+        }
+
+    def logits(self, *before: int) -> Any:
+        return GENERATOR.normal(size=(*before, *self.right.shape[1:]))
 
 
 def _sigmoid_loss(logits: Any, truth: Any) -> float:
@@ -44,6 +68,18 @@ def _huber_loss(logits: Any, truth: Any) -> float:
     return np.mean([0.5 * d * d if d <= 1 else d - 0.5 for d in far])
 
 
+def _pixel_loss(logits: Any, classes: Any) -> float:
+    """Of logits that are enlarged two times: between two centres lie a quarter and three."""
+    for axis in (0, 1):
+        before = np.concatenate([logits.take([0], axis), logits], axis)
+        after = np.concatenate([logits, logits.take([-1], axis)], axis)
+        between = np.stack([before * 0.75 + after * 0.25, before * 0.25 + after * 0.75], axis + 1)
+        flat = between.reshape(*logits.shape[:axis], -1, *logits.shape[axis + 1 :])
+        logits = flat.take(range(1, flat.shape[axis] - 1), axis)
+    counted = map(tuple, np.argwhere(classes >= 0))
+    return np.mean([_softmax_loss(logits[at], classes[at]) for at in counted])
+
+
 CLASSES = np.array([0, 1, 2, 2, 1, 0], np.int32)
 LABELS = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 0, 0]], np.float32)
 VALUES = np.array(GENERATOR.normal(50, 20, (EXAMPLES, 3)), np.float32)
@@ -52,6 +88,17 @@ ENTRIES = [
     Entry(from_spec("classification"), {"label": CLASSES}, 9 * np.eye(3)[CLASSES], _softmax_loss),
     Entry(from_spec("multilabel"), {"labels": LABELS}, 18 * LABELS - 9, _sigmoid_loss),
     Entry(AGES, {"values": VALUES}, (VALUES - VALUES.mean(0)) / VALUES.std(0), _huber_loss),
+]
+REGIONS = GENERATOR.integers(-1, 3, (EXAMPLES, 2, 2)).repeat(2, 1).repeat(2, 2).astype(np.int32)
+ENTRIES += [
+    Entry(
+        from_spec("segmentation"),
+        {"classes": REGIONS},
+        99 * np.eye(3)[REGIONS[:, ::2, ::2]],
+        _pixel_loss,
+        {"stride_8": (2, 2, 5), "stride_16": (1, 1, 4)},
+        {"classes": REGIONS[:, ::2, ::2] % 3},
+    )
 ]
 NAMES = ("rose", "tulip", "daisy")
 every_head = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.head.kind)
@@ -65,46 +112,56 @@ def test_the_table_has_every_head():
 def test_settings_make_the_head_again(entry):
     again = from_settings(entry.head.kind, entry.head.settings)
     assert again.settings == entry.head.settings
-    logits = {"logits": GENERATOR.normal(size=3)}
+    logits = {"logits": entry.logits()}
     assert again.listed(NAMES, logits) == entry.head.listed(NAMES, logits)
 
 
 @every_head
-def test_the_loss_in_wide_rows_is_the_task_s_own(entry):
-    """Against numpy on its own three outputs; rows of other tasks get exactly no gradient."""
-    heads = wide.TaskHeads((from_spec("classification"), entry.head), (2, 3))
+def test_the_loss_beside_another_task_is_the_task_s_own(entry):
+    """Against numpy on its own three outputs; the other task gets exactly no gradient."""
+    heads = TaskHeads((entry.head, entry.head), (5, 3))
     layout = heads.layout(entry.head.kind)
-    placed = heads.in_rows(1, entry.targets)
-    w = jnp.asarray(GENERATOR.normal(size=(layout.capacity, FEATURES)), jnp.float32)
-    table = {"w": w, "b": jnp.zeros(layout.capacity)}
-    features = jnp.asarray(GENERATOR.normal(size=(EXAMPLES, FEATURES)), jnp.float32)
-    own = jnp.asarray(layout.owners == 1)
+    placed = heads.placed(1, entry.targets)
+    zeros = layout.initial({name: shape[-1] for name, shape in entry.maps.items()})
+    table = {
+        leaf: jnp.asarray(GENERATOR.normal(size=value.shape), jnp.float32)
+        for leaf, value in zeros.items()
+    }
+    taps, task = entry.taps(EXAMPLES), jnp.int32(1)
 
     def total(table):
-        def one(features, targets):
-            said = wide.predictions(table, {"features": features}, own)
-            return sum(entry.head.loss(said, targets, own, 0.0, 0.0).values())
+        def one(taps, targets):
+            said = layout.predictions(table, taps, task)
+            return sum(entry.head.loss(said, targets, layout.own(task), 0.0, 0.0).values())
 
-        return jax.vmap(one)(features, placed)
+        return jax.vmap(one)(taps, placed)
 
     (target,) = entry.head.standardised(entry.targets).values()
-    logits = np.asarray(features, np.float64) @ np.asarray(w[layout.rows(1)], np.float64).T
+    own = layout.weights(table, 1)
+    assert {leaf: values.shape for leaf, values in own.items()} == entry.head.shapes(
+        {name: shape[-1] for name, shape in entry.maps.items()}, 3
+    )
+    logits = entry.head.apply(own, taps)["logits"]
     wanted = [entry.loss(*pair) for pair in zip(logits, target, strict=True)]
     np.testing.assert_allclose(total(table), wanted, rtol=1e-4, atol=1e-5)
     gradient = jax.grad(lambda table: jnp.sum(total(table)))(table)
-    elsewhere = np.delete(np.asarray(gradient["w"]), np.arange(layout.capacity)[layout.rows(1)], 0)
-    assert not elsewhere.any()
-    assert np.abs(gradient["w"]).max() > 0
+    assert not any(values.any() for values in layout.weights(gradient, 0).values())
+    whole, part = (
+        sum(float(np.abs(values).sum()) for values in each.values())
+        for each in (gradient, layout.weights(gradient, 1))
+    )
+    assert whole == pytest.approx(part)
+    assert whole > 0
 
 
 @every_head
 def test_a_teacher_who_is_sure_is_learned_like_the_truth(entry):
     """The part of a teacher is a term of its own; the two shares add up to the whole."""
-    heads = wide.TaskHeads((entry.head,), (3,))
+    heads = TaskHeads((entry.head,), (3,))
     taught = {"teacher": np.asarray(entry.head.soft_targets({"logits": entry.right}), np.float32)}
-    placed = heads.in_rows(0, {**entry.targets, **taught})
+    placed = heads.placed(0, {**(entry.plain or entry.targets), **taught})
     own = jnp.ones(3, bool)
-    logits = {"logits": jnp.asarray(GENERATOR.normal(size=3), jnp.float32)}
+    logits = {"logits": jnp.asarray(entry.logits(), jnp.float32)}
     first = {name: values[0] for name, values in placed.items()}
     alone = sum(entry.head.loss(logits, {**first}, own, 0.0, 0.0).values())
     hard = {name: value for name, value in first.items() if name != "teacher"}
@@ -118,7 +175,7 @@ def test_a_teacher_who_is_sure_is_learned_like_the_truth(entry):
 @every_head
 def test_the_metric_of_batches_is_that_of_the_whole(entry):
     metric = entry.head.metric
-    logits = GENERATOR.normal(size=(EXAMPLES, 3))
+    logits = entry.logits(EXAMPLES)
     whole = metric.update(metric.init(3), {"logits": logits}, entry.targets)
     state = metric.init(3)
     for part in (slice(0, 2), slice(2, 5), slice(5, 6)):
@@ -141,20 +198,34 @@ def test_an_answer_and_its_json_say_the_same(entry):
         assert {each["label"] for each in listed} == set(NAMES)
         if isinstance(answer, Answer):
             assert list(answer.probabilities) == [each["label"] for each in listed]
+        elif isinstance(answer, Regions):
+            assert list(answer.shares) == [each["label"] for each in listed]
+            (truth,) = (values[row] for values in entry.targets.values())
+            found = answer.classes(*truth.shape)
+            np.testing.assert_array_equal(found[truth >= 0], truth[truth >= 0])
+            assert answer.classes(6, 10).shape == (6, 10)
         else:
             found = [answer.values[name] for name in NAMES]
             np.testing.assert_allclose(found, target[row], rtol=1e-5)
     with pytest.raises(NoAnswerError, match="not finite"):
-        entry.head.decode(NAMES, {"logits": np.array([0.0, np.nan, 0.0])})
+        entry.head.decode(NAMES, {"logits": np.where(np.arange(3) == 1, np.nan, entry.right[0])})
 
 
 @every_head
-def test_one_linear_layer_predicts_for_one_image_and_for_many(entry):
-    weights = {"w": np.ones((FEATURES, 3), np.float32), "b": np.arange(3, dtype=np.float32)}
-    many = entry.head.apply(weights, {"features": np.ones((2, FEATURES), np.float32)})
-    one = entry.head.apply(weights, {"features": jnp.ones(FEATURES)})
-    np.testing.assert_array_equal(many["logits"], [[7, 8, 9]] * 2)
-    np.testing.assert_array_equal(one["logits"], [7, 8, 9])
+def test_a_head_predicts_for_one_image_and_for_many(entry):
+    """The same in JAX and in NumPy; a linear layer is counted by hand."""
+    channels = {name: shape[-1] for name, shape in entry.maps.items()}
+    shapes = entry.head.shapes(channels, 3)
+    assert entry.head.channels(shapes) == channels
+    weights = {leaf: np.ones(shape, np.float32) for leaf, shape in shapes.items()}
+    weights["b"] = np.arange(3, dtype=np.float32)
+    taps = entry.taps(2)
+    many = entry.head.apply(weights, taps)["logits"]
+    first = {name: jnp.asarray(values[0]) for name, values in taps.items()}
+    np.testing.assert_allclose(entry.head.apply(weights, first)["logits"], many[0], rtol=1e-5)
+    total = sum(values[0].mean(axis=(0, 1)[: values.ndim - 2]).sum() for values in taps.values())
+    means = many[0].reshape(-1, 3).mean(axis=0)
+    np.testing.assert_allclose(means, total + np.arange(3), rtol=1e-4)
 
 
 def test_answers_and_scores_need_no_jax():
@@ -165,9 +236,13 @@ sys.modules["jax"] = None
 import numpy as np
 from adapters.heads.registry import HEADS
 targets = {"label": np.array([1]), "labels": np.array([[0.0, 1.0]]), "values": np.ones((1, 2))}
+targets["classes"] = np.ones((1, 4, 4), int)
 for kind, make in HEADS.items():
     head = make()
-    said = head.apply({"w": np.ones((3, 2)), "b": np.arange(2.0)}, {"features": np.ones((2, 3))})
+    shapes = head.shapes(dict.fromkeys(head.taps, 3), 2)
+    weights = {leaf: np.ones(shape) for leaf, shape in shapes.items()} | {"b": np.arange(2.0)}
+    taps = {name: np.ones((2, 3) if name == "features" else (2, 2, 2, 3)) for name in head.taps}
+    said = head.apply(weights, taps)
     print(kind, head.decode(("a", "b"), {"logits": said["logits"][0]}).label)
     many = {name: np.repeat(values, 2, axis=0) for name, values in targets.items()}
     many["values"][0] = 3.0
@@ -178,6 +253,7 @@ for kind, make in HEADS.items():
     assert ended.returncode == 0, ended.stderr
     assert "classification b" in ended.stdout
     assert "multilabel b + a" in ended.stdout
+    assert "segmentation b 100%" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -191,6 +267,8 @@ for kind, make in HEADS.items():
         ("regression", {"mean": [0.0]}),
         ("regression", {"mean": [0.0], "deviation": [0.0]}),
         ("regression", {"mean": [float("nan")], "deviation": [1.0]}),
+        ("segmentation", {"low": "stride_8", "high": "stride_8"}),
+        ("segmentation", {"low": 8}),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(kind, settings):

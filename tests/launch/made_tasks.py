@@ -31,9 +31,24 @@ class Squares:
                 "classification": {"label": int(place[2] > 0)},
                 "multilabel": {"labels": on.astype(np.float32)},
                 "regression": {"values": np.array([image.mean(), image.std()], np.float32)},
+                "segmentation": {"classes": np.zeros((20, 24), np.int16)},
             }
+            if self.kind == "segmentation":
+                image, targets["segmentation"]["classes"] = patch_of_light(image, generator)
             example = {"name": f"{split}-{number}", "image": image, **targets[self.kind]}
             yield {**example, "place": place}
+
+
+def patch_of_light(
+    image: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The image with a part of it white, and where that is 1; the lowest row is of no class."""
+    classes = np.zeros(image.shape[:2], np.int16)
+    left, top = generator.integers(0, 12, 2)
+    classes[top : top + 8, left : left + 12] = 1
+    lit = np.where(classes[..., None] == 1, np.uint8(250), image // 2)
+    classes[-1] = -1
+    return lit, classes
 
 
 def task(name: str, head: str, labels: tuple[str, ...], **fields: Any) -> Task:
@@ -43,4 +58,6 @@ def task(name: str, head: str, labels: tuple[str, ...], **fields: Any) -> Task:
 
 COLOURS = task("colours", "multilabel", ("red", "green", "blue"))
 BRIGHTNESS = task("brightness", "regression(unit=levels)", ("mean", "deviation"))
+LIGHTS = task("lights", "segmentation(low=stride_2, high=stride_4)", ("ground", "light"))
+THREE_LIGHTS = dataclasses.replace(LIGHTS, name="three_lights", labels=("ground", "light", "none"))
 HEMISPHERE = task("hemisphere", "classification", ("southern", "northern"), inputs={"place": (3,)})

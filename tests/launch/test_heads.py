@@ -179,7 +179,7 @@ def test_a_patch_evaluates_to_its_saved_score(finished, placed, weights, task, s
     contents = opened.contents
     answers = scoring.predict(
         *(opened.network, apply_edits(opened.backbone.weights, contents.edits), contents.head),
-        *(task, split, opened.preprocessing, None, contents.inputs),
+        *(head_of(contents), task, split, opened.preprocessing, None, contents.inputs),
     )
     found = scoring.score(head_of(contents), len(task.labels), answers)
     assert found == contents.scores[split]

@@ -18,6 +18,7 @@ from adapters.store import encoding, errors
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.inserted import check_whole
+from adapters.store.parity import tolerance
 from adapters.store.write import encode_patch
 from tests.store import make_kind_patches, make_patches
 from tests.store.mutated import sealed, take_apart
@@ -110,6 +111,7 @@ def patches(draw):
         | st.text(st.characters(exclude_categories=("Cs",)))
     )
     logits = st.lists(finite, min_size=classes, max_size=classes).map(tuple)
+    stated = draw(logits)
     return PatchContents(
         task=draw(st.sampled_from(["tiny", "a b", "\N{FISH}"])),
         task_version=draw(TEXTS),
@@ -124,8 +126,8 @@ def patches(draw):
         parity=Parity(
             seed=draw(st.integers(0, 2**53 - 1)),
             shape=(draw(st.integers(1, 2**53 - 1)), 8, 3),
-            logits=draw(logits),
-            tolerance=draw(st.floats(0, 1e6, exclude_min=True)),
+            logits=stated,
+            tolerance=draw(st.floats(0, tolerance(stated), exclude_min=True)),
             int8_logits=draw(st.none() | logits),
         ),
         edits=edits,

@@ -63,6 +63,9 @@ def test_task_names_that_users_have(contents, task):
         ({"shape": (8, 8)}, r"\[8, 8\] is not"),
         ({"shape": (8, 0, 3)}, "side of the parity image is 0"),
         ({"tolerance": 0.0}, "not above zero"),
+        ({"tolerance": 0.0021}, "at most 0.002 is allowed"),
+        ({"tolerance": 1e300}, "would let other answers pass"),
+        ({"tolerance": 0.021, "logits": (1.0, -10.0)}, "at most 0.02 is allowed"),
         ({"tolerance": float("nan")}, "tolerance is nan"),
     ],
 )

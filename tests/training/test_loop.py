@@ -9,7 +9,7 @@ import pytest
 
 from adapters.heads.classification import classification
 from adapters.heads.regression import regression
-from adapters.heads.wide import TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.scheduling import sampling
 from adapters.training import checkpoint, interrupt, loop, metrics
 from adapters.training.checkpoint import ConfigurationMismatchError

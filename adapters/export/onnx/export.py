@@ -42,14 +42,14 @@ def export_backbone(
     Raises ONNXError or UnsupportedOperationError.
     """
     inputs = signatures.inputs(kind, weights)
-    features = of_one_image(network, no_look, "folded")
+    taps = of_one_image(network, no_look, "folded")
 
     def logits(image: jax.Array, given: Mapping[str, jax.Array]) -> jax.Array:
         patched: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in weights.items()}
         for name in inputs:
             module, leaf = module_and_leaf(name)
             patched[module][leaf] = given[name]
-        return _logits(features(patched, {"image": image}), given[HEAD_W], given[HEAD_B])
+        return _logits(taps(patched, {"image": image}), given[HEAD_W], given[HEAD_B])
 
     width = network.table.features
     shapes = {HEAD_W: (width, 2), HEAD_B: (2,)}
@@ -82,10 +82,10 @@ def export_task(
     UnsupportedOperationError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
-    features = of_one_image(network, prepare, "folded")
+    taps = of_one_image(network, prepare, "folded")
 
     def logits(image: jax.Array, others: Mapping[str, jax.Array]) -> jax.Array:
-        return _logits(features(folded, {"image": image, **others}), head["w"], head["b"])
+        return _logits(taps(folded, {"image": image, **others}), head["w"], head["b"])
 
     return onnx_graph(
         *(logits, _array(size, size, 3), {}, (IMAGES, LOGITS), {}, _metadata({**about})),
@@ -93,8 +93,8 @@ def export_task(
     )
 
 
-def _logits(features: jax.Array, w: Any, b: Any) -> jax.Array:
-    return linear.apply({"w": w, "b": b}, {linear.FEATURES: features})[linear.LOGITS]
+def _logits(taps: Mapping[str, jax.Array], w: Any, b: Any) -> jax.Array:
+    return linear.apply({"w": w, "b": b}, taps)[linear.LOGITS]
 
 
 def _array(*shape: int) -> jax.ShapeDtypeStruct:
