@@ -15,15 +15,15 @@ Kind = Literal["convolution", "depthwise", "pointwise", "dense", "norm", "layer_
 Leaf = TypeVar("Leaf")
 Weights = Mapping[str, Mapping[str, Any]]
 
-STEM, BLOCK, TAIL, POOLED = "stem", "block", "tail", "pooled"
+STEM, BLOCK, TAIL, POOLED, NECK = "stem", "block", "tail", "pooled", "neck"
 NORM_NAME = "norm"
 PREVIEW = "preview"  # a network that looks first: its paths have this before them
 # The names of modules in the order in which they run, where they stand beside one another.
 _ORDER = (
-    *(PREVIEW, STEM, BLOCK, TAIL, POOLED),
+    *(PREVIEW, STEM, BLOCK, TAIL, POOLED, NECK),
     *(NORM_NAME, "start_depthwise", "reduce", "expand", "depthwise", "squeeze_excite"),
     *("attention", "query", "key_depthwise", "key", "value_depthwise", "value", "output"),
-    *("project", "layer_scale"),
+    *("project", "layer_scale", "gate"),
 )
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 _NUMBER = re.compile(r"_\d+$")

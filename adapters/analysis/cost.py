@@ -176,11 +176,12 @@ def cost_of(
     return NetworkCost(tuple(layers))
 
 
-def _network(backbone: Backbone, head: bool, weights: Weights, image: jax.Array) -> jax.Array:
-    features = backbone.apply(weights, image).features
-    if not head:
-        return features
-    return call(HEAD, lambda: features @ weights[HEAD]["w"] + weights[HEAD]["b"])
+def _network(backbone: Backbone, head: bool, weights: Weights, image: jax.Array) -> Any:
+    outputs = backbone.apply(weights, image)
+    features, maps = outputs.features, [outputs.endpoints[own.name] for own in backbone.table.neck]
+    if head:
+        features = call(HEAD, lambda: features @ weights[HEAD]["w"] + weights[HEAD]["b"])
+    return features, *maps
 
 
 def _folded(leaves: Iterable[Leaf]) -> set[Leaf]:

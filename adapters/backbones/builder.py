@@ -29,8 +29,8 @@ class Outputs(NamedTuple):
 
     Attributes:
       features: [C], the last row averaged over the image.
-      endpoints: block name to its output [H', W', C'], up to pooling; and `NAME/expand` to what
-        the block's expansion gives, after its norm and activation.
+      endpoints: block name to its output [H', W', C'], up to pooling, and those of the neck; and
+        `NAME/expand` to what the block's expansion gives, after its norm and activation.
       moments: norm path to {"mean", "var"}, each [T, C]; empty in `frozen` mode.
     """
 
@@ -83,6 +83,8 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
             endpoints |= inside
             if not isinstance(row, Pooled):
                 endpoints[name] = x
+        for name, reads, row in table.neck:
+            endpoints[name], _ = _block(row, padding, name, endpoints[reads], norm)
         return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
 
     transformed = hk.transform_with_state(network)
@@ -123,15 +125,22 @@ def _apply_blocks(
 
     endpoints: dict[str, jax.Array] = {}
     moments: dict[str, Mapping[str, jax.Array]] = {}
-    x = image
-    for name, row in table.named_rows():
+
+    def run(name: str, row: Row, x: jax.Array) -> jax.Array:
         own = {path: leaves for path, leaves in weights.items() if block_of(path) == name}
         part = rematerialised(functools.partial(outputs, name, row))
-        (x, inside), seen = part(own, x, norm.membership)
-        endpoints |= inside
-        moments |= seen
+        (y, inside), seen = part(own, x, norm.membership)
+        endpoints.update(inside)
+        moments.update(seen)
         if not isinstance(row, Pooled):
-            endpoints[name] = x
+            endpoints[name] = y
+        return y
+
+    x = image
+    for name, row in table.named_rows():
+        x = run(name, row, x)
+    for name, reads, row in table.neck:
+        run(name, row, endpoints[reads])
     return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
 
 

@@ -15,6 +15,7 @@ from adapters.backbones.mobilenet_v4 import (
     mobilenet_v4_hybrid_large,
     mobilenet_v4_hybrid_medium,
 )
+from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 
@@ -47,11 +48,12 @@ TABLES: dict[str, Callable[[], LayerTable]] = {make().name: make for make in _MA
 
 
 def table(name: str) -> LayerTable:
-    """The layer table called `name`.
+    """The layer table called `name`; with a neck where that is `TABLE+NECK`.
 
     Raises:
-      UnknownNameError: no table has this name; near names are offered.
+      UnknownNameError: no table, or neck, has this name; near names are offered.
     """
-    if name not in TABLES:
-        raise UnknownNameError("backbone", name, TABLES)
-    return TABLES[name]()
+    backbone, beside, neck = name.partition(SEPARATOR)
+    if backbone not in TABLES:
+        raise UnknownNameError("backbone", backbone, TABLES)
+    return with_neck(TABLES[backbone](), neck) if beside else TABLES[backbone]()

@@ -228,6 +228,19 @@ class Pooled(Row):
         return (Part("", kind, self.inputs, self.outputs, normed=not self.bias),)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gated(Row):
+    """1x1, norm, activation; times a gate: the mean over the map, 1x1, sigmoid. LR-ASPP's."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Two layers, of which the second has no norm."""
+        return (
+            Part("project", "pointwise", self.inputs, self.outputs),
+            _matrix("gate", self.inputs, self.outputs),
+        )
+
+
 def _depthwise(name: str, channels: int, kernel: int, stride: int) -> Part:
     return Part(name, "depthwise", channels, channels, kernel, stride)
 

@@ -57,7 +57,7 @@ def sites(table: LayerTable) -> tuple[Site, ...]:
     ('stem', 'convolution', {'w': (3, 3, 3, 32)}, 'stem/norm')
     """
     found: list[Site] = []
-    for block, row in table.named_rows():
+    for block, row in table.all_rows():
         parts = [*_with_norms(row.parts)]
         last = max(index for index, part in enumerate(parts) if KERNEL in _leaves(part))
         found += [

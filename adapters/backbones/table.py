@@ -8,20 +8,37 @@ from adapters.backbones.rows import Convolution, InvertedResidual, Pooled, Row
 from adapters.modules import BLOCK, POOLED, STEM, TAIL
 
 
+class NeckRow(NamedTuple):
+    """A block beside the way from image to features, which heads read.
+
+    Attributes:
+      name: of the block and of its map, `neck_01`, say.
+      reads: the block whose map it takes: one of the table's, or of the neck's before it.
+      row: the block.
+    """
+
+    name: str
+    reads: str
+    row: Row
+
+
 @dataclasses.dataclass(frozen=True)
 class LayerTable:
-    """A whole backbone, from the image to the pooled features.
+    """A whole backbone, from the image to the pooled features, and perhaps a neck.
 
     Attributes:
       name: what the registry, a checkpoint and a patch file call it.
       rows: the blocks in order; the first is the stem.
       stages: how many rows each published stage has, from the row after the stem on. Only code
         bases that number stages need it.
+      neck: blocks between maps of the backbone and heads, in the order in which they run: shared
+        and frozen as the rest is.
     """
 
     name: str
     rows: tuple[Row, ...]
     stages: tuple[int, ...] = ()
+    neck: tuple[NeckRow, ...] = ()
 
     @property
     def features(self) -> int:
@@ -42,6 +59,10 @@ class LayerTable:
         if isinstance(self.rows[last], Convolution):
             names[last] = TAIL
         return tuple(zip(names, self.rows, strict=True))
+
+    def all_rows(self) -> tuple[tuple[str, Row], ...]:
+        """`named_rows`, and those of the neck."""
+        return (*self.named_rows(), *((own.name, own.row) for own in self.neck))
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

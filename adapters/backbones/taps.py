@@ -16,9 +16,9 @@ def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
     Args:
       table: of the backbone.
       outputs: of `Backbone.apply`.
-      name: `features`, the pooled vector [C]; a block's name, such as `block_13`, for its output
-        [H', W', C']; `block_13/expand` for its expansion, after norm and activation; or `stride_8`,
-        say, for the output of the last block at an eighth of the side.
+      name: `features`, the pooled vector [C]; a block's name, such as `block_13` or, of a neck,
+        `neck_01`, for its output [H', W', C']; `block_13/expand` for its expansion, after norm and
+        activation; or `stride_8`, say, for the output of the last block at an eighth of the side.
 
     Raises UnknownNameError.
     """
@@ -37,7 +37,7 @@ def channels(table: LayerTable, name: str) -> int:
     if place == FEATURES:
         return table.features
     block, inside, _ = place.partition(EXPAND)
-    row = dict(table.named_rows())[block]
+    row = dict(table.all_rows())[block]
     return row.expanded if inside else row.outputs
 
 
@@ -52,6 +52,7 @@ def _places(table: LayerTable, name: str) -> dict[str, str]:
         if any(part.name == EXPAND[1:] for part in row.parts):
             found[block + EXPAND] = block + EXPAND
         found[block] = found[f"{STRIDE}{stride}"] = block
+    found |= {own.name: own.name for own in table.neck}
     if name not in found:
         raise UnknownNameError(f"map of {table.name}", name, found)
     return found

@@ -4,15 +4,22 @@ import dataclasses
 import os
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
 from adapters.backbones import registry
 from adapters.backbones.builder import Backbone, Shapes, build
 from adapters.backbones.checkpoint import Checkpoint
-from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
+from adapters.backbones.convert import (
+    ConventionsNeededError,
+    ConversionError,
+    load_checkpoint,
+)
 from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.pretrained import PRETRAINED, pretrained
+from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError, UnknownNameError
 
 
@@ -37,12 +44,14 @@ class Loaded:
       checkpoint: its weights and conventions.
       network: built under those conventions.
       fingerprint: of the weights.
+      untrained: paths of a neck's modules that no checkpoint had: their weights are random.
     """
 
     name: str
     checkpoint: Checkpoint
     network: Backbone
     fingerprint: str
+    untrained: frozenset[str] = frozenset()
 
     @property
     def weights(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
@@ -61,6 +70,9 @@ class Loaded:
 def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     """Loads pretrained weights by name, or a layer table's weights from a local file.
 
+    Either may have a neck, `NAME+NECK`; see `adapters.backbones.necks`. What the weights do not
+    hold of it is drawn from the key 0.
+
     Raises:
       UnknownNameError: `name` is neither pretrained weights nor a layer table.
       WeightsNeededError: `name` is a layer table and `weights` is missing.
@@ -68,10 +80,11 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
         it has to be converted first.
       CarrierError: the pretrained weights cannot be fetched.
     """
-    if name in PRETRAINED and weights is None:
-        checkpoint = pretrained(name)
-    elif name in PRETRAINED or name in registry.TABLES:
-        table = registry.table(PRETRAINED[name].table if name in PRETRAINED else name)
+    own, beside, neck = name.partition(SEPARATOR)
+    if own in PRETRAINED and weights is None:
+        checkpoint = pretrained(own)
+    elif own in PRETRAINED or own in registry.TABLES:
+        table = registry.table(PRETRAINED[own].table if own in PRETRAINED else own)
         if weights is None:
             raise WeightsNeededError(
                 f"{name!r} is a layer table without weights: give a file of them (Keras .h5 or "
@@ -81,7 +94,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 settings=["weights", "backbone"],
             )
         try:
-            checkpoint = load_checkpoint(weights, table)
+            checkpoint = _read(weights, table, with_neck(table, neck) if beside else table)
         except ConventionsNeededError as error:
             raise WeightsNeedConvertingError(
                 f"the weights {weights} do not tell padding, epsilon and pixel scaling by their "
@@ -100,6 +113,31 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 f"the weights {weights} do not serve: {error}", settings=["weights"]
             ) from error
     else:
-        raise UnknownNameError("backbone", name, sorted({*PRETRAINED, *registry.TABLES}))
-    network = build(registry.table(checkpoint.table), checkpoint.padding, checkpoint.epsilon)
-    return Loaded(name, checkpoint, network, fingerprint(checkpoint.weights))
+        raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *registry.TABLES}))
+    table = registry.table(checkpoint.table)
+    whole = with_neck(table, neck) if beside and not table.neck else table
+    network = build(whole, checkpoint.padding, checkpoint.epsilon)
+    added: dict[str, Any] = {}
+    if whole is not table:
+        drawn = jax.jit(network.init)(jax.random.key(0))
+        added = {path: leaves for path, leaves in drawn.items() if path not in checkpoint.weights}
+        checkpoint = dataclasses.replace(
+            checkpoint,
+            table=whole.name,
+            weights={**checkpoint.weights, **jax.tree.map(np.asarray, added)},
+            head=None,
+        )
+    found = fingerprint(checkpoint.weights)
+    return Loaded(name, checkpoint, network, found, frozenset(added))
+
+
+def _read(
+    weights: str | os.PathLike[str], table: LayerTable, with_its_neck: LayerTable
+) -> Checkpoint:
+    """A local checkpoint of `table`, or one of ours that holds its neck too."""
+    try:
+        return load_checkpoint(weights, table)
+    except ConversionError:
+        if not with_its_neck.neck:
+            raise
+        return load_checkpoint(weights, with_its_neck)

@@ -9,6 +9,7 @@ from adapters.analysis.cost import HEAD, LayerCost, NetworkCost, network_cost
 from adapters.analysis.roofline import Machine
 from adapters.backbones import registry as tables
 from adapters.backbones.builder import build, count_parameters
+from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
@@ -101,10 +102,12 @@ def cost_of_backbone(name: str, size: int, bytes_per_value: int) -> NetworkCost:
 
 
 def _origin_and_table(name: str) -> tuple[Pretrained | None, LayerTable]:
-    if name not in PRETRAINED and name not in tables.TABLES:
-        raise UnknownNameError("backbone", name, sorted({*PRETRAINED, *tables.TABLES}))
-    origin = PRETRAINED.get(name)
-    return origin, tables.table(origin.table if origin else name)
+    own, beside, neck = name.partition(SEPARATOR)
+    if own not in PRETRAINED and own not in tables.TABLES:
+        raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *tables.TABLES}))
+    origin = PRETRAINED.get(own)
+    table = tables.table(origin.table if origin else own)
+    return origin, with_neck(table, neck) if beside else table
 
 
 def _described(machine: Machine) -> str:
@@ -122,7 +125,7 @@ def _rows(table: LayerTable, cost: NetworkCost, machine: Machine) -> str:
         ("row", "operation", "in", "k", "expanded", "out", "activation", "s", *_COSTS)
     ]
     below = set[str]()
-    for path, row in table.named_rows():
+    for path, row in table.all_rows():
         own = cost.below(path)
         below |= {layer.path for layer in own}
         cells = (row.inputs, row.kernel or "-", row.expanded or "-", row.outputs)

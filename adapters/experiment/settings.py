@@ -34,7 +34,8 @@ class Settings:
     """Everything that defines a run.
 
     Attributes:
-      backbone: pretrained weights by name, or a layer table with `weights`.
+      backbone: pretrained weights by name, or a layer table with `weights`; either with a neck,
+        `mobilenet_v2+lraspp`, say, which is trained at the head's rate where `weights` lack it.
       weights: a local checkpoint file, where the backbone brings none.
       patch: what each task trains, as a spec; see `adapters.patches.registry.text_of` for patches
         without one.

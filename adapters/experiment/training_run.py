@@ -106,6 +106,8 @@ class Run:
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
+        if self.backbone.untrained:
+            logging.info("the neck is new: it is trained beside the heads, and all tasks share it")
         for task in tasks:
             evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
@@ -164,6 +166,8 @@ class Run:
 
     def _train(self) -> Generator[loop.Record, None, State]:
         settings, recipe = self._settings, self._settings.recipe
+        if self.backbone.untrained and not settings.train_shared:
+            recipe = dataclasses.replace(recipe, shared_rate=recipe.head_rate)
         checkpoint = self.backbone.checkpoint
         plan = loop.Plan(
             steps=recipe.steps,
@@ -183,7 +187,7 @@ class Run:
             recipe,
             pixels,
             Mesh(np.asarray(jax.devices()), ("data",)),
-            shared=_shared if settings.train_shared else _nothing,
+            shared=self._shared,
         )
         if recipe.norm == "calibrated":
             compiled = calibrated(
@@ -286,6 +290,11 @@ class Run:
             [need.name for need in self._patch.needs],
         )
 
+    def _shared(self, path: str, name: str, leaf: object) -> bool:
+        """Whether a shared leaf is trained: every one, or those of a neck that is new."""
+        wanted = self._settings.train_shared or path in self.backbone.untrained
+        return wanted and name not in STATISTICS
+
     def _shared_weights(self, state: State) -> Weights:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
 
@@ -356,11 +365,3 @@ def _seed(seed: int, *parts: str) -> int:
     """A task's own 32-bit seed, whatever tasks it trains beside."""
     text = " ".join([str(seed), *parts])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-
-
-def _shared(path: str, name: str, leaf: object) -> bool:
-    return name not in STATISTICS
-
-
-def _nothing(path: str, name: str, leaf: object) -> bool:
-    return False

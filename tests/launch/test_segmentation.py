@@ -12,8 +12,9 @@ from adapters.inference import maps
 from adapters.runtime.device import Device
 from adapters.runtime.graph_file import write_graph
 from adapters.serving.network import MixedNetwork
-from adapters.store.errors import MapsNeededError, ShapeMismatchError
+from adapters.store.errors import FingerprintError, MapsNeededError, ShapeMismatchError
 from adapters.store.read import read_patch
+from adapters.vocabulary import KERNEL
 from tests import narrow
 from tests.device import exported
 from tests.launch import small
@@ -23,6 +24,15 @@ from tests.launch.made_tasks import LIGHTS, THREE_LIGHTS
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     return small.write_backbone(tmp_path_factory.mktemp("weights") / "narrow.safetensors")
+
+
+@pytest.fixture(scope="module")
+def with_neck(weights, tmp_path_factory):
+    """(folder, rows) of a run that begins with a new neck."""
+    out = tmp_path_factory.mktemp("runs") / "neck"
+    task = dataclasses.replace(LIGHTS, head="segmentation(low=stride_2, high=neck_01)")
+    settings = small.settings(weights, backbone="narrow+lraspp", recipe={"head_rate": 3e-2})
+    return out, task, runs.run([task], settings, out, "a test")
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +104,31 @@ def test_what_gives_heads_the_features_alone_refuses_by_name(finished, weights, 
     network = MixedNetwork(loaded.network, loaded.weights, narrow.SIZE, 1, batches=(1,))
     with pytest.raises(MapsNeededError, match=said):
         network.check(read_patch(path))
+
+
+def test_a_new_neck_is_trained_with_the_heads_and_nothing_else_of_the_backbone(with_neck, weights):
+    out, _, _ = with_neck
+    before = backbones.load("narrow+lraspp", str(weights))
+    after = backbones.load("narrow+lraspp", str(out / "backbone.safetensors"))
+    assert (bool(before.untrained), bool(after.untrained)) == (True, False)
+    assert before.untrained == {path for path in after.weights if path.startswith("neck_01/")}
+    for path, leaves in before.weights.items():
+        for name, leaf in leaves.items():
+            # The norm's scale and offset are the patch's own: the shared ones get no gradient.
+            trained = path in before.untrained and name == KERNEL
+            assert np.array_equal(leaf, after.weights[path][name]) != trained, (path, name)
+
+
+def test_a_patch_belongs_to_the_backbone_with_its_neck(with_neck, weights):
+    out, task, _ = with_neck
+    path = out / "lights.patch"
+    contents = read_patch(path)
+    assert contents.backbone == "narrow+lraspp"
+    assert "neck_01/project/norm" in contents.edits["replace"]
+    found = evaluation.evaluate(path, "test", task, out / "backbone.safetensors")
+    assert found.score == found.saved
+    with pytest.raises(FingerprintError):
+        evaluation.evaluate(path, "test", task, weights)
 
 
 def test_a_picture_shows_the_pixels_of_each_class(finished):

@@ -6,6 +6,7 @@ from adapters.backbones import rows
 from adapters.backbones.blocks.attention import AttentionBlock
 from adapters.backbones.blocks.convolution import convolution
 from adapters.backbones.blocks.fused_bottleneck import FusedBottleneckBlock
+from adapters.backbones.blocks.gated import GatedBlock
 from adapters.backbones.blocks.inverted_residual import InvertedResidualBlock
 from adapters.backbones.blocks.pooled import pooled
 from adapters.backbones.blocks.separable import SeparableBlock
@@ -31,6 +32,8 @@ def block(row: rows.Row, padding: str, name: str, x: jax.Array, norm: Normalise)
             return FusedBottleneckBlock(row, padding, name=name)(x, norm)
         case rows.Attention():
             return AttentionBlock(row, padding, name=name)(x, norm)
+        case rows.Gated():
+            return GatedBlock(row, name=name)(x, norm)
         case rows.Pooled():
             return pooled(row, padding, name, x, norm)
         case _:
