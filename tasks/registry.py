@@ -44,7 +44,8 @@ def resolve(names: Sequence[str]) -> tuple[Task, ...]:
     """Returns the tasks meant by `names`, in their order, each once.
 
     A name is a task's, a suite's (see `tasks.suites`), `folder:PATH` for images with one sub-folder
-    a class, or the path of a Python file that registers tasks.
+    a class, or the path of a Python file that registers tasks, which is run: names come from who
+    runs the program, never from a file (see `registered`).
 
     Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
     name, TaskFileError, or FolderError.
@@ -68,6 +69,18 @@ def resolve_one(name: str) -> Task:
         listed = ", ".join(task.name for task in found)
         raise SeveralTasksError(f"{name!r} is {len(found)} tasks; give one of them: {listed}.")
     return found[0]
+
+
+def registered(name: str) -> Task:
+    """Returns the task registered by this very name; for names that a file gives.
+
+    Nothing is opened and nothing runs, whatever the name is: a patch's card must not choose which
+    Python file is a task. Raises UnknownNameError with near names.
+    """
+    _discover()
+    if name not in _TASKS:
+        raise errors.UnknownNameError("task", name, list(_TASKS))
+    return _TASKS[name]
 
 
 def _members(name: str) -> Sequence[Task]:

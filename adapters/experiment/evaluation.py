@@ -181,7 +181,7 @@ def task_for(
 
 def _known(card: PatchCard, name: str | None) -> Task:
     try:
-        return registry.resolve_one(name or card.task)
+        return registry.registered(card.task) if name is None else registry.resolve_one(name)
     except UnknownNameError as error:
         if name is not None:
             raise  # it is not the patch that names it

@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 
+from adapters.benchmarking.serving import run as benchmark
+from adapters.errors import UnknownNameError
 from adapters.experiment import backbones, evaluation, exporting, serving
 from adapters.inference import compiled
 from adapters.store import errors
@@ -90,3 +92,17 @@ def test_the_patch_itself_and_one_of_before_seeds_were_bound_are_not(place, tmp_
     older = exported.contents("squares", classes=2, labels=LABELS, image=0)
     other = dataclasses.replace(older, **preprocessed(fit="crop")(older))
     command(place, str(exported.patch_file(tmp_path, other)))
+
+
+@pytest.mark.parametrize("name", ["evil.py", "pocket"])
+def test_a_name_in_a_file_runs_and_opens_nothing(place, tmp_path, monkeypatch, name):
+    """A file may be called like a task file that lies beside it, or like a suite."""
+    (tmp_path / "evil.py").write_text(f"import pathlib\npathlib.Path('{tmp_path}/ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    path = exported.patch_file(tmp_path, exported.contents(name, classes=2, labels=LABELS))
+    weights = str(place / "narrow.safetensors")
+    with pytest.raises(evaluation.TaskNeededError, match=f"'{name}'"):
+        evaluation.open_patch(path, "validation", None, weights)
+    with pytest.raises(UnknownNameError, match=f"'{name}'"):
+        benchmark._tasks([exported.contents(name, classes=2, labels=LABELS)], [])
+    assert not (tmp_path / "ran").exists()

@@ -114,7 +114,10 @@ def benchmark(
 
 def _tasks(contents: Sequence[PatchContents], names: Sequence[str]) -> list[Task]:
     """The task of each patch. Raises NoTaskError."""
-    found = {task.name: task for task in registry.resolve(names or [one.task for one in contents])}
+    known = (
+        registry.resolve(names) if names else [registry.registered(one.task) for one in contents]
+    )
+    found = {task.name: task for task in known}
     for one in contents:
         if one.task not in found:
             raise NoTaskError(
