@@ -2,6 +2,7 @@
 
 import atexit
 import logging as stdlib_logging
+import os
 import pathlib
 import sys
 import warnings
@@ -20,12 +21,15 @@ from launch.flag_names import flag_of
 from launch.remedies import remedies
 
 BAD_INPUT, STOPPED = 2, 3  # exit statuses
+INTERRUPTED, CLOSED = 130, 141  # what shells give for SIGINT and SIGPIPE
+HELP = ("-?", *(f"{dashes}{name}" for dashes in ("-", "--") for name in ("help", "h", "helpfull")))
 
 
 def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None:
     """Runs an absl `main`; our own errors end it with their message instead of a stack trace.
 
-    The exit status is 2 for bad input and 3 for a run that a signal stopped. A command that
+    The exit status is 2 for bad input, 3 for a run that a signal stopped, 130 for any other
+    command that Ctrl-C ends, and 141 where nobody reads the output to its end. A command that
     compiles nothing says so, and then needs no JAX.
     """
 
@@ -35,6 +39,12 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
             keep_compiled_programs()
         try:
             main(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _let_nobody_write()
+            sys.exit(CLOSED)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
         except StoppedError as error:
             print(in_words(error), file=sys.stderr)
             sys.exit(STOPPED)
@@ -42,7 +52,19 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
             print(f"error: {in_words(error)}", file=sys.stderr)
             sys.exit(BAD_INPUT)
 
-    app.run(guarded)
+    try:
+        app.run(guarded)
+    except SystemExit as ended:
+        # absl ends with 1 when it has helped.
+        if ended.code == 1 and not set(HELP).isdisjoint(sys.argv[1:]):
+            sys.exit(0)
+        raise
+
+
+def _let_nobody_write() -> None:
+    """So that Python has nothing to say of a closed pipe when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
 
 
 def in_words(error: ModelPatchError | OSError) -> str:
