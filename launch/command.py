@@ -6,7 +6,8 @@ import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from absl import app, flags, logging
 
@@ -20,6 +21,7 @@ from adapters.training.interrupt import StoppedError
 from launch.flag_names import flag_of
 from launch.remedies import remedies
 
+Item = TypeVar("Item")
 BAD_INPUT, STOPPED = 2, 3  # exit statuses
 INTERRUPTED, CLOSED = 130, 141  # what shells give for SIGINT and SIGPIPE
 HELP = ("-?", *(f"{dashes}{name}" for dashes in ("-", "--") for name in ("help", "h", "helpfull")))
@@ -65,6 +67,16 @@ def _let_nobody_write() -> None:
     """So that Python has nothing to say of a closed pipe when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+
+
+def watched(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:
+    """`items`, with a bar of how far they are where a terminal shows it."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    import tqdm  # Here, as only a terminal needs it.
+
+    yield from tqdm.tqdm(items, total=total, unit=unit, dynamic_ncols=True)
 
 
 def in_words(error: ModelPatchError | OSError) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,23 +110,8 @@ class Predictor:
             what is given are no finite numbers.
           NoAnswerError: the patched network overflows on an image.
         """
-        pixels = [self._input(image) for image in _listed(images)]
-        others = self._others({} if inputs is None else inputs, len(pixels))
-        contents = self._patch.contents
-        head, answers = head_of(contents), []
-        for start in range(0, len(pixels), self._most):
-            part = slice(start, start + self._most)
-            given = {name: values[part] for name, values in others.items()}
-            batch = {"image": np.stack(pixels[part]), **given}
-            count = len(batch["image"])
-            found = predictions(
-                *(self._patch.network, self._weights, contents.head),
-                *(self._filled(batch, count), head.apply),
-            )
-            answers += [
-                head.decode(self.labels, {name: rows[row] for name, rows in found.items()})
-                for row in range(count)
-            ]
+        head = head_of(self._patch.contents)
+        answers = [head.decode(self.labels, one) for one in self._predictions(images, inputs)]
         rows = [[_numbers_of(one)[label] for label in self.labels] for one in answers]
         table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
         said = tuple(one.label for one in answers)
@@ -137,6 +122,38 @@ class Predictor:
         return (
             RegionPrediction(said, table, np.array(regions)) if regions else Prediction(said, table)
         )
+
+    def listed(
+        self,
+        images: Picture | Sequence[Picture],
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> list[list[dict[str, Any]]]:
+        """`predict` as JSON: of each image a list of labels, the most telling first.
+
+        What else stands beside a `label` is the head's: a classifier's `probability`, for one.
+        Raises what `predict` raises.
+        """
+        head = head_of(self._patch.contents)
+        return [head.listed(self.labels, one) for one in self._predictions(images, inputs)]
+
+    def _predictions(
+        self, images: Picture | Sequence[Picture], inputs: Mapping[str, npt.ArrayLike] | None
+    ) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        """What the head predicts of each image, by name."""
+        pixels = [self._input(image) for image in _listed(images)]
+        others = self._others({} if inputs is None else inputs, len(pixels))
+        contents = self._patch.contents
+        for start in range(0, len(pixels), self._most):
+            part = slice(start, start + self._most)
+            given = {name: values[part] for name, values in others.items()}
+            batch = {"image": np.stack(pixels[part]), **given}
+            count = len(batch["image"])
+            found = predictions(
+                *(self._patch.network, self._weights, contents.head),
+                *(self._filled(batch, count), head_of(contents).apply),
+            )
+            for row in range(count):
+                yield {name: rows[row] for name, rows in found.items()}
 
     def evaluate(
         self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None
