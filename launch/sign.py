@@ -1,6 +1,7 @@
 """Signs patch files, so that a device can tell yours from anybody else's.
 
     launch/sign --new_key=keys/maker              # once: keys/maker, and keys/maker.pub beside it
+    launch/sign --new_key=keys/maker --encrypted  # the same, with a passphrase that is asked for
     launch/sign out/*.patch --key=keys/maker      # writes out/TASK.patch.sig for each
 
 keys/maker stays with you: who has it can sign as you. Give keys/maker.pub to whoever installs your
@@ -8,6 +9,8 @@ patches; they pass it as --trusted to launch/verify and launch/install. A patch 
 again has to be signed again. docs/device.md says more.
 """
 
+import getpass
+import os
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -21,6 +24,7 @@ from adapters.store.read import decode_patch, read_bytes
 from launch import command
 
 _KEY = flags.DEFINE_string("key", None, "File of the private key to sign with.")
+_ENCRYPTED = flags.DEFINE_bool("encrypted", False, "Encrypt the new key by a passphrase.")
 _NEW_KEY = flags.DEFINE_string(
     "new_key", None, "Make a key pair: a private key in this file, its public half in FILE.pub."
 )
@@ -32,13 +36,27 @@ def main(arguments: Sequence[str]) -> None:
     if made is not None:
         if paths or key is not None:
             raise app.UsageError("--new_key only makes keys; sign afterwards, with --key.")
-        print(f"{made} signs patches: keep it secret. {new_key(made)} goes to whoever checks them.")
+        public = new_key(made, _new_passphrase() if _ENCRYPTED.value else None)
+        print(f"{made} signs patches: keep it secret. {public} goes to whoever checks them.")
         return
     if not paths or key is None:
         raise app.UsageError("give patch files and --key, or make a key with --new_key=FILE.")
-    private = read_private_key(key)
+    private = read_private_key(key, lambda: _asked(f"Passphrase of {key}: "))
     for path in paths:
         print(f"{_signed(path, private)} is written.")
+
+
+def _new_passphrase() -> bytes:
+    first, again = _asked("New passphrase: "), _asked("The same again: ")
+    if not first or first != again:
+        raise app.UsageError("the two passphrases differ, or are empty.")
+    return first
+
+
+def _asked(question: str) -> bytes:
+    """A passphrase from the terminal, or from the variable MODELPATCH_PASSPHRASE."""
+    known = os.environ.get("MODELPATCH_PASSPHRASE")
+    return (getpass.getpass(question) if known is None else known).encode()
 
 
 def _signed(path: str, key: Ed25519PrivateKey) -> str:

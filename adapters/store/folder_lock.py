@@ -24,12 +24,12 @@ def exclusive(folder: pathlib.Path, patience: float) -> Iterator[None]:
     """Holds the existing `folder` alone within the block, after waiting `patience` seconds at most.
 
     The operating system holds the lock and releases it when the process ends, even by a kill; the
-    file `.lock` stays behind and means nothing by itself. Raises StoreInUseError when the time is
-    over, NotWrittenError when the folder may
-    not be written or locked.
+    file `.lock` stays behind and means nothing by itself. Its owner alone may open it: whoever can
+    read a file can lock it. Raises StoreInUseError when the time is over, NotWrittenError when the
+    folder may not be written or locked.
     """
     with files.writing(folder):
-        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + patience
         with files.writing(folder):

@@ -1,14 +1,14 @@
 """Ed25519 keys as files: one private key to sign with, a set of public keys to trust.
 
-A private key is PEM (PKCS #8, not encrypted), readable by its owner alone. A public key is PEM
-(SubjectPublicKeyInfo) or its 32 bytes as they are. OpenSSL reads and makes the same files:
-`openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
+A private key is PEM (PKCS #8), readable by its owner alone, and encrypted where it was made so. A
+public key is PEM (SubjectPublicKeyInfo) or its 32 bytes as they are. OpenSSL reads and makes the
+same files: `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
 """
 
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -27,8 +27,10 @@ class KeyFileError(ModelPatchError):
     """A key that cannot be read or made, or a set of trusted keys without any."""
 
 
-def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
+def new_key(path: str | os.PathLike[str], passphrase: bytes | None = None) -> pathlib.Path:
     """Makes a key pair: the private key at `path`, and the public one at `path` + `.pub`, returned.
+
+    With a passphrase the private key is encrypted.
 
     Raises KeyFileError where either is there already, and NotWrittenError; then neither is made.
     """
@@ -38,7 +40,9 @@ def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption(),
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -57,16 +61,34 @@ def new_key(path: str | os.PathLike[str]) -> pathlib.Path:
     return public_path
 
 
-def read_private_key(path: str | os.PathLike[str]) -> Ed25519PrivateKey:
-    """The private key in a PEM file. Raises KeyFileError."""
+def read_private_key(
+    path: str | os.PathLike[str], passphrase: Callable[[], bytes] | None = None
+) -> Ed25519PrivateKey:
+    """The private key in a PEM file.
+
+    Args:
+      path: of the file, which nobody but its owner may read.
+      passphrase: asked where the key is encrypted.
+
+    Raises KeyFileError.
+    """
     data = _key_bytes(path)
-    try:
-        key = serialization.load_pem_private_key(data, password=None)
-    except TypeError:
-        raise KeyFileError(f"{path} is encrypted; give a key without a passphrase.") from None
-    except (ValueError, UnsupportedAlgorithm):
+    if b"PRIVATE KEY" in data and os.name == "posix" and os.stat(path).st_mode & 0o077:
         raise KeyFileError(
-            f"{path} holds no private key in PEM; make a new pair of keys."
+            f"{path} can be read by others, who could sign as you: make a new pair of keys, or, if "
+            f"nobody has, chmod 600 {path}."
+        )
+    encrypted = b"ENCRYPTED" in data
+    if encrypted and passphrase is None:
+        raise KeyFileError(f"{path} is encrypted: give its passphrase.")
+    try:
+        secret = passphrase() if encrypted and passphrase is not None else None
+        key = serialization.load_pem_private_key(data, password=secret)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        raise KeyFileError(
+            f"{path} is not opened by this passphrase."
+            if encrypted
+            else f"{path} holds no private key in PEM; make a new pair of keys."
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(f"{path} is no Ed25519 key; make a new pair of keys.")

@@ -13,12 +13,14 @@ import hashlib
 import itertools
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from adapters import files, names
 from adapters.store.errors import (
     DigestError,
     MissingFileError,
+    NotRegularFileError,
     PatchFileError,
     TooLargeError,
     naming,
@@ -42,6 +44,8 @@ from adapters.store.store_backbone import (
 
 _RECORD = ".record"
 _BACKBONE = "backbone"
+_OURS = re.compile(r"\.?[0-9a-f]{64}\.patch(\..*)?").fullmatch  # a patch, or one half-written
+_ASIDE = re.compile(rf"\.(.*{re.escape(_RECORD)}|{_BACKBONE})\..*", re.DOTALL).fullmatch
 
 
 class StoreFolder:
@@ -60,6 +64,8 @@ class StoreFolder:
         # No record: an earlier call may have been killed before it synced the folders that it made.
         _make_folder(self._patches, sure=bool(self.tasks()))
         _make_folder(self._state, sure=True)  # all that is above it was just synced
+        for folder in (self._patches, self._state):
+            _check_no_link(folder)
         with exclusive(self._state, patience):
             yield
 
@@ -132,28 +138,51 @@ class StoreFolder:
         """Adds a patch, which is nobody's before `switch` names it. Like `files.write_bytes`."""
         path = self.path(task, entry)
         _make_folder(path.parent, sure=self._record_path(task).exists())
+        _check_no_link(path.parent)
         files.write_bytes(path, data)
 
     def switch(self, record: Record) -> None:
         """Replaces what is remembered of a task: here another patch becomes its current one.
 
-        Then deletes what the record does not name. Raises NotWrittenError, or NotDurableError when
-        the new record is in place.
+        Then deletes the patches that the record does not name, and what killed calls left. Raises
+        NotWrittenError, or NotDurableError when the new record is in place.
         """
         files.write_bytes(self._record_path(record.task), encode_record(record))
-        kept = {self.path(record.task, entry) for entry in record.entries}
-        folder = self._patches / record.task
-        # A file that stays is deleted after the next change: this one is done.
-        with contextlib.suppress(OSError):
-            for path in folder.iterdir() if folder.is_dir() else ():
-                if path not in kept:
-                    path.unlink()
-            for pattern in (f".*{_RECORD}.*", f".{_BACKBONE}.*"):
-                for path in self._state.glob(pattern):
-                    path.unlink()
+        kept = {self.path(record.task, entry).name for entry in record.entries}
+        _sweep(self._patches / record.task, lambda name: bool(_OURS(name)) and name not in kept)
+        _sweep(self._state, lambda name: bool(_ASIDE(name)))
 
     def _record_path(self, task: str) -> pathlib.Path:
         return self._state / f"{task}{_RECORD}"
+
+
+def _sweep(folder: pathlib.Path, unwanted: Callable[[str], bool]) -> None:
+    """Deletes files of `folder` by their names; never through a link, and nothing but files.
+
+    A file that stays is deleted after the next change: this one is done.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        with os.scandir(descriptor) as entries:
+            names_of_files = [
+                entry.name for entry in entries if entry.is_file(follow_symlinks=False)
+            ]
+        for name in filter(unwanted, names_of_files):
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_no_link(folder: pathlib.Path) -> None:
+    """Raises NotRegularFileError for a link: what lies where it leads is not the store's."""
+    if folder.is_symlink():
+        raise NotRegularFileError(
+            f"{folder} is a link, which a store does not follow; put a folder there"
+        )
 
 
 def sha256(data: bytes) -> str:

@@ -31,6 +31,28 @@ def test_a_new_pair_belongs_together_and_is_its_owners(tmp_path):
     assert keys.read_trusted_keys([public, raw]) == {held: str(public)}
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_private_key_that_others_can_open_is_refused(tmp_path, mode):
+    keys.new_key(tmp_path / "maker")
+    (tmp_path / "maker").chmod(mode)
+    with pytest.raises(KeyFileError, match=r"can be read by others.*chmod 600"):
+        keys.read_private_key(tmp_path / "maker")
+
+
+def test_an_encrypted_key_is_opened_by_its_passphrase_alone(tmp_path):
+    private = tmp_path / "maker"
+    public = keys.new_key(private, b"correct horse")
+    assert b"ENCRYPTED" in private.read_bytes()
+    held = keys.read_private_key(private, lambda: b"correct horse")
+    assert held.public_key().public_bytes_raw() == keys.read_public_key(public)
+    with pytest.raises(KeyFileError, match="not opened by this passphrase"):
+        keys.read_private_key(private, lambda: b"battery staple")
+    with pytest.raises(KeyFileError, match="is encrypted: give its passphrase"):
+        keys.read_private_key(private)
+    # OpenSSL's own reader, through the library, agrees.
+    assert serialization.load_pem_private_key(private.read_bytes(), b"correct horse")
+
+
 @pytest.mark.parametrize("name", ["maker", "maker.pub"])
 def test_no_key_is_ever_overwritten(tmp_path, name):
     (tmp_path / name).write_text("mine")
@@ -81,6 +103,7 @@ def test_what_is_no_private_key(tmp_path):
         (_pem(maker.public_key()), "holds no private key"),
     ):
         path.write_bytes(content)
+        path.chmod(0o600)
         with pytest.raises(KeyFileError, match=f"{path}.*{said}"):
             keys.read_private_key(path)
     with pytest.raises(KeyFileError, match="there is no such file"):
