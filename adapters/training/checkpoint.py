@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,11 +18,10 @@ import jax
 
 from adapters import errors, files
 from adapters.training import arrays as array_files
-from adapters.training import host_state, sealed
+from adapters.training import differences, host_state, sealed
 
 KEPT = 2
 FORMAT = 1
-_ABSENT = object()
 
 
 class CheckpointError(errors.ModelPatchError):
@@ -29,29 +29,32 @@ class CheckpointError(errors.ModelPatchError):
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint is not, byte for byte, what was written."""
+    """No checkpoint of a run is, byte for byte, what was written."""
 
-    def __init__(self, folder: pathlib.Path, reason: str):
+    def __init__(self, reasons: Mapping[pathlib.Path, str]):
+        listed = "; ".join(f"{folder}: {reason}" for folder, reason in reasons.items())
         super().__init__(
-            f"the checkpoint {folder} is damaged: {reason}. "
-            "Delete this folder to resume from the checkpoint before it, if there is one."
+            f"no checkpoint can be read ({listed}). Overwrite the run to start it anew, or choose "
+            "another output folder.",
+            settings=["overwrite", "directory"],
         )
-        self.folder = folder
+        self.reasons = dict(reasons)
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """A checkpoint is damaged, and the run goes on from the one before."""
 
 
 class ConfigurationMismatchError(CheckpointError):
-    """A checkpoint was written by a run with other settings."""
+    """A run that is to go on was begun with other settings, or on other data."""
 
-    def __init__(self, folder: pathlib.Path, differences: Mapping[str, tuple[Any, Any]]):
-        listed = "; ".join(
-            f"{field} was {_shown(old)}, is now {_shown(new)}"
-            for field, (old, new) in differences.items()
-        )
+    def __init__(self, place: pathlib.Path, differing: differences.Differences):
         super().__init__(
-            f"the checkpoint {folder} was written with other settings: {listed}. "
-            "Resume with the settings it was written with, or choose another output folder."
+            f"{place} was written by a run with other settings or data: "
+            f"{differences.in_words(differing)}. Resume with what it was begun with, or choose "
+            "another output folder."
         )
-        self.folder, self.differences = folder, dict(differences)
+        self.place, self.differences = place, dict(differing)
 
 
 class Restored(NamedTuple):
@@ -73,7 +76,8 @@ def save(
 
     `arrays` is a pytree of `jax.Array`; `host` holds JSON values and bytes, at any depth;
     `configuration` holds JSON values that define the run. A step already saved is left as it is:
-    one run's state after a step is one thing. Leftovers of a killed save are removed.
+    one run's state after a step is one thing. Leftovers of a killed save are removed, and so are
+    damaged checkpoints of this step and later ones.
 
     Raises:
       CheckpointError: a leaf is no `jax.Array`, or `directory` holds a later step.
@@ -81,14 +85,15 @@ def save(
       NotWrittenError: the disk is full, say; the checkpoints are as they were.
     """
     root = pathlib.Path(directory)
-    last = latest(root)
-    if last is not None and step < last:
+    reached = [known for known in _steps(root) if known >= step]
+    whole = [known for known in reached if not sealed.damage(_folder(root, known))]
+    if whole[-1:] == [step]:
+        return
+    if whole:
         raise CheckpointError(
-            f"{root} holds step {last}, which is later than step {step}: "
+            f"{root} holds step {whole[-1]}, which is later than step {step}: "
             "resume from it, or choose another output folder."
         )
-    if step == last:
-        return
     leaves = _leaves(arrays)
     state = {
         "format": FORMAT,
@@ -99,6 +104,8 @@ def save(
     }
     root.mkdir(parents=True, exist_ok=True)
     _clean(root)
+    for damaged in reached:
+        _remove(_folder(root, damaged))
     with files.new_directory(_folder(root, step)) as folder:
         array_files.write(folder / "arrays", leaves)
         (folder / "state.json").write_text(json.dumps(state, indent=1))
@@ -118,18 +125,16 @@ def restore(
 ) -> Restored:
     """Reads the last checkpoint; every array takes the place and sharding of its `template`.
 
+    A damaged one is left out, with a DamagedCheckpointWarning, for the one before.
+
     Raises:
       ConfigurationMismatchError: it was written with other settings than `configuration`.
-      DamagedCheckpointError: its bytes are not those that were written.
+      DamagedCheckpointError: there are some, and the bytes of none are those that were written.
       CheckpointError: there is none, or its arrays are not those of `template`.
     """
     root = pathlib.Path(directory)
-    step = latest(root)
-    if step is None:
-        raise CheckpointError(f"{root} holds no checkpoint to resume from.")
+    step = _last_whole(root)
     folder = _folder(root, step)
-    if reason := sealed.damage(folder):
-        raise DamagedCheckpointError(folder, reason)
     state = json.loads((folder / "state.json").read_text())
     if state["format"] != FORMAT:
         raise CheckpointError(
@@ -150,6 +155,27 @@ def _folder(root: pathlib.Path, step: int) -> pathlib.Path:
 def _steps(root: pathlib.Path) -> list[int]:
     matches = [re.fullmatch(r"step_(\d{8,})", path.name) for path in root.glob("step_*")]
     return sorted(int(match[1]) for match in matches if match)
+
+
+def _last_whole(root: pathlib.Path) -> int:
+    """The last step whose checkpoint is what was written; warns of later ones."""
+    steps = _steps(root)
+    if not steps:
+        raise CheckpointError(f"{root} holds no checkpoint to resume from.")
+    reasons: dict[pathlib.Path, str] = {}
+    for step in reversed(steps):
+        folder = _folder(root, step)
+        reason = sealed.damage(folder)
+        if reason is None:
+            for damaged, said in reasons.items():
+                warnings.warn(
+                    f"the checkpoint {damaged} is damaged ({said}): going on from step {step}",
+                    DamagedCheckpointWarning,
+                    stacklevel=3,
+                )
+            return step
+        reasons[folder] = reason
+    raise DamagedCheckpointError(reasons)
 
 
 def _remove(folder: pathlib.Path) -> None:
@@ -178,40 +204,18 @@ def _description(leaves: Mapping[str, jax.Array]) -> dict[str, str]:
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in leaves.items()}
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    pairs = {key: (old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in sorted({*old, *new})}
-    return {key: (before, after) for key, (before, after) in pairs.items() if before != after}
-
-
 def check_configuration(
-    folder: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
+    place: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
     """Raises ConfigurationMismatchError, naming each field that differs, unless both are one."""
-    if differences := _differences(_flat(old), _flat(new)):
-        raise ConfigurationMismatchError(folder, differences)
+    if differing := differences.between(differences.flat(old), differences.flat(new)):
+        raise ConfigurationMismatchError(place, differing)
 
 
 def _check_leaves(folder: pathlib.Path, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-    if differences := _differences(old, new):
-        listed = [
-            f"{name} was {_shown(before)}, is now {_shown(after)}"
-            for name, (before, after) in differences.items()
-        ]
-        more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    if differing := differences.between(old, new):
         raise CheckpointError(
-            f"the checkpoint {folder} holds other arrays than this run: "
-            f"{'; '.join(listed[:5])}{more}. It was written by another version of the code or "
-            "from another backbone; choose another output folder."
+            f"the checkpoint {folder} holds other arrays than this run, whose settings and data "
+            f"are the same: {differences.in_words(differing)}. Another version of the code wrote "
+            "it; choose another output folder."
         )
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in mapping.items():
-        nested = isinstance(value, dict) and value
-        flat |= _flat(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return flat
-
-
-def _shown(value: Any) -> str:
-    return "absent" if value is _ABSENT else repr(value)

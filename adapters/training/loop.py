@@ -147,7 +147,8 @@ def records(
     Raises:
       DivergedError: a loss is not finite.
       StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
-      ConfigurationMismatchError: the directory's checkpoint belongs to other settings.
+      ConfigurationMismatchError: the directory's checkpoint belongs to other settings or data.
+      DamagedCheckpointError: the directory has checkpoints, and none can be read.
     """
     key = jax.random.key(plan.seed)
     state = trainer.init(jax.random.fold_in(key, 0), weights)
@@ -156,9 +157,10 @@ def records(
     pending: collections.deque[_Pending] = collections.deque()
     unfed: collections.deque[tuple[int, dict[int, dict[str, float]]]] = collections.deque()
     folder = plan.directory / CHECKPOINTS
-    start = checkpoint.latest(folder)
-    if start is not None:
+    start = None
+    if checkpoint.latest(folder) is not None:
         restored = checkpoint.restore(folder, state, plan.configuration)
+        start = restored.step
         state, schedule = restored.arrays, restored.host["scheduler"]
         unfed.extend((step, dict(map(_unlisted, own))) for step, own in restored.host["unfed"])
         for stream, position in zip(streams, restored.host["streams"], strict=True):

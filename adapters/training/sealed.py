@@ -23,10 +23,9 @@ def seal(folder: pathlib.Path) -> None:
 def damage(folder: pathlib.Path) -> str | None:
     """What differs between a sealed folder and its seal, in words; None when nothing does."""
     try:
-        expected = (folder / SUMS).read_bytes()
+        expected, found = (folder / SUMS).read_bytes(), _sums(folder)
     except OSError as error:
-        return f"{SUMS} cannot be read ({error.strerror})"
-    found = _sums(folder)
+        return f"{pathlib.Path(error.filename or SUMS).name} cannot be read ({error.strerror})"
     if expected == found:
         return None
     lines = set(expected.splitlines()) ^ set(found.splitlines())

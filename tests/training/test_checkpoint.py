@@ -121,6 +121,26 @@ def test_another_configuration_is_refused_by_field(tmp_path):
         assert part in str(caught.value)
 
 
+def refusal(old, new):
+    with pytest.raises(checkpoint.ConfigurationMismatchError) as caught:
+        checkpoint.check_configuration(pathlib.Path("run.json"), old, new)
+    return caught.value
+
+
+def test_a_long_list_is_told_by_what_it_lost_and_gained():
+    labels = [f"class {number}" for number in range(100)]
+    said = str(refusal({"labels": labels}, {"labels": [*labels[1:], "zebra"]}))
+    assert "labels lost 'class 0', gained 'zebra'. " in said
+    said = str(refusal({"labels": labels}, {"labels": labels[::-1]}))
+    assert "labels holds the same 100 in another order. " in said
+
+
+def test_many_differences_are_counted():
+    refused = refusal({f"setting_{number:02d}": 0 for number in range(20)}, {})
+    assert "setting_11 was 0, is now absent; and 8 more. " in str(refused)
+    assert len(refused.differences) == 20
+
+
 def test_other_arrays_are_refused_by_name(tmp_path):
     checkpoint.save(tmp_path, 5, {"a": jnp.zeros((2, 3)), "b": jnp.int32(1)}, {}, {})
     with pytest.raises(checkpoint.CheckpointError) as caught:
@@ -144,6 +164,44 @@ def test_any_damaged_byte_or_file_is_found(tmp_path):
                 checkpoint.restore(tmp_path, state(), {})
             path.write_bytes(whole)
     same_bits(checkpoint.restore(tmp_path, state(), {}).arrays, state(1.0))
+
+
+def damage(folder):
+    """A byte of an array's file, as a disk may lose it."""
+    path = max(folder.glob("arrays/**/*"), key=lambda path: path.is_file() and path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_damaged_checkpoint_is_left_out_for_the_one_before(tmp_path):
+    template = {"x": jnp.float32(0)}
+    for step in (10, 20):
+        checkpoint.save(tmp_path, step, {"x": jnp.float32(step)}, {}, {})
+    damage(tmp_path / "step_00000020")
+    with pytest.warns(checkpoint.DamagedCheckpointWarning, match="step_00000020 is damaged .*10"):
+        restored = checkpoint.restore(tmp_path, template, {})
+    assert (restored.step, restored.arrays["x"]) == (10, 10)
+
+
+def test_a_damaged_checkpoint_makes_way_for_the_next(tmp_path):
+    for step in (10, 20, 15, 20):  # stopped between, after a resume from 10
+        checkpoint.save(tmp_path, step, {"x": jnp.float32(step)}, {}, {})
+        if step == 20:
+            damage(tmp_path / "step_00000020")
+    assert sorted(os.listdir(tmp_path)) == ["step_00000015", "step_00000020"]
+    checkpoint.save(tmp_path, 20, {"x": jnp.float32(21)}, {}, {})
+    assert checkpoint.restore(tmp_path, {"x": jnp.float32(0)}, {}).arrays["x"] == 21
+
+
+def test_only_when_every_checkpoint_is_damaged_it_is_an_error(tmp_path):
+    for step in (10, 20):
+        checkpoint.save(tmp_path, step, {"x": jnp.float32(step)}, {}, {})
+        damage(tmp_path / f"step_{step:08d}")
+    with pytest.raises(
+        checkpoint.DamagedCheckpointError, match=r"step_00000020: .*step_00000010: .*Overwrite"
+    ):
+        checkpoint.restore(tmp_path, {"x": jnp.float32(0)}, {})
 
 
 def test_no_checkpoint_is_said(tmp_path):

@@ -1,6 +1,7 @@
 """The loop: a stopped run, resumed, ends with the bytes of an uninterrupted one."""
 
 import os
+import shutil
 import signal
 
 import jax
@@ -93,8 +94,21 @@ class Killed(BaseException):
     """Stands for a kill: nothing of ours may catch it."""
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
-    expected = bits(run(tmp_path / "whole"))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(folder of a run that nothing stopped, the bits of its last state)."""
+    directory = tmp_path_factory.mktemp("whole")
+    return directory, bits(run(directory))
+
+
+@pytest.fixture
+def again(whole, tmp_path):
+    """A copy of that folder, to go on in."""
+    return shutil.copytree(whole[0], tmp_path / "again")
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(whole, tmp_path):
+    directory, expected = whole
 
     def kill(number):
         if number == 6:
@@ -104,8 +118,18 @@ def test_a_killed_run_resumes_to_the_same_bytes(tmp_path):
         run(tmp_path / "killed", kill)
     assert checkpoint.latest(tmp_path / "killed" / "checkpoints") == 5
     assert bits(run(tmp_path / "killed")) == expected
-    whole, killed = (metrics.read(tmp_path / n / "metrics.jsonl") for n in ("whole", "killed"))
-    assert whole == killed
+    logs = [metrics.read(each / "metrics.jsonl") for each in (directory, tmp_path / "killed")]
+    assert logs[0] == logs[1]
+
+
+def test_a_run_goes_on_from_before_a_damaged_checkpoint_to_the_same_bytes(whole, again):
+    directory, expected = whole
+    (again / "checkpoints" / f"step_{STEPS:08d}" / "state.json").write_text("{}")
+    with pytest.warns(checkpoint.DamagedCheckpointWarning, match="going on from step 10"):
+        assert bits(run(again)) == expected
+    logs = [metrics.read(each / "metrics.jsonl") for each in (directory, again)]
+    assert logs[0] == logs[1]
+    assert checkpoint.latest(again / "checkpoints") == STEPS
 
 
 def test_when_figures_are_logged_does_not_move_the_scheduler(tmp_path):
@@ -123,8 +147,8 @@ def test_records_come_in_order_and_each_once(tmp_path):
     assert all(np.isfinite(loss) for record in found for loss in record.losses.values())
 
 
-def test_sigterm_saves_the_last_whole_step(tmp_path):
-    expected = bits(run(tmp_path / "whole"))
+def test_sigterm_saves_the_last_whole_step(whole, tmp_path):
+    _, expected = whole
 
     def terminate(number):
         if number == 2:
@@ -136,19 +160,18 @@ def test_sigterm_saves_the_last_whole_step(tmp_path):
     assert bits(run(tmp_path / "stopped")) == expected
 
 
-def test_another_configuration_is_refused(tmp_path):
-    run(tmp_path)
+def test_another_configuration_is_refused(whole):
     with pytest.raises(ConfigurationMismatchError, match="patch"):
-        run(tmp_path, patch="bias")
+        run(whole[0], patch="bias")
 
 
-def test_a_finished_run_does_nothing_more(tmp_path):
-    first = bits(run(tmp_path))
+def test_a_finished_run_does_nothing_more(whole):
+    directory, expected = whole
 
     def forbidden(number):
         raise AssertionError("a finished run asked for data")
 
-    assert bits(run(tmp_path, forbidden)) == first
+    assert bits(run(directory, forbidden)) == expected
 
 
 def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
