@@ -21,7 +21,9 @@ _PATCH = run_flags.patch_flag()
 _PATCH_RATE, _HEAD_RATE = run_flags.rate_flags()
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
-_RESUME = flags.DEFINE_bool("resume", False, "Go on with the run in --out.")
+_RESUME = flags.DEFINE_bool(
+    "resume", False, "Go on with the run in --out; begin one if there is none."
+)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --out and start anew.")
 _SEED = flags.DEFINE_integer("seed", DEFAULTS["seed"], "The same seed gives the same bytes.")
 

@@ -135,7 +135,8 @@ def compare(
     """
     tasks = chosen_tasks.chosen(plan.tasks)
     command = command or functools.partial(fit_call, chosen_tasks.names(plan.tasks))
-    with output.claimed(directory, _configuration(plan, tasks), resume=True, overwrite=False):
+    resume = output.holds_run(directory)
+    with output.claimed(directory, _configuration(plan, tasks), resume, overwrite=False):
         comparison = Comparison(plan, tasks, directory, command)
         rows, chosen = [], []
         for patch in plan.patches:

@@ -106,7 +106,8 @@ def fit(
       patch: what each task trains, as a spec or as a `Patch`.
       directory: for patch files, checkpoints, metrics and plots; a temporary one without, which
         goes with what is returned.
-      resume: go on with the run in `directory`, if it holds one, which had the same settings.
+      resume: go on with the run in `directory`, which had the same settings and data; where there
+        is none, one is begun, with a warning.
       overwrite: delete the run in `directory` and start anew.
       test: whether to score the test splits; without, they are never opened.
       on_record: called with the `Record` of each step.

@@ -53,6 +53,11 @@ def write_picture(path: str | os.PathLike[str], content: bytes) -> None:
     files.write_bytes(target, content)
 
 
+def holds_run(directory: pathlib.Path) -> bool:
+    """Whether there is a run to go on with."""
+    return (directory / RUN).exists()
+
+
 @contextlib.contextmanager
 def claimed(
     directory: pathlib.Path, configuration: Mapping[str, Any], resume: bool, overwrite: bool
@@ -62,7 +67,8 @@ def claimed(
     Args:
       directory: made when missing.
       configuration: JSON settings that define the run.
-      resume: go on with the run that is there, which must have the same configuration.
+      resume: go on with the run that is there, which must have the same configuration; where there
+        is none, one is begun, with a warning.
       overwrite: delete the run that is there. Folders that hold no run are never deleted.
 
     Raises:
@@ -92,7 +98,9 @@ def claimed(
         if content and resume:
             _check_same(record, configuration)
         elif resume:
-            logging.info("%s holds no run: starting a new one.", directory)
+            # Begun all the same: a job that is queued again and again has one command. Said aloud:
+            # the folder's name may be mistyped.
+            logging.warning("%s holds no run to go on with: a new one is begun there.", directory)
         if content and overwrite:
             for path in sorted(content, key=lambda path: path.name == RUN):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from absl import logging
 
-from adapters.experiment import training_run
+from adapters.experiment import output, training_run
 from adapters.experiment.results import RESULTS, SHARED_BACKBONE
 from adapters.experiment.settings import Settings
 from adapters.training import interrupt, loop, tidy
@@ -51,7 +51,7 @@ class Runs:
             try:
                 training_run.run(
                     *(self._tasks, settings, folder, self._command(settings)),
-                    resume=True,
+                    resume=output.holds_run(folder),
                     test=test,
                     validations=0,  # it may cost more than the steps
                 )

@@ -109,7 +109,8 @@ def vary(
         **chosen_tasks.identity(tasks),
         "fingerprint": backbones.load(base.backbone, base.weights).fingerprint,
     }
-    with output.claimed(directory, configuration, resume=True, overwrite=False):
+    resume = output.holds_run(directory)
+    with output.claimed(directory, configuration, resume, overwrite=False):
         steps = [variant.settings.recipe.steps for variant in chosen for _ in range(seeds)]
         command = command or functools.partial(fit_call, names)
         runs = Runs(tasks, directory, steps, command)

@@ -12,7 +12,14 @@ import pytest
 from adapters import carriers
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import UnknownNameError
-from adapters.experiment import backbones, descriptions, encoding, evaluation, training_run
+from adapters.experiment import (
+    backbones,
+    descriptions,
+    encoding,
+    evaluation,
+    output,
+    training_run,
+)
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.settings import SettingError
 from adapters.patches.registry import SpecError
@@ -166,6 +173,14 @@ def test_a_run_is_not_overwritten_unasked(finished, weights, folders):
         training_run.run(registry.resolve(folders), small.settings(weights), out, "a test")
     assert (out / "greys.patch").read_bytes() == before
     assert command.in_words(refused.value).endswith("(--resume, --overwrite, --out)")
+
+
+def test_a_run_that_is_not_there_is_begun_with_a_warning(tmp_path, caplog):
+    """So that a queued job may have one command; but its folder's name may be mistyped."""
+    with output.claimed(tmp_path / "typo", {"seed": 0}, resume=True, overwrite=False):
+        (warned,) = caplog.records
+    assert warned.levelname == "WARNING"
+    assert f"{tmp_path / 'typo'} holds no run to go on with" in warned.getMessage()
 
 
 def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
