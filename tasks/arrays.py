@@ -1,7 +1,6 @@
 """Images that are in memory already, with a label each, as a task's source."""
 
 import dataclasses
-import functools
 import hashlib
 import math
 from collections import defaultdict
@@ -37,17 +36,6 @@ class Arrays:
     labels: npt.NDArray[Any]
     members: Mapping[str, Sequence[int]]
     inputs: Mapping[str, npt.NDArray[np.float32]]
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256 of images, labels, inputs and splits: what a run of them was made with."""
-        about = (self.images.shape, self.labels.shape, sorted(self.members.items()))
-        found = hashlib.sha256(repr(about).encode())
-        found.update(self.labels.tobytes())
-        for name, values in sorted(self.inputs.items()):
-            found.update(name.encode() + values.tobytes())
-        found.update(np.ascontiguousarray(self.images).data)
-        return found.hexdigest()
 
     def open(self, task: object, split: str, data_dir: str | None) -> "_Split":
         """Opens a split; nothing is copied."""

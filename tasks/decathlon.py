@@ -21,6 +21,7 @@ from typing import NamedTuple
 from adapters import errors
 from tasks import records, registry
 from tasks.augmentation import Augmentation
+from tasks.digest import Contents
 from tasks.task import Examples, Task
 
 VERSION = "1.2.0"  # of TFDS's visual_domain_decathlon
@@ -64,6 +65,13 @@ class Prepared:
 
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
         """Opens a split. Raises DataNotPreparedError saying how to prepare it."""
+        return records.open_records(self._directory(task, data_dir), split, task)
+
+    def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
+        """What a split holds, by its files; raises as `open` does."""
+        return records.contents(self._directory(task, data_dir), split)
+
+    def _directory(self, task: Task, data_dir: str | None) -> pathlib.Path:
         base = pathlib.Path(data_dir or _default_data_dir()).expanduser()
         directory = base / self.builder / task.version
         if not (directory / "dataset_info.json").is_file():
@@ -74,7 +82,7 @@ class Prepared:
                 f"or say where it is, in data_dir (now: {base}).",
                 settings=["data_dir"],
             )
-        return records.open_records(directory, split, task)
+        return directory
 
 
 def _default_data_dir() -> str:

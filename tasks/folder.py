@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from adapters import errors, preprocessing
-from tasks import pixels
+from tasks import digest, pixels
 from tasks.cutting import SPLITS, cut_by_hash
 from tasks.task import Examples, Task
 
@@ -88,6 +88,21 @@ class Folder:
         split has a class that training has not.
         """
         del data_dir
+        images = _Images(self._files(task, split))
+        wanted = set(range(len(task.labels))) if split == "train" else set()
+        missing = sorted(task.labels[label] for label in wanted - images.labels)
+        if missing or not len(images):
+            whose = f" of {', '.join(missing)}" if missing else ""
+            raise FolderError(f"{self.path}: no readable image{whose} for {split}.")
+        return images
+
+    def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
+        """The digest of a split's files, in their classes; no image is decoded."""
+        del data_dir
+        files = self._files(task, split)
+        return digest.of_files((f"{task.labels[label]}/{path.name}", path) for path, label in files)
+
+    def _files(self, task: Task, split: str) -> list[tuple[pathlib.Path, int]]:
         root = pathlib.Path(self.path)
         if _brings_splits(root):
             listing = _classes(root / split)
@@ -99,15 +114,9 @@ class Folder:
                 label: cut_by_hash(paths, key=lambda path: path.name)[split]
                 for label, paths in _classes(root).items()
             }
-        images = _Images(
-            [(path, task.labels.index(label)) for label, paths in listing.items() for path in paths]
-        )
-        wanted = set(range(len(task.labels))) if split == "train" else set()
-        missing = sorted(task.labels[label] for label in wanted - images.labels)
-        if missing or not len(images):
-            whose = f" of {', '.join(missing)}" if missing else ""
-            raise FolderError(f"{root}: no readable image{whose} for {split}.")
-        return images
+        return [
+            (path, task.labels.index(label)) for label, paths in listing.items() for path in paths
+        ]
 
 
 class _Images:

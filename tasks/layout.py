@@ -22,6 +22,7 @@ from PIL import Image
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
 from tasks import records
+from tasks.digest import DIGITS, Contents
 from tasks.records import NO_CLASS
 from tasks.task import Examples, Task, TaskError
 
@@ -60,11 +61,28 @@ class Carried:
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
         """Opens a split, writing the task's images first if they are not there."""
         del data_dir
+        return records.open_records(self._made(task), split, task)
+
+    def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
+        """What a split holds, with the digest of all: it is of pixels, and so of no machine."""
+        del data_dir
+        directory = self._made(task)
+        images = records.contents(directory, split).images
+        try:
+            digest = (directory / DIGEST_FILE).read_text()
+        except OSError as error:
+            raise records.UnreadableFolderError(
+                f"{error.filename} cannot be read ({error.strerror}): delete {directory} and run "
+                "again."
+            ) from error
+        return Contents(images, digest[:DIGITS])
+
+    def _made(self, task: Task) -> pathlib.Path:
         directory = cached_directory(task)
         if not directory.is_dir():
             logging.info("making the images of task %s (once) in %s", task.name, directory)
             write(task, self.generate(), directory, self.short_side)
-        return records.open_records(directory, split, task)
+        return directory
 
 
 def cached_directory(task: Task) -> pathlib.Path:

@@ -1,6 +1,7 @@
 """Opening a task's images, wherever they come from."""
 
-from tasks.arrays import Arrays
+from tasks import digest
+from tasks.digest import Contents, TellsContents
 from tasks.task import Examples, Task, UnknownSplitError
 
 
@@ -18,14 +19,20 @@ def open_split(task: Task, split: str, data_dir: str | None = None) -> Examples:
     return task.source.open(task, split, data_dir)
 
 
-def digest(task: Task) -> str | None:
-    """Returns the SHA-256 of a task's images and labels where they came from memory, else None.
+def contents(task: Task, data_dir: str | None = None) -> dict[str, Contents]:
+    """What each split holds: other images, names or targets have another digest.
 
-    The others are told apart by the version of their task.
+    Of a source that cannot tell, all examples are read. Raises what `open_split` raises.
     """
-    return task.source.digest if isinstance(task.source, Arrays) else None
+    return {split: _contents(task, split, data_dir) for split in task.splits}
 
 
 def task_size(task: Task, split: str, data_dir: str | None = None) -> int:
     """Returns the number of examples in a split; raises what `open_split` raises."""
     return len(open_split(task, split, data_dir))
+
+
+def _contents(task: Task, split: str, data_dir: str | None) -> Contents:
+    if isinstance(task.source, TellsContents):
+        return task.source.contents(task, split, data_dir)
+    return digest.of_examples(open_split(task, split, data_dir))

@@ -1,5 +1,7 @@
 """Reading a prepared TFDS folder: the real Visual Decathlon, or our own in its layout."""
 
+import contextlib
+import hashlib
 import io
 import os
 import pathlib
@@ -12,6 +14,7 @@ from PIL import Image
 from adapters import errors, preprocessing
 from adapters.heads.contract import Target
 from tasks import pixels
+from tasks.digest import DIGITS, Contents
 from tasks.task import Examples, Task
 
 NO_CLASS = 255  # what a pixel without a class is stored as
@@ -34,7 +37,7 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
     # TFDS is slow to import, and not every command needs data.
     import tensorflow_datasets as tfds
 
-    try:
+    with _reading(directory):
         builder = tfds.builder_from_directory(directory)
         feature = builder.info.features[target]
         found = _labels(feature, how, labels)
@@ -46,18 +49,39 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
         for path in builder.info.splits[split].filepaths:
             os.stat(path)
         encoded[0]
-    except Exception as error:  # TFDS raises many kinds, of many packages
-        said = str(error).strip().splitlines() or [""]
-        raise UnreadableFolderError(
-            f"{directory} cannot be read ({type(error).__name__}: {said[0]}). If it is in the "
-            "cache, delete it and run again; if it is yours, prepare it as array_record files."
-        ) from error
     if list(found) != list(labels):
         raise DamagedDataError(
             f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
             f"{_few(labels)}. If the task changed, raise its version."
         )
     return _Decoded(encoded, f"{split} in {directory}", task)
+
+
+def contents(directory: pathlib.Path, split: str) -> Contents:
+    """What a split of a TFDS folder holds, by the names and sizes of its files.
+
+    Raises UnreadableFolderError.
+    """
+    import tensorflow_datasets as tfds
+
+    with _reading(directory):
+        found = tfds.builder_from_directory(directory).info.splits[split]
+        files = [(os.path.basename(path), os.stat(path).st_size) for path in found.filepaths]
+        return Contents(
+            found.num_examples, hashlib.sha256(repr(files).encode()).hexdigest()[:DIGITS]
+        )
+
+
+@contextlib.contextmanager
+def _reading(directory: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # TFDS raises many kinds, of many packages
+        said = str(error).strip().splitlines() or [""]
+        raise UnreadableFolderError(
+            f"{directory} cannot be read ({type(error).__name__}: {said[0]}). If it is in the "
+            "cache, delete it and run again; if it is yours, prepare it as array_record files."
+        ) from error
 
 
 class _Decoded:

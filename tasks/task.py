@@ -39,7 +39,10 @@ class Examples(Protocol):
 
 
 class Source(Protocol):
-    """Where a task's images come from: `Carried`, `Prepared`, `Folder` or `Arrays`."""
+    """Where a task's images come from: `Carried`, `Prepared`, `Folder` or `Arrays`.
+
+    One that knows what its splits hold without opening them is a `tasks.digest.TellsContents` too.
+    """
 
     def open(self, task: "Task", split: str, data_dir: str | None) -> Examples: ...
 

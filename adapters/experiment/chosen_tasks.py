@@ -1,11 +1,14 @@
 """From what a user calls tasks to tasks."""
 
+import dataclasses
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, TypeGuard
 
 from adapters.errors import DuplicateNameError, ModelPatchError
+from adapters.training import host_state
 from tasks import loading, registry
+from tasks.digest import Contents
 from tasks.folder import PREFIX
 from tasks.task import Task
 
@@ -71,12 +74,38 @@ def names(tasks: Wanted | Sequence[Wanted]) -> list[str]:
     ]
 
 
-def identity(tasks: Sequence[Task]) -> dict[str, object]:
-    """What tells tasks from others of the same names, for the record of a run."""
-    digests = {task.name: digest for task in tasks if (digest := loading.digest(task))}
+Held = Mapping[str, Contents]
+"""{split: what it holds}, of a task."""
+
+
+def held(tasks: Sequence[Task], data_dir: str | None) -> list[Held]:
+    """What each task's splits hold now. Raises what `tasks.loading.open_split` raises."""
+    return [loading.contents(task, data_dir) for task in tasks]
+
+
+def identity(tasks: Sequence[Task], data: Sequence[Held]) -> dict[str, Any]:
+    """What tells tasks and their data from others of the same names, for the record of a run.
+
+    As plain JSON. Where the data lie is not part of it: what was moved is the same.
+    """
+    return host_state.plain(
+        {
+            "tasks": [f"{task.name} {task.version}" for task in tasks],
+            "data": {task.name: _data(task, own) for task, own in zip(tasks, data, strict=True)},
+        }
+    )
+
+
+def _data(task: Task, splits: Held) -> dict[str, Any]:
     return {
-        "tasks": [f"{task.name} {task.version}" for task in tasks],
-        **({"data": digests} if digests else {}),
+        "source": type(task.source).__name__,
+        "labels": task.labels,
+        "head": task.head,
+        "inputs": task.inputs,
+        "fit": task.fit,
+        "background": task.background,
+        "augmentation": dataclasses.asdict(task.augmentation),
+        **{split: str(contents) for split, contents in splits.items()},
     }
 
 

@@ -257,6 +257,6 @@ def _configuration(plan: Plan, tasks: Sequence[Task]) -> dict[str, object]:
     return {
         **dataclasses.asdict(settings),
         "sweep_steps": plan.sweep_steps,
-        **chosen_tasks.identity(tasks),
+        **chosen_tasks.identity(tasks, chosen_tasks.held(tasks, settings.data_dir)),
         "fingerprint": backbones.load(settings.backbone, settings.weights).fingerprint,
     }

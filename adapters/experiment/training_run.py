@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
 from adapters.experiment.calls import fit_call
-from adapters.experiment.chosen_tasks import identity
+from adapters.experiment.chosen_tasks import held, identity
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
 from adapters.heads.contract import Head, TargetError
@@ -111,6 +111,7 @@ class Run:
         for task in tasks:
             evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
+        self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir)
         if overwrite:
             _check_outside(self._directory, settings)
@@ -124,7 +125,7 @@ class Run:
         apply_edits(jax.tree.map(np.asarray, self._weights), edits)
         self._configuration = {
             **dataclasses.asdict(settings),
-            **identity(tasks),
+            **identity(tasks, self._held),
             "fingerprint": self.backbone.fingerprint,
             **({"parameters": _structure(params)} if patch and not patch.spec else {}),
             **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),

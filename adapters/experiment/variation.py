@@ -106,7 +106,7 @@ def vary(
     tasks = chosen_tasks.chosen(names)
     configuration = {
         **dataclasses.asdict(base),
-        **chosen_tasks.identity(tasks),
+        **chosen_tasks.identity(tasks, chosen_tasks.held(tasks, base.data_dir)),
         "fingerprint": backbones.load(base.backbone, base.weights).fingerprint,
     }
     resume = output.holds_run(directory)

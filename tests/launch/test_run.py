@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from adapters.experiment import (
     output,
     training_run,
 )
+from adapters.experiment.chosen_tasks import held
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.settings import SettingError
 from adapters.patches.registry import SpecError
@@ -190,6 +192,42 @@ def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
         training_run.run(registry.resolve(folders), changed, out, "a test", resume=True)
 
 
+def renamed(greys):
+    (greys / "class_0").rename(greys / "zebra")
+
+
+def one_class_more(greys):
+    shutil.copytree(greys / "class_0", greys / "zebra")
+
+
+def one_picture_less(greys):
+    (greys / "class_0" / "000.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (renamed, r"data\.greys\.labels was \['class_0', 'class_1'\], is now \['class_1', 'zebra'"),
+        (one_class_more, r"data\.greys\.labels was .* is now \['class_0', 'class_1', 'zebra'\]"),
+        (one_picture_less, r"data\.greys\.train was '32 images .*', is now '33 images"),
+    ],
+)
+def test_a_run_whose_pictures_changed_is_not_resumed(
+    finished, weights, folders, tmp_path, change, said
+):
+    out, _ = finished
+    before = {path: path.read_bytes() for path in out.glob("*.*")}
+    greys = pathlib.Path(shutil.copytree(folders[0].removeprefix("folder:"), tmp_path / "greys"))
+    tasks = registry.resolve([f"folder:{greys}", folders[1]])
+    assert held(tasks, None) == held(registry.resolve(folders), None)
+    change(greys)
+    tasks = registry.resolve([f"folder:{greys}", folders[1]])
+    with pytest.raises(ConfigurationMismatchError, match=said) as refused:
+        training_run.run(tasks, small.settings(weights), out, "a test", resume=True)
+    assert "data.shades" not in str(refused.value)
+    assert before == {path: path.read_bytes() for path in out.glob("*.*")}
+
+
 def test_a_folder_that_holds_no_run_is_never_deleted(weights, folders, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     tasks = registry.resolve(folders)
@@ -207,7 +245,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights patch size groups examples sampling temperature seed data_dir"
     more = "augmentation workers encoding train_shared recipe teacher patch_version"
-    beside = "tasks fingerprint devices platform"
+    beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
     assert [*record["recipe"]] == [

@@ -86,8 +86,10 @@ def test_a_digest_tells_images_labels_and_splits_apart():
         Task.from_arrays(images, labels[::-1]),
         Task.from_arrays(images, labels, splits=(0.6, 0.2, 0.2)),
     ]
-    assert len({loading.digest(task) for task in made}) == 4
-    assert loading.digest(Task.from_arrays(images.copy(), list(labels))) == loading.digest(made[0])
+    found = [loading.contents(task) for task in made]
+    assert len({each["train"].digest for each in found}) == 4
+    assert [each["train"].images for each in found] == [28, 28, 28, 24]
+    assert loading.contents(Task.from_arrays(images.copy(), list(labels))) == found[0]
 
 
 def test_batches_are_made_of_them():

@@ -49,6 +49,19 @@ def test_every_domain_is_read(data_dir: str, task):
     assert task.hidden_test_labels
 
 
+def test_prepared_data_are_told_by_their_files(data_dir: str, tmp_path):
+    here = loading.contents(TASKS[0], data_dir)
+    assert {split: held.images for split, held in here.items()} == dict.fromkeys(TASKS[0].splits, 3)
+    moved = shutil.copytree(
+        f"{data_dir}/visual_domain_decathlon", tmp_path / "visual_domain_decathlon"
+    )
+    assert loading.contents(TASKS[0], str(tmp_path)) == here
+    (path,) = (moved / TASKS[0].name.removeprefix("decathlon_")).rglob("*-train.array_record*")
+    path.write_bytes(path.read_bytes() + b"more")
+    found = loading.contents(TASKS[0], str(tmp_path))
+    assert [split for split in here if found[split] != here[split]] == ["train"]
+
+
 def test_prepared_data_feed_the_same_pipeline(data_dir: str):
     settings = Preprocessing(32, (127.0,) * 3, (128.0,) * 3, fit="crop")
     batch = next(pipeline.training_iterator(TASKS[0], settings, 4, seed=0, data_dir=data_dir))
