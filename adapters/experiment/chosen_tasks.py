@@ -83,6 +83,11 @@ def held(tasks: Sequence[Task], data_dir: str | None) -> list[Held]:
     return [loading.contents(task, data_dir) for task in tasks]
 
 
+def digests(splits: Held) -> dict[str, str]:
+    """Those of a task's splits, by name: what a patch file says of its data."""
+    return {split: contents.digest for split, contents in splits.items()}
+
+
 def identity(tasks: Sequence[Task], data: Sequence[Held]) -> dict[str, Any]:
     """What tells tasks and their data from others of the same names, for the record of a run.
 

@@ -41,7 +41,8 @@ def describe_patch(contents: PatchContents) -> str:
             ("norm", contents.norm),
             (contents.metric, scores),
             *_predicted(head_of(contents), contents.labels, contents.inputs),
-            ("preprocessing", ", ".join(f"{k} {v}" for k, v in contents.preprocessing.items())),
+            ("preprocessing", _listed(contents.preprocessing)),
+            *([("data", _listed(contents.data))] if contents.data else []),
             ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
             *(
@@ -192,6 +193,10 @@ def _predicted(
         ("labels" if wide else "classes", _shortened(labels)),
         *([("inputs", f"image, {read}")] if inputs else []),
     ]
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _shortened(labels: Sequence[str], most: int = 12) -> str:

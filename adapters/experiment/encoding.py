@@ -12,6 +12,7 @@ from adapters.store.encoding import rounded
 from adapters.store.kinds import Array
 from adapters.store.write import patch_size
 from adapters.training import tidy
+from tasks import loading
 from tasks.task import Task
 
 
@@ -41,6 +42,7 @@ def encoded(
     """
     opened = evaluation.open_patch(path, "validation", task, weights)
     contents = opened.contents
+    held = loading.contents(opened.task, data_dir)
     edits, head = rounded(contents.edits, contents.head, encoding)
     kind = head_of(contents)
 
@@ -61,6 +63,7 @@ def encoded(
         head=head,
         encoding=encoding,
         scores={"validation": after},
+        data={**contents.data, "validation": held["validation"].digest},
         parity=parity_vector(
             opened.network,
             opened.backbone.weights,

@@ -16,7 +16,7 @@ from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
 from adapters.training.report import in_words
-from tasks import registry
+from tasks import loading, registry
 from tasks.task import Task
 
 
@@ -54,6 +54,8 @@ class Evaluation(NamedTuple):
       saved: the score that the file states, if it states one of this split.
       images: how many were answered.
       others: further figures of the task's head, by name.
+      changed: splits whose images are others than those that the file was trained and scored on,
+        as far as it says which those were.
     """
 
     path: str
@@ -63,6 +65,7 @@ class Evaluation(NamedTuple):
     saved: float | None
     images: int
     others: Mapping[str, Figure]
+    changed: tuple[str, ...]
 
     def __str__(self) -> str:
         verdict = (
@@ -72,6 +75,9 @@ class Evaluation(NamedTuple):
             if self.score == self.saved
             else f"the saved score is {100 * self.saved:.4f} %"
         )
+        if self.changed:
+            splits = ", ".join(self.changed)
+            verdict += f", but the images of {splits} are not those it was trained and scored with"
         others = "".join(f", {name} {in_words(own)}" for name, own in self.others.items())
         return (
             f"{self.path}: {self.split} {self.metric} {100 * self.score:.4f} % of {self.images} "
@@ -134,6 +140,15 @@ def score(
         contents.scores.get(split),
         len(answers.names),
         {name: figure for name, figure in figures.items() if name != head.metric.score},
+        _changed(contents.data, patch.task, data_dir),
+    )
+
+
+def _changed(stated: Mapping[str, str], task: Task, data_dir: str | None) -> tuple[str, ...]:
+    """The splits of `stated` of which the task has others, or none."""
+    now = loading.contents(task, data_dir) if stated else {}
+    return tuple(
+        split for split in stated if split not in now or now[split].digest != stated[split]
     )
 
 

@@ -38,7 +38,8 @@ class Trained:
     """One task after training: its leaf edits, its head and that one's weights, its answers.
 
     All are of the numbers that the file stores; `unrounded` are the answers to validation before
-    they were rounded to an encoding, if they were. `needs` are the inputs beside the image.
+    they were rounded to an encoding, if they were. `needs` are the inputs beside the image, `data`
+    the digests of its splits.
     """
 
     task: Task
@@ -48,6 +49,7 @@ class Trained:
     preprocessing: Preprocessing
     answers: Mapping[str, Answers]
     needs: Mapping[str, tuple[int, ...]]
+    data: Mapping[str, str]
     unrounded: Answers | None = None
 
 
@@ -114,6 +116,7 @@ def write_task(
         inputs=needs,
         head_kind=kind.kind,
         head_settings=kind.settings,
+        data=trained.data,
     )
     path = directory / f"{task.name}.patch"
     write_patch(path, contents)

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
 from adapters.experiment.calls import fit_call
-from adapters.experiment.chosen_tasks import held, identity
+from adapters.experiment.chosen_tasks import digests, held, identity
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
 from adapters.heads.contract import Head, TargetError
@@ -261,6 +261,7 @@ class Run:
                 self._preprocessing[index],
                 answers,
                 dict(self._patch.needs),
+                digests(self._held[index]),
                 unrounded,
             )
             rows.append(

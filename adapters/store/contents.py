@@ -96,6 +96,7 @@ class PatchCard:
       inputs: {name: shape} of what the patch reads beside the image, for one example.
       head_kind: what the head predicts; see `adapters.heads.registry`.
       head_settings: of that kind, as plain JSON.
+      data: {split: digest} of the images that it was trained and scored on, where it is known.
 
     Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
     """
@@ -115,6 +116,7 @@ class PatchCard:
     inputs: Mapping[str, Shape] = dataclasses.field(default_factory=dict, kw_only=True)
     head_kind: str = dataclasses.field(default="classification", kw_only=True)
     head_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):
@@ -139,6 +141,9 @@ class PatchCard:
         for split, score in self.scores.items():
             _check_text("a split's name", split)
             _check_number(f"the score of {shown(split)}", score)
+        for split, digest in self.data.items():
+            _check_text("a split's name", split)
+            _check_text(f"the digest of {shown(split)}", digest)
         if not isinstance(self.preprocessing, Mapping):
             raise SchemaError("the preprocessing is not a mapping")
         canonical_json.encode(self.preprocessing)

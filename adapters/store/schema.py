@@ -23,7 +23,7 @@ from adapters.vocabulary import EDIT_KINDS
 
 VERSION = 1
 CLASSIFICATION = "classification"
-_HEAD, INPUTS = "head/", "inputs"
+_HEAD, INPUTS, DATA = "head/", "inputs", "data"
 AUXILIARY = "auxiliary"
 _INT8 = "int8_logits"
 
@@ -47,6 +47,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "head": _head(head, card.head_kind, card.head_settings),
         "parity": _parity(card.parity),
         **({INPUTS: _listed(card.inputs)} if card.inputs else {}),
+        **({DATA: dict(card.data)} if card.data else {}),
     }
 
 
@@ -98,6 +99,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
         ),
         encoding=_field(value, "encoding", str),
         inputs=_inputs(value),
+        data=_data(value),
         head_kind=_field(head, "kind", str),
         head_settings=_field(head, "settings", dict) if "settings" in head else {},
     )
@@ -122,6 +124,8 @@ def check_agreement(
     settings = _field(described, "settings", dict) if "settings" in described else {}
     if INPUTS in value and not inputs:
         raise SchemaError("the card names no inputs, and has a field for them")
+    if DATA in value and not _data(value):
+        raise SchemaError("the card names no data, and has a field for them")
     if canonical_json.encode(described) != canonical_json.encode(_head(head, kind, settings)):
         raise SchemaError("the card describes another head than the file holds")
 
@@ -148,6 +152,11 @@ def _features(
 def _inputs(value: Mapping[str, Any]) -> dict[str, Shape]:
     described = _field(value, INPUTS, dict) if INPUTS in value else {}
     return {name: tuple(_items(described, name, int)) for name in described}
+
+
+def _data(value: Mapping[str, Any]) -> dict[str, str]:
+    described = _field(value, DATA, dict) if DATA in value else {}
+    return {split: _field(described, split, str) for split in described}
 
 
 def _listed(inputs: Mapping[str, Shape]) -> dict[str, list[int]]:

@@ -1,6 +1,7 @@
 """Whole runs on folders of images, in this process."""
 
 import csv
+import dataclasses
 import json
 import math
 import pathlib
@@ -9,6 +10,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from adapters import carriers
 from adapters.backbones.pretrained import PRETRAINED
@@ -30,7 +32,7 @@ from adapters.store.read import read_patch
 from adapters.store.write import write_patch
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import command
-from tasks import registry
+from tasks import loading, registry
 from tests.launch import small
 
 
@@ -85,6 +87,24 @@ def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split)
             str(out / f"{row.task}.patch"), split, task, str(weights), data_dir=None
         )
         assert "identical to the saved score" in str(line)
+
+
+def test_other_images_are_not_passed_over(finished, weights, folders, tmp_path):
+    """A file of before, which does not say what it was scored on, is taken at its word."""
+    out, _ = finished
+    greys = pathlib.Path(shutil.copytree(folders[0].removeprefix("folder:"), tmp_path / "greys"))
+    here = (str(out / "greys.patch"), "test", f"folder:{greys}", str(weights))
+    assert evaluation.evaluate(*here).changed == ()
+    contents = read_patch(out / "greys.patch")
+    write_patch(tmp_path / "greys.patch", dataclasses.replace(contents, data={}))
+    name = loading.open_split(registry.resolve_one(folders[0]), "test")[0]["name"]
+    Image.new("RGB", (24, 20), "grey").save(greys / name)
+    found = evaluation.evaluate(*here)
+    assert found.changed == ("test",)
+    assert "but the images of test are not those it was trained and scored with" in str(found)
+    old = evaluation.evaluate(str(tmp_path / "greys.patch"), *here[1:])
+    assert (old.changed, old.score, old.saved) == ((), found.score, found.saved)
+    assert "but" not in str(old)
 
 
 def test_a_patch_describes_itself(finished):

@@ -19,6 +19,7 @@ SLACK = 2**18
 LONGEST = 1200  # characters of a message
 # Fields of the card with known fields of their own, and those that may be missing there.
 KNOWN = {"backbone": (), "task": (), "parity": ("int8_logits",)}
+OPTIONAL = {"data"}  # fields of the card
 
 
 def refused_or_the_same(content: bytes, shapes: Mapping[str, Mapping[str, Any]]) -> PatchContents:
@@ -85,7 +86,7 @@ def _measured(
 
 def _understood(card: Mapping[str, Any]) -> dict[str, Any]:
     """The card without the fields that this version does not know, which it may ignore."""
-    known = {name: value for name, value in card.items() if name in CARD}
+    known = {name: value for name, value in card.items() if name in CARD.keys() | OPTIONAL}
     for name, optional in KNOWN.items():
         fields = {*CARD[name], *optional}
         known[name] = {field: value for field, value in known[name].items() if field in fields}

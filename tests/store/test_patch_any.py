@@ -133,6 +133,7 @@ def patches(draw):
         edits=edits,
         head=head,
         encoding=name,
+        data=draw(st.dictionaries(TEXTS, TEXTS, max_size=3)),
     )
 
 
@@ -200,7 +201,7 @@ UNITS = ["a", "ab" * 500, "\N{FISH}", "\u4e2d" * 50, "\n", "\\" * 50, "", 0, 0.1
     units=st.lists(st.sampled_from(UNITS), min_size=1, max_size=3),
     count=st.sampled_from([1, 100, 2000, 10_000, 60_000]),
     form=st.sampled_from(["text", "list", "mapping", "texts"]),
-    field=st.sampled_from([*sorted(make_patches.CARD), "later"]),
+    field=st.sampled_from([*sorted(make_patches.CARD), "data", "later"]),
     body=st.sampled_from([1, 10_000, 300_000]),
 )
 def test_whatever_a_header_promises(units, count, form, field, body):

@@ -171,6 +171,10 @@ def test_head_that_does_not_fit(good, path):
         ({"inputs": {"place": [0]}}, "not an integer from 1"),
         ({"inputs": {"place": [2**17]}}, "more than 65536 numbers"),
         ({"inputs": {"place": [3.0]}}, "which is no int"),
+        ({"data": {}}, "names no data"),
+        ({"data": []}, "'data' is of type list"),
+        ({"data": {"test": 3}}, "'test' is of type int"),
+        ({"data": {"test": " "}}, "the digest of 'test' is ' ', not a text"),
         ({"parity": make_patches.CARD["parity"] | {"shape": [8, 8]}}, r"\[8, 8\] is not"),
         ({"parity": make_patches.CARD["parity"] | {"tolerance": 0.0}}, "not above zero"),
         ({"task": {"name": "../tiny", "version": "1"}}, "cannot be a file's name"),
@@ -202,6 +206,13 @@ def test_missing_digest(path):
     text = make_patches.spell(make_patches.CARD)
     content = make_patches.header(text, TENSORS) + bytes(56)
     _refused(path, content, errors.SchemaError, "'sha256' is missing")
+
+
+def test_data_are_told_where_they_are_known(path):
+    path.write_bytes(make_patches.assemble(make_patches.card_with(data={"test": "0f"}), TENSORS))
+    assert read_patch(path, **BACKBONE).data == {"test": "0f"}
+    path.write_bytes(make_patches.assemble(make_patches.CARD, TENSORS))
+    assert read_patch(path, **BACKBONE).data == {}
 
 
 def test_unknown_field_may_be_ignored(path):
