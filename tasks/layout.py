@@ -8,8 +8,8 @@ pixel an image of them, 255 where a pixel does not count. TensorFlow is not need
 
 import dataclasses
 import hashlib
-import inspect
 import io
+import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from PIL import Image
 
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
-from tasks import records
+from tasks import made_from, records
 from tasks.digest import DIGITS, Contents
 from tasks.records import NO_CLASS
 from tasks.task import Examples, Task, TaskError
@@ -53,10 +53,18 @@ class Carried:
 
     generate: yields every example of every split; called once for each version of the task.
     short_side: images are shrunk to it where theirs is longer, pixels.
+    reads: the user's files that it reads, or folders of them: when one changes, the images are made
+      anew.
     """
 
     generate: Callable[[], Iterable[Example]]
     short_side: int = SHORT_SIDE
+    reads: Sequence[str | os.PathLike[str]] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether a version tells what it generates; otherwise its files do."""
+        return self.generate.__module__.startswith("tasks.")
 
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
         """Opens a split, writing the task's images first if they are not there."""
@@ -81,21 +89,23 @@ class Carried:
         directory = cached_directory(task)
         if not directory.is_dir():
             logging.info("making the images of task %s (once) in %s", task.name, directory)
-            write(task, self.generate(), directory, self.short_side)
+            checked = made_from.checked(task.name, self.generate, self.reads)
+            examples = self.generate() if self.ours else checked
+            write(task, examples, directory, self.short_side)
         return directory
 
 
 def cached_directory(task: Task) -> pathlib.Path:
     """Returns the folder a carried task's images have, or will have.
 
-    A file outside this package is still being written, perhaps: its content is part of the folder's
-    name, so that an edit makes the images anew.
+    A file outside this package is still being written, perhaps: its content, and that of what it
+    reads, is part of the folder's name, so that an edit makes the images anew.
+
+    Raises TaskError where there is nothing to read.
     """
-    generate = getattr(task.source, "generate", None)
-    name = task.name
-    if generate is not None and not generate.__module__.startswith("tasks."):
-        source = pathlib.Path(inspect.getsourcefile(generate) or "").read_bytes()
-        name += f"-{hashlib.sha256(source).hexdigest()[:8]}"
+    source, name = task.source, task.name
+    if isinstance(source, Carried) and not source.ours:
+        name += f"-{made_from.key(source.generate, source.reads)}"
     return files.cache_directory() / "data" / name / task.version
 
 
