@@ -30,6 +30,11 @@ class FilesRead:
     def __init__(self) -> None:
         self._opened: set[str] = set()
         self._written: set[str] = set()
+        ours = [folder for package in (adapters, tasks) for folder in package.__path__]
+        own = [sys.prefix, sys.base_prefix, site.getuserbase(), str(files.cache_directory())]
+        self._versioned = [
+            os.path.realpath(os.path.expanduser(place)) for place in (*_SYSTEM, *own, *ours)
+        ]
 
     def note(self, path: str, *, writes: bool) -> None:
         """One is opened."""
@@ -42,7 +47,11 @@ class FilesRead:
         """Those of the user's that were read since this was last asked."""
         paths = [pathlib.Path(os.path.realpath(path)) for path in self._opened]
         self._opened.clear()
-        return sorted(path for path in paths if path.is_file() and not _has_a_version(path))
+        return sorted(path for path in paths if path.is_file() and not self._has_a_version(path))
+
+    def _has_a_version(self, path: pathlib.Path) -> bool:
+        code = path.name.endswith(tuple(importlib.machinery.all_suffixes()))
+        return code or any(path.is_relative_to(place) for place in self._versioned)
 
 
 @contextlib.contextmanager
@@ -71,14 +80,3 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
         by_mode = isinstance(mode, str) and bool(set(mode) & set("wax+"))
         by_flags = isinstance(flags, int) and bool(flags & _WRITES)
         watching.note(os.path.abspath(os.fsdecode(path)), writes=by_mode or by_flags)
-
-
-def _has_a_version(path: pathlib.Path) -> bool:
-    if path.name.endswith(tuple(importlib.machinery.all_suffixes())):
-        return True
-    ours = [folder for package in (adapters, tasks) for folder in package.__path__]
-    places = [sys.prefix, sys.base_prefix, site.getuserbase(), *_SYSTEM, *ours]
-    return any(
-        path.is_relative_to(os.path.realpath(os.path.expanduser(place)))
-        for place in [*places, str(files.cache_directory())]
-    )

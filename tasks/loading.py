@@ -12,19 +12,19 @@ def open_split(task: Task, split: str, data_dir: str | None = None) -> Examples:
 
     Raises UnknownSplitError, DataNotPreparedError, DamagedDataError, CarrierError, FolderError.
     """
-    if split not in task.splits:
-        raise UnknownSplitError(
-            f"task {task.name!r} has no split {split!r}; it has {', '.join(task.splits)}."
-        )
+    _check_split(task, split)
     return task.source.open(task, split, data_dir)
 
 
-def contents(task: Task, data_dir: str | None = None) -> dict[str, Contents]:
-    """What each split holds: other images, names or targets have another digest.
+def contents(task: Task, split: str, data_dir: str | None = None) -> Contents:
+    """What a split holds: other images, names or targets have another digest.
 
     Of a source that cannot tell, all examples are read. Raises what `open_split` raises.
     """
-    return {split: _contents(task, split, data_dir) for split in task.splits}
+    _check_split(task, split)
+    if isinstance(task.source, TellsContents):
+        return task.source.contents(task, split, data_dir)
+    return digest.of_examples(task.source.open(task, split, data_dir))
 
 
 def task_size(task: Task, split: str, data_dir: str | None = None) -> int:
@@ -32,7 +32,8 @@ def task_size(task: Task, split: str, data_dir: str | None = None) -> int:
     return len(open_split(task, split, data_dir))
 
 
-def _contents(task: Task, split: str, data_dir: str | None) -> Contents:
-    if isinstance(task.source, TellsContents):
-        return task.source.contents(task, split, data_dir)
-    return digest.of_examples(open_split(task, split, data_dir))
+def _check_split(task: Task, split: str) -> None:
+    if split not in task.splits:
+        raise UnknownSplitError(
+            f"task {task.name!r} has no split {split!r}; it has {', '.join(task.splits)}."
+        )

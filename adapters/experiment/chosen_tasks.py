@@ -80,7 +80,9 @@ Held = Mapping[str, Contents]
 
 def held(tasks: Sequence[Task], data_dir: str | None) -> list[Held]:
     """What each task's splits hold now. Raises what `tasks.loading.open_split` raises."""
-    return [loading.contents(task, data_dir) for task in tasks]
+    return [
+        {split: loading.contents(task, split, data_dir) for split in task.splits} for task in tasks
+    ]
 
 
 def digests(splits: Held) -> dict[str, str]:

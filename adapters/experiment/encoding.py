@@ -42,7 +42,7 @@ def encoded(
     """
     opened = evaluation.open_patch(path, "validation", task, weights)
     contents = opened.contents
-    held = loading.contents(opened.task, data_dir)
+    held = loading.contents(opened.task, "validation", data_dir)
     edits, head = rounded(contents.edits, contents.head, encoding)
     kind = head_of(contents)
 
@@ -63,7 +63,7 @@ def encoded(
         head=head,
         encoding=encoding,
         scores={"validation": after},
-        data={**contents.data, "validation": held["validation"].digest},
+        data={**contents.data, "validation": held.digest},
         parity=parity_vector(
             opened.network,
             opened.backbone.weights,

@@ -140,16 +140,20 @@ def score(
         contents.scores.get(split),
         len(answers.names),
         {name: figure for name, figure in figures.items() if name != head.metric.score},
-        _changed(contents.data, patch.task, data_dir),
+        tuple(
+            split
+            for split, digest in contents.data.items()
+            if _digest(patch.task, split, data_dir) != digest
+        ),
     )
 
 
-def _changed(stated: Mapping[str, str], task: Task, data_dir: str | None) -> tuple[str, ...]:
-    """The splits of `stated` of which the task has others, or none."""
-    now = loading.contents(task, data_dir) if stated else {}
-    return tuple(
-        split for split in stated if split not in now or now[split].digest != stated[split]
-    )
+def _digest(task: Task, split: str, data_dir: str | None) -> str | None:
+    """What tells a split's images from others; None where they are not there."""
+    try:
+        return loading.contents(task, split, data_dir).digest
+    except ModelPatchError:
+        return None
 
 
 def open_patch(

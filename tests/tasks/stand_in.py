@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from tasks import decathlon
+from tasks import decathlon, loading
 from tasks.augmentation import Augmentation
+from tasks.digest import Contents
 from tasks.layout import Carried, Example
 from tasks.task import Task
 
@@ -72,3 +73,8 @@ def tiny_task(name: str = "tiny", images: int = 10, **settings) -> Task:
         expected=(1.0, 1.0),
         **{"augmentation": Augmentation((1, 1), (1, 1)), **settings},
     )
+
+
+def every_split(task: Task, data_dir: str | None = None) -> dict[str, Contents]:
+    """What each split holds."""
+    return {split: loading.contents(task, split, data_dir) for split in task.splits}

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from adapters.preprocessing import Preprocessing
 from tasks import decathlon, loading, pipeline, records, registry
 from tasks.decathlon import DataNotPreparedError
-from tests.tasks.stand_in import write_stand_in
+from tests.tasks.stand_in import every_split, write_stand_in
 
 TASKS = registry.resolve(["decathlon"])
 
@@ -50,15 +50,15 @@ def test_every_domain_is_read(data_dir: str, task):
 
 
 def test_prepared_data_are_told_by_their_files(data_dir: str, tmp_path):
-    here = loading.contents(TASKS[0], data_dir)
+    here = every_split(TASKS[0], data_dir)
     assert {split: held.images for split, held in here.items()} == dict.fromkeys(TASKS[0].splits, 3)
     moved = shutil.copytree(
         f"{data_dir}/visual_domain_decathlon", tmp_path / "visual_domain_decathlon"
     )
-    assert loading.contents(TASKS[0], str(tmp_path)) == here
+    assert every_split(TASKS[0], str(tmp_path)) == here
     (path,) = (moved / TASKS[0].name.removeprefix("decathlon_")).rglob("*-train.array_record*")
     path.write_bytes(path.read_bytes() + b"more")
-    found = loading.contents(TASKS[0], str(tmp_path))
+    found = every_split(TASKS[0], str(tmp_path))
     assert [split for split in here if found[split] != here[split]] == ["train"]
 
 

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from tasks import digest, folder, layout, loading, records
+from tasks import digest, folder, layout, records
 from tasks.layout import Carried, Example
-from tests.tasks.stand_in import tiny_task
+from tests.tasks.stand_in import every_split, tiny_task
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def pictures(tmp_path):
 
 
 def contents(root):
-    return loading.contents(folder.folder_task(str(root)))
+    return every_split(folder.folder_task(str(root)))
 
 
 def test_a_folder_is_told_by_its_files_wherever_it_lies(pictures, tmp_path):
@@ -78,20 +78,20 @@ def test_what_cannot_be_read_is_neither_there_nor_empty(tmp_path):
 @pytest.mark.usefixtures("cache")
 def test_made_images_are_told_by_their_pixels():
     task = tiny_task(images=5)
-    first = loading.contents(task)
+    first = every_split(task)
     assert {split: held.images for split, held in first.items()} == {
         "train": 5,
         "validation": 3,
         "test": 2,
     }
-    assert loading.contents(task) == first
+    assert every_split(task) == first
     brighter = dataclasses.replace(task, name="brighter", source=Carried(lambda: changed(task)))
     again = dataclasses.replace(task, name="again", source=Carried(lambda: changed(task, by=0)))
-    assert loading.contents(brighter)["train"].digest != first["train"].digest
-    assert loading.contents(again) == first
+    assert every_split(brighter)["train"].digest != first["train"].digest
+    assert every_split(again) == first
     (layout.cached_directory(task) / layout.DIGEST_FILE).unlink()
     with pytest.raises(records.UnreadableFolderError, match=r"sha256 cannot be read .*: delete"):
-        loading.contents(task)
+        every_split(task)
 
 
 def changed(task, by=1):

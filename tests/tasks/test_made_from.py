@@ -11,7 +11,7 @@ from tasks import layout, loading
 from tasks.layout import Carried, Example
 from tasks.made_from import UndeclaredFileError
 from tasks.task import TaskError
-from tests.tasks.stand_in import tiny_task
+from tests.tasks.stand_in import every_split, tiny_task
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -46,13 +46,13 @@ def of(pictures):
 
 def test_a_changed_picture_is_seen_and_one_more_too(pictures):
     task = task_of(of(pictures), [pictures])
-    found = [loading.contents(task)]
-    assert loading.contents(task) == found[0]
+    found = [every_split(task)]
+    assert every_split(task) == found[0]
     write(pictures / "train.png", 99)
     assert (loading.open_split(task, "train")[0]["image"] == 99).all()
-    found.append(loading.contents(task))
+    found.append(every_split(task))
     write(pictures / "train-more.png", 7)
-    found.append(loading.contents(task))
+    found.append(every_split(task))
     assert [each["train"].images for each in found] == [1, 1, 2]
     assert len({each["train"].digest for each in found}) == 3
 
