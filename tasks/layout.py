@@ -6,6 +6,7 @@ array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares th
 pixel an image of them, 255 where a pixel does not count. TensorFlow is not needed.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -21,8 +22,8 @@ from PIL import Image
 
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
-from tasks import made_from, records
-from tasks.digest import DIGITS, Contents
+from tasks import digest, made_from, records
+from tasks.digest import Contents
 from tasks.records import NO_CLASS
 from tasks.task import Examples, Task, TaskError
 
@@ -30,6 +31,7 @@ SHORT_SIDE = 72
 """Longest short side that is kept, pixels: Visual Decathlon's."""
 
 DIGEST_FILE = "content.sha256"
+KEPT_CONTENTS = ".contents"
 
 
 class Example(NamedTuple):
@@ -72,18 +74,18 @@ class Carried:
         return records.open_records(self._made(task), split, task)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
-        """What a split holds, with the digest of all: it is of pixels, and so of no machine."""
+        """What a split holds. Its digest is of pixels, alike on every machine, and is kept."""
         del data_dir
         directory = self._made(task)
-        images = records.contents(directory, split).images
+        kept = directory / f"{split}{KEPT_CONTENTS}"
         try:
-            digest = (directory / DIGEST_FILE).read_text()
-        except OSError as error:
-            raise records.UnreadableFolderError(
-                f"{error.filename} cannot be read ({error.strerror}): delete {directory} and run "
-                "again."
-            ) from error
-        return Contents(images, digest[:DIGITS])
+            images, known = kept.read_text().split()
+            return Contents(int(images), known)
+        except (OSError, ValueError):
+            found = digest.of_examples(records.open_records(directory, split, task))
+        with contextlib.suppress(files.NotWrittenError, files.NotDurableError):
+            files.write_bytes(kept, f"{found.images} {found.digest}\n".encode())
+        return found
 
     def _made(self, task: Task) -> pathlib.Path:
         directory = cached_directory(task)
@@ -147,7 +149,7 @@ def write(
             head.check_targets({target: _together([example.label for example in members])})
         except TargetError as error:
             raise TaskError(f"task {task.name!r}, split {split}: {error}") from error
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for split, members in by_split.items():
         members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
         for example in members:
@@ -156,15 +158,15 @@ def write(
             if isinstance(label, np.ndarray):
                 label = hashlib.sha256(label.tobytes()).hexdigest()
             known = (split, example.name, label, size)
-            digest.update(repr((*known, *sorted(example.inputs.items()))).encode())
-            digest.update(example.image.tobytes())
+            found.update(repr((*known, *sorted(example.inputs.items()))).encode())
+            found.update(example.image.tobytes())
     with files.new_directory(directory) as folder:
         try:
             _write_records(task, by_split, folder)
         except RuntimeError as error:  # what array_record's writer raises when the disk is full
             raise files.NotWrittenError(directory, str(error)) from error
-        (folder / DIGEST_FILE).write_text(digest.hexdigest() + "\n")
-    return digest.hexdigest()
+        (folder / DIGEST_FILE).write_text(found.hexdigest() + "\n")
+    return found.hexdigest()
 
 
 def _fault(example: Example, task: Task) -> str | None:
