@@ -9,15 +9,21 @@ import pathlib
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 from adapters import errors
+from adapters.shown import shown
 
 MEMBER_LIMIT = 1 << 29
 """Largest member read, in bytes: a bigger one is taken for a decompression bomb."""
 
+UNPACKED, EXPANSION = 1 << 26, 4
+"""What a zip of weights may unpack to: these bytes, and that many times its own."""
+
 _DEBIAN = b"!<arch>\n"
+_ZIP_ENTRY = b"PK\x01\x02"
+_ZIP_ENTRIES = 1 << 16
 
 
 class ArchiveError(errors.ModelPatchError):
@@ -70,6 +76,39 @@ def read_member(source: str | os.PathLike[str] | BinaryIO, name: str) -> bytes:
             return content
     title = source if isinstance(source, str | os.PathLike) else "the archive"
     raise MissingMemberError(f"{title} has no member {name!r}: it is not the one expected.")
+
+
+def zip_members(data: bytes) -> Mapping[str, Callable[[], bytes]]:
+    """Gives how to read each regular file in a zip that nobody vouches for, by name.
+
+    Nothing is unpacked before it is asked for. All members together may take no more than
+    `UNPACKED` bytes and `EXPANSION` times the zip's own size: floats hardly compress.
+
+    Raises ArchiveError when the zip is damaged, packed otherwise than by deflation, or would take
+    more; so may each call.
+    """
+    if data.count(_ZIP_ENTRY) > _ZIP_ENTRIES:
+        raise ArchiveError(f"the archive has more than {_ZIP_ENTRIES} members: refused.")
+    found: dict[str, Callable[[], bytes]] = {}
+    left = UNPACKED + EXPANSION * len(data)
+    with _damage_in_words("the archive"):
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        for entry in archive.infolist():
+            left -= entry.file_size
+            if left < 0 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ArchiveError(
+                    f"{shown(entry.filename)!r} unpacks to {entry.file_size} bytes, of {len(data)} "
+                    "in the whole archive, or is packed by no deflation: refused."
+                )
+            if not entry.is_dir():
+                name = _plain_name(entry.filename)
+                found[name] = functools.partial(_unpacked, archive, entry)
+    return found
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    with _damage_in_words("the archive"):
+        return archive.read(entry)
 
 
 Member = tuple[str, int, Callable[[], bytes]]  # name, unpacked size, how to read it
@@ -141,6 +180,8 @@ def _damage_in_words(title: str) -> Iterator[None]:
         lzma.LZMAError,
         zlib.error,
         EOFError,
+        ArithmeticError,  # an offset that no file has
+        LookupError,  # a member without a name
         ValueError,
         RuntimeError,  # an encrypted member of a zip; NotImplementedError is one too
     ) as error:

@@ -1,7 +1,9 @@
 """The root of every error this project raises on purpose, and the one for a name nobody knows."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 
 class ModelPatchError(Exception):
@@ -39,3 +41,13 @@ class DuplicateNameError(ModelPatchError):
 
     def __init__(self, kind: str, name: str):
         super().__init__(f"a {kind} called {name!r} is registered already; choose another name.")
+
+
+@contextlib.contextmanager
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Within the block, errors of ours say first which file they are about."""
+    try:
+        yield
+    except ModelPatchError as error:
+        error.args = (f"{os.fspath(path)}: {error}",)
+        raise

@@ -1,24 +1,21 @@
 """Reading pickled arrays without running what a pickle can run.
 
-A pickle is a program that may call anything importable. Here only names on a list are resolved, and
-each to a stand-in of ours: neither NumPy's nor PyTorch's own reconstructors ever see the bytes.
+A pickle is a program that may call anything importable. Here a machine of our own runs it
+(`pickle_machine.py`), which resolves names on a list alone, and each to a stand-in of ours: neither
+NumPy's nor PyTorch's own reconstructors ever see the bytes.
 """
 
 import math
-import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from adapters import errors
+from adapters import errors, pickle_machine
+from adapters.pickle_machine import Names, PickleError, Unread
+from adapters.shown import shown_value
 
-Names = Mapping[tuple[str, str], Any]
-"""(module, name) as a pickle spells it, to what it is given instead."""
-
-
-class PickleError(errors.ModelPatchError):
-    """A pickle asks for something that is not on the list, or is damaged."""
+__all__ = ["NUMPY", "Names", "PickleError", "Unread", "load", "load_array"]
 
 
 def load(file: BinaryIO, names: Names, persistent: Callable[[Any], Any] | None = None) -> Any:
@@ -32,13 +29,12 @@ def load(file: BinaryIO, names: Names, persistent: Callable[[Any], Any] | None =
     Raises PickleError.
     """
     try:
-        return _Unpickler(file, names, persistent).load()
+        return pickle_machine.run(file, names, persistent)
     except errors.ModelPatchError:
         raise
     except Exception as error:  # a damaged pickle may fail in any way the stand-ins can
-        raise PickleError(
-            f"the pickle cannot be read ({type(error).__name__}: {error})."
-        ) from error
+        said = shown_value(str(error))
+        raise PickleError(f"the pickle cannot be read ({type(error).__name__}: {said}).") from error
 
 
 def load_array(file: BinaryIO) -> np.ndarray:
@@ -47,25 +43,6 @@ def load_array(file: BinaryIO) -> np.ndarray:
     if not isinstance(loaded, _Array) or loaded.value is None:
         raise PickleError(f"the pickle holds {type(loaded).__name__}, not one array.")
     return loaded.value
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, names: Names, persistent: Callable[[Any], Any] | None):
-        super().__init__(file)
-        self._names, self._persistent = names, persistent
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._names:
-            raise PickleError(
-                f"the pickle asks for {module}.{name}, which could run code: it is not loaded. "
-                "Export the file as safetensors where it came from."
-            )
-        return self._names[module, name]
-
-    def persistent_load(self, identifier: Any) -> Any:
-        if self._persistent is None:
-            raise PickleError("the pickle refers to data outside it.")
-        return self._persistent(identifier)
 
 
 class _Type:
@@ -93,7 +70,10 @@ class _Array:
 
     def fill(self, data: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> None:
         if len(data) != math.prod(shape) * kind.dtype.itemsize or order not in ("C", "F"):
-            raise PickleError(f"an array of shape {shape} has {len(data)} bytes, order {order}.")
+            raise PickleError(
+                f"an array of shape {shown_value(shape)} has {len(data)} bytes, order "
+                f"{shown_value(order)}."
+            )
         values = np.frombuffer(data, kind.dtype)
         self.value = values.reshape(shape, order="F" if order == "F" else "C")
 

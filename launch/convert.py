@@ -4,7 +4,9 @@
       --out=mobilenet_v4.safetensors
 
 What most checkpoints are called tells how they were trained to be run. Where it does not (timm's
-V3, V4 and Lite0), `--conventions` says it, and the written file keeps it.
+V3, V4 and Lite0), `--conventions` says it, and the written file keeps it. A file may hold averaged
+weights beside those of the last step, or several networks: `--entry` says which to take, else the
+average is.
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,9 @@ _CONVENTIONS = flags.DEFINE_enum(
     None,
     tuple(CONVENTIONS),
     "Padding, epsilon and pixel scaling, where the checkpoint's names do not tell them.",
+)
+_ENTRY = flags.DEFINE_string(
+    "entry", None, "Which weights of several in the file, by the name that the log gives them."
 )
 _LICENCE = flags.DEFINE_string("licence", "not stated", "Kept with the weights.")
 _OUT = flags.DEFINE_string("out", None, "The safetensors file to write.")
@@ -53,7 +58,7 @@ def main(arguments: Sequence[str]) -> None:
 def _converted(path: str, backbone: str) -> Checkpoint:
     conventions = None if _CONVENTIONS.value is None else CONVENTIONS[_CONVENTIONS.value]
     try:
-        return load_checkpoint(path, table(backbone), conventions, _LICENCE.value)
+        return load_checkpoint(path, table(backbone), conventions, _LICENCE.value, _ENTRY.value)
     except ConventionsNeededError as error:
         raise ConventionsNeededError(
             f"{path}: its names do not tell padding, epsilon and pixel scaling. Give "

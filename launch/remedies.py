@@ -20,7 +20,7 @@ REMEDIES = {
     "UnsupportedPatchError": "launch/export --patch=FILE makes a graph for one task alone; with "
     "--depthwise and --classes=N a backbone's graph takes more.",
     "WeightsNeedConvertingError": "launch/convert FILE --backbone=TABLE --conventions=... "
-    "--out=... writes one.",
+    "--out=... writes one; --entry=... chooses of several.",
 }
 
 

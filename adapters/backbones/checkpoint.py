@@ -8,11 +8,12 @@ import pathlib
 from collections.abc import Mapping
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from adapters import errors, files
 from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.safetensors_file import SafetensorsFileError, metadata
+from adapters.shown import shown_value
 
 Weights = Mapping[str, Mapping[str, np.ndarray]]
 
@@ -80,7 +81,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     opened.
     """
     data = pathlib.Path(path).read_bytes()
-    described = stored_description(data)
+    with errors.about(path):
+        described = stored_description(data)
     if described is None:
         raise CheckpointError(f"{path} is not a checkpoint written by this version of modelpatch.")
     modules: dict[str, dict[str, np.ndarray]] = {}
@@ -95,7 +97,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         about["mean"], about["std"] = tuple(about["mean"]), tuple(about["std"])
         checkpoint = Checkpoint(weights=modules, head=head, **about)
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: it is damaged and cannot be read ({error}).") from error
+        raise CheckpointError(
+            f"{path}: it is damaged and cannot be read ({shown_value(str(error))})."
+        ) from error
     if not intact:
         raise CheckpointError(f"{path} is damaged: its content does not match its digest.")
     return checkpoint
@@ -107,11 +111,9 @@ def stored_description(data: bytes) -> str | None:
     Raises CheckpointError when `data` is no intact safetensors file at all.
     """
     try:
-        safetensors.deserialize(data)
-        length = int.from_bytes(data[:8], "little")
-        return json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(_KEY)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"the safetensors file is damaged: {error}.") from error
+        return metadata(data).get(_KEY)
+    except SafetensorsFileError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def _digest(about: Mapping[str, object], modules: Weights) -> str:

@@ -39,6 +39,15 @@ TORCH_CENTRED = TORCH._replace(mean=KERAS.mean, std=KERAS.std)
 A model's card, or timm's `pretrained_cfg`, shows it as mean 0.5.
 """
 
+TORCH_UNIT = TORCH._replace(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
+"""As `TORCH`, but pixels from 0 to 1: timm's V3 trained on ImageNet-21k by MIIL, for one.
+
+A model's card, or timm's `pretrained_cfg`, shows it as mean 0 and std 1.
+"""
+
+KERAS_UNIT = KERAS._replace(mean=TORCH_UNIT.mean, std=TORCH_UNIT.std)
+"""As `KERAS`, but pixels from 0 to 1: networks trained behind `Rescaling(1 / 255)`."""
+
 TENSORFLOW_LITE = Conventions("same", 1e-3, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0))
 """EfficientNet-Lite as released in tensorflow/tpu."""
 
@@ -47,6 +56,8 @@ CONVENTIONS = {
     "keras_v1": KERAS_V1,
     "torch": TORCH,
     "torch_centred": TORCH_CENTRED,
+    "torch_unit": TORCH_UNIT,
     "tensorflow_lite": TENSORFLOW_LITE,
+    "keras_unit": KERAS_UNIT,
 }
 """Conventions by the name that `launch/convert` knows them by."""

@@ -15,35 +15,48 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import h5py
-import numpy as np
-from absl import logging
 
 from adapters import archives, errors
+from adapters.backbones.hdf5 import datasets, stored, text
+from adapters.backbones.stored import Stored, Tree
+from adapters.shown import shown, shown_value
+
+_CONFIG_LIMIT = 1 << 22  # bytes; that of a MobileNet has 200,000
+_DEPTH_LIMIT = 8  # models within models
 
 
 class KerasFileError(errors.ModelPatchError):
-    """A Keras file is damaged, or holds no weights, or several models."""
+    """A Keras file is damaged, or holds no weights."""
 
 
-def read_keras_file(data: bytes) -> dict[str, np.ndarray]:
-    """Gives the tensors of a model as `{"Conv1/kernel": array}`, by layer and weight.
+def read_keras_file(data: bytes) -> Tree:
+    """Gives the tensors of a model as `{"Conv1/kernel": tensor}`, by layer and weight.
 
-    When exactly one layer of the model is itself a model, its tensors are given, and the layers
-    around it are left aside (a new head on a published backbone). Weights are called `kernel, bias,
-    gamma, beta, moving_mean, moving_variance` whatever Keras wrote them.
+    A layer that is itself a model is a dictionary of its own, under its name. Weights are called
+    `kernel, bias, gamma, beta, moving_mean, moving_variance` whatever Keras wrote them.
 
-    Raises KerasFileError.
+    Raises KerasFileError; HDF5Error where the file asks for what no network needs; ArchiveError for
+    a damaged `.keras`.
     """
     try:
         names: dict[str, str] = {}
         if data.startswith(b"PK"):
-            members = dict(archives.iterate_members(io.BytesIO(data)))
-            names = _layer_groups(json.loads(members["config.json"]))
-            data = members["model.weights.h5"]
+            members = archives.zip_members(data)
+            config = members["config.json"]()
+            if len(config) > _CONFIG_LIMIT:
+                raise KerasFileError(f"config.json has more than {_CONFIG_LIMIT} bytes: refused.")
+            names = _layer_groups(json.loads(config))
+            data = members["model.weights.h5"]()
         with h5py.File(io.BytesIO(data), "r") as file:
-            return _chosen(_tensors(file, names))
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        raise KerasFileError(f"the Keras file cannot be read ({error}).") from error
+            tree = _tree(_tensors(file, names, data))
+    except errors.ModelPatchError:
+        raise
+    except Exception as error:  # a damaged file may fail in any way that HDF5 and JSON can
+        said = shown_value(str(error))
+        raise KerasFileError(f"the Keras file cannot be read ({said}).") from error
+    if not tree:
+        raise KerasFileError("the Keras file holds no weights: save the model after building it.")
+    return tree
 
 
 class _Tensor(NamedTuple):
@@ -52,50 +65,40 @@ class _Tensor(NamedTuple):
     outer: str
     layer: str
     weight: str
-    values: np.ndarray
+    values: Stored
 
 
-def _chosen(tensors: Iterator[_Tensor]) -> dict[str, np.ndarray]:
-    layers: dict[str, dict[str, dict[str, np.ndarray]]] = collections.defaultdict(dict)
+def _tree(tensors: Iterator[_Tensor]) -> Tree:
+    layers: dict[str, dict[str, dict[str, Stored]]] = collections.defaultdict(dict)
     for outer, layer, weight, values in tensors:
         layers[outer].setdefault(layer, {})[weight] = values
-    models = [outer for outer, inner in layers.items() if len(inner) > 1]
-    if not layers or len(models) > 1:
-        raise KerasFileError(f"the file holds {len(models)} models ({models}): save one alone.")
-    if not models:
-        flat = {outer: weights for outer, inner in layers.items() for weights in inner.values()}
-    else:
-        flat = layers.pop(models[0])
-        logging.info("reading %s; left aside: %s.", models[0], ", ".join(layers) or "nothing")
-    return {f"{layer}/{name}": array for layer, w in flat.items() for name, array in w.items()}
+    tree: dict[str, Any] = {}
+    for outer, inner in layers.items():
+        flat = {f"{layer}/{name}": array for layer, w in inner.items() for name, array in w.items()}
+        if len(inner) > 1:
+            tree[outer] = flat
+        else:
+            tree |= {f"{outer}/{name.rsplit('/', 1)[1]}": array for name, array in flat.items()}
+    return tree
 
 
-def _tensors(file: h5py.File, names: dict[str, str]) -> Iterator[_Tensor]:
+def _tensors(file: h5py.File, names: dict[str, str], data: bytes) -> Iterator[_Tensor]:
     root = file.get("model_weights", file)
-    arrays: dict[str, h5py.Dataset] = {}
-
-    # Follows hard links alone, so that nothing outside this file is read.
-    def collect(path: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            _refuse_unusual(path, item)
-            arrays[path] = item
-
-    root.visititems(collect)
-    for path, values in arrays.items():
+    for path, values in datasets(root):
         parts = path.split("/")
         if parts[0] == "layers" and parts[-2] == "vars":
-            weights = _WEIGHTS.get(len(root[path].parent))
-            name = root[path].parent.attrs.get("name", names.get(path.rsplit("/", 2)[0]))
+            weights = _WEIGHTS.get(len(values.parent))
+            name = text(values.parent, "name", data) or names.get(path.rsplit("/", 2)[0])
             if weights is None or name is None:
                 raise KerasFileError(
-                    f"nothing says which layer {path} belongs to: save the model with Keras 3.6 "
-                    "or later, or as .keras or .h5."
+                    f"nothing says which layer {shown(path)} belongs to: save the model with Keras "
+                    "3.6 or later, or as .keras or .h5."
                 )
             outer = parts[1] if parts.count("layers") > 1 else name
-            yield _Tensor(outer, name, weights[int(parts[-1])], values[()])
+            yield _Tensor(outer, name, weights[int(parts[-1])], stored(values, data))
         elif parts[0] not in ("optimizer", "optimizer_weights", "_layer_checkpoint_dependencies"):
             weight = parts[-1].split(":")[0].removeprefix("depthwise_")
-            yield _Tensor(parts[0], parts[-2], weight, values[()])
+            yield _Tensor(parts[0], parts[-2], weight, stored(values, data))
 
 
 # Keras 3 numbers a layer's weights: trainable ones first, in the order they were made.
@@ -106,15 +109,10 @@ _WEIGHTS = {
 }
 
 
-def _refuse_unusual(path: str, values: h5py.Dataset) -> None:
-    if values.external or values.is_virtual or values.nbytes > archives.MEMBER_LIMIT:
-        raise KerasFileError(
-            f"{path} is kept in another file, or takes {values.nbytes} bytes: refused."
-        )
-
-
-def _layer_groups(model: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def _layer_groups(model: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str]:
     """HDF5 group to layer name, as Keras 3 counts: classes in snake case, in the config's order."""
+    if depth > _DEPTH_LIMIT:
+        raise KerasFileError(f"models lie more than {_DEPTH_LIMIT} deep in each other: refused.")
     groups: dict[str, str] = {}
     seen: collections.Counter[str] = collections.Counter()
     for layer in model["config"].get("layers", ()):
@@ -122,7 +120,7 @@ def _layer_groups(model: dict[str, Any], prefix: str = "") -> dict[str, str]:
         group = f"{prefix}layers/{kind}" + (f"_{seen[kind]}" if seen[kind] else "")
         seen[kind] += 1
         groups[group] = layer["config"]["name"]
-        groups |= _layer_groups(layer, f"{group}/")
+        groups |= _layer_groups(layer, f"{group}/", depth + 1)
     return groups
 
 

@@ -13,7 +13,8 @@ from adapters.backbones.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from adapters.backbones.convert import convert, read_tensors
+from adapters.backbones.convert import convert
+from adapters.backbones.formats import read_tensors
 from adapters.backbones.registry import table
 
 

@@ -1,4 +1,4 @@
-"""Reading PyTorch state dicts (`.pth`, `.pt`) without PyTorch.
+"""Reading PyTorch state dicts (`.pth`, `.pt`, `.bin`) without PyTorch.
 
 Two layouts exist. The older one (before 1.6) is a row of pickles: magic number, protocol, system
 information, the object, the keys of its storages; then each storage as an int64 count and its raw
@@ -6,43 +6,44 @@ values. The newer one is a zip with `data.pkl`, `byteorder` and one file `data/<
 Described in torch/serialization.py; both tested against files that PyTorch wrote.
 """
 
-import collections
 import dataclasses
+import functools
 import io
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from adapters import archives, errors, pickles
+from adapters.backbones.stored import Stored, Tree, tables, widened
+from adapters.shown import shown, shown_value
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+_RANK_LIMIT = 8  # a MobileNet's tensors have up to four axes
 
 
 class TorchFileError(errors.ModelPatchError):
-    """A PyTorch file is damaged or is not a state dict."""
+    """A PyTorch file is damaged or holds no tensors."""
 
 
-def read_torch_file(data: bytes) -> dict[str, np.ndarray]:
-    """Gives the tensors of a state dict by name, in the file's order.
+def read_torch_file(data: bytes) -> Tree:
+    """Gives the tensors of a file by name, wrapped in dictionaries as the file wraps them.
 
-    Integers and floats keep their dtype, except that bfloat16 widens to float32. A state dict below
-    a `state_dict` key, as training scripts write it, is found.
+    What is no tensor is passed over: a training script saves epochs, settings and optimisers beside
+    its network. Integers and floats keep their dtype, except that bfloat16 widens to float32.
 
-    Raises TorchFileError when the file is damaged or holds something else, PickleError when it
-    asks for a name that could run code.
+    Raises TorchFileError when the file is damaged or holds no tensors, PickleError when it asks for
+    a name that could run code.
     """
     loaded, storages = _read_zip(data) if data.startswith(b"PK") else _read_pickles(data)
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not loaded:
+    tree = _tree(loaded, storages) if isinstance(loaded, dict) else {}
+    if not any(True for _ in tables(tree)):
         raise TorchFileError(
-            "the file is not a state dict (a mapping from names to tensors): "
+            "the file holds no state dict (a mapping from names to tensors): "
             "save `model.state_dict()`, or use safetensors."
         )
-    return {name: _values(name, tensor, storages) for name, tensor in loaded.items()}
+    return tree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +82,15 @@ _ELEMENTS = {
 def _rebuild_tensor(
     storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
 ) -> _Tensor:
-    numbers = (offset, *shape, *strides)
+    axes = len(shape)
+    numbers = (offset, *shape[:_RANK_LIMIT], *strides[:_RANK_LIMIT])
     whole = all(isinstance(number, int) and number >= 0 for number in numbers)
-    if not whole or len(shape) != len(strides):
-        raise TorchFileError(f"a tensor has shape {shape}, strides {strides}, offset {offset}.")
-    return _Tensor(storage, offset, shape, strides)
+    if not whole or axes != len(strides) or axes > _RANK_LIMIT or not isinstance(storage, _Storage):
+        raise TorchFileError(
+            f"a tensor has shape {shown_value(shape)}, strides {shown_value(strides)}, offset "
+            f"{shown_value(offset)}."
+        )
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
 def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
@@ -93,38 +98,82 @@ def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
 
 
 _NAMES: pickles.Names = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     **{("torch", name): element for name, element in _ELEMENTS.items()},
+    # What training scripts keep beside their tensors.
+    **dict.fromkeys(
+        [
+            ("_codecs", "encode"),
+            ("argparse", "Namespace"),
+            ("collections", "Counter"),
+            ("collections", "defaultdict"),
+            ("numpy", "dtype"),
+            ("numpy", "ndarray"),
+            *(
+                (f"numpy.{core}.multiarray", function)
+                for core in ("core", "_core")
+                for function in ("scalar", "_reconstruct")
+            ),
+            ("pathlib", "PosixPath"),
+            ("pathlib", "WindowsPath"),
+            ("torch", "Size"),
+            ("torch", "device"),
+            ("lightning_fabric.utilities.data", "AttributeDict"),
+            ("lightning.fabric.utilities.data", "AttributeDict"),
+            ("pytorch_lightning.utilities.parsing", "AttributeDict"),
+            *(
+                (module, kind)
+                for module in ("builtins", "__builtin__")
+                for kind in ("dict", "list", "set")
+            ),
+        ],
+        pickles.Unread,
+    ),
 }
 
 
 def _persistent(identifier: Any) -> _Storage:
     kind, element, key, *_ = identifier
     if kind != "storage" or element not in _ELEMENTS.values() or not isinstance(key, str):
-        raise TorchFileError(f"the file refers to {identifier!r}, which is not a tensor's storage.")
+        said = shown_value(identifier)
+        raise TorchFileError(f"the file refers to {said}, which is not a tensor's storage.")
     return _Storage(element, key)
 
 
-def _read_zip(data: bytes) -> tuple[Any, Mapping[str, bytes]]:
-    members = {}
-    for name, content in archives.iterate_members(io.BytesIO(data)):
-        members[name.split("/", 1)[-1]] = content  # below the one folder, named after the file
+_Storages = Mapping[str, Callable[[], bytes | memoryview]]
+
+
+def _read_zip(data: bytes) -> tuple[Any, _Storages]:
+    members = {
+        name.split("/", 1)[-1]: read  # below the one folder, named after the file
+        for name, read in archives.zip_members(data).items()
+    }
     if "data.pkl" not in members:
         raise TorchFileError(
             "the file is a zip without data.pkl: it was not written by torch.save."
         )
-    if members.get("byteorder", b"little") != b"little":
+    if "byteorder" in members and members["byteorder"]() != b"little":
         raise TorchFileError(
             "the file was written on a big-endian machine, which is not read here."
         )
-    loaded = pickles.load(io.BytesIO(members["data.pkl"]), _NAMES, _persistent)
+    loaded = pickles.load(io.BytesIO(members["data.pkl"]()), _NAMES, _persistent)
     prefix = "data/"
-    return loaded, {n.removeprefix(prefix): b for n, b in members.items() if n.startswith(prefix)}
+
+    # Tensors of one storage mostly follow each other; all storages at once may be far too much.
+    @functools.lru_cache(maxsize=1)
+    def unpacked(name: str) -> bytes:
+        return members[name]()
+
+    return loaded, {
+        name.removeprefix(prefix): functools.partial(unpacked, name)
+        for name in members
+        if name.startswith(prefix)
+    }
 
 
-def _read_pickles(data: bytes) -> tuple[Any, Mapping[str, bytes]]:
+def _read_pickles(data: bytes) -> tuple[Any, _Storages]:
     file = io.BytesIO(data)
     sizes: dict[str, int] = {}
 
@@ -137,39 +186,70 @@ def _read_pickles(data: bytes) -> tuple[Any, Mapping[str, bytes]]:
         raise TorchFileError("the file does not begin as torch.save writes it.")
     pickles.load(file, {})  # the writer's word sizes, which numbers of fixed width do not need
     loaded = pickles.load(file, _NAMES, persistent)
-    keys = [str(key) for key in pickles.load(file, {})]
+    keys = pickles.load(file, {})
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise TorchFileError("the file's list of storages is damaged.")
     if set(keys) != set(sizes):
         raise TorchFileError("the file's list of storages is not that of its tensors: cut short?")
-    return loaded, {key: _stored(file, sizes[key]) for key in keys}
+    storages: dict[str, Callable[[], memoryview]] = {}
+    values = memoryview(data)
+    place = file.tell()
+    for key in keys:
+        count = int.from_bytes(data[place : place + 8], "little")
+        start, place = place + 8, place + 8 + count * sizes[key]
+        if place > len(data):
+            raise TorchFileError(f"the values of storage {shown(key)!r} are cut short.")
+        storages[key] = functools.partial(_part, values, start, place)
+    return loaded, storages
 
 
-def _stored(file: io.BytesIO, size: int) -> bytes:
-    count = int.from_bytes(file.read(8), "little")
-    return file.read(min(count * size, file.getbuffer().nbytes))
+def _part(values: memoryview, start: int, end: int) -> memoryview:
+    return values[start:end]
 
 
-def _values(name: Any, tensor: Any, storages: Mapping[str, bytes]) -> np.ndarray:
-    if not isinstance(name, str) or not isinstance(tensor, _Tensor):
-        raise TorchFileError(
-            f"the entry {name!r} is not a tensor: save `model.state_dict()` alone."
-        )
+def _tree(loaded: dict[Any, Any], storages: _Storages) -> Tree:
+    """Dictionaries and the tensors in them, under names that are text; one that is met again stays
+    the same one."""
+    made: dict[int, dict[str, Any]] = {id(loaded): {}}
+    waiting = [loaded]
+    while waiting:
+        theirs = waiting.pop()
+        ours = made[id(theirs)]
+        for name, item in theirs.items():
+            if isinstance(name, str) and isinstance(item, _Tensor):
+                ours[name] = _stored(name, item, storages)
+            elif isinstance(name, str) and isinstance(item, dict):
+                if id(item) not in made:
+                    made[id(item)] = {}
+                    waiting.append(item)
+                ours[name] = made[id(item)]
+    return made[id(loaded)]
+
+
+def _stored(name: str, tensor: _Tensor, storages: _Storages) -> Stored:
     element = tensor.storage.element
-    data = storages.get(tensor.storage.key, b"")
+    dtype = np.dtype("<f4" if element == "bfloat16" else element)
+    return Stored(tensor.shape, dtype, functools.partial(_values, name, tensor, storages))
+
+
+def _values(name: str, tensor: _Tensor, storages: _Storages) -> np.ndarray:
+    element, shape, strides = tensor.storage.element, tensor.shape, tensor.strides
+    read = storages.get(tensor.storage.key)
+    data = read() if read else b""
     count = len(data) // _size(element)
-    reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
-    size = math.prod(tensor.shape)
-    if size > count or (size and tensor.offset + reach >= count):
-        raise TorchFileError(f"the tensor {name!r} reaches past the end of its values: cut short?")
+    last = tensor.offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if 0 not in shape and last >= count:
+        raise TorchFileError(f"the tensor {shown(name)!r} reaches past its values: cut short?")
+    if 0 in shape:
+        return np.zeros(shape, "<f4" if element == "bfloat16" else element)
     stored = np.frombuffer(data, "<u2" if element == "bfloat16" else element, count)
     view = np.lib.stride_tricks.as_strided(
         stored[tensor.offset :],
-        tensor.shape,
-        [stride * stored.itemsize for stride in tensor.strides],
+        shape,
+        [stride * stored.itemsize for stride in strides],
         writeable=False,
     )
-    if element == "bfloat16":  # the upper half of a float32
-        return (view.astype(np.uint32) << 16).view(np.float32)
-    return np.array(view)
+    return widened(view) if element == "bfloat16" else np.array(view)
 
 
 def _size(element: str) -> int:

@@ -11,11 +11,9 @@ import numpy.typing as npt
 from adapters.backbones import registry
 from adapters.backbones.builder import Backbone, Shapes, build
 from adapters.backbones.checkpoint import Checkpoint
-from adapters.backbones.convert import (
-    ConventionsNeededError,
-    ConversionError,
-    load_checkpoint,
-)
+from adapters.backbones.conversion_error import ConversionError
+from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
+from adapters.backbones.entries import EntryNeededError
 from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.pretrained import PRETRAINED, pretrained
@@ -102,6 +100,12 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 "comes out.",
                 settings=["weights"],
             ) from error
+        except EntryNeededError as error:
+            raise WeightsNeedConvertingError(
+                f"the weights {error} Convert them once, saying which entry, and give the file "
+                "that comes out.",
+                settings=["weights"],
+            ) from error
         except OSError as error:
             raise WeightsFileError(
                 f"the weights {os.fspath(weights)} cannot be opened: {error.strerror or error}. "
@@ -110,7 +114,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
             ) from error
         except ModelPatchError as error:
             raise WeightsFileError(
-                f"the weights {weights} do not serve: {error}", settings=["weights"]
+                f"the weights do not serve: {error}", settings=["weights"]
             ) from error
     else:
         raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *registry.TABLES}))

@@ -106,6 +106,30 @@ def test_cut_short(archive):
             list(archives.iterate_members(archive))
 
 
+def test_a_member_without_a_name_is_damage():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a", b"content")
+    data = file.getvalue().replace(b"\x01\0\0\0\0\0", b"\0\0\0\0\0\0")  # the name's length
+    with pytest.raises(archives.ArchiveError):
+        archives.zip_members(data)
+
+
+def test_what_a_zip_of_weights_unpacks_to_is_bounded(monkeypatch):
+    assert {n: read() for n, read in archives.zip_members(zipped()).items()} == FILES
+    monkeypatch.setattr(archives, "UNPACKED", 10_000 - archives.EXPANSION * len(zipped()))
+    with pytest.raises(archives.ArchiveError, match=r"b\.bin' unpacks to 10240 bytes"):
+        archives.zip_members(zipped())
+
+
+def test_packings_of_a_zip_that_take_memory_of_their_own_are_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", b"content")
+    with pytest.raises(archives.ArchiveError, match="by no deflation"):
+        archives.zip_members(file.getvalue())
+
+
 def test_zstd_packages_are_named_as_such(tmp_path):
     (tmp_path / "z.deb").write_bytes(debian("data.tar.zst"))
     with pytest.raises(archives.ArchiveError, match="zstd"):

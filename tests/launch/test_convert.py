@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import safetensors.numpy
 
 from adapters.backbones.checkpoint import read_checkpoint
 from adapters.backbones.conventions import TORCH_CENTRED
@@ -13,14 +12,17 @@ from adapters.backbones.registry import table
 from adapters.experiment import backbones
 from launch import command
 from tests.backbones import published
+from tests.backbones.torch_writer import torch_file
 
 TABLE = "mobilenet_v3_small_minimalistic_1.0"
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory):
-    path = tmp_path_factory.mktemp("theirs") / "model.safetensors"
-    safetensors.numpy.save_file(published.tensors("timm", TABLE, classes=3), path)
+    """The last weights, with a head of three classes, beside averages with one of four."""
+    path = tmp_path_factory.mktemp("theirs") / "model.pth"
+    last, averages = (published.tensors("timm", TABLE, classes) for classes in (3, 4))
+    path.write_bytes(torch_file({"state_dict": last, "state_dict_ema": averages, "epoch": 7}))
     return path
 
 
@@ -41,8 +43,10 @@ def ran(module, *arguments):
 def test_the_written_file_keeps_the_conventions_and_is_never_overwritten(theirs, tmp_path):
     out = tmp_path / "ours.safetensors"
     flags = [f"--backbone={TABLE}", "--conventions=torch_centred", f"--out={out}"]
-    ended = converted(theirs, *flags, "--licence=Apache-2.0")
+    ended = converted(theirs, *flags, "--licence=Apache-2.0", "--entry=state_dict")
     assert ended.returncode == 0, ended.stderr
+    assert "taking the weights at 'state_dict'" in ended.stderr
+    assert "not taken: the weights at 'state_dict_ema' (averaged)" in ended.stderr
     checkpoint = read_checkpoint(out)
     found = checkpoint.padding, checkpoint.epsilon, checkpoint.mean, checkpoint.std
     assert found == TORCH_CENTRED
@@ -69,6 +73,17 @@ def test_conventions_that_names_do_not_tell_are_asked_for(theirs, tmp_path):
     with pytest.raises(backbones.WeightsNeedConvertingError, match="convert them once") as refused:
         backbones.load(TABLE, str(theirs))
     assert "launch/convert FILE --backbone=TABLE --conventions" in command.in_words(refused.value)
+
+
+def test_one_of_several_networks_is_asked_for(tmp_path):
+    tensors = published.tensors("timm", "mobilenet_v2_0.35", classes=3)
+    (tmp_path / "two.pth").write_bytes(torch_file({"teacher": tensors, "student": tensors}))
+    with pytest.raises(
+        backbones.WeightsNeedConvertingError, match=r"two\.pth: the file"
+    ) as refused:
+        backbones.load("mobilenet_v2_0.35", str(tmp_path / "two.pth"))
+    assert "'teacher', 'student'" in str(refused.value)
+    assert "--entry=... chooses" in command.in_words(refused.value)
 
 
 @pytest.mark.parametrize(

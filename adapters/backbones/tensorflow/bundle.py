@@ -4,6 +4,7 @@ The index says for each tensor in which data file it lies and where, with its ch
 (tensorflow/core/util/tensor_bundle). Tested against files that TensorFlow wrote.
 """
 
+import functools
 import math
 import os
 import pathlib
@@ -12,20 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from adapters import archives
+from adapters.backbones.stored import Stored, Tree
 from adapters.backbones.tensorflow import checksum
 from adapters.backbones.tensorflow.elements import element, widened
 from adapters.backbones.tensorflow.error import TensorFlowFileError
 from adapters.backbones.tensorflow.messages import parse, shape
 from adapters.backbones.tensorflow.table import read_table
 from adapters.backbones.tensorflow.variables import variables
+from adapters.shown import shown
 
-INDEX_LIMIT = 1 << 24  # bytes; MobileNetV3's, with all variables of its training, has 100,000
+INDEX_LIMIT = 1 << 22  # bytes; MobileNetV3's, with all variables of its training, has 100,000
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
-def read_bundle(prefix: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Gives a network's tensors by name, in the index's order; `variables` says which those are.
+def read_bundle(prefix: str | os.PathLike[str]) -> Tree:
+    """Gives a network's tensors by name, in the index's order; averages apart, if there are any.
 
     Args:
       prefix: the path up to `.index`. Every data file must lie beside it, whole.
@@ -41,10 +43,14 @@ def read_bundle(prefix: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise TensorFlowFileError(f"{index} was written on a big-endian machine: not read here.")
     shards = _shards(prefix, header.num_shards)
     described = _described(entries, [shard.stat().st_size for shard in shards])
-    return {
-        name: _values(key, described[key], shards[described[key].shard_id])
-        for name, key in variables(described).items()
+    found = {
+        title: {
+            name: _stored(key, described[key], shards[described[key].shard_id])
+            for name, key in names.items()
+        }
+        for title, names in variables(described).items()
     }
+    return found if len(found) > 1 else found["variables"]
 
 
 def _shards(prefix: str | os.PathLike[str], count: int) -> list[pathlib.Path]:
@@ -73,21 +79,21 @@ def _described(entries: Mapping[bytes, bytes], sizes: list[int]) -> dict[str, An
                 "the checkpoint was written by tf.train.Checkpoint, which names tensors after "
                 "Python objects: save the variables with tf.compat.v1.train.Saver."
             )
-        entry = parse("BundleEntry", value, f"the entry of {name}")
+        entry = parse("BundleEntry", value, f"the entry of {shown(name)}")
         if entry.slices:
             raise TensorFlowFileError(
-                f"{name} was saved in slices, by a partitioner: load it with TensorFlow and save "
-                "it whole."
+                f"{shown(name)} was saved in slices, by a partitioner: load it with TensorFlow and "
+                "save it whole."
             )
         if not 0 <= entry.shard_id < len(sizes):
             raise TensorFlowFileError(
-                f"{name} lies in data file {entry.shard_id}, but there are {len(sizes)}: the index "
-                "is damaged."
+                f"{shown(name)} lies in data file {entry.shard_id}, but there are {len(sizes)}: "
+                "the index is damaged."
             )
         if entry.offset < 0 or not 0 <= entry.size <= sizes[entry.shard_id] - entry.offset:
             raise TensorFlowFileError(
-                f"{name} reaches past the end of data file {entry.shard_id}, which is cut short: "
-                "fetch the checkpoint anew."
+                f"{shown(name)} reaches past the end of data file {entry.shard_id}, which is cut "
+                "short: fetch the checkpoint anew."
             )
         described[name] = entry
     if sum(entry.size for entry in described.values()) > sum(sizes):
@@ -95,18 +101,24 @@ def _described(entries: Mapping[bytes, bytes], sizes: list[int]) -> dict[str, An
     return described
 
 
-def _values(name: str, entry: Any, path: pathlib.Path) -> np.ndarray:
-    stored = element(entry.dtype, name)
+def _stored(name: str, entry: Any, path: pathlib.Path) -> Stored:
+    kept = element(entry.dtype, name)
     sizes = shape(entry.shape, name)
-    if math.prod(sizes) * stored.itemsize != entry.size or entry.size > archives.MEMBER_LIMIT:
+    if math.prod(sizes) * kept.itemsize != entry.size:
         raise TensorFlowFileError(
-            f"{name} has shape {list(sizes)} but {entry.size} bytes: the index is damaged."
+            f"{shown(name)} has shape {list(sizes)} but {entry.size} bytes: the index is damaged."
         )
+    read = functools.partial(_values, name, entry, path)
+    return Stored(sizes, widened(np.empty(0, kept), entry.dtype).dtype, read)
+
+
+def _values(name: str, entry: Any, path: pathlib.Path) -> np.ndarray:
     with open(path, "rb") as file:
         file.seek(entry.offset)
         data = file.read(entry.size)
     if len(data) != entry.size or checksum.masked(data) != entry.crc32c:
         raise TensorFlowFileError(
-            f"{name} has not its checksum: {path} is damaged. Fetch the checkpoint anew."
+            f"{shown(name)} has not its checksum: {path} is damaged. Fetch the checkpoint anew."
         )
-    return widened(np.frombuffer(data, stored), entry.dtype).reshape(sizes)
+    values = np.frombuffer(data, element(entry.dtype, name))
+    return widened(values, entry.dtype).reshape(shape(entry.shape, name))

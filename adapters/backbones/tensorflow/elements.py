@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from adapters.backbones.stored import widened as stored_widened
 from adapters.backbones.tensorflow.error import TensorFlowFileError
+from adapters.shown import shown
 
 _BFLOAT16 = 14
 _ELEMENTS = {
@@ -26,8 +28,8 @@ def element(number: int, title: str) -> np.dtype:
     """How NumPy reads elements of a type. Raises TensorFlowFileError for text and rarer numbers."""
     if number not in _ELEMENTS:
         raise TensorFlowFileError(
-            f"{title} has elements of TensorFlow's type {number}, which is not read here: convert "
-            "it to float32 first."
+            f"{shown(title)} has elements of TensorFlow's type {number}, which is not read here: "
+            "convert it to float32 first."
         )
     return np.dtype(_ELEMENTS[number])
 
@@ -35,5 +37,5 @@ def element(number: int, title: str) -> np.dtype:
 def widened(stored: np.ndarray, number: int) -> np.ndarray:
     """bfloat16 as float32, everything else as it is."""
     if number == _BFLOAT16:
-        return (stored.astype(np.uint32) << 16).view(np.float32)
+        return stored_widened(stored)
     return stored

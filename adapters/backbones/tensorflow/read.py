@@ -7,8 +7,7 @@
 import pathlib
 import re
 
-import numpy as np
-
+from adapters.backbones.stored import Stored
 from adapters.backbones.tensorflow.error import TensorFlowFileError
 from adapters.backbones.tensorflow.graph import read_graph
 from adapters.backbones.tensorflow.table import MAGIC
@@ -35,7 +34,7 @@ def is_tensorflow_file(data: bytes) -> bool:
     return data.startswith((_GRAPH, _SAVED_MODEL)) or data.endswith(MAGIC)
 
 
-def read_tensorflow_file(data: bytes) -> dict[str, np.ndarray]:
+def read_tensorflow_file(data: bytes) -> dict[str, Stored]:
     """Gives the tensors of a single file by name: a frozen graph. Raises TensorFlowFileError."""
     if data.endswith(MAGIC):
         raise TensorFlowFileError(

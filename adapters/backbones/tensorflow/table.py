@@ -17,6 +17,7 @@ MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 _FOOTER = 48
 _TRAILER = 5  # compression, checksum
 _KEYS_LIMIT = 1 << 26  # bytes of all keys: sharing lets a small file ask for huge ones
+_ENTRIES_LIMIT = 1 << 16  # a training run's variables are some thousands
 _DAMAGED = "the index is damaged: fetch the checkpoint anew."
 
 
@@ -39,6 +40,8 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
             total += len(key)
             if (last is not None and key <= last) or total > _KEYS_LIMIT:
                 raise TensorFlowFileError(f"keys are out of order or too long; {_DAMAGED}")
+            if len(found) == _ENTRIES_LIMIT:
+                raise TensorFlowFileError(f"the index has more than {_ENTRIES_LIMIT} entries.")
             found[key] = value
             last = key
     return found

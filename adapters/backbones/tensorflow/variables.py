@@ -11,11 +11,12 @@ _SLOT = re.compile(r"/(Adadelta|Adagrad|Adam|Ftrl|Momentum|RMSProp)(_\d+)?$")
 _COUNTERS = ("global_step", "beta1_power", "beta2_power")
 
 
-def variables(names: Iterable[str]) -> dict[str, str]:
-    """From each variable of the network to the name under which the values to be used are kept.
+def variables(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """From each variable of the network to the name under which its values are kept.
 
-    A variable's moving average goes before the variable, as in TF-slim's own example of how to load
-    its MobileNets. Optimisers' slots and counters of steps are left aside; both are logged.
+    They are below `variables`, as the last step left them, and below `averages` where moving
+    averages were kept: of a variable without one, itself. Optimisers' slots and counters of steps
+    are left aside, which is logged.
     """
     every = dict.fromkeys(names)
     averages = {name.removesuffix(_AVERAGE): name for name in every if name.endswith(_AVERAGE)}
@@ -24,9 +25,10 @@ def variables(names: Iterable[str]) -> dict[str, str]:
         for name in every
         if name in _COUNTERS or ((slot := _SLOT.search(name)) and name[: slot.start()] in every)
     }
-    if averages:
-        logging.info("using the moving averages of %d variables.", len(averages))
     if aside:
         logging.info("left aside: %d counters and optimiser's slots.", len(aside))
     network = dict.fromkeys(name.removesuffix(_AVERAGE) for name in every if name not in aside)
-    return {name: averages.get(name, name) for name in network}
+    kept = {"variables": {name: name for name in network if name in every}}
+    if averages:
+        kept["averages"] = {name: averages.get(name, name) for name in network}
+    return kept
