@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 
 from adapters.experiment import serving
-from adapters.serving.app import Limits, application
+from adapters.serving.app import application
 from adapters.serving.installing import Installer
+from adapters.serving.limits import Limits
 from adapters.serving.network import TABLED, MixedNetwork
 from adapters.store.keys import read_trusted_keys
 from launch import command, shared_flags

@@ -4,8 +4,9 @@
 |---|---|
 | `POST /tasks/NAME`, an image file as body | what the task's head says of it, label by label |
 | `POST /tasks/NAME?place=0.1,0.2,0.3` | the same, of a patch that reads `place` beside the image |
+| `POST /tasks/NAME`, a form | the same: the image is its one file, `place` a field |
 | `GET /tasks` | what is installed |
-| `PUT /tasks/NAME`, a patch file as body | installs or replaces it; `Patch-Signature` signs it |
+| `PUT /tasks/NAME`, a patch file | installs or replaces it; `Patch-Signature` signs it |
 | `DELETE /tasks/NAME` | removes it |
 | `GET /health` | 200 while it answers |
 | `GET /metrics` | figures for Prometheus |
@@ -16,14 +17,11 @@ A refusal is JSON: `{"error": the kind, "message": what was wrong and what to do
 import asyncio
 import concurrent.futures
 import contextlib
-import dataclasses
 import io
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from absl import logging
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
@@ -33,15 +31,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from adapters import preprocessing as images
-from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.files import NotDurableError, NotWrittenError
+from adapters.errors import ModelPatchError
 from adapters.heads.contract import NoAnswerError
-from adapters.serving.batching import Batcher, BusyError, ClosedError
+from adapters.serving import bodies, refusals
+from adapters.serving.batching import Batcher, BusyError
+from adapters.serving.errors import FormError, TooMuchError
+from adapters.serving.inputs import read_inputs
 from adapters.serving.installing import Installer
+from adapters.serving.limits import Limits
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
-from adapters.serving.network import Array, Example, FullError, Task
-from adapters.store.folder_lock import StoreInUseError
-from adapters.store.installed import NotInstalledError
+from adapters.serving.network import Array, Example, Task
 
 Handler = Callable[[Request], Awaitable[Response]]
 Predictions = dict[str, Array]
@@ -83,54 +82,9 @@ class Queue(Protocol):
     async def close(self) -> None: ...
 
 
-class TooMuchError(ModelPatchError):
-    """A body or an image beyond the limits."""
-
-
-class InputsError(ModelPatchError):
-    """What a patch reads beside the image is missing, or something else came in its place."""
-
-
-class TooSlowError(ModelPatchError):
-    """A body that does not arrive."""
-
-
-_STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
-    (UnknownNameError, 404),
-    (NotInstalledError, 404),
-    (TooSlowError, 408),
-    (TooMuchError, 413),
-    (BusyError, 503),
-    (ClosedError, 503),
-    (StoreInUseError, 503),
-    (NotWrittenError, 507),
-    (NotDurableError, 507),
-    (FullError, 409),
-    (ModelPatchError, 422),
-)
 DECODERS = 2  # threads
 SIGNATURE = "Patch-Signature"  # the header that holds the line of a patch's signature file
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a server takes.
-
-    Attributes:
-      image_bytes, patch_bytes: of a body.
-      pixels: of an image, width times height.
-      body_seconds: that a body may take to arrive.
-      queue: images that may be arriving, decoded or waiting for the network.
-      answers: labels in an answer, the most telling first.
-    """
-
-    image_bytes: int = 10_000_000
-    patch_bytes: int = 20_000_000
-    pixels: int = 50_000_000
-    body_seconds: float = 30.0
-    queue: int = 256
-    answers: int = 5
 
 
 def application(
@@ -162,7 +116,7 @@ def application(
             Route(path, server.guarded(handler), methods=[method])
             for path, handler, method in routes
         ],
-        exception_handlers={HTTPException: _not_there},
+        exception_handlers={HTTPException: refusals.not_there},
         lifespan=server.lifespan,
     )
 
@@ -198,13 +152,12 @@ class _Server:
             try:
                 response = await handler(request)
             except ModelPatchError as error:
-                status = next(code for kind, code in _STATUS if isinstance(error, kind))
-                response = _refusal(status, type(error).__name__, str(error))
+                response = refusals.refused(error)
             except ClientDisconnect:
                 response = Response(status_code=HUNG_UP)
             except Exception:
                 logging.exception("a request failed")
-                response = _refusal(500, "Error", "the server failed; its log says how.")
+                response = refusals.failed()
             self._metrics.requests.labels(str(response.status_code)).inc()
             self._metrics.seconds.observe(time.perf_counter() - start)
             return response
@@ -236,13 +189,14 @@ class _Server:
         )
 
     async def _predictions(self, name: str, request: Request) -> tuple[Task, Predictions]:
-        data = await _body(request, self._limits.image_bytes, self._limits.body_seconds)
+        sent = await bodies.read(request, self._limits.image_bytes, self._limits.body_seconds)
+        given = [*request.query_params.multi_items(), *sent.fields.items()]
         while True:
             task = self._network.task(name)
+            inputs = read_inputs(given, task)
             pixels = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, self._pixels, data, task
+                self._decoders, self._pixels, sent.file, task
             )
-            inputs = _inputs(request.query_params, task)
             answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels, inputs)))
             await _first(answer, _hung_up(request))
             if not answer.done():
@@ -258,10 +212,12 @@ class _Server:
         if self._installing.locked():
             raise BusyError("another patch is being installed; try again later.")
         async with self._installing:
-            data = await _body(request, self._limits.patch_bytes, self._limits.body_seconds)
+            sent = await bodies.read(request, self._limits.patch_bytes, self._limits.body_seconds)
+            if sent.fields:
+                raise FormError(f"nothing here reads {', '.join(sent.fields)}: send a file alone.")
             line = request.headers.get(SIGNATURE)
             signature = None if line is None else f"{line}\n".encode("latin-1")
-            contents = await asyncio.to_thread(self._installer.install, name, data, signature)
+            contents = await asyncio.to_thread(self._installer.install, name, sent.file, signature)
         self._metrics.tasks.set(len(self._network.tasks))
         return JSONResponse({"task": name, "version": contents.task_version})
 
@@ -310,30 +266,6 @@ class _Server:
         return images.normalise(images.prepare(images.decode(data, how.background), how), how)
 
 
-def _inputs(given: Mapping[str, str], task: Task) -> dict[str, Array]:
-    """What the task's patch reads beside the image, out of the query. Raises InputsError."""
-    needs = task.contents.inputs
-    if given.keys() != needs.keys():
-        wanted = "&".join(f"{name}={','.join(['0.0'] * math.prod(needs[name]))}" for name in needs)
-        raise InputsError(
-            f"{task.contents.task} takes {f'?{wanted}' if wanted else 'an image alone'}, not "
-            f"{', '.join(given) or 'an image alone'}."
-        )
-    found = {}
-    for name, shape in needs.items():
-        try:
-            with np.errstate(over="ignore"):  # what is too large is refused as infinite
-                values = np.array(given[name].split(","), np.float32).reshape(shape)
-        except ValueError as error:
-            raise InputsError(
-                f"{name} must be {math.prod(shape)} numbers with commas between them."
-            ) from error
-        if not np.isfinite(values).all():
-            raise InputsError(f"{name} must be finite numbers.")
-        found[name] = values
-    return found
-
-
 async def _hung_up(request: Request) -> None:
     """Ends when the client has gone, after its body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -347,38 +279,6 @@ async def _first(answer: asyncio.Future[Any], other: Coroutine[Any, Any, None]) 
         await asyncio.wait((answer, task), return_when=asyncio.FIRST_COMPLETED)
     finally:
         task.cancel()
-
-
-def _refusal(status: int, kind: str, message: str) -> Response:
-    headers = {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse({"error": kind, "message": message}, status, headers)
-
-
-async def _not_there(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    response = _refusal(error.status_code, "HTTPException", f"{error.detail}: see docs/serving.md.")
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _body(request: Request, limit: int, seconds: float) -> bytes:
-    """The whole body, read no further than `limit` bytes. Raises TooMuchError, TooSlowError."""
-    # Nobody needs to send, or be waited for, what is too large by its own account.
-    _check_length(int(request.headers.get("Content-Length", 0)), limit)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                body += part
-                _check_length(len(body), limit)
-    except TimeoutError:
-        raise TooSlowError(f"the body took longer than {seconds:g} s: send it again.") from None
-    return bytes(body)
-
-
-def _check_length(length: int, limit: int) -> None:
-    if length > limit:
-        raise TooMuchError(f"the body is larger than {limit:,} bytes: send a smaller file.")
 
 
 def _check_pixels(data: bytes, limit: int) -> None:

@@ -311,9 +311,22 @@ def test_a_server_mixes_tasks_that_read_a_place_with_others_that_do_not(
         assert said["answers"][0]["label"] == "northern"
         _, south = loopback.ask(address, "POST", "/tasks/hemisphere?place=0,0,-1", body)
         assert south["answers"][0]["label"] == "southern"
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        for place, label in (("0,0,1", "northern"), ("0,0,-1", "southern")):
+            form = (
+                b'--b\r\nContent-Disposition: form-data; name="image"; filename="1"\r\n\r\n'
+                + body
+                + f'\r\n--b\r\nContent-Disposition: form-data; name="place"\r\n\r\n{place}'.encode()
+                + b"\r\n--b--\r\n"
+            )
+            status, said = loopback.ask(address, "POST", "/tasks/hemisphere", form, kind)
+            assert (status, said["answers"][0]["label"]) == (200, label)
+        both = loopback.ask(address, "POST", "/tasks/hemisphere?place=0,0,1", form, kind)
+        assert (both[0], both[1]["error"]) == (422, "InputsError")
         for query in (
             "",
             "?place=1,2",
+            "?place=0,0,1&place=0,0,1",
             "?place=a,b,c",
             "?place=1,2,nan",
             "?place=1,2,1e39",

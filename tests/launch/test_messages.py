@@ -32,6 +32,7 @@ OTHER_PROGRAMS = {
     "adapters/experiment/graph_runtimes.py": r"--prefix javascript",
     "adapters/export/converter.py": r"--no-deps",
     "adapters/export/quantiser.py": r"--no-deps",
+    "adapters/serving/bodies.py": r"--data-binary",
     "tasks/decathlon.py": r"--(file_format=array_record|data_dir=)",
 }
 

@@ -11,10 +11,11 @@ import uvicorn
 
 from adapters.serving import app
 from adapters.serving.installing import InMemory
+from adapters.serving.limits import Limits
 from adapters.store.read import decode_patch
 from tests.serving import patches
 
-LIMITS = app.Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
+LIMITS = Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
 SHAPES = {
     path: {name: leaf.shape for name, leaf in leaves.items()}
     for path, leaves in patches.WEIGHTS.items()
@@ -42,10 +43,10 @@ def served(network, limits=LIMITS):
         assert not thread.is_alive()
 
 
-def ask(address, method, path, body=None):
+def ask(address, method, path, body=None, headers=None):
     connection = http.client.HTTPConnection(*address[:2], timeout=20)
     with contextlib.closing(connection):
-        connection.request(method, path, body)
+        connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         data = response.read()
     if response.headers.get("Content-Type") == "application/json":

@@ -1,19 +1,23 @@
 """The server as a client meets it: a real one on this machine's loopback."""
 
+import base64
 import concurrent.futures
 import contextlib
+import gzip
 import http.client
 import io
+import json
 import socket
 import threading
 import time
+import urllib.parse
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.serving import app
+from adapters.serving.limits import Limits
 from adapters.serving.network import MixedNetwork
 from adapters.store.write import encode_patch
 from tests import narrow
@@ -138,6 +142,66 @@ def test_bad_input_is_refused_in_words(address, method, path, body, status, erro
     check(ask(address, "POST", "/tasks/a", png(pixels_of(3))), OWN["a"], pixels_of(3))
 
 
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def form(file, *fields):
+    """A form with this file, and the fields (name, text)."""
+    texts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
+        for name, text in fields
+    ]
+    head = b'--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n'
+    return b"".join(texts) + head + file + b"\r\n--b--\r\n"
+
+
+def test_a_form_brings_an_image_or_a_patch(address):
+    new, pixels = patches.contents("e", 9), pixels_of(1)
+    assert ask(address, "PUT", "/tasks/e", form(encode_patch(new)), BOUNDARY)[0] == 200
+    check(ask(address, "POST", "/tasks/e", form(png(pixels)), BOUNDARY), new, pixels)
+    status, said = ask(address, "POST", "/tasks/e", form(png(pixels), ("spot", "1")), BOUNDARY)
+    assert (status, said["error"]) == (422, "InputsError")
+    body = form(encode_patch(new), ("a", "1"))
+    status, said = ask(address, "PUT", "/tasks/e", body, BOUNDARY)
+    assert (status, said["error"]) == (422, "FormError")
+    status, said = ask(address, "POST", "/tasks/e", form(png(pixels))[:-9], BOUNDARY)
+    assert (status, said["error"]) == (422, "FormError")
+    assert ask(address, "DELETE", "/tasks/e")[0] == 204
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("said", "wrap"),
+    [
+        ("JSON", lambda data: json.dumps({"image": base64.b64encode(data).decode()}).encode()),
+        ("JSON", lambda data: json.dumps([[list(data[:9])]]).encode()),
+        ("base64", base64.b64encode),
+        ("base64", base64.encodebytes),
+        ("data URL", lambda data: b"data:image/png;base64," + base64.b64encode(data)),
+        ("gzip", gzip.compress),
+        ("Content-Type", form),
+        ("form of text", lambda data: b"image=" + urllib.parse.quote_plus(data).encode()),
+        ("form of text", lambda data: b"image=@red.png"),
+        ("line ends", lambda data: data.replace(b"\r", b"").replace(b"\n", b"")),
+    ],
+)
+def test_a_file_in_something_else_is_named_with_what_to_send(address, method, said, wrap):
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl says, whatever it sends
+    status, answer = ask(address, method, "/tasks/a", wrap(png(pixels_of(0))), kind)
+    assert (status, answer["error"]) == (415, "MediaTypeError")
+    assert said in answer["message"]
+    assert "curl --data-binary @FILE" in answer["message"]
+
+
+def test_a_compressed_body_is_refused_before_it_comes(address):
+    headers = {"Content-Encoding": "gzip", "Content-Length": str(10**4)}
+    status, answer = ask(address, "POST", "/tasks/a", None, headers)
+    assert (status, answer["error"]) == (415, "MediaTypeError")
+    assert "gzip" in answer["message"]
+    headers = {"Content-Encoding": "identity"}
+    assert ask(address, "POST", "/tasks/a", png(pixels_of(0)), headers)[0] == 200
+
+
 def figure(address, name):
     """One of the figures at /metrics; 0 while it has not been counted."""
     _, text = ask(address, "GET", "/metrics")
@@ -222,7 +286,7 @@ def test_a_failure_is_json_and_counted():
 
 def test_a_full_queue_sends_clients_away_to_come_again():
     body = png(pixels_of(0))
-    with held_back(app.Limits(queue=1)) as (address, _, clients, gate, _):
+    with held_back(Limits(queue=1)) as (address, _, clients, gate, _):
         waiting = [clients.submit(ask, address, "POST", "/tasks/a", body) for _ in range(6)]
         refused = 'modelpatch_requests_total{status="503"}'
         wait_until(lambda: figure(address, refused) == 5)
@@ -231,7 +295,7 @@ def test_a_full_queue_sends_clients_away_to_come_again():
 
 
 def test_a_body_that_does_not_arrive_holds_no_place_for_long():
-    limits = app.Limits(queue=1, body_seconds=0.2)
+    limits = Limits(queue=1, body_seconds=0.2)
     with held_back(limits) as (address, _, _, gate, _):
         gate.set()
         with socket.create_connection(address[:2], 20) as stalled:

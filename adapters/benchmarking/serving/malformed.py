@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import gzip
 import io
 import json
 import random
@@ -12,9 +13,10 @@ from dataclasses import replace
 from PIL import Image
 
 from adapters.benchmarking.serving.questions import Question
-from adapters.serving.app import Limits
+from adapters.serving.limits import Limits
 
 UNREADABLE, TOO_LARGE, UNKNOWN, NOT_ALLOWED, BAD_REQUEST = 422, 413, 404, 405, 400
+WRAPPED = 415  # an image in something else, or what begins like that
 BUSY = 503  # while another patch is being installed
 LIMITS = Limits()  # those of launch/serve
 VAST = 60_000  # pixels a side
@@ -31,12 +33,21 @@ def malformed(good: Question, chance: random.Random) -> Question:
     )
 
 
+def in_a_form(good: Question) -> Question:
+    """The same image as the one file of a form."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    body = head.encode() + good.body + f"\r\n--{BOUNDARY}--\r\n".encode()
+    kind = f"multipart/form-data; boundary={BOUNDARY}"
+    return replace(good, body=body, headers={"Content-Type": kind})
+
+
 def _truncated(good: Question, chance: random.Random) -> Question:
     return replace(good, body=good.body[: chance.randrange(8, len(good.body) * 3 // 4)])
 
 
 def _random_bytes(good: Question, chance: random.Random) -> Question:
-    return replace(good, body=chance.randbytes(chance.randrange(1, 5000)))
+    body = chance.randbytes(chance.randrange(1, 5000))
+    return replace(good, body=body, statuses=(UNREADABLE, WRAPPED))
 
 
 def _empty(good: Question, _: random.Random) -> Question:
@@ -45,19 +56,25 @@ def _empty(good: Question, _: random.Random) -> Question:
 
 def _base64(good: Question, chance: random.Random) -> Question:
     text = base64.b64encode(good.body)
-    return replace(good, body=text[: chance.randrange(1, len(text))])
+    body = text[: chance.randrange(1, len(text))]
+    return replace(good, body=body, statuses=(UNREADABLE, WRAPPED))
 
 
 def _json(good: Question, _: random.Random) -> Question:
     text = json.dumps({"image": base64.b64encode(good.body).decode()})
-    return replace(good, body=text.encode(), headers={"Content-Type": "application/json"})
+    headers = {"Content-Type": "application/json"}
+    return replace(good, body=text.encode(), headers=headers, statuses=(WRAPPED,))
 
 
-def _form(good: Question, _: random.Random) -> Question:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
-    body = head.encode() + good.body + f"\r\n--{BOUNDARY}--\r\n".encode()
-    kind = f"multipart/form-data; boundary={BOUNDARY}"
-    return replace(good, body=body, headers={"Content-Type": kind})
+def _gzip(good: Question, chance: random.Random) -> Question:
+    headers = chance.choice([{}, {"Content-Encoding": "gzip"}])
+    return replace(good, body=gzip.compress(good.body), headers=headers, statuses=(WRAPPED,))
+
+
+def _broken_form(good: Question, chance: random.Random) -> Question:
+    """A form that is cut short."""
+    whole = in_a_form(good)
+    return replace(whole, body=whole.body[: chance.randrange(1, len(whole.body) - 4)])
 
 
 def _vast(good: Question, _: random.Random) -> Question:
@@ -112,7 +129,7 @@ def _wrong_method(good: Question, chance: random.Random) -> Question:
 
 def _no_patch(good: Question, chance: random.Random) -> Question:
     body = chance.choice([good.body, chance.randbytes(500), b""])
-    return replace(good, method="PUT", body=body, statuses=(UNREADABLE, BUSY))
+    return replace(good, method="PUT", body=body, statuses=(UNREADABLE, WRAPPED, BUSY))
 
 
 def _remove_unknown(good: Question, _: random.Random) -> Question:
@@ -142,7 +159,8 @@ KINDS: Mapping[str, Make] = {
     "empty": _empty,
     "broken base64": _base64,
     "JSON": _json,
-    "form": _form,
+    "gzip": _gzip,
+    "broken form": _broken_form,
     "vast by its header": _vast,
     "too many pixels": _many_pixels,
     "too large a file": _large_file,

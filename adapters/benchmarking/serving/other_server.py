@@ -18,7 +18,8 @@ from adapters.benchmarking.serving.single import BATCHES, QUEUES, SingleTaskNetw
 from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
 from adapters.experiment import serving
-from adapters.serving.app import Limits, application
+from adapters.serving.app import application
+from adapters.serving.limits import Limits
 from adapters.store.contents import PatchContents
 
 DRAIN = 30  # seconds, as launch/serve has

@@ -11,7 +11,7 @@ import numpy as np
 from adapters.benchmarking.serving.drain import drained
 from adapters.benchmarking.serving.images import Alone, encoded
 from adapters.benchmarking.serving.load import Generator, WrongAnswerError
-from adapters.benchmarking.serving.malformed import malformed
+from adapters.benchmarking.serving.malformed import in_a_form, malformed
 from adapters.benchmarking.serving.measure import Settings
 from adapters.benchmarking.serving.questions import Question
 from adapters.benchmarking.serving.server import FAILED, Server, ServerError
@@ -21,6 +21,7 @@ from adapters.training.tidy import Measurement
 WORK = "robustness"
 SHARE = 0.3  # of requests, that are malformed
 MISLABELLED = 0.05  # of requests, that are good images called something else
+FORMS = 0.05  # of requests, that are good images in a form
 PHOTOGRAPHS = 0.005  # of requests, that are good images of `PHOTOGRAPH` pixels
 PHOTOGRAPH = (3000, 4000)
 WARM_UP = 0.2  # as many requests before the first look at memory, as a part of those that count
@@ -52,7 +53,9 @@ def mixed(good: Sequence[Question], alone: Alone, count: int, seed: int) -> list
         elif draw < SHARE + MISLABELLED:
             kind = chance.choice(["text/plain", "application/json", "image/tiff", "nonsense"])
             question = replace(question, kind="mislabelled", headers={"Content-Type": kind})
-        elif draw < SHARE + MISLABELLED + PHOTOGRAPHS:
+        elif draw < SHARE + MISLABELLED + FORMS:
+            question = replace(in_a_form(question), kind="form")
+        elif draw < SHARE + MISLABELLED + FORMS + PHOTOGRAPHS:
             question = chance.choice(photographs)
         found.append(question)
     return found

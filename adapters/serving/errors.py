@@ -1,0 +1,23 @@
+"""Why a server refuses a request; `refusals` says with which status."""
+
+from adapters.errors import ModelPatchError
+
+
+class TooMuchError(ModelPatchError):
+    """A body or an image beyond the limits."""
+
+
+class TooSlowError(ModelPatchError):
+    """A body that does not arrive."""
+
+
+class InputsError(ModelPatchError):
+    """What a patch reads beside the image is missing, or something else came in its place."""
+
+
+class FormError(ModelPatchError):
+    """A form that is cut short, or without exactly one file."""
+
+
+class MediaTypeError(ModelPatchError):
+    """A file that came wrapped in something else: JSON, base64, gzip."""

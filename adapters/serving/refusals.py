@@ -1,0 +1,54 @@
+"""Refusals as a client reads them: a status, and JSON that says what was wrong and what to do."""
+
+from collections.abc import Sequence
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.files import NotDurableError, NotWrittenError
+from adapters.serving.batching import BusyError, ClosedError
+from adapters.serving.errors import MediaTypeError, TooMuchError, TooSlowError
+from adapters.serving.network import FullError
+from adapters.store.folder_lock import StoreInUseError
+from adapters.store.installed import NotInstalledError
+
+_STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
+    (UnknownNameError, 404),
+    (NotInstalledError, 404),
+    (TooSlowError, 408),
+    (FullError, 409),
+    (TooMuchError, 413),
+    (MediaTypeError, 415),
+    (BusyError, 503),
+    (ClosedError, 503),
+    (StoreInUseError, 503),
+    (NotWrittenError, 507),
+    (NotDurableError, 507),
+    (ModelPatchError, 422),
+)
+
+
+def refused(error: ModelPatchError) -> Response:
+    """What a client is told of an error of ours."""
+    status = next(code for kind, code in _STATUS if isinstance(error, kind))
+    return _refusal(status, type(error).__name__, str(error))
+
+
+def failed() -> Response:
+    """What a client is told of a defect."""
+    return _refusal(500, "Error", "the server failed; its log says how.")
+
+
+async def not_there(_: Request, error: Exception) -> Response:
+    """What a client is told of a path or a method that does not exist."""
+    assert isinstance(error, HTTPException)
+    response = _refusal(error.status_code, "HTTPException", f"{error.detail}: see docs/serving.md.")
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _refusal(status: int, kind: str, message: str) -> Response:
+    headers = {"Retry-After": "1"} if status == 503 else None
+    return JSONResponse({"error": kind, "message": message}, status, headers)
