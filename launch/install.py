@@ -3,13 +3,14 @@
     launch/install out/digits.patch --store=device --trusted=keys/maker.pub
     launch/install out/digits.patch --store=device --weights=mobilenet_v2_1.4.h5
     launch/install --store=device --roll_back=digits
+    launch/install --store=device --remove=digits
     launch/install digits.patch --store=device --graph=backbone.tflite --trusted=maker.pub
 
 The first installation decides which backbone the store is for: --backbone, or the one that the
 patch names; patches for any other are refused from then on. With --trusted, a patch needs a
 signature by one of those keys beside it, FILE.sig; without it, unsigned patches are installed too.
 The patch that was active is kept, and answers again if the new one is found damaged; --roll_back
-goes back to it. A version below one that was installed is refused.
+goes back to it, and --remove takes both away. A version below one that was installed is refused.
 
 With --graph a patch is tried on an exported backbone, as devices run it. That needs LiteRT and no
 JAX: after `pip install '.[device]'`, call `python -m launch.install`.
@@ -31,6 +32,7 @@ _BACKBONE = flags.DEFINE_string(
 )
 _WEIGHTS = shared_flags.weights()
 _ROLL_BACK = flags.DEFINE_string("roll_back", None, "Task whose previous patch is to answer again.")
+_REMOVE = flags.DEFINE_string("remove", None, "Task whose patches are to be removed.")
 _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
@@ -38,9 +40,11 @@ _TRUSTED = shared_flags.trusted()
 
 def main(arguments: Sequence[str]) -> None:
     """Prints one line for each file; the first that is refused ends it."""
-    paths, folder, task = arguments[1:], _STORE.value, _ROLL_BACK.value
-    if folder is None or bool(paths) == bool(task):
-        raise app.UsageError("give patch files or --roll_back, and --store: FILE --store=device")
+    paths, folder, task, removed = arguments[1:], _STORE.value, _ROLL_BACK.value, _REMOVE.value
+    if folder is None or sum(map(bool, (paths, task, removed))) != 1:
+        raise app.UsageError(
+            "give patch files, --roll_back or --remove, and --store: FILE --store=device"
+        )
     if _GRAPH.value is not None and (_BACKBONE.value or _WEIGHTS.value):
         raise app.UsageError("--graph is the backbone: leave out --backbone and --weights.")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
@@ -50,6 +54,9 @@ def main(arguments: Sequence[str]) -> None:
         store = _compiled_store(folder, paths, trusted)
     if task:
         print(f"{task} {store.roll_back(task).task_version} is active in {folder} again.")
+    if removed:
+        store.remove(removed)
+        print(f"{removed} is removed from {folder}.")
     for path in paths:
         card = store.install(path)
         vouched = "signatures are not checked" if trusted is None else "its signature is trusted"

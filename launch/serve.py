@@ -4,12 +4,19 @@
     launch/serve --store=device --trusted=keys/maker.pub
     curl --data-binary @photograph.jpg localhost:8080/tasks/digits
 
-All patches belong to one backbone and one image size. Tasks come and go while it runs (`PUT` and
-`DELETE /tasks/NAME`), up to --capacity; `GET /tasks` lists them, /health and /metrics tell how it
-is. With --store it serves what launch/install made active there, and what comes by `PUT` is
-installed there too: signed, if keys are trusted, and never of an older version. SIGTERM ends it
-once those who wait are answered. It has no encryption and asks nobody who they are: put a proxy
-before it, or leave it on this machine, as it is by default.
+All patches belong to one backbone and one image size. `GET /tasks` lists them, /health and /metrics
+tell how it is. With --store it serves what launch/install made active there. SIGTERM ends it once
+those who wait are answered.
+
+Tasks come and go while it runs (`PUT` and `DELETE /tasks/NAME`), up to --capacity, only if asked
+for: by clients that bring the token in the file --changes_token, or in the environment's
+MODELPATCH_CHANGES_TOKEN, or over --changes_socket, which only this user may open. With --store,
+what comes by `PUT` is installed there too: signed, if keys are trusted, and never of an older
+version.
+
+It answers to the names of this machine and the address that was asked, and to --hosts; pages of
+other sites may not ask, but for --origins. It has no encryption and asks nobody else who they are:
+put a proxy before it (docs/serving.md), or leave it on this machine, as it is by default.
 """
 
 from collections.abc import Sequence
@@ -17,9 +24,11 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 
 from adapters.experiment import serving
+from adapters.serving.access import Access
 from adapters.serving.app import application
 from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
+from adapters.serving.listening import Server
 from adapters.serving.network import TABLED, MixedNetwork
 from adapters.store.keys import read_trusted_keys
 from launch import command, shared_flags
@@ -48,6 +57,14 @@ _PATCH_BYTES = flags.DEFINE_integer("patch_bytes", 20_000_000, "Largest patch fi
 _DRAIN = flags.DEFINE_integer(
     "drain_seconds", 30, "Longest wait for requests at the end.", lower_bound=0
 )
+_CHANGES_TOKEN = flags.DEFINE_string(
+    "changes_token", None, "File with the token that lets clients change tasks."
+)
+_CHANGES_SOCKET = flags.DEFINE_string(
+    "changes_socket", None, "Path of a Unix socket, made for this user alone, that tasks change by."
+)
+_HOSTS = flags.DEFINE_list("hosts", [], "Names of this server that clients ask it by.")
+_ORIGINS = flags.DEFINE_list("origins", [], "Sites whose pages may ask: https://shop.example.")
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
 
@@ -71,13 +88,24 @@ def main(arguments: Sequence[str]) -> None:
         [int(text) for text in _BATCHES.value],
         _TABLED.value,  # type: ignore[arg-type]
     )
+    access = Access(
+        serving.changes_token(_CHANGES_TOKEN.value),
+        frozenset(_HOSTS.value),
+        frozenset(_ORIGINS.value),
+    )
     network, installer = _opened(paths, folder, wanted)
     network.compile()
     logging.info("%d of %d tasks are installed", len(network.tasks), network.capacity)
     limits = Limits(
         image_bytes=_IMAGE_BYTES.value, patch_bytes=_PATCH_BYTES.value, queue=_QUEUE.value
     )
-    serving.run(application(network, installer, limits), _HOST.value, _PORT.value, _DRAIN.value)
+    Server(
+        application(network, installer, limits, access),
+        _HOST.value,
+        _PORT.value,
+        _CHANGES_SOCKET.value,
+        _DRAIN.value,
+    ).run()
 
 
 def _opened(

@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
-import uvicorn
 from absl import logging
-from starlette.applications import Starlette
 
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones
@@ -22,9 +22,7 @@ from adapters.store.installed import Checks, NotInstalledError, Store
 from adapters.store.read import decode_patch, read_bytes, read_patch
 from adapters.store.store_backbone import StoreBackbone
 
-# Seconds that a connection may rest between requests: longer than clients and proxies keep theirs,
-# so that it is they who close it. A server that does may close it under a request on its way.
-KEEP_ALIVE = 75
+TOKEN_VARIABLE = "MODELPATCH_CHANGES_TOKEN"
 
 
 class NoSizeError(ModelPatchError):
@@ -135,23 +133,14 @@ def from_store(
     return network, Stored(network, store)
 
 
-def run(application: Starlette, host: str, port: int, drain_seconds: int) -> None:
-    """Serves until a signal comes, and then until those who wait are answered.
+def changes_token(path: str | None) -> str | None:
+    """The token that lets clients change tasks: a file's text, or the environment's, or none.
 
-    Args:
-      application: what answers.
-      host, port: to listen at; port 0 is any free one.
-      drain_seconds: that those who wait may take at the end.
+    `Access` says whether it can be one. Raises OSError where the file cannot be read.
     """
-    uvicorn.run(
-        application,
-        host=host,
-        port=port,
-        log_level="info",
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=drain_seconds,
-    )
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE)
+    return pathlib.Path(path).read_text("utf-8", "replace").strip()
 
 
 def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:

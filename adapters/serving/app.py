@@ -11,7 +11,8 @@
 | `GET /health` | 200 while it answers |
 | `GET /metrics` | figures for Prometheus |
 
-A refusal is JSON: `{"error": the kind, "message": what was wrong and what to do}`.
+`Access` says who may ask, and who may change what is served: nobody, by default. A refusal is JSON:
+`{"error": the kind, "message": what was wrong and what to do}`.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ from absl import logging
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -34,6 +37,7 @@ from adapters import preprocessing as images
 from adapters.errors import ModelPatchError
 from adapters.heads.contract import NoAnswerError
 from adapters.serving import bodies, refusals
+from adapters.serving.access import Access
 from adapters.serving.batching import Batcher, BusyError
 from adapters.serving.errors import FormError, TooMuchError
 from adapters.serving.inputs import read_inputs
@@ -91,6 +95,7 @@ def application(
     network: Network,
     installer: Installer,
     limits: Limits,
+    access: Access = Access(),  # noqa: B008, it is frozen
     queue: Callable[[Answer, int, int], Queue] = Batcher,
 ) -> Starlette:
     """The server's application, for any ASGI server.
@@ -99,10 +104,11 @@ def application(
       network: compiled; tasks may be installed already.
       installer: what adds and removes them while it runs.
       limits: what it takes.
+      access: whom it listens to, and who may change it: by default nobody.
       queue: makes what gathers requests, from what answers them, the most at once, and how many may
         wait. By default all tasks share a batch.
     """
-    server = _Server(network, installer, limits, queue)
+    server = _Server(network, installer, limits, access, queue)
     routes = [
         ("/tasks/{name}", server.classify, "POST"),
         ("/tasks/{name}", server.install, "PUT"),
@@ -111,7 +117,14 @@ def application(
         ("/health", server.health, "GET"),
         ("/metrics", server.figures, "GET"),
     ]
-    return Starlette(
+    pages = Middleware(
+        CORSMiddleware,
+        allow_origins=sorted(access.origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type"],
+    )
+    found = Starlette(
+        middleware=[pages] if access.origins else [],
         routes=[
             Route(path, server.guarded(handler), methods=[method])
             for path, handler, method in routes
@@ -119,6 +132,8 @@ def application(
         exception_handlers={HTTPException: refusals.not_there},
         lifespan=server.lifespan,
     )
+    found.router.redirect_slashes = False  # it would repeat the name that a client says we have
+    return found
 
 
 class _Server:
@@ -127,9 +142,11 @@ class _Server:
         network: Network,
         installer: Installer,
         limits: Limits,
+        access: Access,
         queue: Callable[[Answer, int, int], Queue],
     ):
         self._network, self._installer, self._limits = network, installer, limits
+        self._access = access
         self._metrics = Metrics()
         self._queue = queue(self._answer, max(network.batches), limits.queue)
         self._installing = asyncio.Lock()
@@ -150,6 +167,7 @@ class _Server:
         async def answer(request: Request) -> Response:
             start = time.perf_counter()
             try:
+                self._access.check(request)
                 response = await handler(request)
             except ModelPatchError as error:
                 response = refusals.refused(error)
@@ -208,6 +226,7 @@ class _Server:
             # The task was replaced meanwhile: ask the new one.
 
     async def install(self, request: Request) -> Response:
+        self._access.check_change(request)
         name = request.path_params["name"]
         if self._installing.locked():
             raise BusyError("another patch is being installed; try again later.")
@@ -222,6 +241,7 @@ class _Server:
         return JSONResponse({"task": name, "version": contents.task_version})
 
     async def remove(self, request: Request) -> Response:
+        self._access.check_change(request)
         name = request.path_params["name"]
         if self._installing.locked():
             raise BusyError("a patch is being installed; try again later.")

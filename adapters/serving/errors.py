@@ -21,3 +21,23 @@ class FormError(ModelPatchError):
 
 class MediaTypeError(ModelPatchError):
     """A file that came wrapped in something else: JSON, base64, gzip."""
+
+
+class HostError(ModelPatchError):
+    """A server was asked under a name that is not its own."""
+
+
+class OriginError(ModelPatchError):
+    """A web page of another site asks."""
+
+
+class ChangesOffError(ModelPatchError):
+    """This server's tasks do not change."""
+
+
+class TokenError(ModelPatchError):
+    """Whoever asks for a change brings no token, or another one."""
+
+
+class SignedPatchError(ModelPatchError):
+    """Nothing that is unsigned takes a signed patch away."""

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from adapters.files import NotDurableError
+from adapters.serving.errors import SignedPatchError
 from adapters.serving.network import MixedNetwork
 from adapters.store.contents import PatchContents
+from adapters.store.errors import UnsignedError
 from adapters.store.installed import Store, check_task
+from adapters.store.signature import belongs
 
 
 class Installer(Protocol):
@@ -21,7 +24,11 @@ class Installer(Protocol):
         """
 
     def remove(self, name: str) -> None:
-        """Removes a task. Raises UnknownNameError or NotInstalledError where there is none."""
+        """Removes a task.
+
+        Raises UnknownNameError or NotInstalledError where there is none, and SignedPatchError for
+        one that may not go like that.
+        """
 
 
 class InMemory:
@@ -48,6 +55,9 @@ class InMemory:
 class Stored:
     """Tasks that are active in a store, which checks their signatures and versions.
 
+    A patch that came with a signature is replaced by another such, and not removed: whoever may ask
+    for changes need not be its maker. That is so without trusted keys too.
+
     Args:
       network: that serves them.
       store: whose self-test asks `MixedNetwork.check`, so that it holds nothing that is not served.
@@ -57,6 +67,9 @@ class Stored:
         self._network, self._store = network, store
 
     def install(self, name: str, data: bytes, signature: bytes | None) -> PatchContents:
+        vouched = signature is not None and belongs(data, signature)
+        if self._store.is_signed(name) and not vouched:
+            raise UnsignedError(f"the patch of {name} is signed, and this one is not")
         try:
             contents = self._store.install_bytes(data, signature, name)
         except NotDurableError:
@@ -69,6 +82,11 @@ class Stored:
         return contents
 
     def remove(self, name: str) -> None:
+        if self._store.is_signed(name):
+            raise SignedPatchError(
+                f"the patch of {name} is signed, and a request to remove it is not: remove it in "
+                "the store itself."
+            )
         self._store.remove(name)
         if name in self._network.tasks:  # it is not while nothing in the store passes
             self._network.remove(name)

@@ -9,18 +9,32 @@ from starlette.responses import JSONResponse, Response
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.files import NotDurableError, NotWrittenError
 from adapters.serving.batching import BusyError, ClosedError
-from adapters.serving.errors import MediaTypeError, TooMuchError, TooSlowError
+from adapters.serving.errors import (
+    ChangesOffError,
+    HostError,
+    MediaTypeError,
+    OriginError,
+    SignedPatchError,
+    TokenError,
+    TooMuchError,
+    TooSlowError,
+)
 from adapters.serving.network import FullError
 from adapters.store.folder_lock import StoreInUseError
 from adapters.store.installed import NotInstalledError
 
 _STATUS: Sequence[tuple[type[ModelPatchError], int]] = (
+    (TokenError, 401),
+    (ChangesOffError, 403),
+    (OriginError, 403),
+    (SignedPatchError, 403),
     (UnknownNameError, 404),
     (NotInstalledError, 404),
     (TooSlowError, 408),
     (FullError, 409),
     (TooMuchError, 413),
     (MediaTypeError, 415),
+    (HostError, 421),
     (BusyError, 503),
     (ClosedError, 503),
     (StoreInUseError, 503),
@@ -49,6 +63,8 @@ async def not_there(_: Request, error: Exception) -> Response:
     return response
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+
+
 def _refusal(status: int, kind: str, message: str) -> Response:
-    headers = {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse({"error": kind, "message": message}, status, headers)
+    return JSONResponse({"error": kind, "message": message}, status, _HEADERS.get(status))

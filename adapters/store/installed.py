@@ -163,6 +163,11 @@ class Store:
         """The tasks that were installed here, by name: `active` says whether they have a patch."""
         return self._folder.tasks()
 
+    def is_signed(self, task: str) -> bool:
+        """Whether a patch of `task` is here that came with a signature. Raises RecordError."""
+        record = self._folder.record(task)
+        return record is not None and any(entry.signature for entry in record.entries)
+
     def roll_back(self, task: str) -> PatchContents:
         """Makes the previous patch of `task` current, and the current one previous.
 

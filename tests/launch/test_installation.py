@@ -138,6 +138,8 @@ def test_from_a_new_key_to_an_active_patch(tmp_path, patch, weights, contents, n
     assert "squares 1.1.0 is active" in narrow_install(patch, *flags)
     rolled = narrow_install("--roll_back=squares", *flags)
     assert "squares 1.0.0 is active" in rolled
+    assert narrow_install("--remove=squares", *flags) == f"squares is removed from {store}.\n"
+    assert not installed.exists()
 
 
 def test_a_store_stays_with_the_backbone_of_its_first_patch(

@@ -22,6 +22,7 @@ from adapters import files
 from adapters.experiment import backbones, serving
 from adapters.experiment.installation import open_store
 from adapters.serving.app import SIGNATURE
+from adapters.serving.errors import SignedPatchError
 from adapters.serving.network import FullError, UnservedPatchError
 from adapters.store import errors
 from adapters.store.installed import NotInstalledError
@@ -92,6 +93,16 @@ def warned(monkeypatch):
     return said
 
 
+def test_a_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
+    assert serving.changes_token(None) is None
+    monkeypatch.setenv("MODELPATCH_CHANGES_TOKEN", "from the environment")
+    (tmp_path / "token").write_text("from a file\n")
+    assert serving.changes_token(None) == "from the environment"
+    assert serving.changes_token(str(tmp_path / "token")) == "from a file"
+    with pytest.raises(FileNotFoundError):
+        serving.changes_token(str(tmp_path / "none"))
+
+
 def damage(path):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -136,10 +147,23 @@ def test_changes_go_through_the_store(opened, install, made):
     older = encode_patch(made("b", 3, "1.0.9"))
     with pytest.raises(errors.OlderVersionError):
         installer.install("b", older, sign(older, MAKER))
-    installer.remove("a")
-    assert labels(network) == labels(opened()[0]) == {"b": "1.1.0"}
     with pytest.raises(NotInstalledError):
+        installer.remove("c")
+
+
+def test_what_is_unsigned_takes_no_signed_patch_away(opened, install, made):
+    install(made("a", 1))
+    network, installer = opened(trusted=None)  # signatures are not checked, and yet
+    plain = encode_patch(made("a", 2))
+    for line in (None, b"no signature\n", sign(plain + b"x", MAKER)):
+        with pytest.raises(errors.UnsignedError, match="the patch of a is signed"):
+            installer.install("a", plain, line)
+    with pytest.raises(SignedPatchError, match="the patch of a is signed"):
         installer.remove("a")
+    assert labels(network) == labels(opened()[0]) == {"a": "1.0.0"}
+    installer.install("b", encode_patch(made("b", 3)), None)
+    installer.remove("b")
+    assert labels(network) == {"a": "1.0.0"}
 
 
 def test_what_the_disk_does_not_confirm_is_served_as_at_the_next_start(
@@ -254,15 +278,19 @@ def test_a_connection_that_rests_for_some_seconds_is_kept(install, made, tmp_pat
 def test_the_command_serves_a_store(tmp_path, install, made, weights):
     install(made("a", 1))
     (tmp_path / "maker.pub").write_bytes(PUBLIC)
+    (tmp_path / "token").write_text(f"{'t' * 32}\n")
     flags = [f"--store={tmp_path / 'store'}", f"--trusted={tmp_path / 'maker.pub'}"]
+    flags.append(f"--changes_token={tmp_path / 'token'}")
     new = made("a", 2, "2.0.0")
     data, (pixels, image) = encode_patch(new), png()
     with served(*flags, f"--weights={weights}", "--batches=1") as port:
         assert ask(port, "POST", "/tasks/a", image)[1]["version"] == "1.0.0"
-        status, refusal = ask(port, "PUT", "/tasks/a", data)
+        assert ask(port, "PUT", "/tasks/a", data)[0] == 401
+        bearer = {"Authorization": f"Bearer {'t' * 32}"}
+        status, refusal = ask(port, "PUT", "/tasks/a", data, **bearer)
         assert (status, refusal["error"]) == (422, "UnsignedError")
         line = sign(data, MAKER).decode().rstrip("\n")
-        assert ask(port, "PUT", "/tasks/a", data, **{SIGNATURE: line})[0] == 200
+        assert ask(port, "PUT", "/tasks/a", data, **bearer, **{SIGNATURE: line})[0] == 200
         status, found = ask(port, "POST", "/tasks/a", image)
     logits = patches.alone(new, np.asarray(narrow.normalised(pixels))[None])[0]
     assert found["version"] == "2.0.0"

@@ -8,7 +8,7 @@ from tests.imports import ROOT
 
 COMMANDS = {
     "answer": {"graph", "store", "trusted"},
-    "install": {"backbone", "weights", "roll_back", "graph", "store", "trusted"},
+    "install": {"backbone", "weights", "roll_back", "remove", "graph", "store", "trusted"},
     "verify": {"trusted"},
 }
 CODE = """

@@ -7,15 +7,17 @@ import json
 import threading
 import time
 
-import uvicorn
-
 from adapters.serving import app
+from adapters.serving.access import Access
 from adapters.serving.installing import InMemory
 from adapters.serving.limits import Limits
+from adapters.serving.listening import Server
 from adapters.store.read import decode_patch
 from tests.serving import patches
 
 LIMITS = Limits(image_bytes=20_000, patch_bytes=60_000, pixels=10_000, queue=64, answers=2)
+ACCESS = Access(token="a-token-of-these-tests")
+BEARER = {"Authorization": f"Bearer {ACCESS.token}"}
 SHAPES = {
     path: {name: leaf.shape for name, leaf in leaves.items()}
     for path, leaves in patches.WEIGHTS.items()
@@ -26,11 +28,10 @@ READ = functools.partial(
 
 
 @contextlib.contextmanager
-def served(network, limits=LIMITS):
+def served(network, limits=LIMITS, access=ACCESS, changes=None, installer=None):
     """(host and port, the server) of a server in a thread, which has ended after the block."""
-    application = app.application(network, InMemory(network, READ), limits)
-    config = uvicorn.Config(application, port=0, log_level="error", lifespan="on")
-    server = uvicorn.Server(config)
+    installer = installer or InMemory(network, READ)
+    server = Server(app.application(network, installer, limits, access), changes=changes)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started and thread.is_alive():

@@ -2,65 +2,33 @@
 
 import base64
 import concurrent.futures
-import contextlib
 import gzip
 import http.client
-import io
 import json
 import socket
-import threading
-import time
 import urllib.parse
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from adapters.serving.limits import Limits
 from adapters.serving.network import MixedNetwork
 from adapters.store.write import encode_patch
 from tests import narrow
 from tests.serving import patches
-from tests.serving.loopback import LIMITS, ask, served
-
-OWN = {name: patches.contents(name, seed, classes=3 + seed) for seed, name in enumerate("abc")}
-
-
-@pytest.fixture(scope="module")
-def address():
-    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 4, (1, 4))
-    for contents in OWN.values():
-        network.add(contents)
-    network.compile()
-    with served(network) as (found, _):
-        yield found
-
-
-def pixels_of(seed):
-    return np.random.default_rng(seed).integers(0, 256, (narrow.SIZE, narrow.SIZE, 3), np.uint8)
-
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "png")
-    return buffer.getvalue()
-
-
-def expected(contents, pixels):
-    logits = patches.alone(contents, np.asarray(narrow.normalised(pixels))[None])[0]
-    best = np.argsort(-logits)[:2]
-    shares = np.exp(logits) / np.exp(logits).sum()
-    return [(contents.labels[index], shares[index]) for index in best]
-
-
-def check(answer, contents, pixels):
-    status, body = answer
-    assert (status, body["task"]) == (200, contents.task)
-    found = [(one["label"], one["probability"]) for one in body["answers"]]
-    for (label, share), (right, right_share) in zip(found, expected(contents, pixels), strict=True):
-        assert label == right
-        assert share == pytest.approx(right_share, rel=1e-3)
+from tests.serving.loopback import BEARER, ask, served
+from tests.serving.questions import (
+    BOUNDARY,
+    OWN,
+    check,
+    figure,
+    form,
+    held_back,
+    pixels_of,
+    png,
+    wait_until,
+)
 
 
 def test_many_clients_of_many_tasks_each_get_their_own_answer(address):
@@ -81,21 +49,21 @@ def test_many_clients_of_many_tasks_each_get_their_own_answer(address):
 def test_tasks_come_and_go_over_http(address):
     new, pixels = patches.contents("d", 9), pixels_of(1)
     assert ask(address, "POST", "/tasks/d", png(pixels))[0] == 404
-    assert ask(address, "PUT", "/tasks/d", encode_patch(new)) == (
+    assert ask(address, "PUT", "/tasks/d", encode_patch(new), BEARER) == (
         200,
         {"task": "d", "version": "1.0.0"},
     )
     check(ask(address, "POST", "/tasks/d", png(pixels)), new, pixels)
     newer = patches.contents("d", 10, version="2.0.0")
-    assert ask(address, "PUT", "/tasks/d", encode_patch(newer))[1]["version"] == "2.0.0"
+    assert ask(address, "PUT", "/tasks/d", encode_patch(newer), BEARER)[1]["version"] == "2.0.0"
     check(ask(address, "POST", "/tasks/d", png(pixels)), newer, pixels)
     listed = ask(address, "GET", "/tasks")[1]
     assert [task["task"] for task in listed["tasks"]] == ["a", "b", "c", "d"]
     assert listed["capacity"] == 4
-    status, body = ask(address, "PUT", "/tasks/e", encode_patch(patches.contents("e", 3)))
+    status, body = ask(address, "PUT", "/tasks/e", encode_patch(patches.contents("e", 3)), BEARER)
     assert (status, body["error"]) == (409, "FullError")
-    assert ask(address, "DELETE", "/tasks/d")[0] == 204
-    assert ask(address, "DELETE", "/tasks/d")[0] == 404
+    assert ask(address, "DELETE", "/tasks/d", None, BEARER)[0] == 204
+    assert ask(address, "DELETE", "/tasks/d", None, BEARER)[0] == 404
 
 
 def large_header():
@@ -135,38 +103,25 @@ def damaged_patch():
     ],
 )
 def test_bad_input_is_refused_in_words(address, method, path, body, status, error):
-    found, answer = ask(address, method, path, body)
+    found, answer = ask(address, method, path, body, BEARER)
     assert found == status
     assert error in (None, answer["error"])
     assert len(answer["message"]) > 20
     check(ask(address, "POST", "/tasks/a", png(pixels_of(3))), OWN["a"], pixels_of(3))
 
 
-BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
-
-
-def form(file, *fields):
-    """A form with this file, and the fields (name, text)."""
-    texts = [
-        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
-        for name, text in fields
-    ]
-    head = b'--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n'
-    return b"".join(texts) + head + file + b"\r\n--b--\r\n"
-
-
 def test_a_form_brings_an_image_or_a_patch(address):
     new, pixels = patches.contents("e", 9), pixels_of(1)
-    assert ask(address, "PUT", "/tasks/e", form(encode_patch(new)), BOUNDARY)[0] == 200
+    assert ask(address, "PUT", "/tasks/e", form(encode_patch(new)), BOUNDARY | BEARER)[0] == 200
     check(ask(address, "POST", "/tasks/e", form(png(pixels)), BOUNDARY), new, pixels)
     status, said = ask(address, "POST", "/tasks/e", form(png(pixels), ("spot", "1")), BOUNDARY)
     assert (status, said["error"]) == (422, "InputsError")
     body = form(encode_patch(new), ("a", "1"))
-    status, said = ask(address, "PUT", "/tasks/e", body, BOUNDARY)
+    status, said = ask(address, "PUT", "/tasks/e", body, BOUNDARY | BEARER)
     assert (status, said["error"]) == (422, "FormError")
     status, said = ask(address, "POST", "/tasks/e", form(png(pixels))[:-9], BOUNDARY)
     assert (status, said["error"]) == (422, "FormError")
-    assert ask(address, "DELETE", "/tasks/e")[0] == 204
+    assert ask(address, "DELETE", "/tasks/e", None, BEARER)[0] == 204
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
@@ -187,7 +142,7 @@ def test_a_form_brings_an_image_or_a_patch(address):
 )
 def test_a_file_in_something_else_is_named_with_what_to_send(address, method, said, wrap):
     kind = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl says, whatever it sends
-    status, answer = ask(address, method, "/tasks/a", wrap(png(pixels_of(0))), kind)
+    status, answer = ask(address, method, "/tasks/a", wrap(png(pixels_of(0))), kind | BEARER)
     assert (status, answer["error"]) == (415, "MediaTypeError")
     assert said in answer["message"]
     assert "curl --data-binary @FILE" in answer["message"]
@@ -200,44 +155,6 @@ def test_a_compressed_body_is_refused_before_it_comes(address):
     assert "gzip" in answer["message"]
     headers = {"Content-Encoding": "identity"}
     assert ask(address, "POST", "/tasks/a", png(pixels_of(0)), headers)[0] == 200
-
-
-def figure(address, name):
-    """One of the figures at /metrics; 0 while it has not been counted."""
-    _, text = ask(address, "GET", "/metrics")
-    lines = dict(line.rsplit(" ", 1) for line in text.decode().splitlines() if line[0] != "#")
-    return float(lines.get(name, 0))
-
-
-def wait_until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def held_back(limits=LIMITS, clients=6):
-    """A server whose network answers only once `gate` is set.
-
-    Gives the address, the server, a pool of clients, the gate, and how many passes have begun.
-    """
-    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
-    network.add(OWN["a"])
-    network.compile()
-    answer, gate, passes = network.predictions, threading.Event(), []
-
-    def slow(examples):
-        passes.append(len(examples))
-        gate.wait(30)
-        return answer(examples)
-
-    network.predictions = slow
-    with (
-        concurrent.futures.ThreadPoolExecutor(clients) as pool,
-        served(network, limits) as (address, server),
-    ):
-        yield address, server, pool, gate, passes
 
 
 def test_a_server_that_ends_answers_those_who_wait():
@@ -299,14 +216,17 @@ def test_a_body_that_does_not_arrive_holds_no_place_for_long():
     with held_back(limits) as (address, _, _, gate, _):
         gate.set()
         with socket.create_connection(address[:2], 20) as stalled:
-            stalled.sendall(b"POST /tasks/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1")
+            stalled.sendall(
+                b"POST /tasks/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"
+            )
             assert stalled.recv(1000).startswith(b"HTTP/1.1 408")
         assert ask(address, "POST", "/tasks/a", png(pixels_of(0)))[0] == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_body_that_is_too_large_by_its_own_account_need_not_come(address, method):
-    head = f"{method} /tasks/a HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n"
+    head = f"{method} /tasks/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n"
+    head += f"Authorization: {BEARER['Authorization']}\r\n"
     with socket.create_connection(address[:2], 5) as patient:
         patient.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         assert patient.recv(1000).startswith(b"HTTP/1.1 413")

@@ -13,9 +13,11 @@ from dataclasses import replace
 from PIL import Image
 
 from adapters.benchmarking.serving.questions import Question
+from adapters.benchmarking.serving.server import TOKEN
 from adapters.serving.limits import Limits
 
 UNREADABLE, TOO_LARGE, UNKNOWN, NOT_ALLOWED, BAD_REQUEST = 422, 413, 404, 405, 400
+NO_TOKEN, FORBIDDEN, OTHER_NAME = 401, 403, 421
 WRAPPED = 415  # an image in something else, or what begins like that
 BUSY = 503  # while another patch is being installed
 LIMITS = Limits()  # those of launch/serve
@@ -127,14 +129,32 @@ def _wrong_method(good: Question, chance: random.Random) -> Question:
     return replace(good, method=chance.choice(["PATCH", "OPTIONS"]), statuses=(NOT_ALLOWED,))
 
 
+def _without_token(good: Question, chance: random.Random) -> Question:
+    method = chance.choice(["PUT", "DELETE"])
+    headers = chance.choice([{}, {"Authorization": f"Bearer {TOKEN}s"}, {"Authorization": TOKEN}])
+    return replace(good, method=method, headers=headers, statuses=(NO_TOKEN,))
+
+
+def _other_name(good: Question, chance: random.Random) -> Question:
+    name = chance.choice(["rebound.example", "127.0.0.1.rebound.example", "localhost@x", "[::2]"])
+    return replace(good, headers={"Host": name}, statuses=(OTHER_NAME,))
+
+
+def _other_page(good: Question, chance: random.Random) -> Question:
+    origin = chance.choice(["https://page.example", "null", "http://localhost.page.example"])
+    return replace(good, headers={"Origin": origin}, statuses=(FORBIDDEN,))
+
+
 def _no_patch(good: Question, chance: random.Random) -> Question:
     body = chance.choice([good.body, chance.randbytes(500), b""])
-    return replace(good, method="PUT", body=body, statuses=(UNREADABLE, WRAPPED, BUSY))
+    statuses = (UNREADABLE, WRAPPED, BUSY)
+    return replace(good, method="PUT", body=body, headers=_MAY_CHANGE, statuses=statuses)
 
 
 def _remove_unknown(good: Question, _: random.Random) -> Question:
     path = "/tasks/no_such_task"
-    return replace(good, method="DELETE", path=path, body=b"", statuses=(UNKNOWN, BUSY))
+    gone = replace(good, method="DELETE", path=path, body=b"")
+    return replace(gone, headers=_MAY_CHANGE, statuses=(UNKNOWN, BUSY))
 
 
 def _raw(good: Question, header: str, body: bytes, status: int) -> Question:
@@ -152,6 +172,7 @@ def _dense_image() -> bytes:
 
 
 _zeros = functools.cache(bytes)
+_MAY_CHANGE = {"Authorization": f"Bearer {TOKEN}"}
 
 KINDS: Mapping[str, Make] = {
     "truncated": _truncated,
@@ -171,6 +192,9 @@ KINDS: Mapping[str, Make] = {
     "unknown task": _unknown_task,
     "unknown path": _unknown_path,
     "wrong method": _wrong_method,
+    "change without a token": _without_token,
+    "another name": _other_name,
+    "another site's page": _other_page,
     "no patch": _no_patch,
     "unknown removed": _remove_unknown,
 }

@@ -17,12 +17,10 @@ from adapters.benchmarking.serving import patches
 from adapters.benchmarking.serving.single import BATCHES, QUEUES, SingleTaskNetworks
 from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
-from adapters.experiment import serving
 from adapters.serving.app import application
 from adapters.serving.limits import Limits
+from adapters.serving.listening import Server
 from adapters.store.contents import PatchContents
-
-DRAIN = 30  # seconds, as launch/serve has
 
 
 class FixedTasksError(ModelPatchError):
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
         backbone.network, backbone.weights, contents, BATCHES, copied=how == "networks"
     )
     network.compile()
-    serving.run(application(network, _Fixed(), Limits(), QUEUES[how]), "127.0.0.1", 0, DRAIN)
+    Server(application(network, _Fixed(), Limits(), queue=QUEUES[how])).run()
 
 
 if __name__ == "__main__":

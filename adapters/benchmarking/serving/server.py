@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from adapters.benchmarking.interleave import ROOT
 from adapters.errors import ModelPatchError
+from adapters.experiment.serving import TOKEN_VARIABLE
 
 STARTED = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 PAUSE = 0.1  # seconds between two looks
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TOKEN = "the-token-of-a-benchmark"  # for changes
 FAILED = "a request failed"  # what a server logs beside the error
 
 
@@ -43,7 +45,7 @@ class Server:
             [sys.executable, "-P", "-m", module, *arguments],
             stdout=subprocess.DEVNULL,
             stderr=self._log,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, TOKEN_VARIABLE: TOKEN},
         )
         end = time.monotonic() + seconds
         while not (found := STARTED.search(self.log())):
