@@ -52,6 +52,9 @@ _TABLED = flags.DEFINE_enum(
 )
 _BATCHES = flags.DEFINE_list("batches", ["1", "4", "16"], "Images in a pass; others are filled up.")
 _QUEUE = flags.DEFINE_integer("queue", 256, "Requests that may wait.", lower_bound=1)
+_CONNECTIONS = flags.DEFINE_integer(
+    "connections", 512, "Connections, half of them of one client.", lower_bound=2
+)
 _IMAGE_BYTES = flags.DEFINE_integer("image_bytes", 10_000_000, "Largest image file.", lower_bound=1)
 _PATCH_BYTES = flags.DEFINE_integer("patch_bytes", 20_000_000, "Largest patch file.", lower_bound=1)
 _DRAIN = flags.DEFINE_integer(
@@ -97,10 +100,14 @@ def main(arguments: Sequence[str]) -> None:
     network.compile()
     logging.info("%d of %d tasks are installed", len(network.tasks), network.capacity)
     limits = Limits(
-        image_bytes=_IMAGE_BYTES.value, patch_bytes=_PATCH_BYTES.value, queue=_QUEUE.value
+        image_bytes=_IMAGE_BYTES.value,
+        patch_bytes=_PATCH_BYTES.value,
+        connections=_CONNECTIONS.value,
+        queue=_QUEUE.value,
     )
     Server(
         application(network, installer, limits, access),
+        limits,
         _HOST.value,
         _PORT.value,
         _CHANGES_SOCKET.value,

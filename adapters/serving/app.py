@@ -36,10 +36,12 @@ from starlette.routing import Route
 from adapters import preprocessing as images
 from adapters.errors import ModelPatchError
 from adapters.heads.contract import NoAnswerError
-from adapters.serving import bodies, refusals
+from adapters.serving import refusals
 from adapters.serving.access import Access
 from adapters.serving.batching import Batcher, BusyError
+from adapters.serving.bodies import Bodies
 from adapters.serving.errors import FormError, TooMuchError
+from adapters.serving.forms import Form
 from adapters.serving.inputs import read_inputs
 from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
@@ -149,7 +151,8 @@ class _Server:
         self._access = access
         self._metrics = Metrics()
         self._queue = queue(self._answer, max(network.batches), limits.queue)
-        self._installing = asyncio.Lock()
+        self._changing = asyncio.Lock()  # never held while a client is waited for
+        self._bodies = Bodies(limits)
         # A pool of its own and a small one: a large image takes memory while it is decoded.
         self._decoders = concurrent.futures.ThreadPoolExecutor(DECODERS, "decoder")
         self._present = 0  # images that are being read, decoded, or wait for the network
@@ -185,13 +188,18 @@ class _Server:
     async def classify(self, request: Request) -> Response:
         name = request.path_params["name"]
         self._network.task(name)
-        if self._present >= self._limits.queue:
-            raise BusyError(f"{self._present} images are being answered already; try again later.")
-        self._present += 1
-        try:
-            task, predictions = await self._predictions(name, request)
-        finally:
-            self._present -= 1
+        # Whoever has not sent all of an image yet takes nobody's place in the queue.
+        async with self._bodies.read(request, self._limits.image_bytes) as sent:
+            if self._present >= self._limits.queue:
+                raise BusyError(f"{self._present} images are waiting already; try again later.")
+            self._present += 1
+            try:
+                async with asyncio.timeout(self._limits.answer_seconds):
+                    task, predictions = await self._predictions(name, sent, request)
+            except TimeoutError:
+                raise BusyError("others' images took all the time; try again later.") from None
+            finally:
+                self._present -= 1
         try:
             rows = task.head.listed(task.contents.labels, predictions)
         except NoAnswerError as error:
@@ -206,8 +214,9 @@ class _Server:
             }
         )
 
-    async def _predictions(self, name: str, request: Request) -> tuple[Task, Predictions]:
-        sent = await bodies.read(request, self._limits.image_bytes, self._limits.body_seconds)
+    async def _predictions(
+        self, name: str, sent: Form, request: Request
+    ) -> tuple[Task, Predictions]:
         given = [*request.query_params.multi_items(), *sent.fields.items()]
         while True:
             task = self._network.task(name)
@@ -216,11 +225,13 @@ class _Server:
                 self._decoders, self._pixels, sent.file, task
             )
             answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels, inputs)))
-            await _first(answer, _hung_up(request))
-            if not answer.done():
+            try:
+                await _first(answer, _hung_up(request))
+                if not answer.done():
+                    raise ClientDisconnect
+                predictions = answer.result()
+            finally:
                 answer.cancel()
-                raise ClientDisconnect
-            predictions = answer.result()
             if predictions is not None:
                 return task, predictions
             # The task was replaced meanwhile: ask the new one.
@@ -228,24 +239,22 @@ class _Server:
     async def install(self, request: Request) -> Response:
         self._access.check_change(request)
         name = request.path_params["name"]
-        if self._installing.locked():
-            raise BusyError("another patch is being installed; try again later.")
-        async with self._installing:
-            sent = await bodies.read(request, self._limits.patch_bytes, self._limits.body_seconds)
+        async with self._bodies.read(request, self._limits.patch_bytes) as sent:
             if sent.fields:
                 raise FormError(f"nothing here reads {', '.join(sent.fields)}: send a file alone.")
             line = request.headers.get(SIGNATURE)
             signature = None if line is None else f"{line}\n".encode("latin-1")
-            contents = await asyncio.to_thread(self._installer.install, name, sent.file, signature)
+            async with self._changing:
+                contents = await asyncio.to_thread(
+                    self._installer.install, name, sent.file, signature
+                )
         self._metrics.tasks.set(len(self._network.tasks))
         return JSONResponse({"task": name, "version": contents.task_version})
 
     async def remove(self, request: Request) -> Response:
         self._access.check_change(request)
         name = request.path_params["name"]
-        if self._installing.locked():
-            raise BusyError("a patch is being installed; try again later.")
-        async with self._installing:
+        async with self._changing:
             await asyncio.to_thread(self._installer.remove, name)
         with contextlib.suppress(KeyError):
             self._metrics.answers.remove(name)
@@ -273,6 +282,7 @@ class _Server:
     async def figures(self, _: Request) -> Response:
         self._metrics.tasks.set(len(self._network.tasks))
         self._metrics.waiting.set(self._queue.waiting)
+        self._metrics.bytes.set(self._bodies.held)
         return Response(self._metrics.text(), media_type=CONTENT_TYPE)
 
     def _answer(self, examples: Sequence[Example]) -> Sequence[Predictions | None]:

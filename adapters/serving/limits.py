@@ -1,4 +1,4 @@
-"""What a server takes."""
+"""What a server takes: of one request, of one client, and in all."""
 
 import dataclasses
 
@@ -7,17 +7,34 @@ import dataclasses
 class Limits:
     """What a server takes.
 
+    One client is an IPv4 address, or the half of an IPv6 address that names a network.
+
     Attributes:
       image_bytes, patch_bytes: of a body.
       pixels: of an image, width times height.
-      body_seconds: that a body may take to arrive.
-      queue: images that may be arriving, decoded or waiting for the network.
+      connections: that are open at once; half of them for one client.
+      bytes_in_flight: of bodies that are arriving or being answered; half of them for one client.
+      queue: images that may be decoded or wait for the network.
       answers: labels in an answer, the most telling first.
+      head_seconds: that a request's head may take to arrive, once the connection is open or its
+        first byte is there.
+      body_seconds: that a body may take.
+      answer_seconds: that an image may take from then on, until it is answered.
+      request_seconds: that all may take from the head on, until the client has taken the answer.
+      rest_seconds: that a connection may rest between requests: longer than clients and proxies
+        keep theirs, so that it is they who close it. A server that does may close it under a
+        request on its way.
     """
 
     image_bytes: int = 10_000_000
     patch_bytes: int = 20_000_000
     pixels: int = 50_000_000
-    body_seconds: float = 30.0
+    connections: int = 512
+    bytes_in_flight: int = 256_000_000
     queue: int = 256
     answers: int = 5
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    answer_seconds: float = 30.0
+    request_seconds: float = 90.0
+    rest_seconds: int = 75

@@ -1,6 +1,7 @@
 """Where a server listens: at a port, and at a Unix socket for changes."""
 
 import asyncio
+import functools
 import os
 import pathlib
 import socket
@@ -10,10 +11,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from adapters.errors import ModelPatchError
+from adapters.serving.connections import Connection
+from adapters.serving.limits import Limits
 
-# Seconds that a connection may rest between requests: longer than clients and proxies keep theirs,
-# so that it is they who close it. A server that does may close it under a request on its way.
-KEEP_ALIVE = 75
 _BACKLOG = 64
 
 
@@ -28,6 +28,7 @@ class Server(uvicorn.Server):
 
     Args:
       application: what answers.
+      limits: of the connections.
       host, port: to listen at; port 0 is any free one.
       changes: path of a Unix socket to listen at as well, which only this user may open; None for
         none.
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         application: Starlette,
+        limits: Limits,
         host: str = "127.0.0.1",
         port: int = 0,
         changes: str | None = None,
@@ -49,12 +51,13 @@ class Server(uvicorn.Server):
                 application,
                 host=host,
                 port=port,
+                http=functools.partial(Connection, limits=limits),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="on",
                 log_level="info",
                 access_log=False,
                 proxy_headers=False,  # nothing here reads who a proxy says is asking
-                timeout_keep_alive=KEEP_ALIVE,
+                timeout_keep_alive=limits.rest_seconds,
                 timeout_graceful_shutdown=drain_seconds,
             )
         )

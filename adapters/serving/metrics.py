@@ -40,6 +40,9 @@ class Metrics:
         self.waiting = Gauge(
             "modelpatch_waiting", "Requests that wait for the network.", registry=self._registry
         )
+        self.bytes = Gauge(
+            "modelpatch_body_bytes", "Bytes of bodies on their way.", registry=self._registry
+        )
 
     def text(self) -> bytes:
         """All figures in the exposition format."""

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -257,22 +256,6 @@ def png():
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return pixels, file.getvalue()
-
-
-def test_a_connection_that_rests_for_some_seconds_is_kept(install, made, tmp_path, weights):
-    install(made("a", 1))
-    flags = [f"--store={tmp_path / 'store'}", f"--weights={weights}", "--batches=1"]
-    with (
-        served(*flags) as port,
-        contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as kept,
-    ):
-        kept.request("GET", "/health")
-        kept.getresponse().read()
-        connection = kept.sock
-        time.sleep(6)  # uvicorn's own five seconds are fewer than proxies keep a connection for
-        kept.request("GET", "/health")
-        assert kept.getresponse().status == 200
-        assert kept.sock is connection
 
 
 def test_the_command_serves_a_store(tmp_path, install, made, weights):

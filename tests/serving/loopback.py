@@ -31,7 +31,7 @@ READ = functools.partial(
 def served(network, limits=LIMITS, access=ACCESS, changes=None, installer=None):
     """(host and port, the server) of a server in a thread, which has ended after the block."""
     installer = installer or InMemory(network, READ)
-    server = Server(app.application(network, installer, limits, access), changes=changes)
+    server = Server(app.application(network, installer, limits, access), limits, changes=changes)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started and thread.is_alive():

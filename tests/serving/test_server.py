@@ -211,18 +211,6 @@ def test_a_full_queue_sends_clients_away_to_come_again():
         assert sorted(future.result(20)[0] for future in waiting) == [200, *[503] * 5]
 
 
-def test_a_body_that_does_not_arrive_holds_no_place_for_long():
-    limits = Limits(queue=1, body_seconds=0.2)
-    with held_back(limits) as (address, _, _, gate, _):
-        gate.set()
-        with socket.create_connection(address[:2], 20) as stalled:
-            stalled.sendall(
-                b"POST /tasks/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1"
-            )
-            assert stalled.recv(1000).startswith(b"HTTP/1.1 408")
-        assert ask(address, "POST", "/tasks/a", png(pixels_of(0)))[0] == 200
-
-
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_a_body_that_is_too_large_by_its_own_account_need_not_come(address, method):
     head = f"{method} /tasks/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n"

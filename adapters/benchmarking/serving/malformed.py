@@ -19,7 +19,6 @@ from adapters.serving.limits import Limits
 UNREADABLE, TOO_LARGE, UNKNOWN, NOT_ALLOWED, BAD_REQUEST = 422, 413, 404, 405, 400
 NO_TOKEN, FORBIDDEN, OTHER_NAME = 401, 403, 421
 WRAPPED = 415  # an image in something else, or what begins like that
-BUSY = 503  # while another patch is being installed
 LIMITS = Limits()  # those of launch/serve
 VAST = 60_000  # pixels a side
 BOUNDARY = "a-boundary-of-parts"
@@ -147,14 +146,14 @@ def _other_page(good: Question, chance: random.Random) -> Question:
 
 def _no_patch(good: Question, chance: random.Random) -> Question:
     body = chance.choice([good.body, chance.randbytes(500), b""])
-    statuses = (UNREADABLE, WRAPPED, BUSY)
+    statuses = (UNREADABLE, WRAPPED)
     return replace(good, method="PUT", body=body, headers=_MAY_CHANGE, statuses=statuses)
 
 
 def _remove_unknown(good: Question, _: random.Random) -> Question:
     path = "/tasks/no_such_task"
     gone = replace(good, method="DELETE", path=path, body=b"")
-    return replace(gone, headers=_MAY_CHANGE, statuses=(UNKNOWN, BUSY))
+    return replace(gone, headers=_MAY_CHANGE, statuses=(UNKNOWN,))
 
 
 def _raw(good: Question, header: str, body: bytes, status: int) -> Question:

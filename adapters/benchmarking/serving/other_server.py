@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
         backbone.network, backbone.weights, contents, BATCHES, copied=how == "networks"
     )
     network.compile()
-    Server(application(network, _Fixed(), Limits(), queue=QUEUES[how])).run()
+    Server(application(network, _Fixed(), Limits(), queue=QUEUES[how]), Limits()).run()
 
 
 if __name__ == "__main__":
