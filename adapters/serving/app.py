@@ -16,15 +16,12 @@
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
-import io
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from absl import logging
-from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -33,21 +30,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters import preprocessing as images
 from adapters.errors import ModelPatchError
 from adapters.heads.contract import NoAnswerError
+from adapters.preprocessing import normalise
 from adapters.serving import refusals
 from adapters.serving.access import Access
 from adapters.serving.batching import Batcher, BusyError
 from adapters.serving.bodies import Bodies
-from adapters.serving.errors import FormError, TooMuchError
-from adapters.serving.forms import Form
+from adapters.serving.decoding import Decoders
+from adapters.serving.errors import FormError
 from adapters.serving.inputs import read_inputs
 from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
 from adapters.serving.network import Array, Example, Task
 
+T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 Predictions = dict[str, Array]
 Answer = Callable[[Sequence[Example]], Sequence[Predictions | None]]
@@ -88,7 +86,6 @@ class Queue(Protocol):
     async def close(self) -> None: ...
 
 
-DECODERS = 2  # threads
 SIGNATURE = "Patch-Signature"  # the header that holds the line of a patch's signature file
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait
 
@@ -153,8 +150,7 @@ class _Server:
         self._queue = queue(self._answer, max(network.batches), limits.queue)
         self._changing = asyncio.Lock()  # never held while a client is waited for
         self._bodies = Bodies(limits)
-        # A pool of its own and a small one: a large image takes memory while it is decoded.
-        self._decoders = concurrent.futures.ThreadPoolExecutor(DECODERS, "decoder")
+        self._decoders = Decoders(limits)
         self._present = 0  # images that are being read, decoded, or wait for the network
 
     @contextlib.asynccontextmanager
@@ -162,7 +158,7 @@ class _Server:
         self._queue.start()
         yield
         await self._queue.close()
-        self._decoders.shutdown()
+        self._decoders.close()
 
     def guarded(self, handler: Handler) -> Handler:
         """`handler`, whose errors become answers, and which is counted."""
@@ -195,7 +191,9 @@ class _Server:
             self._present += 1
             try:
                 async with asyncio.timeout(self._limits.answer_seconds):
-                    task, predictions = await self._predictions(name, sent, request)
+                    given = [*request.query_params.multi_items(), *sent.fields.items()]
+                    asked = self._predictions(name, sent.file, given)
+                    task, predictions = await _while_there(request, asked)
             except TimeoutError:
                 raise BusyError("others' images took all the time; try again later.") from None
             finally:
@@ -215,23 +213,14 @@ class _Server:
         )
 
     async def _predictions(
-        self, name: str, sent: Form, request: Request
+        self, name: str, data: bytes, given: Sequence[tuple[str, str]]
     ) -> tuple[Task, Predictions]:
-        given = [*request.query_params.multi_items(), *sent.fields.items()]
         while True:
             task = self._network.task(name)
             inputs = read_inputs(given, task)
-            pixels = await asyncio.get_running_loop().run_in_executor(
-                self._decoders, self._pixels, sent.file, task
-            )
-            answer = asyncio.ensure_future(self._queue.ask(Example(task, pixels, inputs)))
-            try:
-                await _first(answer, _hung_up(request))
-                if not answer.done():
-                    raise ClientDisconnect
-                predictions = answer.result()
-            finally:
-                answer.cancel()
+            pixels = await self._decoders.decode(data, task.preprocessing)
+            image = normalise(pixels, task.preprocessing)
+            predictions = await self._queue.ask(Example(task, image, inputs))
             if predictions is not None:
                 return task, predictions
             # The task was replaced meanwhile: ask the new one.
@@ -290,10 +279,17 @@ class _Server:
         self._metrics.mixed.observe(len({example.task.row for example in examples}))
         return self._network.predictions(examples)
 
-    def _pixels(self, data: bytes, task: Task) -> Array:
-        _check_pixels(data, self._limits.pixels)
-        how = task.preprocessing
-        return images.normalise(images.prepare(images.decode(data, how.background), how), how)
+
+async def _while_there(request: Request, asked: Coroutine[Any, Any, T]) -> T:
+    """What is asked for, given up as soon as the client has gone."""
+    answer = asyncio.ensure_future(asked)
+    try:
+        await _first(answer, _hung_up(request))
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
 
 
 async def _hung_up(request: Request) -> None:
@@ -309,20 +305,3 @@ async def _first(answer: asyncio.Future[Any], other: Coroutine[Any, Any, None]) 
         await asyncio.wait((answer, task), return_when=asyncio.FIRST_COMPLETED)
     finally:
         task.cancel()
-
-
-def _check_pixels(data: bytes, limit: int) -> None:
-    """Looks at an image's header alone. Raises TooMuchError, or UnreadableImageError."""
-    try:
-        with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise TooMuchError(f"the image is too large: {limit:,} pixels are allowed.") from error
-    except UnidentifiedImageError:
-        raise images.UnreadableImageError("it is no image of a kind that can be read.") from None
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise images.UnreadableImageError(f"the image is damaged: {error}.") from error
-    if width * height > limit:
-        raise TooMuchError(
-            f"the image has {width} x {height} pixels; {limit:,} are allowed: scale it down."
-        )

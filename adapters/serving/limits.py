@@ -12,6 +12,7 @@ class Limits:
     Attributes:
       image_bytes, patch_bytes: of a body.
       pixels: of an image, width times height.
+      scans: of a JPEG file; each goes over all its pixels. Encoders make a dozen.
       connections: that are open at once; half of them for one client.
       bytes_in_flight: of bodies that are arriving or being answered; half of them for one client.
       queue: images that may be decoded or wait for the network.
@@ -19,7 +20,8 @@ class Limits:
       head_seconds: that a request's head may take to arrive, once the connection is open or its
         first byte is there.
       body_seconds: that a body may take.
-      answer_seconds: that an image may take from then on, until it is answered.
+      decode_seconds: that an image may take to decode.
+      answer_seconds: that an image may take from its last byte until it is answered.
       request_seconds: that all may take from the head on, until the client has taken the answer.
       rest_seconds: that a connection may rest between requests: longer than clients and proxies
         keep theirs, so that it is they who close it. A server that does may close it under a
@@ -29,12 +31,14 @@ class Limits:
     image_bytes: int = 10_000_000
     patch_bytes: int = 20_000_000
     pixels: int = 50_000_000
+    scans: int = 32
     connections: int = 512
     bytes_in_flight: int = 256_000_000
     queue: int = 256
     answers: int = 5
     head_seconds: float = 10.0
     body_seconds: float = 30.0
+    decode_seconds: float = 10.0
     answer_seconds: float = 30.0
     request_seconds: float = 90.0
     rest_seconds: int = 75

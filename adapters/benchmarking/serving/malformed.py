@@ -89,6 +89,10 @@ def _many_pixels(good: Question, _: random.Random) -> Question:
     return replace(good, body=_dense_image(), statuses=(TOO_LARGE,))
 
 
+def _many_scans(good: Question, _: random.Random) -> Question:
+    return replace(good, body=_endless_image(), statuses=(TOO_LARGE,))
+
+
 def _large_file(good: Question, _: random.Random) -> Question:
     return replace(good, body=_zeros(LIMITS.image_bytes + 1), statuses=(TOO_LARGE,))
 
@@ -170,6 +174,16 @@ def _dense_image() -> bytes:
     return buffer.getvalue()
 
 
+@functools.cache
+def _endless_image() -> bytes:
+    """A progressive JPEG that goes over all its pixels again and again."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (2000, 2000)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * 500 + data[-2:]
+
+
 _zeros = functools.cache(bytes)
 _MAY_CHANGE = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -183,6 +197,7 @@ KINDS: Mapping[str, Make] = {
     "broken form": _broken_form,
     "vast by its header": _vast,
     "too many pixels": _many_pixels,
+    "too many scans": _many_scans,
     "too large a file": _large_file,
     "too large a claim": _large_claim,
     "broken chunks": _broken_chunks,

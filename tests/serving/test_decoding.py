@@ -1,0 +1,205 @@
+"""Images decoded elsewhere: the same pixels, and nobody waits for long or for nothing."""
+
+import asyncio
+import dataclasses
+import http.client
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from adapters import preprocessing as images
+from adapters.preprocessing import Preprocessing, UnreadableImageError
+from adapters.serving import decoding
+from adapters.serving.decoding import PROCESSES, Decoders
+from adapters.serving.errors import TooMuchError
+from adapters.serving.limits import Limits
+from tests import imports
+from tests.serving.loopback import LIMITS, ask, served
+from tests.serving.questions import OWN, check, figure, pixels_of, png, wait_until
+
+HOW = Preprocessing(8, (1.0, 2.0, 3.0), (1.0, 1.0, 1.0), "pad", (9, 8, 7))
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+
+
+def file(kind, image=PICTURE, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def with_scans(count):
+    """A progressive JPEG whose last scan comes `count` times more."""
+    data = file("JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * count + data[-2:]
+
+
+def decoded(*steps, **limits):
+    """What each step made of the same decoders: a coroutine function of them."""
+
+    async def run():
+        decoders = Decoders(Limits(**limits))
+        try:
+            return [await step(decoders) for step in steps]
+        finally:
+            decoders.close()
+
+    return asyncio.run(run())
+
+
+def of(data):
+    return lambda decoders: decoders.decode(data, HOW)
+
+
+async def started(decoders):
+    return decoders.started
+
+
+def test_the_pixels_are_those_of_this_process_and_a_process_is_kept():
+    files = [
+        file("PNG"),
+        file("JPEG", progressive=True),
+        file("GIF", PICTURE.quantize(8)),
+        file("WEBP", PICTURE.convert("RGBA")),
+    ]
+    none, *found, one = decoded(started, *map(of, files), started)
+    for data, pixels in zip(files, found, strict=True):
+        wanted = images.prepare(images.decode(data, HOW.background), HOW)
+        np.testing.assert_array_equal(pixels, wanted)
+    assert (none, one) == (0, 1)
+
+
+def test_refusals_are_those_of_this_process():
+    async def refused(decoders):
+        said = []
+        for data in (b"", b"no image", file("PNG")[:200], file("PNG", PICTURE.resize((300, 300)))):
+            try:
+                await decoders.decode(data, HOW)
+            except (TooMuchError, UnreadableImageError) as error:
+                said.append((type(error), str(error)))
+        return said
+
+    ((empty, plain, cut, large), count) = decoded(refused, started, pixels=80_000)
+    none = UnreadableImageError, "it is no image of a kind that can be read."
+    assert empty == plain == none
+    assert cut[0] is UnreadableImageError
+    assert "300 x 300 pixels; 80,000 are allowed" in large[1]
+    assert count == 1
+
+
+def test_a_jpeg_may_have_as_many_scans_as_encoders_make_and_no_more():
+    async def refused(decoders):
+        with pytest.raises(TooMuchError, match="has 1010 scans; 32 are allowed"):
+            await decoders.decode(with_scans(1000), HOW)
+
+    few, _, _ = decoded(of(with_scans(20)), refused, of(file("JPEG", progressive=True)))
+    np.testing.assert_array_equal(few, images.prepare(images.decode(with_scans(20)), HOW))
+
+
+async def stopped(decoders):
+    """A process that is there, and then does nothing any more."""
+    await decoders.decode(file("PNG"), HOW)
+    (process,) = decoders._idle
+    os.kill(process.pid, signal.SIGSTOP)
+    return process
+
+
+def test_what_takes_too_long_is_ended_and_others_are_answered():
+    async def late(decoders):
+        process = await stopped(decoders)
+        with pytest.raises(TooMuchError, match="takes longer than 1 s"):
+            await decoders.decode(file("PNG"), HOW)
+        return process.runs
+
+    runs, pixels, count = decoded(late, of(file("PNG")), started, decode_seconds=1.0)
+    assert not runs
+    assert pixels.shape == (8, 8, 3)
+    assert count == 2
+
+
+def test_what_nobody_waits_for_is_ended():
+    async def left(decoders):
+        process = await stopped(decoders)
+        asked = asyncio.create_task(decoders.decode(file("PNG"), HOW))
+        while decoders._idle:  # until it is asked
+            await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        return process.runs
+
+    runs, pixels = decoded(left, of(file("PNG")), decode_seconds=900)
+    assert not runs
+    assert pixels.shape == (8, 8, 3)
+
+
+def test_an_image_that_ends_its_process_is_refused_and_a_dead_process_is_replaced():
+    async def ended(decoders):
+        process = await stopped(decoders)
+        asked = asyncio.create_task(decoders.decode(file("PNG"), HOW))
+        while decoders._idle:
+            await asyncio.sleep(0)
+        os.kill(process.pid, signal.SIGKILL)
+        with pytest.raises(UnreadableImageError, match="ends the program"):
+            await asked
+
+    async def dead(decoders):
+        process = await stopped(decoders)
+        os.kill(process.pid, signal.SIGKILL)
+        process._process.wait()
+
+    *_, pixels, count = decoded(ended, dead, of(file("PNG")), started)
+    assert pixels.shape == (8, 8, 3)
+    assert count == 3
+
+
+def test_there_are_never_more_processes_than_that():
+    async def many(decoders):
+        found = await asyncio.gather(*(decoders.decode(file("PNG"), HOW) for _ in range(8)))
+        return len(found), decoders.started
+
+    assert decoded(many) == [(8, PROCESSES)]
+
+
+def test_a_process_imports_neither_jax_nor_a_server():
+    code = "import sys, adapters.serving.decoder; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
+    said = subprocess.check_output([sys.executable, "-P", "-c", code], env=environment, text=True)
+    found = {name.partition(".")[0] for name in said.split()}
+    assert found.isdisjoint({"jax", "haiku", "starlette", "uvicorn", "h11", "asyncio"})
+    assert "PIL" in found
+
+
+def test_a_file_of_a_thousand_scans_is_refused_in_words(address):
+    status, said = ask(address, "POST", "/tasks/a", with_scans(200))
+    assert (status, said["error"]) == (413, "TooMuchError")
+    check(ask(address, "POST", "/tasks/a", png(pixels_of(0))), OWN["a"], pixels_of(0))
+
+
+def test_whoever_hangs_up_is_not_decoded(network, monkeypatch):
+    asked, given_up = [], []
+    hung_up = 'modelpatch_requests_total{status="499"}'
+
+    async def endless(self, data, how):
+        asked.append(data)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.append(data)
+            raise
+
+    monkeypatch.setattr(decoding.Decoders, "decode", endless)
+    with served(network, dataclasses.replace(LIMITS, queue=1)) as (address, _):
+        for number in range(1, 4):  # none leaves its place taken
+            gone = http.client.HTTPConnection(*address[:2])
+            gone.request("POST", "/tasks/a", b"%d" % number)
+            wait_until(lambda n=number: len(asked) == n)
+            gone.close()
+            wait_until(lambda n=number: figure(address, hung_up) == n)
+    assert given_up == asked == [b"1", b"2", b"3"]
