@@ -218,3 +218,12 @@ def test_a_body_that_is_too_large_by_its_own_account_need_not_come(address, meth
     with socket.create_connection(address[:2], 5) as patient:
         patient.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
         assert patient.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_only_installed_tasks_have_figures(address):
+    ask(address, "POST", "/tasks/a", png(pixels_of(0)))
+    for method in ("POST", "PUT", "DELETE"):
+        ask(address, method, "/tasks/no_such_task", png(pixels_of(0)), BEARER)
+    _, figures = ask(address, "GET", "/metrics")
+    assert b'task="a"' in figures
+    assert b"no_such_task" not in figures
