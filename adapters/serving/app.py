@@ -18,8 +18,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from absl import logging
 from starlette.applications import Starlette
@@ -37,54 +37,17 @@ from adapters.serving import refusals
 from adapters.serving.access import Access
 from adapters.serving.batching import Batcher, BusyError
 from adapters.serving.bodies import Bodies
+from adapters.serving.contract import Answer, Network, Predictions, Queue
 from adapters.serving.decoding import Decoders
 from adapters.serving.errors import FormError
 from adapters.serving.inputs import read_inputs
 from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
-from adapters.serving.network import Array, Example, Task
+from adapters.serving.network import Example, Task
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
-Predictions = dict[str, Array]
-Answer = Callable[[Sequence[Example]], Sequence[Predictions | None]]
-
-
-class Network(Protocol):
-    """What answers for tasks: a `MixedNetwork`, or what it is compared with.
-
-    Attributes:
-      capacity: tasks that fit.
-      batches: numbers of images that it may be asked for at once.
-    """
-
-    @property
-    def capacity(self) -> int: ...
-
-    @property
-    def batches(self) -> Sequence[int]: ...
-
-    @property
-    def tasks(self) -> Mapping[str, Task]: ...
-
-    def task(self, name: str) -> Task: ...
-
-    def predictions(self, examples: Sequence[Example]) -> Sequence[Predictions | None]: ...
-
-
-class Queue(Protocol):
-    """What gathers examples into the network's batches: a `Batcher`, or several."""
-
-    @property
-    def waiting(self) -> int: ...
-
-    def start(self) -> None: ...
-
-    async def ask(self, item: Example) -> Predictions | None: ...
-
-    async def close(self) -> None: ...
-
 
 SIGNATURE = "Patch-Signature"  # the header that holds the line of a patch's signature file
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait

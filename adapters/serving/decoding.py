@@ -20,7 +20,7 @@ from adapters.serving.errors import TooMuchError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Array
 
-PROCESSES = 2  # a large image takes memory while it is decoded
+PROCESSES = 4  # each takes a large image's memory; fewer leave cores idle between two images
 _ERRORS = {kind.__name__: kind for kind in (TooMuchError, UnreadableImageError)}
 
 

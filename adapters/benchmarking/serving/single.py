@@ -13,8 +13,8 @@ from adapters.heads import linear
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Array, Weights, inference
 from adapters.preprocessing import Preprocessing
-from adapters.serving.app import Answer, Queue
 from adapters.serving.batching import Batcher
+from adapters.serving.contract import Answer, Queue
 from adapters.serving.network import Example, Task
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
