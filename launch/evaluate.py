@@ -3,6 +3,12 @@
     launch/evaluate out/digits.patch
 
 Each file is read through every check: its digest, the backbone's fingerprint, and parity of logits.
+Below its line stand a classifier's classes, those least found first; of many the ten worst.
+
+    launch/evaluate out/digits.patch --report=out/report
+
+also writes out/report/digits: the confusion matrix and the figures of every class as CSV, and
+pictures of the confusions, of the calibration and of the surest mistakes.
 
     launch/evaluate out/*.patch --graph=device/backbone.tflite --results=results/device.csv
 
@@ -27,6 +33,9 @@ _TASK = flags.DEFINE_string(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "The backbone's local checkpoint, if the patch's backbone brings none."
 )
+_REPORT = flags.DEFINE_string(
+    "report", None, "Folder for pictures and tables of how each class is answered."
+)
 _GRAPH = flags.DEFINE_string(
     "graph", None, "Exported graph to evaluate on: .tflite, .onnx or .jax."
 )
@@ -36,16 +45,18 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS dat
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints one line per patch file."""
+    """Prints one line per patch file, and a table of its classes."""
     if len(arguments) < 2:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
     if _RESULTS.value is not None and _GRAPH.value is None:
         raise app.UsageError("--results keeps what a graph answers: name one with --graph")
     if _NODE.value and _GRAPH.value is None:
         raise app.UsageError("--node runs a graph: name one with --graph")
+    if _REPORT.value is not None and _GRAPH.value is not None:
+        raise app.UsageError("--report is of what JAX answers: leave out --graph")
     for path in arguments[1:]:
         if _GRAPH.value is None:
-            print(evaluate(path, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value))
+            evaluate_in_jax(path)
             continue
         found = graph_evaluation.compare(
             path,
@@ -59,6 +70,17 @@ def main(arguments: Sequence[str]) -> None:
         print(found, flush=True)
         if _RESULTS.value is not None:
             tidy.update(_RESULTS.value, found.rows(_command(_GRAPH.value)))
+
+
+def evaluate_in_jax(path: str) -> None:
+    """Prints the score of the patch file at `path` and how its classes do, and writes a report."""
+    folder = _REPORT.value and pathlib.Path(_REPORT.value) / pathlib.Path(path).stem
+    found = evaluate(
+        path, _SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value, report=folder
+    )
+    print("\n".join(filter(None, [str(found), found.by_class])), flush=True)
+    if folder:
+        print(f"{folder}/ has pictures and tables of that.")
 
 
 def _command(graph: str) -> str:

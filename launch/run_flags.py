@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags
 
 from adapters.experiment.settings import (
+    BALANCES,
     DEFAULTS,
     DISTILLATION,
     SAMPLING,
@@ -59,6 +60,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "none; each task's own; that with wide crops, down to 35 % of the area, with changes of "
         "colour, or with one operation of TrivialAugment.",
     ),
+    flags.DEFINE_enum(
+        "balance",
+        DEFAULTS["balance"],
+        BALANCES,
+        "With classes, each class is learned as if it had as many images as every other.",
+    ),
     flags.DEFINE_integer("steps", DEFAULTS["steps"], "Training steps."),
     flags.DEFINE_integer(
         "groups",
@@ -96,6 +103,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         ENCODINGS,
         "How patch files store numbers. Scores are of the numbers as stored; other than with "
         "float32, the accuracy that this costs on validation is reported too.",
+    ),
+    flags.DEFINE_bool(
+        "temperature_scaling",
+        DEFAULTS["temperature_scaling"],
+        "Divide each head's weights by a temperature chosen on validation: the same answers, as "
+        "sure as they are right.",
     ),
     flags.DEFINE_string(
         "patch_version",

@@ -153,8 +153,10 @@ def evaluation_batches(
 
 def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str, np.ndarray]:
     """The targets of a whole split, {name: [N, ...]}."""
+    kept = task.made_head.targets  # and no images: a split need not fit into memory
     source = loading.open_split(task, split, data_dir)
-    return _targets(task, list(source), len(source))
+    examples = [{name: example[name] for name in kept} for example in source]
+    return _targets(task, examples, len(examples))
 
 
 def training_pixels(

@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from adapters.experiment import output
+from adapters.experiment.mounting import INK, PAPER, mounted, shortened
 from adapters.preprocessing import Preprocessing
 from tasks import loading, pipeline
 from tasks.task import Examples, Task
 
 ROWS, STORED, AUGMENTED = 12, 8, 4
 CELL, GAP, LABEL, LINE = 64, 4, 150, 22  # pixels
-PAPER, MAT, INK = (232, 234, 238), (206, 210, 217), (20, 20, 20)
 Samples = dict[int, list[np.ndarray]]  # the images of each label
 MOST_SEGMENTED = 500  # images whose every pixel is counted
 MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
@@ -48,17 +48,17 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
     width, height = views_left + AUGMENTED * column, LINE + count * column
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    title = _shortened(f"{len(task.labels)} {what} of {task.name}", font, LABEL - 2 * GAP)
+    title = shortened(f"{len(task.labels)} {what} of {task.name}", font, LABEL - 2 * GAP)
     draw.text((GAP, GAP), title, INK, font)
     draw.text((LABEL, GAP), f"training images as stored{order}", INK, font)
     draw.text((views_left, GAP), f"views trained on ({task.fit})", INK, font)
     rng = np.random.default_rng(0)
     for row, label in enumerate(shown):
         top = LINE + row * column
-        text = _shortened(task.labels[label], font, LABEL - 2 * GAP)
+        text = shortened(task.labels[label], font, LABEL - 2 * GAP)
         draw.text((GAP, top + CELL // 2), text, INK, font, anchor="lm")
         for number, image in enumerate(samples[label]):
-            sheet.paste(_mounted(image), (LABEL + number * column, top))
+            sheet.paste(mounted(image, CELL), (LABEL + number * column, top))
         for number, view in enumerate(_views(task, samples[label], rng)):
             sheet.paste(view, (views_left + number * column, top))
     return sheet
@@ -136,20 +136,3 @@ def _views(task: Task, images: Sequence[np.ndarray], rng: np.random.Generator) -
         for image in images[: AUGMENTED // 2]
         for _ in range(2)
     ]
-
-
-def _mounted(pixels: np.ndarray) -> Image.Image:
-    """The whole image, as large as a cell allows; small ones keep their pixels' hard edges."""
-    image = Image.fromarray(pixels)
-    scale = CELL / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    cell = Image.new("RGB", (CELL, CELL), MAT)
-    cell.paste(image.resize(size, how), ((CELL - size[0]) // 2, (CELL - size[1]) // 2))
-    return cell
-
-
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most: int) -> str:
-    while font.getlength(text) > most:
-        text = text.removesuffix("\u2026")[:-1] + "\u2026"
-    return text

@@ -16,6 +16,7 @@ def evaluate(
     weights: str | os.PathLike[str] | None = None,
     data_dir: str | None = None,
     patch: Patch | None = None,
+    report: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """The score of the patch file at `path`, beside the one that it states.
 
@@ -26,13 +27,17 @@ def evaluate(
       weights: the backbone's local checkpoint, where it brings none.
       data_dir: folder with prepared TFDS data sets.
       patch: that the file was trained with, where no spec in it says so.
+      report: a folder that does not exist yet, for pictures and tables of how each class was
+        answered: confusions, calibration, and the surest mistakes.
 
     Raises:
       TaskNeededError: nobody knows the task that the file names.
       NoTaskError, SeveralTasksError: `task` is no task, or several.
       LabelsDifferError: the task's classes are not the patch's.
       HiddenLabelsError: the split has no published labels.
+      NoReportError: a report is wanted of a head that does not give an image one class.
+      OutputFolderError: the report's folder exists.
       PatchFileError: the file fails a check.
     """
     found = None if task is None else chosen_one(task)
-    return evaluation.evaluate(path, split, found, weights, data_dir, patch=patch)
+    return evaluation.evaluate(path, split, found, weights, data_dir, patch=patch, report=report)

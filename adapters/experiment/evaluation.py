@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.experiment import backbones, scoring
+from adapters.experiment import assessment_report, assessments, backbones, scoring
 from adapters.experiment.opening import OpenedPatch, opened
+from adapters.heads.assessment import Assessment
 from adapters.heads.contract import Figure
 from adapters.heads.registry import head_of
 from adapters.patches.contract import Patch
@@ -56,6 +57,7 @@ class Evaluation(NamedTuple):
       others: further figures of the task's head, by name.
       changed: splits whose images are others than those that the file was trained and scored on,
         as far as it says which those were.
+      assessment: how each class was answered; None where an image does not have one class.
     """
 
     path: str
@@ -66,6 +68,18 @@ class Evaluation(NamedTuple):
     images: int
     others: Mapping[str, Figure]
     changed: tuple[str, ...]
+    assessment: Assessment | None
+
+    @property
+    def by_class(self) -> str:
+        """A table of its classes and how sure it is of them; empty without an assessment.
+
+        A line warns of those that it never answers.
+        """
+        if self.assessment is None:
+            return ""
+        warned = assessments.warnings(self.path, self.split, self.assessment)
+        return "\n".join([assessments.by_class(self.assessment), *warned])
 
     def __str__(self) -> str:
         verdict = (
@@ -93,6 +107,7 @@ def evaluate(
     data_dir: str | None = None,
     *,
     patch: Patch | None = None,
+    report: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """The score of the patch file at `path`, beside the one that it states.
 
@@ -103,21 +118,31 @@ def evaluate(
       weights: the backbone's local checkpoint, where it brings none.
       data_dir: folder with prepared TFDS data sets.
       patch: that the file was trained with, where no spec in it says so.
+      report: a folder that does not exist yet, for the pictures and tables of `assessment_report`.
 
     Raises:
       TaskNeededError: nobody knows the task that the file names.
       LabelsDifferError: the task's classes are not the patch's.
       HiddenLabelsError: the split has no published labels.
+      NoReportError: a report is wanted of a head that does not give an image one class.
+      OutputFolderError: the report's folder exists.
       PatchFileError: the file fails a check.
     """
-    return score(path, open_patch(path, split, task, weights, patch=patch), split, data_dir)
+    opened = open_patch(path, split, task, weights, patch=patch)
+    return score(path, opened, split, data_dir, report)
 
 
 def score(
-    path: str | os.PathLike[str], patch: Opened, split: str, data_dir: str | None
+    path: str | os.PathLike[str],
+    patch: Opened,
+    split: str,
+    data_dir: str | None,
+    report: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """`evaluate`, of a file that is open already."""
     contents = patch.contents
+    if report is not None:
+        assessment_report.check(patch.task, report)
     patched = apply_edits(patch.backbone.weights, contents.edits)
     head = head_of(contents)
     answers = scoring.predict(
@@ -132,6 +157,9 @@ def score(
         contents.inputs,
     )
     figures = scoring.figures(head, len(contents.labels), answers)
+    assessment = assessments.assessed(head, contents.labels, answers)
+    if report is not None and assessment is not None:
+        assessment_report.write(report, assessment, patch.task, split, data_dir)
     return Evaluation(
         os.fspath(path),
         split,
@@ -145,6 +173,7 @@ def score(
             for split, digest in contents.data.items()
             if _digest(patch.task, split, data_dir) != digest
         ),
+        assessment,
     )
 
 

@@ -13,7 +13,7 @@ from adapters import files
 from adapters.backbones.builder import count_parameters
 from adapters.backbones.checkpoint import Weights, write_checkpoint
 from adapters.backbones.fingerprint import fingerprint
-from adapters.experiment import backbones, scoring
+from adapters.experiment import assessments, backbones, scoring
 from adapters.experiment.settings import Settings
 from adapters.heads import linear
 from adapters.heads.contract import Head
@@ -137,6 +137,7 @@ def write_task(
         unrounded_accuracy=trained.unrounded and scoring.score(kind, outputs, trained.unrounded),
         metric=kind.metric.score,
         figures=figures,
+        warnings=warnings(trained, [*scores], settings),
         test_accuracy=scores.get("test"),
         patch_bytes=size.total,
         edit_bytes=size.edits,
@@ -146,6 +147,21 @@ def write_task(
         share_with_head=100 * (size.edits + size.head) / extractor,
         share_with_statistics=100 * (size.edits + size.head + size.statistics) / extractor,
     )
+
+
+def warnings(trained: Trained, splits: Sequence[str], settings: Settings) -> list[str]:
+    """What must be known beside the scores of these splits: classes that are never predicted."""
+    name, labels = trained.task.name, trained.task.labels
+    found = [
+        warning
+        for split in splits
+        for warning in assessments.warnings(
+            name, split, assessments.assessed(trained.kind, labels, trained.answers[split])
+        )
+    ]
+    if found and settings.balance == "none":
+        found.append("The setting balance=classes learns as if each class had as many images.")
+    return found
 
 
 def write_summary(
@@ -177,7 +193,9 @@ def write_summary(
                 patch=settings.patch,
                 setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
+                + ("" if settings.balance == "none" else f", balanced {settings.balance}")
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
+                + (", temperature scaled" if settings.temperature_scaling else "")
                 + (", shared weights trained" if settings.train_shared else "")
                 + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else ""),
                 seed=settings.seed,

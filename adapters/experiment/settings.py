@@ -18,6 +18,7 @@ from adapters.training.recipe import Recipe
 from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
 
+BALANCES = ("none", "classes")
 SAMPLING = ("uniform", "proportional", "temperature")
 SHARED_RATE, DISTILLATION = 1e-4, 1.0  # where shared weights are trained; where there is a teacher
 
@@ -53,6 +54,9 @@ class Settings:
       recipe: of the optimisation.
       teacher: folder of a finished run of the same tasks, whose probabilities are learned.
       patch_version: of the patch files, by default their tasks'.
+      balance: what is learned as if there were as many images of each, one of `BALANCES`.
+      temperature_scaling: whether a head's weights are divided by a temperature, chosen on
+        validation so that it is as sure of its answers as they are right.
 
     Raises SettingError, UnknownNameError or VersionError for a value out of its range.
     """
@@ -74,6 +78,8 @@ class Settings:
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
     teacher: str | None = None
     patch_version: str | None = None
+    balance: str = "none"
+    temperature_scaling: bool = False
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -107,6 +113,15 @@ class Settings:
             raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
         if self.augmentation not in POLICIES:
             raise UnknownNameError("augmentation", self.augmentation, POLICIES)
+        if self.balance not in BALANCES:
+            raise UnknownNameError("balance", self.balance, BALANCES)
+        if self.balance == "classes" and self.teacher is not None and recipe.distillation == 1:
+            raise SettingError(
+                "balance",
+                "is of labels, and a teacher's probabilities have the whole loss: lower the "
+                "distillation, or balance the teacher.",
+                "distillation",
+            )
         if self.encoding not in ENCODINGS:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
 

@@ -110,9 +110,15 @@ class Run:
             logging.info("the neck is new: it is trained beside the heads, and all tasks share it")
         for task in tasks:
             evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
+            if settings.temperature_scaling and task.made_head.scaled is None:
+                raise SettingError(
+                    "temperature_scaling",
+                    f"is of one answer of several; task {task.name} predicts "
+                    f"{task.made_head.kind}. Train it in a run of its own, without.",
+                )
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
-        self._heads = task_heads(tasks, settings.data_dir)
+        self._heads = task_heads(tasks, settings.data_dir, settings.balance)
         if overwrite:
             _check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
@@ -192,7 +198,12 @@ class Run:
         )
         if recipe.norm == "calibrated":
             compiled = calibrated(
-                compiled, network, self._patch, self._heads, pixels, self._streams("calibration")
+                compiled,
+                network,
+                self._patch,
+                self._heads,
+                pixels,
+                self._streams("calibration"),
             )
         return loop.records(
             compiled,
@@ -240,7 +251,7 @@ class Run:
         splits = ("validation", "test") if self._test else ("validation",)
         rows = []
         for index, task in enumerate(self._tasks):
-            exact = self._packed(state, index)
+            exact = self._scaled(shared, *self._packed(state, index), index)
             edits, head = rounded(*exact, self._settings.encoding)
             answers: dict[str, Answers] = {
                 split: self._answers(shared, edits, head, index, split)
@@ -277,6 +288,16 @@ class Run:
         edits = packing.task_edits(self._patch, packing.task_params(state, index))
         return edits, packing.task_head(state, self._heads, index)
 
+    def _scaled(
+        self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int
+    ) -> tuple[Edits, Mapping[str, Array]]:
+        """A task's edits and head, its probabilities made right on validation if that is wanted."""
+        scaled = self._heads.heads[index].scaled
+        if not self._settings.temperature_scaling or scaled is None:
+            return edits, head
+        known = self._answers(shared, edits, head, index, "validation")
+        return edits, scaled(head, known.predictions, known.targets)
+
     def _answers(
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
     ) -> Answers:
@@ -301,14 +322,23 @@ class Run:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
 
 
-def task_heads(tasks: Sequence[Task], data_dir: str | None) -> TaskHeads:
+def task_heads(tasks: Sequence[Task], data_dir: str | None, balance: str = "none") -> TaskHeads:
     """The heads of `tasks`, with what they have to know of the training split's targets.
 
-    Raises TargetError where a head cannot learn them.
+    Raises TargetError where a head cannot learn them, and SettingError where it has no classes to
+    balance.
     """
 
     def head(task: Task) -> Head:
         made = task.made_head
+        if balance == "classes":
+            if made.balanced is None:
+                raise SettingError(
+                    "balance",
+                    "is classes, which is of heads that give an image one; that of task "
+                    f"{task.name} predicts {made.kind}. Train it in a run of its own, with none.",
+                )
+            return made.balanced(pipeline.all_targets(task, "train", data_dir), len(task.labels))
         if made.after_training_targets is None:
             return made
         try:

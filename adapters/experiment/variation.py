@@ -21,7 +21,10 @@ from adapters.training.report import grid, named, one_score
 
 TABLE = "table.txt"
 BASE = "as given"
-OWN = ("size", "groups", "examples", "sampling", "temperature", "augmentation", "encoding")
+OWN = (
+    *("size", "groups", "examples", "sampling", "temperature", "augmentation", "balance"),
+    "encoding",
+)
 OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 
 

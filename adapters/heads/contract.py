@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
+from adapters.heads.assessment import Assessment
 from adapters.heads.resizing import resized
 
 Array = npt.NDArray[Any]
@@ -172,6 +173,12 @@ class Head(NamedTuple):
         know of them, or TargetError; asked before training.
       after_validation: (predictions, targets of the validation split) -> this head with what is
         chosen on validation; asked when training has ended.
+      balanced: (targets of the whole training split, outputs) -> this head, learning as if there
+        were as many examples of each class; None where an example has no single class.
+      scaled: (weights, predictions and targets of the validation split) -> weights that answer the
+        same, as surely as they were right there; None where there is not one answer of several.
+      assess: (labels, predictions, targets) -> how a whole split was answered class by class; None
+        where an example has no single class.
     """
 
     kind: str
@@ -194,6 +201,9 @@ class Head(NamedTuple):
     standardised: Callable[[Arrays], Arrays] = _as_they_are
     after_training_targets: Callable[[Arrays], "Head"] | None = None
     after_validation: Callable[[Arrays, Arrays], "Head"] | None = None
+    balanced: Callable[[Arrays, int], "Head"] | None = None
+    scaled: Callable[[Arrays, Arrays, Arrays], dict[str, Array]] | None = None
+    assess: Callable[[Sequence[str], Arrays, Arrays], Assessment] | None = None
 
 
 def finite(predictions: Arrays) -> None:

@@ -3,6 +3,8 @@
 Target `labels`: 1 where a label holds and 0 where not, [outputs]. The score is the mean over labels
 of the average precision (the area under precision against recall, in steps), which needs no
 threshold; the thresholds that answers go by are those of the best F1 on validation, label by label.
+Beside it stands the score of who says the same of every image: the mean share of images that a
+label holds of.
 """
 
 from collections.abc import Sequence
@@ -86,6 +88,9 @@ def multilabel(thresholds: Sequence[float] | None = None) -> Head:
             "mean average precision": Figure(float(np.mean(found)), "fraction"),
             "F1": Figure(_f1(held, truth), "fraction"),
             "all labels right": Figure(float((held == truth).all(axis=1).mean()), "fraction"),
+            "constant baseline": Figure(
+                float(truth.mean(axis=0)[truth.any(axis=0)].mean()), "fraction"
+            ),
         }
 
     return Head(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import drawing, files
+from adapters.heads.classification import BALANCED, BASELINE
 from adapters.training import metrics
 from adapters.training.report import Row, named, one_score
 
@@ -19,7 +20,7 @@ VALIDATION = "validation/"
 _COLOURS = (*drawing.PALETTE, "#8C6D31", "#7F7F7F")  # dashes tell the next eight apart
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vPX*"
-_SMOOTHING = 0.9
+_SMOOTHING, _INK = 0.9, "#222222"
 _STYLE = drawing.STYLE | {"axes.grid": True}
 
 
@@ -126,6 +127,7 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
         "head only": ([row.head_only_accuracy for row in rows], "#BBBBBB"),
         "validation": ([*(row.validation_accuracy for row in rows)], "#56B4E9"),
         "test": ([row.test_accuracy for row in rows], "#0072B2"),
+        "balanced": ([row.last(BALANCED) for row in rows], drawing.ORANGE),
     }
     shown = {name: kind for name, kind in kinds.items() if any(v is not None for v in kind[0])}
     figure = _figure(width=8.0, height=1.3 + len(rows) * (0.2 + 0.18 * len(shown)))
@@ -138,6 +140,12 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
             [at for at, _ in known], [v for _, v in known], thickness, color=colour, label=name
         )
         axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+    baselines = [(at, row.last(BASELINE)) for at, row in enumerate(rows)]
+    alone = [(at, 100.0 * share) for at, share in baselines if share is not None]
+    if alone:
+        places = [at for at, _ in alone]
+        ends = [at - 0.42 for at in places], [at + 0.42 for at in places]
+        axes.vlines([share for _, share in alone], *ends, color=_INK, label="largest class alone")
     axes.set_yticks(range(len(rows)), [named(row.task, row.metric) for row in rows])
     axes.margins(y=0.02)
     axes.invert_yaxis()

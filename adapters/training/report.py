@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from adapters.heads.classification import BALANCED, BASELINE
 from adapters.heads.contract import Figure
 
 
@@ -16,7 +17,7 @@ class Row:
     bytes over the extractor's: the edits alone, with the head, with the statistics as well.
     `unrounded_accuracy` is that on validation before the numbers were rounded for the file. Where
     a head has another score than accuracy, `metric` says which, and "accuracies" are that score.
-    `figures` has all of the head's, by split.
+    `figures` has all of the head's, by split; `warnings` are what a person must know beside them.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Row:
     unrounded_accuracy: float | None = None
     metric: str = "accuracy"
     figures: Mapping[str, Mapping[str, Figure]] = dataclasses.field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @property
     def lost_to_encoding(self) -> float | None:
@@ -40,6 +42,11 @@ class Row:
         if self.unrounded_accuracy is None:
             return None
         return self.unrounded_accuracy - self.validation_accuracy
+
+    def last(self, name: str) -> float | None:
+        """A figure of the head's on the test split, or on validation where that is all there is."""
+        figures = self.figures.get("test", self.figures.get("validation", {}))
+        return figures[name].value if name in figures else None
 
 
 def in_words(figure: Figure) -> str:
@@ -59,6 +66,8 @@ _SCORES: tuple[_Column, ...] = (
     ("unrounded %", lambda row: _percent(row.unrounded_accuracy), ".2f"),
     ("test %", lambda row: _percent(row.test_accuracy), ".2f"),
     ("head only %", lambda row: _percent(row.head_only_accuracy), ".2f"),
+    ("balanced %", lambda row: _percent(row.last(BALANCED)), ".2f"),
+    ("majority %", lambda row: _percent(row.last(BASELINE)), ".2f"),
 )
 _SIZES: tuple[_Column, ...] = (
     ("patch bytes", lambda row: row.patch_bytes, ",.0f"),
@@ -75,7 +84,9 @@ def table(rows: Sequence[Row]) -> str:
     """`rows` as aligned text with a last row of means; `-` where nothing was measured.
 
     A mean is over the tasks that have the figure; there is none of scores of several kinds. Columns
-    that no task has are left out. Further figures of heads follow, a line each.
+    that no task has are left out. Beside a classifier's accuracies stand the mean recall of its
+    classes and the accuracy of its largest class alone, both of the last of its splits. Further
+    figures of heads follow, a line each, and warnings.
     """
     columns = [
         column for column in (*_SCORES, *_SIZES) if any(column[1](row) is not None for row in rows)
@@ -95,9 +106,11 @@ def table(rows: Sequence[Row]) -> str:
         for row in rows
         for split, figures in row.figures.items()
         for name, figure in figures.items()
-        if name != row.metric
+        if name not in (row.metric, BALANCED, BASELINE)
     ]
-    return "\n".join([grid(lines, below=1), *([""] if others else []), *others])
+    warnings = [warning for row in rows for warning in row.warnings]
+    parts = [[grid(lines, below=1)], others, warnings]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def named(task: str, metric: str) -> str:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.heads import classification, wide
+from adapters.heads import classification, together, wide
 
 
 def log_softmax(x):
@@ -68,3 +68,45 @@ def test_the_loss_against_a_teacher_sees_the_tasks_own_rows_alone():
     np.testing.assert_allclose(value, -(teacher[3:6] * log_p).sum(), rtol=1e-5)
     np.testing.assert_allclose(gradient[3:6], np.exp(log_p) - teacher[3:6], atol=1e-6)
     assert not np.delete(np.asarray(gradient), [3, 4, 5]).any()
+
+
+def test_a_balanced_loss_adds_what_is_known_without_the_image():
+    """Against numpy: what the logits say and the shares of the classes, 6, 3 and 1 of 10."""
+    labels = np.repeat([0, 1, 2], [6, 3, 1])
+    plain = classification.classification()
+    heads = together.TaskHeads((plain, plain.balanced({"label": labels}, 3)), (4, 3))
+    placed = heads.placed(1, {"label": np.array([2, 0], np.int32)})
+    logits = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    masked = np.full((2, 7), wide.MASKED, np.float32)
+    masked[:, 4:] = logits
+    own = jnp.arange(7) >= 4
+
+    def loss(masked, targets):
+        return plain.loss({"logits": masked}, targets, own, 0.2, 0.0)["cross_entropy"]
+
+    found, gradient = jax.vmap(jax.value_and_grad(loss))(jnp.asarray(masked), placed)
+    shares = np.log([0.6, 0.3, 0.1])
+    for row, label in enumerate([2, 0]):
+        right = log_softmax(logits[row] + shares)[label]
+        wanted = -(0.8 * right + 0.2 * log_softmax(logits[row]).mean())
+        np.testing.assert_allclose(found[row], wanted, rtol=1e-5)
+    assert not np.asarray(gradient)[:, :4].any()
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_smoothing_never_makes_a_balanced_loss_favour_the_wrong_class(label):
+    """Of classes 1,000 to 1, where a smoothed target is far below the share of the common one."""
+    shares = jnp.log(jnp.asarray([1000.0, 1.0]) / 1001.0)
+
+    def loss(logits):
+        return classification.cross_entropy(logits, label, jnp.ones(2, bool), 0.1, shares)
+
+    downhill = -jax.grad(loss)(jnp.zeros(2))
+    assert downhill[label] > 0 > downhill[1 - label]
+
+
+def test_a_class_without_examples_keeps_the_loss_finite():
+    balanced = classification.classification().balanced({"label": np.array([0, 0, 2])}, 4)
+    shares = balanced.standardised({"label": np.array([0])})["log_shares"]
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(np.exp(shares), [[2 / 3, 1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)

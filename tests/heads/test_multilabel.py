@@ -62,6 +62,15 @@ def test_thresholds_are_chosen_on_validation_and_decide_what_holds():
     assert head.metric.result(state)["F1"].value == pytest.approx(2 * 3 / (5 + 3))
 
 
+def test_the_baseline_is_the_score_of_who_says_the_same_of_every_image():
+    """A label that no image has counts in neither."""
+    truth = np.array([[1, 0, 0], [1, 0, 1], [0, 0, 0], [1, 0, 0]], np.float32)
+    head = multilabel()
+    state = head.metric.update((), {"logits": np.zeros((4, 3))}, {"labels": truth})
+    found = head.metric.result(state)
+    assert found["constant baseline"].value == found["mean average precision"].value == 0.5
+
+
 def test_targets_that_are_no_labels_are_refused():
     head = multilabel()
     with pytest.raises(TargetError, match="1 or 0"):

@@ -264,7 +264,8 @@ def test_a_run_records_what_defines_it(finished, weights):
     assert record["devices"] == 2
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights patch size groups examples sampling temperature seed data_dir"
-    more = "augmentation workers encoding train_shared recipe teacher patch_version"
+    more = "augmentation workers encoding train_shared recipe teacher patch_version balance"
+    more += " temperature_scaling"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
@@ -308,6 +309,7 @@ def test_settings_out_of_range_are_refused(weights, changes, error, said, flag):
         ({"encoding": "float8"}, "encoding"),
         ({"augmentation": "colours"}, "Did you mean 'colour'"),
         ({"sampling": "uniforms"}, "Did you mean 'uniform'"),
+        ({"balance": "class"}, "Did you mean 'classes'"),
     ],
 )
 def test_a_mistyped_setting_offers_near_ones(weights, changes, said):

@@ -1,5 +1,6 @@
 """The tutorial's file trained and evaluated by the commands as they are printed."""
 
+import csv
 import os
 import re
 import subprocess
@@ -32,8 +33,13 @@ def test_the_tutorial_from_start_to_end(tmp_path):
     assert re.search(r"^shapes +[\d.]+ +[\d.]+ ", trained.stdout, re.MULTILINE)
     assert "launch/evaluate out/shapes.patch\n--task=shapes.py" in PRINTED
     arguments = ["tests.launch.small_evaluate", "out/shapes.patch", weights]
-    evaluated = run([*arguments, "--task=shapes.py"], tmp_path)
+    evaluated = run([*arguments, "--task=shapes.py", "--report=report"], tmp_path)
     assert "identical to the saved score" in evaluated.stdout, evaluated.stderr
+    assert re.search(r"^class +images +answers +recall %", evaluated.stdout, re.MULTILINE)
+    with open(tmp_path / "report" / "shapes" / "confusion.csv") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["class", "square", "disc"]
+    assert [sum(map(int, row[1:])) for row in rows] == [150, 150]
     forgotten = run(arguments, tmp_path)
     assert forgotten.returncode == 2
     assert "--task=shapes.py" in forgotten.stderr

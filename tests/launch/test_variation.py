@@ -100,7 +100,12 @@ def test_the_results_have_every_measurement_once_under_its_variant(finished):
     _, results, _, _ = finished
     rows = tidy.read(results)
     found = [(row.task, row.setting.split("; ")[1], row.metric, row.split) for row in rows]
-    figures = [("accuracy", "validation"), ("patch", ""), ("share of extractor", "")]
+    beside = ("accuracy", "balanced accuracy", "majority baseline")
+    figures = [
+        *((name, "validation") for name in beside),
+        ("patch", ""),
+        ("share of extractor", ""),
+    ]
     expected = itertools.product("ab", NAMES, figures)
     assert sorted(found) == sorted((task, name, *figure) for task, name, figure in expected)
     for row in rows:
@@ -117,7 +122,7 @@ def test_the_table_holds_the_accuracies_of_the_rows(finished):
         a, b = (
             100 * row.value
             for row in sorted(tidy.read(results), key=lambda row: row.task)
-            if row.split and row.setting.endswith(f"; {name}")
+            if tidy.is_score(row) and row.setting.endswith(f"; {name}")
         )
         assert line[0] == name
         assert [float(cell) for cell in line[1:3]] == pytest.approx([a, b], abs=0.051)
@@ -249,6 +254,7 @@ def test_values_follow_the_base_in_order_without_repeats(base):
         ("sampling=proportional", "--sampling=proportional"),
         ("temperature=2", "--temperature=2.0"),
         ("augmentation=wide", "--augmentation=wide"),
+        ("balance=classes", "--balance=classes"),
         ("norm=ema", "--norm=ema"),
         ("steps=7", "--steps=7"),
         ("patch_learning_rate=1", "--patch_learning_rate=1.0"),

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import math
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adapters.heads.contract import Figure
 from adapters.training import metrics, plots, report
 
 ROWS = [
@@ -42,6 +44,13 @@ def test_the_figures_show_the_data(log):
     assert [list(line.get_ydata()) for line in below.lines] == [[50.0], []]
     bars = plots._accuracy(ROWS).axes[0].patches
     assert [bar.get_width() for bar in bars] == pytest.approx([30.0, 50.0, 75.0, 40.0])
+    shares = {"balanced accuracy": Figure(0.25, "fraction")}
+    shares["majority baseline"] = Figure(0.7, "fraction")
+    pets = dataclasses.replace(ROWS[1], figures={"test": shares})
+    axes = plots._accuracy([ROWS[0], pets]).axes[0]
+    assert [bar.get_width() for bar in axes.patches][-1] == pytest.approx(25.0)
+    (baseline,) = axes.collections[0].get_segments()
+    np.testing.assert_allclose(baseline, [[70.0, 0.58], [70.0, 1.42]])
     axes = plots._bytes(ROWS).axes[0]
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines]
     assert points == [(41.0, 50.0), (1041.0, 75.0)]

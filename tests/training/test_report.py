@@ -1,6 +1,7 @@
 import dataclasses
 import re
 
+from adapters.heads.contract import Figure
 from adapters.training import report
 
 DTD = report.Row("dtd", 0.5, 41_000, 30_000, 8_000, 3_000, 0.4, 0.5, 0.75)
@@ -46,3 +47,24 @@ def test_scores_of_several_kinds_have_no_mean_and_sizes_do():
     assert other[0] == "svhn (R^2)"
     sizes = ["30,000", "8,000", "3,000", "0.400"]
     assert means == ["mean", "-", "541,000", *sizes, "0.550", "0.800"]
+
+
+def test_a_classifier_s_balanced_accuracy_and_baseline_stand_beside_it():
+    """Of test where that was scored, else of validation; other figures follow, then warnings."""
+    known = {
+        "validation": {"accuracy": Figure(0.9, "fraction")},
+        "test": {"balanced accuracy": Figure(0.5, "fraction")},
+    }
+    known["test"]["majority baseline"] = Figure(0.9375, "fraction")
+    known["validation"]["balanced accuracy"] = Figure(0.6, "fraction")
+    pets = dataclasses.replace(SVHN, figures=known, warnings=["dogs are never predicted"])
+    error = {"R^2": Figure(0.1, "fraction"), "error": Figure(2.0, "cm")}
+    tall = dataclasses.replace(DTD, metric="R^2", figures={"validation": error})
+    table, others, warnings = report.table([pets, tall]).split("\n\n")
+    titles, _, first, second, *_ = (re.split(" {2,}", line) for line in table.splitlines())
+    assert titles[2:4] == ["balanced %", "majority %"]
+    assert (first[2:4], second[2:4]) == (["50.00", "93.75"], ["-", "-"])
+    assert others == "dtd: validation error 2 cm"
+    assert warnings == "dogs are never predicted"
+    untested = dataclasses.replace(pets, figures={"validation": known["validation"]})
+    assert " 60.00 " in report.table([untested])
