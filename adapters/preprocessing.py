@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from adapters import errors
+from adapters import errors, image_kinds
+from adapters.sample_depths import UnreadableImageError as UnreadableImageError
+from adapters.sample_depths import eight_bits
 
 FITS = ("stretch", "crop", "pad")
 # No others: Pillow would start a PostScript interpreter on some.
@@ -16,10 +18,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]
-
-
-class UnreadableImageError(errors.ModelPatchError):
-    """Bytes that are no image, a damaged one, or one of a kind that has no unique RGB reading."""
 
 
 class PreprocessingError(errors.ModelPatchError):
@@ -93,22 +91,27 @@ def decode(
 ) -> Image.Image:
     """Returns the image file `data` as upright RGB, transparent pixels laid over `background`.
 
-    PNG, JPEG, WebP, GIF, BMP and TIFF; grey, palette, CMYK and 16-bit images are converted, an
-    animation gives its first frame, a camera's orientation mark is obeyed. With `shrink_to`, an
-    image whose short side is longer is scaled down to that many pixels.
+    PNG, JPEG, WebP, GIF, BMP and TIFF, and HEIC where pillow-heif is installed; grey, palette,
+    CMYK and 16-bit images are converted, an animation gives its first frame, a camera's
+    orientation mark is obeyed. With `shrink_to`, an image whose short side is longer is scaled
+    down to that many pixels.
 
     Raises UnreadableImageError.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        with Image.open(io.BytesIO(data), formats=_formats(data)) as opened:
             if shrink_to is not None:
                 # A JPEG decodes faster straight to a smaller scale that is still large enough.
                 opened.draft("RGB", (2 * shrink_to, 2 * shrink_to))
-            image = upright(opened, background)
+            image = _upright(opened)
+            # A grey image is scaled down as one that is grey in RGB, at a third of the memory.
+            if shrink_to is not None and image.mode in ("L", "RGB") and _is_opaque(image):
+                image = shrink(image, shrink_to)
+            image = to_rgb(image, background)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImageError("it is no image of a kind that can be read.") from error
+        raise UnreadableImageError(_unidentified(data)) from error
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
         raise UnreadableImageError(f"the image is damaged: {error}.") from error
     return image if shrink_to is None else shrink(image, shrink_to)
@@ -121,11 +124,7 @@ def upright(image: Image.Image, background: Colour) -> Image.Image:
     Raises UnreadableImageError; Pillow reads a file's pixels only when they are needed.
     """
     try:
-        image.load()
-        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-            image = ImageOps.exif_transpose(image)
-        plain = image.mode == "RGB" and not image.has_transparency_data
-        return image if plain else to_rgb(image, background)
+        return to_rgb(_upright(image), background)
     except UnreadableImageError:
         raise
     except Exception as error:  # as in `decode`
@@ -211,18 +210,40 @@ def _shrunk(size: tuple[int, int], short_side: int) -> tuple[int, int]:
 def to_rgb(image: Image.Image, background: Colour) -> Image.Image:
     """Returns `image`, of whatever mode, as RGB with transparent pixels laid over `background`.
 
-    Raises UnreadableImageError for floating-point pixels, whose range is unknown.
+    One that is so already is returned itself. Raises UnreadableImageError for pixels whose black or
+    white nobody knows: see `adapters.sample_depths`.
     """
-    if image.mode.startswith("I"):
-        # 16-bit grey: keep the high byte.
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        image = Image.fromarray((values >> 8).astype(np.uint8))
-    if image.mode == "F":
-        raise UnreadableImageError("its pixels are floating-point numbers of unknown range.")
-    if image.has_transparency_data:
+    image = eight_bits(image)
+    if not _is_opaque(image):
         ground = Image.new("RGBA", image.size, (*background, 255))
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """An image of 8 bits a sample, turned as the camera was held."""
+    image = eight_bits(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    return image
+
+
+def _is_opaque(image: Image.Image) -> bool:
+    return not image.has_transparency_data
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    heic = image_kinds.kind_of(data[: image_kinds.LONGEST]) == image_kinds.HEIC
+    return ("HEIF",) if heic and image_kinds.reads_heic() else FORMATS
+
+
+def _unidentified(data: bytes) -> str:
+    kind = image_kinds.kind_of(data[: image_kinds.LONGEST])
+    if kind is None:
+        return "it is no image of a kind that can be read."
+    if kind in image_kinds.READ:
+        return f"it begins as {kind}, but is damaged, or {kind} of a kind that cannot be read."
+    return f"{image_kinds.why_not_read(kind)}."
 
 
 def _integer(value: object) -> int:

@@ -61,7 +61,7 @@ def test_each_image_is_answered_by_each_patch_as_alone(place, predictors, answer
 def test_a_file_that_is_no_image_is_said_and_ends_nothing(answers):
     (odd,) = [one for one in answers if one.fault]
     assert odd.path.endswith("broken.png")
-    assert odd.fault == "it is no image of a kind that can be read."
+    assert odd.fault == "it begins as PNG, but is damaged, or PNG of a kind that cannot be read."
     assert str(odd).startswith(odd.path)
 
 
