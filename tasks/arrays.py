@@ -3,16 +3,17 @@
 import dataclasses
 import hashlib
 import math
-from collections import defaultdict
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from absl import logging
 
 from adapters import errors
+from tasks.copies import Copies, find_copies
 from tasks.cutting import FRACTIONS, SPLITS, cut_by_hash
+from tasks.inventory import Inventory, count
 
 
 class ArraysError(errors.ModelPatchError):
@@ -29,6 +30,7 @@ class Arrays:
       labels: [N] int32, the number of each image's class; or float32 [N, outputs].
       members: which images each split has, by their place.
       inputs: {name: float32 [N, ...]}, what comes with each image.
+      found: what was found among them.
     """
 
     images: npt.NDArray[np.uint8]
@@ -36,6 +38,11 @@ class Arrays:
     labels: npt.NDArray[Any]
     members: Mapping[str, Sequence[int]]
     inputs: Mapping[str, npt.NDArray[np.float32]]
+    found: Inventory
+
+    def inventory(self) -> Inventory:
+        """Which images are used, and which are others again."""
+        return self.found
 
     def open(self, task: object, split: str, data_dir: str | None) -> "_Split":
         """Opens a split; nothing is copied."""
@@ -74,10 +81,10 @@ def source(
 ) -> tuple[Arrays, tuple[str, ...], tuple[str, ...]]:
     """A source of these images, what the head's outputs are called, and the splits.
 
-    Of images with the same pixels the first is kept, and none where their labels contradict. Each
-    class is cut by the hash of its images' pixels, so that the same ones are held out on every
-    machine, in whatever order they come. Where labels are numbers for each output, all images are
-    cut alike.
+    Of images with the same pixels the first is kept, and none where their labels contradict; an
+    InventoryWarning says so. Each class is cut by the hash of its images' pixels, so that the same
+    ones are held out on every machine, in whatever order they come. Where labels are numbers for
+    each output, all images are cut alike.
 
     Args:
       images: uint8 [N, H, W, 3]; not copied, so leave them as they are.
@@ -98,6 +105,7 @@ def source(
             "RGB, from 0 to 255."
         )
     numbers: npt.NDArray[Any]
+    groups: tuple[str, ...]
     others = {name: _numbers(name, own, len(pixels)) for name, own in (inputs or {}).items()}
     if outputs:
         names, numbers = tuple(outputs), _numbers("labels", labels, len(pixels))
@@ -106,24 +114,32 @@ def source(
                 f"labels are numbers {list(numbers.shape)}; for {len(names)} outputs of "
                 f"{len(pixels)} images give [{len(pixels)}, {len(names)}]."
             )
-        groups = {"all": np.zeros(len(pixels), np.int32)}
+        groups, groups_of = ("all",), np.zeros(len(pixels), np.int32)
     else:
         names, numbers = _classes(labels, len(pixels))
-        groups = dict.fromkeys(names, numbers)
+        groups, groups_of = names, numbers
     parts = _checked(FRACTIONS if fractions is None else fractions)
     splits = SPLITS if parts[2] else SPLITS[:2]
+    copies, digests = _copies(pixels, [numbers, *others.values()])
+    kept: dict[str, list[int]] = {name: [] for name in groups}
+    for place in copies.kept:
+        kept[groups[groups_of[place]]].append(place)
     members: dict[str, list[int]] = {split: [] for split in splits}
-    known = [numbers, *others.values()]
-    for name, own in zip(groups, _distinct(pixels, known, groups), strict=True):
-        cut = cut_by_hash(own, own.__getitem__, parts) if len(own) >= len(splits) else {}
+    used: dict[str, dict[str, int]] = {split: {} for split in splits}
+    for name, own in kept.items():
+        cut = cut_by_hash(own, digests.__getitem__, parts) if len(own) >= len(splits) else {}
         if not all(cut.get(split) for split in splits):
             raise ArraysError(
-                f"class {name!r} has {len(own)} different images, too few for each of "
+                f"class {name!r} has {count(len(own), 'different image')}, too few for each of "
                 f"{', '.join(splits)}: give more of them, or other fractions than {parts}."
             )
         for split in splits:
             members[split] += cut[split]
-    return Arrays(pixels, target, numbers, members, others), names, splits
+            used[split][name] = len(cut[split])
+    inventory = _inventory(used, copies)
+    for said in inventory.warnings():
+        warnings.warn(said, stacklevel=2)
+    return Arrays(pixels, target, numbers, members, others, inventory), names, splits
 
 
 def _numbers(name: str, values: Any, count: int) -> npt.NDArray[np.float32]:
@@ -167,24 +183,20 @@ def _checked(fractions: Sequence[float]) -> tuple[float, float, float]:
     return parts[0], parts[1], parts[2]
 
 
-def _distinct(
-    pixels: npt.NDArray[np.uint8],
-    known: Sequence[npt.NDArray[Any]],
-    groups: Mapping[str, npt.NDArray[np.int32]],
-) -> list[dict[int, str]]:
-    """Of each group, the images that are kept: {place: digest of its pixels}.
+def _copies(
+    pixels: npt.NDArray[np.uint8], known: Sequence[npt.NDArray[Any]]
+) -> tuple[Copies, list[str]]:
+    """Which images are others again, and the digests of their pixels.
 
     `known` is what has to agree where pixels are the same.
     """
-    alike: dict[str, list[int]] = defaultdict(list)
-    for place, image in enumerate(pixels):
-        alike[hashlib.sha256(image.tobytes()).hexdigest()].append(place)
-    kept: list[dict[int, str]] = [{} for _ in groups]
-    numbers = next(iter(groups.values()))
-    for digest, places in alike.items():
-        if len({tuple(own[place].tobytes() for own in known) for place in places}) == 1:
-            kept[numbers[places[0]]][places[0]] = digest
-    left_out = len(pixels) - sum(map(len, kept))
-    if left_out:
-        logging.info("%d images are left out: they are others again, pixel by pixel", left_out)
-    return kept
+    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in pixels]
+    labels = [tuple(own[place].tobytes() for own in known) for place in range(len(pixels))]
+    return find_copies(digests, labels), digests
+
+
+def _inventory(used: Mapping[str, Mapping[str, int]], copies: Copies) -> Inventory:
+    def names(groups: Sequence[Sequence[int]]) -> list[list[str]]:
+        return [[f"image {place}" for place in own] for own in groups]
+
+    return Inventory(used, copies=names(copies.copies), contradictions=names(copies.contradictions))

@@ -20,8 +20,47 @@ def cut_by_hash(
     None is empty whose fraction is above zero.
     The order in which they are cut is that of the SHA-256 of their keys: the same on every machine.
     """
-    ordered = sorted(items, key=lambda item: hashlib.sha256(key(item).encode()).digest())
-    validation, test = (max(1, round(len(ordered) * part)) if part else 0 for part in fractions[1:])
+    ordered = sorted(items, key=lambda item: _hash(key(item)))
+    validation, test = _held_out(len(ordered), fractions)
     train = len(ordered) - validation - test
     cuts = (ordered[:train], ordered[train : train + validation], ordered[train + validation :])
     return dict(zip(SPLITS, cuts, strict=True))
+
+
+def cut_groups(
+    groups: Iterable[Sequence[Item]],
+    key: Callable[[Item], str],
+    fractions: Sequence[float] = FRACTIONS,
+) -> dict[str, list[Item]]:
+    """Cuts the items of three or more groups so that no group is on two sides.
+
+    A group goes by the shortest key in it, so groups of one are cut as `cut_by_hash` cuts. One
+    that is larger than what is held out trains: parts stay about as large as they should be.
+    """
+    known = list(groups)
+    validation, test = _held_out(sum(map(len, known)), fractions)
+
+    def order(group: Sequence[Item]) -> tuple[bool, bytes]:
+        shortest = min(map(key, group), key=lambda name: (len(name), name))
+        return len(group) <= max(validation, test), _hash(shortest)
+
+    left = sorted(known, key=order)
+    cut: dict[str, list[Item]] = {}
+    for split, wanted, others in (("test", test, 2), ("validation", validation, 1)):
+        start = len(left)
+        while start > others and sum(map(len, left[start:])) < wanted:
+            start -= 1
+        cut[split] = [item for group in left[start:] for item in group]
+        del left[start:]
+    cut["train"] = [item for group in left for item in group]
+    return {split: cut[split] for split in SPLITS}
+
+
+def _held_out(count: int, fractions: Sequence[float]) -> tuple[int, int]:
+    """How many of `count` validate and test."""
+    validation, test = (max(1, round(count * part)) if part else 0 for part in fractions[1:])
+    return validation, test
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

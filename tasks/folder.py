@@ -1,38 +1,31 @@
 """A user's own images: a folder with one sub-folder a class.
 
 Licence: the user's.
-Sizes: PNG, JPEG, WebP, GIF, BMP and TIFF files; at least two classes, with three images each unless
-  the folder brings its own splits: folders train, validation and perhaps test, each with one
-  sub-folder a class. Otherwise 70 % of each class train, 15 % validate and 15 % test, chosen by
-  file name and so alike on every machine. Images are read with a short side of at most 256 pixels.
+Sizes: PNG, JPEG, WebP, GIF, BMP and TIFF files, and HEIC where pillow-heif is installed; at least
+  two classes, with three images each unless the folder brings its own splits: folders train,
+  validation and perhaps test, each with one sub-folder a class. Otherwise 70 % of each class train,
+  15 % validate and 15 % test, chosen by file name and so alike on every machine. Of images with the
+  same pixels one is used; those that look alike stay on one side. Images are read with a short
+  side of at most 256 pixels. docs/folders.md has the rules.
 Command: launch/train --tasks=folder:PATH
 Expected: nothing is known about the images.
 """
 
 import dataclasses
+import functools
 import pathlib
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from adapters import errors, preprocessing
-from tasks import digest, pixels
-from tasks.cutting import SPLITS, cut_by_hash
+from tasks import digest, image_files
+from tasks.cutting import SPLITS
+from tasks.image_files import ImageFiles
+from tasks.inventory import Inventory, count
+from tasks.listing import FolderError, ListedImage, list_folder
+from tasks.sorting import Sorter
 from tasks.task import Examples, Task
 
 PREFIX = "folder:"
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-SHORT_SIDE = 256  # pixels
-
-
-class FolderError(errors.ModelPatchError):
-    """A folder of images that is missing, empty, or has no classes to tell apart."""
-
-
-class UnreadableImageWarning(UserWarning):
-    """An image of a folder cannot be read and is left out; the message names it."""
 
 
 def folder_task(path: str) -> Task:
@@ -44,25 +37,24 @@ def folder_task(path: str) -> Task:
     if not path or not root.is_dir():
         raise FolderError(f"there is no folder {path!r}; write {PREFIX}PATH, with sub-folders.")
     root = root.resolve()
-    if _brings_splits(root):
-        splits = tuple(split for split in SPLITS if (root / split).is_dir())
-        if "validation" not in splits:
-            raise FolderError(f"{root} has a folder train but none called validation.")
-        labels = sorted(_classes(root / "train"))
-    else:
-        splits = SPLITS
-        classes = _classes(root)
-        labels = sorted(classes)
+    listing = list_folder(root)
+    labels = listing.labels()
+    if listing.splits and "validation" not in listing.splits:
+        raise FolderError(f"{root} has a folder train but none called validation.")
+    if not listing.splits:
         for label in labels:
-            if len(classes[label]) < 3:
+            number = sum(image.label == label for image in listing.images)
+            if number < len(SPLITS):
+                others = listing.not_read(label)
                 raise FolderError(
-                    f"{root / label} holds {_count(len(classes[label]), 'image', 'images')}; a "
-                    f"class needs three, one for each of {', '.join(SPLITS)}."
+                    f"{root / label} holds {count(number, 'image')}"
+                    f"{f' ({others})' if others else ''}; a class needs three, one for each of "
+                    f"{', '.join(SPLITS)}."
                 )
     if len(labels) < 2:
         raise FolderError(
-            f"{root} holds {_count(len(labels), 'class', 'classes')} of images; two sub-folders or "
-            f"more are needed. Images are files ending in {', '.join(sorted(SUFFIXES))}."
+            f"{root} holds {count(len(labels), 'class')} of images; two sub-folders or more are "
+            f"needed. Images are files ending in {', '.join(image_files.endings())}."
         )
     return Task(
         name=root.name,
@@ -70,7 +62,7 @@ def folder_task(path: str) -> Task:
         labels=tuple(labels),
         description=__doc__,
         expected=(0.0, 1.0),
-        splits=splits,
+        splits=listing.splits or SPLITS,
         fit="crop",
     )
 
@@ -82,92 +74,42 @@ class Folder:
     path: str
 
     def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
-        """Opens a split, reading every image once; warns of each that cannot be read.
+        """Opens a split. The first time all files are read once, and what is odd is warned of.
 
-        Raises FolderError when no image is left of a split, or of a class to train on, or when a
-        split has a class that training has not.
+        Raises FolderError where what the folder holds is no task: see `tasks.sorting.Sorter`.
         """
         del data_dir
-        images = _Images(self._files(task, split))
-        wanted = set(range(len(task.labels))) if split == "train" else set()
-        missing = sorted(task.labels[label] for label in wanted - images.labels)
-        if missing or not len(images):
-            whose = f" of {', '.join(missing)}" if missing else ""
-            raise FolderError(f"{self.path}: no readable image{whose} for {split}.")
-        return images
+        images = self._sorter.sorted().images[split]
+        labelled = [(image, task.labels.index(image.label)) for image in images]
+        return _Images(self._sorter.files, labelled)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
-        """The digest of a split's files, in their classes; no image is decoded."""
-        del data_dir
-        files = self._files(task, split)
-        return digest.of_files((f"{task.labels[label]}/{path.name}", path) for path, label in files)
+        """The digest of the files that a split uses, by their names in it; raises as `open`."""
+        del task, data_dir
+        images = self._sorter.sorted().images[split]
+        return digest.of_files((image.name, image.path) for image in images)
 
-    def _files(self, task: Task, split: str) -> list[tuple[pathlib.Path, int]]:
-        root = pathlib.Path(self.path)
-        if _brings_splits(root):
-            listing = _classes(root / split)
-            unknown = sorted(set(listing) - set(task.labels))
-            if unknown:
-                raise FolderError(f"{root / split} has classes that train has not: {unknown}.")
-        else:
-            listing = {
-                label: cut_by_hash(paths, key=lambda path: path.name)[split]
-                for label, paths in _classes(root).items()
-            }
-        return [
-            (path, task.labels.index(label)) for label, paths in listing.items() for path in paths
-        ]
+    def inventory(self) -> Inventory:
+        """What the folder holds; reads it, as `open` does."""
+        return self._sorter.sorted().inventory
+
+    @functools.cached_property
+    def _sorter(self) -> Sorter:
+        return Sorter(pathlib.Path(self.path))
 
 
 class _Images:
-    """Random access to image files, those left out that cannot be read."""
+    """Random access to image files."""
 
-    def __init__(self, files: Sequence[tuple[pathlib.Path, int]]):
-        self._cache = pixels.PixelCache()
-        self._files = [(path, label) for path, label in files if self._readable(path)]
-        self.labels = {label for _, label in self._files}
+    def __init__(self, files: ImageFiles, images: Sequence[tuple[ListedImage, int]]):
+        self._files, self._images = files, images
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        path, label = self._files[index]
-        return {
-            "name": f"{path.parent.name}/{path.name}",
-            "image": self._cache.get(path, lambda: _decode(path)),
-            "label": label,
-        }
+        image, label = self._images[index]
+        return {"name": image.name, "image": self._files.pixels(image), "label": label}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
-
-    def _readable(self, path: pathlib.Path) -> bool:
-        try:
-            self._cache.get(path, lambda: _decode(path))
-        except (OSError, preprocessing.UnreadableImageError) as error:
-            warnings.warn(f"{path} is left out: {error}", UnreadableImageWarning, stacklevel=2)
-            return False
-        return True
-
-
-def _decode(path: pathlib.Path) -> np.ndarray:
-    return np.asarray(preprocessing.decode(path.read_bytes(), shrink_to=SHORT_SIDE))
-
-
-def _brings_splits(root: pathlib.Path) -> bool:
-    """Whether `root/train` holds classes (pictures of trains may well be a class `train`)."""
-    return (root / "train").is_dir() and bool(_classes(root / "train"))
-
-
-def _classes(root: pathlib.Path) -> dict[str, list[pathlib.Path]]:
-    """Returns the image files of each sub-folder that has any."""
-    found = {
-        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
-    }
-    return {name: paths for name, paths in found.items() if paths}
-
-
-def _count(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"

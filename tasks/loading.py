@@ -1,7 +1,10 @@
 """Opening a task's images, wherever they come from."""
 
 from tasks import digest
+from tasks.arrays import Arrays
 from tasks.digest import Contents, TellsContents
+from tasks.folder import Folder
+from tasks.inventory import Inventory
 from tasks.task import Examples, Task, UnknownSplitError
 
 
@@ -25,6 +28,14 @@ def contents(task: Task, split: str, data_dir: str | None = None) -> Contents:
     if isinstance(task.source, TellsContents):
         return task.source.contents(task, split, data_dir)
     return digest.of_examples(task.source.open(task, split, data_dir))
+
+
+def inventory(task: Task) -> Inventory | None:
+    """Returns what is known of a user's own images, or None where a task says what it is made of.
+
+    Those of a folder are read for it, unless they were before. Raises FolderError.
+    """
+    return task.source.inventory() if isinstance(task.source, Folder | Arrays) else None
 
 
 def task_size(task: Task, split: str, data_dir: str | None = None) -> int:

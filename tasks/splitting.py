@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from tasks.copies import find_copies
 from tasks.cutting import FRACTIONS, cut_by_hash
 from tasks.layout import Example
 from tasks.task import TaskError
@@ -27,12 +28,10 @@ class Candidate(NamedTuple):
 
 def without_duplicates(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Keeps the first of images with identical pixels; none where their labels contradict."""
-    by_pixels: dict[bytes, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_pixels[_pixel_digest(candidate.image)].append(candidate)
-    return [
-        same[0] for same in by_pixels.values() if len({candidate.label for candidate in same}) == 1
-    ]
+    known = list(candidates)
+    digests = [_pixel_digest(candidate.image) for candidate in known]
+    kept = find_copies(digests, [candidate.label for candidate in known]).kept
+    return [known[place] for place in kept]
 
 
 def hold_out_groups(

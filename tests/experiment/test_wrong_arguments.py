@@ -16,7 +16,7 @@ from adapters.heads.registry import from_spec
 from adapters.preprocessing import Preprocessing, UnreadableImageError
 from adapters.runtime.device import network_input
 from adapters.store.errors import NotPatchError
-from tasks.folder import FolderError
+from tasks.listing import FolderError
 from tasks.registry import SeveralTasksError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 3), np.uint8)

@@ -19,7 +19,7 @@ from adapters.store.errors import PatchFileError
 from adapters.training import arrays
 from adapters.training.lock import lock
 from tasks import decathlon, layout, registry
-from tasks.folder import UnreadableImageWarning
+from tasks.inventory import UnreadableImageWarning
 from tasks.task import Task
 from tests.launch import small
 from tests.tasks.stand_in import LABELS
@@ -149,22 +149,25 @@ def test_damaged_patches_are_refused_by_name(finished, weights, greys, tmp_path)
 
 def odd_images(folder):
     """Three images of every odd kind, and two that cannot be read."""
-    grey = np.linspace(0, 65535, 120, dtype=np.uint16).reshape(10, 12)
-    colour = Image.effect_noise((12, 10), 80).convert("RGB")
-    odd = {
-        "one_pixel.png": Image.new("RGB", (1, 1), "red"),
-        "thin.png": Image.new("RGB", (300, 1), "red"),
-        "alpha.png": Image.new("RGBA", (9, 7), (255, 0, 0, 40)),
-        "deep.png": Image.fromarray(grey),
-        "print.jpg": colour.convert("CMYK"),
-        "print.tiff": colour.convert("CMYK"),
-        "palette.gif": colour.convert("P"),
-    }
     folder.mkdir(parents=True)
     for number in range(3):
+        red = (255 - 20 * number, 0, 0)
+        grey = np.linspace(0, 65535 - 9000 * number, 120, dtype=np.uint16).reshape(10, 12)
+        printed, palette, moving = (
+            Image.effect_noise((12, 10), 80).convert("RGB") for _ in range(3)
+        )
+        odd = {
+            "one_pixel.png": Image.new("RGB", (1, 1), red),
+            "thin.png": Image.new("RGB", (300, 1), red),
+            "alpha.png": Image.new("RGBA", (9, 7), (*red, 40)),
+            "deep.png": Image.fromarray(grey),
+            "print.jpg": printed.convert("CMYK"),
+            "print.tiff": palette.convert("CMYK"),
+            "palette.gif": palette.convert("P"),
+        }
         for name, image in odd.items():
             image.save(folder / f"{number}-{name}")
-        frames = [colour.rotate(90 * turn) for turn in range(3)]
+        frames = [moving.rotate(90 * turn) for turn in range(3)]
         frames[0].save(folder / f"{number}-moving.gif", save_all=True, append_images=frames[1:])
     (folder / "cut.jpg").write_bytes((folder / "0-print.jpg").read_bytes()[:200])
     (folder / "text.png").write_text("no image")
@@ -178,7 +181,7 @@ def test_odd_images_train_and_unreadable_ones_are_named(run, greys, tmp_path):
     with pytest.warns(UnreadableImageWarning) as warned:
         (row,) = run(tmp_path / "out", task)
     named = {str(warning.message).partition(" is left out")[0] for warning in warned}
-    assert named == {str(root / "odd" / name) for name in ("cut.jpg", "text.png")}
+    assert named == {f"odd: odd/{name}" for name in ("cut.jpg", "text.png")}
     assert row.patch_bytes == (tmp_path / "out" / "odd.patch").stat().st_size
 
 

@@ -9,6 +9,7 @@ from adapters.preprocessing import Preprocessing
 from tasks import loading, pipeline
 from tasks.arrays import ArraysError
 from tasks.augmentation import Augmentation
+from tasks.inventory import InventoryWarning
 from tasks.task import Task, TaskError
 from tests.tasks.stand_in import every_split
 
@@ -67,7 +68,18 @@ def test_equal_images_lie_on_one_side_once_and_contradictions_on_none():
     images = noise(20)
     twice = np.concatenate([images, images[:3], images[:1]])
     labels = [0, 1] * 10 + [0, 1, 0] + [1]  # the last says otherwise of the first image
-    found = members(Task.from_arrays(twice, labels))
+    with pytest.warns(InventoryWarning) as said:
+        task = Task.from_arrays(twice, labels)
+    assert [str(one.message) for one in said] == [
+        "2 images are left out as copies of others, pixel by pixel: image 21 = image 1, "
+        "image 22 = image 2",
+        "1 picture with several labels is left out: image 0 = image 20 = image 23",
+    ]
+    inventory = loading.inventory(task)
+    assert inventory.summary == (
+        "13 training, 3 validation, 3 test images; left out: 2 (copies), 3 (several labels)"
+    )
+    found = members(task)
     pixels = [pixels for split in found.values() for pixels, _ in split]
     assert len(pixels) == len(set(pixels)) == 19
     assert images[0].tobytes() not in pixels
@@ -111,6 +123,7 @@ def test_batches_are_made_of_them():
         (noise(6), [0.0, 1.0] * 3, None, "labels are float64"),
         (noise(6), [1] * 6, None, "all labels are '1'"),
         (noise(5), [0, 1, 0, 1, 0], None, "class '1' has 2 different images, too few for each of"),
+        (noise(4), [0, 1, 0, 0], None, "class '1' has 1 different image, too few"),
         (noise(8), [0, 1] * 4, (0.1, 0.5, 0.4), "too few"),
         (noise(6), [0, 1] * 3, (0.5, 0.5), "give three that sum to 1"),
         (noise(6), [0, 1] * 3, (0.5, 0.2, 0.2), "give three that sum to 1"),
@@ -164,9 +177,10 @@ def test_labels_that_hold_or_not():
 def test_same_pixels_with_other_numbers_are_left_out():
     images = noise(40)
     images[1] = images[0]
-    task = Task.from_arrays(
-        images, np.arange(40.0)[:, None], head="regression", outputs=("height",)
-    )
+    with pytest.warns(InventoryWarning, match="several labels is left out: image 0 = image 1"):
+        task = Task.from_arrays(
+            images, np.arange(40.0)[:, None], head="regression", outputs=("height",)
+        )
     names = {each["name"] for split in task.splits for each in loading.open_split(task, split)}
     assert names == {str(number) for number in range(2, 40)}
 

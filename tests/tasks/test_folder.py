@@ -8,7 +8,8 @@ from PIL import Image
 
 from adapters import errors
 from tasks import folder, loading, registry
-from tasks.folder import FolderError, UnreadableImageWarning
+from tasks.inventory import UnreadableImageWarning
+from tasks.listing import FolderError
 from tasks.task import TaskError
 
 FORMATS = ("png", "jpeg", "webp", "gif", "bmp", "tiff")
@@ -52,18 +53,20 @@ def test_another_file_moves_few_others(animals):
         }
 
     before = training()
-    write(animals / "cat" / "new.png", 5)
+    write(animals / "cat" / "new.png", 70)
     assert len(before - training()) <= 1
 
 
 def test_a_folder_may_bring_its_own_splits(animals, tmp_path):
     root = tmp_path / "ready"
-    for split in ("train", "validation"):
-        shutil.copytree(animals, root / split)
+    shutil.copytree(animals, root / "train")
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(20):
+            write(root / "validation" / name / f"{number:02d}.png", 200 + 20 * label + number)
     task = folder.folder_task(str(root))
     assert task.splits == ("train", "validation")
     assert loading.task_size(task, "train") == loading.task_size(task, "validation") == 40
-    write(root / "validation" / "bird" / "1.png", 7)
+    write(root / "validation" / "bird" / "1.png", 240)
     with pytest.raises(FolderError, match="bird"):
         loading.open_split(task, "validation")
     shutil.rmtree(root / "validation")
@@ -78,9 +81,9 @@ def test_a_class_may_be_called_train(animals):
 
 def test_an_unreadable_image_is_named_and_left_out(animals):
     task = folder.folder_task(str(animals))
-    victim = animals / loading.open_split(task, "train")[0]["name"]
-    victim.write_bytes(victim.read_bytes()[:40])
-    with pytest.warns(UnreadableImageWarning, match=str(victim)):
+    victim = loading.open_split(task, "train")[0]["name"]
+    (animals / victim).write_bytes((animals / victim).read_bytes()[:40])
+    with pytest.warns(UnreadableImageWarning, match=f"{victim} is left out: the image is damaged"):
         opened = loading.open_split(task, "train")
     assert len(opened) == 27
 
@@ -90,7 +93,7 @@ def test_a_class_without_a_readable_image_is_refused(animals):
         path.write_bytes(b"")
     with (
         pytest.warns(UnreadableImageWarning),
-        pytest.raises(FolderError, match="no readable image of dog for train"),
+        pytest.raises(FolderError, match="no image of dog is left to train on"),
     ):
         loading.open_split(folder.folder_task(str(animals)), "train")
 
@@ -102,11 +105,11 @@ def test_a_folder_whose_name_no_patch_file_can_have_is_refused(animals):
 
 
 def test_large_photographs_are_shrunk(tmp_path):
-    for name in ("a", "b"):
+    for label, name in enumerate(("a", "b")):
         for number in range(3):
             path = tmp_path / "large" / name / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (1024, 600)).save(path)
+            Image.new("RGB", (1024, 600), (120 * label, 40 * number, 0)).save(path)
     task = folder.folder_task(str(tmp_path / "large"))
     assert loading.open_split(task, "test")[0]["image"].shape == (256, 437, 3)
 

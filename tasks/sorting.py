@@ -1,0 +1,189 @@
+"""Sorting the images of a folder into splits, each picture once, and saying what was found."""
+
+import itertools
+import pathlib
+import unicodedata
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tasks import listing
+from tasks.copies import Copies, find_copies, joined
+from tasks.cutting import SPLITS, cut_groups
+from tasks.image_files import Facts, ImageFiles
+from tasks.inventory import Inventory, count
+from tasks.listing import FolderError, ListedImage, Listing, list_folder
+from tasks.looks import alike
+
+
+class Sorted(NamedTuple):
+    """Which images a split has, {split: images}, and what became of the others."""
+
+    images: Mapping[str, Sequence[ListedImage]]
+    inventory: Inventory
+
+
+class Sorter:
+    """Sorts what a folder holds, and does it again only when something in it has changed.
+
+    Sent to another process it begins anew.
+    """
+
+    def __init__(self, root: pathlib.Path):
+        self.files = ImageFiles()
+        self._root = root
+        self._last: tuple[Listing, Sorted] | None = None
+
+    def sorted(self) -> Sorted:
+        """Reads the files that are new, warns of what is odd, and gives every split.
+
+        Of images with the same pixels one is used: from test rather than validation, and from there
+        rather than train, where the folder brings splits; none where their labels contradict. Those
+        of a class that look alike stay on one side.
+
+        Raises FolderError where too little is left: of a class to train on, of a split, or of a
+        class to cut into splits; and where a split has a class that train has not.
+        """
+        found = list_folder(self._root)
+        if self._last is None or self._last[0] != found:
+            self._last = found, self._sort(found)
+        return self._last[1]
+
+    def _sort(self, found: Listing) -> Sorted:
+        facts = self.files.facts(found.images)
+        readable = [n for n, known in enumerate(facts) if not known.fault]
+        copies = _copies(readable, found.images, facts)
+        split_of, groups = _cut(found, copies.kept, facts)
+        images: dict[str, list[ListedImage]] = {split: [] for split in found.splits or SPLITS}
+        for place, split in split_of.items():
+            images[split].append(found.images[place])
+
+        def names(groups: Sequence[Sequence[int]]) -> list[list[str]]:
+            return [[self._name(found.images[place]) for place in own] for own in groups]
+
+        left_out = defaultdict[str, list[str]](list)
+        for why, name in found.left_out:
+            left_out[why].append(name)
+        faults = defaultdict[str, list[str]](list)
+        for image, known in zip(found.images, facts, strict=True):
+            if known.fault:
+                faults[known.fault.rstrip(".")].append(self._name(image))
+        known_labels = found.labels()
+        inventory = Inventory(
+            used={split: _counts(own, known_labels) for split, own in images.items()},
+            left_out={**left_out, **faults},
+            unreadable=frozenset(faults),
+            quiet=frozenset(listing.QUIET),
+            copies=names(copies.copies),
+            contradictions=names(copies.contradictions),
+            alike=names(groups),
+            parted=names(_parted(found, split_of, facts)),
+            empty=found.empty,
+        )
+        for said in inventory.warnings():
+            warnings.warn(type(said)(f"{self._root.name}: {said}."), stacklevel=2)
+        self._check(inventory, found)
+        return Sorted(images, inventory)
+
+    def _check(self, inventory: Inventory, found: Listing) -> None:
+        labels = set(inventory.used["train"])
+        for split in found.splits:
+            own = {image.label for image in found.images if image.split == split}
+            if own - labels:
+                raise FolderError(
+                    f"{self._root}: {split} has classes that train has not: {sorted(own - labels)}."
+                )
+        if missing := inventory.lacking.get("train"):
+            raise FolderError(
+                f"{self._root}: no image of {', '.join(missing)} is left to train on; the warnings "
+                "say what was left out."
+            )
+        for split, counts in inventory.used.items():
+            if not any(counts.values()):
+                raise FolderError(
+                    f"{self._root}: no image is left for {split}; the warnings say what was left "
+                    "out."
+                )
+        if not found.splits and inventory.lacking:
+            label = next(itertools.chain(*inventory.lacking.values()))
+            number = sum(counts[label] for counts in inventory.used.values())
+            raise FolderError(
+                f"{self._root / label} has {count(number, 'different image')}; a class needs "
+                f"three, one for each of {', '.join(SPLITS)}."
+            )
+
+    def _name(self, image: ListedImage) -> str:
+        return listing.shown(image.path, self._root)
+
+    def __reduce__(self) -> tuple[type["Sorter"], tuple[pathlib.Path]]:
+        return Sorter, (self._root,)
+
+
+def _cut(
+    found: Listing, kept: Sequence[int], facts: Sequence[Facts]
+) -> tuple[dict[int, str], list[list[int]]]:
+    """The split of each image, by class, in a split's order; and those that had to be in one."""
+    by_label = defaultdict[str, list[int]](list)
+    for place in kept:
+        by_label[found.images[place].label].append(place)
+    split_of: dict[int, str] = {}
+    together: list[list[int]] = []
+    for _, places in sorted(by_label.items()):
+        if found.splits:
+            split_of |= {place: str(found.images[place].split) for place in places}
+            continue
+        pairs = alike([facts[place].look for place in places])
+        groups = joined(places, [(places[one], places[other]) for one, other in pairs])
+        if len(groups) < len(SPLITS):
+            # Looks may deceive: that a class cannot be cut otherwise is no reason to refuse it.
+            groups = [[place] for place in places]
+        together += [group for group in groups if len(group) > 1]
+        cut = cut_groups(groups, lambda place: _key(found.images[place]))
+        split_of |= {place: split for split, own in cut.items() for place in own}
+    return split_of, together
+
+
+def _parted(
+    found: Listing, split_of: Mapping[int, str], facts: Sequence[Facts]
+) -> list[tuple[int, int]]:
+    """Pairs that look alike, of other splits or labels: no more than it takes to link all."""
+    places = sorted(split_of)
+    pairs = [
+        (places[one], places[other])
+        for one, other in alike([facts[place].look for place in places])
+    ]
+
+    def side(place: int) -> tuple[str, str]:
+        return split_of[place], found.images[place].label
+
+    return [(one, other) for one, other in pairs if side(one) != side(other)]
+
+
+def _copies(places: Sequence[int], images: Sequence[ListedImage], facts: Sequence[Facts]) -> Copies:
+    """`find_copies` of some images, by their places among all."""
+
+    def rank(number: int) -> tuple[int, int, str]:
+        image = images[places[number]]
+        held_out = SPLITS.index(image.split) if image.split else 0
+        return -held_out, len(image.name), image.name  # "cat.png" rather than "cat (1).png"
+
+    found = find_copies(
+        [facts[place].digest for place in places], [images[place].label for place in places], rank
+    )
+
+    def among_all(groups: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(places[number] for number in own) for own in groups)
+
+    (kept,) = among_all([found.kept])
+    return Copies(kept, among_all(found.copies), among_all(found.contradictions))
+
+
+def _key(image: ListedImage) -> str:
+    """What decides on which side an image is: its name in its class, in composed form."""
+    return unicodedata.normalize("NFC", image.name.partition("/")[2])
+
+
+def _counts(images: Sequence[ListedImage], labels: Sequence[str]) -> dict[str, int]:
+    counted = Counter(image.label for image in images)
+    return {label: counted[label] for label in labels}
