@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,10 +27,12 @@ from adapters.store.write import patch_size, write_patch
 from adapters.training import plots, report, tidy
 from adapters.training.metrics import FILE as METRICS
 from tasks.decathlon_score import HIGHEST_ERROR, decathlon_score
+from tasks.inventory import Inventory
 from tasks.task import Task
 
 DECATHLON = "decathlon_"  # how the suite's task names begin
 RESULTS = "results.csv"
+INVENTORY = "inventory.json"
 SHARED_BACKBONE = "backbone.safetensors"
 
 
@@ -51,6 +54,13 @@ class Trained:
     needs: Mapping[str, tuple[int, ...]]
     data: Mapping[str, str]
     unrounded: Answers | None = None
+
+
+def write_inventories(inventories: Mapping[str, Inventory], directory: pathlib.Path) -> None:
+    """Writes what was found among the users' own images, by task, if there are any."""
+    if inventories:
+        record = {task: known.to_json() for task, known in inventories.items()}
+        files.write_bytes(directory / INVENTORY, json.dumps(record, indent=1).encode() + b"\n")
 
 
 def shared_backbone(

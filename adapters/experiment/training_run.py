@@ -116,6 +116,9 @@ class Run:
                     f"is of one answer of several; task {task.name} predicts "
                     f"{task.made_head.kind}. Train it in a run of its own, without.",
                 )
+        self._inventories = {
+            task.name: known for task in tasks if (known := loading.inventory(task)) is not None
+        }
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
@@ -167,7 +170,10 @@ class Run:
         """
         with output.claimed(self._directory, self._configuration, self._resume, self._overwrite):
             for task, size in zip(self._tasks, self._sizes, strict=True):
-                logging.info("%s: %d labels, %d training images", task.name, len(task.labels), size)
+                known = self._inventories.get(task.name)
+                images = known.summary if known else f"{size} training images"
+                logging.info("%s: %d labels, %s", task.name, len(task.labels), images)
+            results.write_inventories(self._inventories, self._directory)
             state = yield from self._train()
             self.rows = self._finish(state)
 

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -183,6 +184,10 @@ def test_odd_images_train_and_unreadable_ones_are_named(run, greys, tmp_path):
     named = {str(warning.message).partition(" is left out")[0] for warning in warned}
     assert named == {f"odd: odd/{name}" for name in ("cut.jpg", "text.png")}
     assert row.patch_bytes == (tmp_path / "out" / "odd.patch").stat().st_size
+    kept = json.loads((tmp_path / "out" / "inventory.json").read_bytes())["odd"]
+    assert sum(counts["odd"] for counts in kept["used"].values()) == 24
+    left_out = [name for names in kept["left_out"].values() for name in names]
+    assert sorted(left_out) == ["odd/cut.jpg", "odd/text.png"]
 
 
 def no_space(*arguments, **settings):
