@@ -39,8 +39,6 @@ def folder_task(path: str) -> Task:
     root = root.resolve()
     listing = list_folder(root)
     labels = listing.labels()
-    if listing.splits and "validation" not in listing.splits:
-        raise FolderError(f"{root} has a folder train but none called validation.")
     if not listing.splits:
         for label in labels:
             number = sum(image.label == label for image in listing.images)

@@ -138,6 +138,11 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what if number == 1 else more}"
 
 
+def listed(texts: Sequence[str], what: str) -> str:
+    """How many things of one kind there are, and what the first are called."""
+    return f"{count(len(texts), what)} ({few(texts)})"
+
+
 def few(texts: Sequence[str], between: str = ", ") -> str:
     """The first of some texts, and how many there are more."""
     rest = len(texts) - SHOWN

@@ -132,10 +132,19 @@ class _Lister:
         for path in top:
             named[SPLIT_FOLDERS.get(path.name.casefold(), "")].append(path)
         others = named.pop("", [])
-        if "train" not in named or (len(named) == 1 and others):
+        if not named or (others and (len(named) == 1 or "train" not in named)):
             return {}
-        if not any(_holds_images(path) for own in named["train"] for path in _below(own)):
+        folders = [path for paths in named.values() for path in paths]
+        if not any(_holds_images(path) for own in folders for path in _below(own)):
             return {}
+        for split in ("train", "validation"):
+            if split not in named:
+                names = [name for name, meant in SPLIT_FOLDERS.items() if meant == split]
+                there = " and ".join(path.name for path in folders)
+                raise FolderError(
+                    f"{self._root} has {there}, but no folder called {' or '.join(names)}. Make "
+                    "one, or take the classes' folders out."
+                )
         for split, paths in named.items():
             if len(paths) > 1:
                 both = " and ".join(path.name for path in paths)

@@ -35,6 +35,7 @@ from adapters.training.report import Row
 from adapters.training.step import State, trainer
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
+from tasks.inventory import listed
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -172,7 +173,7 @@ class Run:
             for task, size in zip(self._tasks, self._sizes, strict=True):
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
-                logging.info("%s: %d labels, %s", task.name, len(task.labels), images)
+                logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
             results.write_inventories(self._inventories, self._directory)
             state = yield from self._train()
             self.rows = self._finish(state)

@@ -70,7 +70,9 @@ def test_a_folder_may_bring_its_own_splits(animals, tmp_path):
     with pytest.raises(FolderError, match="bird"):
         loading.open_split(task, "validation")
     shutil.rmtree(root / "validation")
-    with pytest.raises(FolderError, match="none called validation"):
+    with pytest.raises(
+        FolderError, match="has train, but no folder called validation or valid or val"
+    ):
         folder.folder_task(str(root))
 
 

@@ -102,6 +102,17 @@ def test_two_folders_of_one_split_are_refused(tmp_path):
         folder.folder_task(str(tmp_path))
 
 
+def test_splits_without_one_to_train_on_are_refused(tmp_path):
+    fill(tmp_path, classes("val/cat", "val/dog", "Testing/cat", "Testing/dog"))
+    with pytest.raises(FolderError, match="has Testing and val, but no folder called train"):
+        folder.folder_task(str(tmp_path))
+
+
+def test_classes_may_be_called_as_splits_are(tmp_path):
+    task = folder.folder_task(str(fill(tmp_path, classes("test", "train", "val"))))
+    assert task.labels == ("test", "train", "val")
+
+
 def test_splits_inside_classes_are_refused(tmp_path):
     fill(tmp_path, classes("cat/train", "cat/test", "dog/train", "dog/test"))
     with pytest.raises(FolderError, match="cat has splits of its own"):
