@@ -52,33 +52,24 @@ class Sorter:
 
     def _sort(self, found: Listing) -> Sorted:
         facts = self.files.facts(found.images)
-        readable = [n for n, known in enumerate(facts) if not known.fault]
-        copies = _copies(readable, found.images, facts)
-        split_of, groups = _cut(found, copies.kept, facts)
+        copies = _copies(found, facts)
+        split_of, together = _cut(found, copies.kept, facts)
         images: dict[str, list[ListedImage]] = {split: [] for split in found.splits or SPLITS}
         for place, split in split_of.items():
             images[split].append(found.images[place])
-
-        def names(groups: Sequence[Sequence[int]]) -> list[list[str]]:
-            return [[self._name(found.images[place]) for place in own] for own in groups]
-
-        left_out = defaultdict[str, list[str]](list)
-        for why, name in found.left_out:
-            left_out[why].append(name)
         faults = defaultdict[str, list[str]](list)
         for image, known in zip(found.images, facts, strict=True):
             if known.fault:
                 faults[known.fault.rstrip(".")].append(self._name(image))
-        known_labels = found.labels()
         inventory = Inventory(
-            used={split: _counts(own, known_labels) for split, own in images.items()},
-            left_out={**left_out, **faults},
+            used={split: _counts(own, found.labels()) for split, own in images.items()},
+            left_out={**_by_reason(found), **faults},
             unreadable=frozenset(faults),
             quiet=frozenset(listing.QUIET),
-            copies=names(copies.copies),
-            contradictions=names(copies.contradictions),
-            alike=names(groups),
-            parted=names(_parted(found, split_of, facts)),
+            copies=self._names(found, copies.copies),
+            contradictions=self._names(found, copies.contradictions),
+            alike=self._names(found, together),
+            parted=self._names(found, _parted(found, split_of, facts)),
             empty=found.empty,
         )
         for said in inventory.warnings():
@@ -115,6 +106,9 @@ class Sorter:
 
     def _name(self, image: ListedImage) -> str:
         return listing.shown(image.path, self._root)
+
+    def _names(self, found: Listing, groups: Sequence[Sequence[int]]) -> list[list[str]]:
+        return [[self._name(found.images[place]) for place in places] for places in groups]
 
     def __reduce__(self) -> tuple[type["Sorter"], tuple[pathlib.Path]]:
         return Sorter, (self._root,)
@@ -160,23 +154,33 @@ def _parted(
     return [(one, other) for one, other in pairs if side(one) != side(other)]
 
 
-def _copies(places: Sequence[int], images: Sequence[ListedImage], facts: Sequence[Facts]) -> Copies:
-    """`find_copies` of some images, by their places among all."""
+def _copies(found: Listing, facts: Sequence[Facts]) -> Copies:
+    """`find_copies` of the images that can be read."""
+    places = [place for place, known in enumerate(facts) if not known.fault]
 
     def rank(number: int) -> tuple[int, int, str]:
-        image = images[places[number]]
+        image = found.images[places[number]]
         held_out = SPLITS.index(image.split) if image.split else 0
         return -held_out, len(image.name), image.name  # "cat.png" rather than "cat (1).png"
 
-    found = find_copies(
-        [facts[place].digest for place in places], [images[place].label for place in places], rank
+    among = find_copies(
+        [facts[place].digest for place in places],
+        [found.images[place].label for place in places],
+        rank,
     )
 
-    def among_all(groups: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    def placed(groups: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(places[number] for number in own) for own in groups)
 
-    (kept,) = among_all([found.kept])
-    return Copies(kept, among_all(found.copies), among_all(found.contradictions))
+    (kept,) = placed([among.kept])
+    return Copies(kept, placed(among.copies), placed(among.contradictions))
+
+
+def _by_reason(found: Listing) -> dict[str, list[str]]:
+    reasons = defaultdict[str, list[str]](list)
+    for why, name in found.left_out:
+        reasons[why].append(name)
+    return reasons
 
 
 def _key(image: ListedImage) -> str:

@@ -174,7 +174,8 @@ def odd_images(folder):
     (folder / "text.png").write_text("no image")
 
 
-def test_odd_images_train_and_unreadable_ones_are_named(run, greys, tmp_path):
+def test_odd_images_train_and_unreadable_ones_are_named(run, greys, tmp_path, caplog):
+    caplog.set_level("INFO", "absl")
     root = tmp_path / "odd"
     odd_images(root / "odd")
     shutil.copytree(greys / "class_0", root / "plain")
@@ -184,6 +185,7 @@ def test_odd_images_train_and_unreadable_ones_are_named(run, greys, tmp_path):
     named = {str(warning.message).partition(" is left out")[0] for warning in warned}
     assert named == {f"odd: odd/{name}" for name in ("cut.jpg", "text.png")}
     assert row.patch_bytes == (tmp_path / "out" / "odd.patch").stat().st_size
+    assert "odd: 2 labels (odd, plain), 32 training, 8 validation, 8 test images" in caplog.text
     kept = json.loads((tmp_path / "out" / "inventory.json").read_bytes())["odd"]
     assert sum(counts["odd"] for counts in kept["used"].values()) == 24
     left_out = [name for names in kept["left_out"].values() for name in names]
