@@ -74,6 +74,12 @@ def kind_of(data: bytes) -> str | None:
     return "PNM" if is_pnm and data[2:3].isspace() else None
 
 
+def read_endings() -> tuple[str, ...]:
+    """What the names of image files that are read here end in, sorted."""
+    kinds = {*READ, HEIC} if reads_heic() else {*READ}
+    return tuple(sorted(ending for ending, kind in ENDINGS.items() if kind in kinds))
+
+
 def why_not_read(kind: str) -> str:
     """What a user is told of a kind that is not read."""
     if kind == HEIC:

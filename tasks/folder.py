@@ -17,7 +17,8 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tasks import digest, image_files
+from adapters import image_kinds
+from tasks import digest
 from tasks.cutting import SPLITS
 from tasks.image_files import ImageFiles
 from tasks.inventory import Inventory, count
@@ -52,7 +53,7 @@ def folder_task(path: str) -> Task:
     if len(labels) < 2:
         raise FolderError(
             f"{root} holds {count(len(labels), 'class')} of images; two sub-folders or more are "
-            f"needed. Images are files ending in {', '.join(image_files.endings())}."
+            f"needed. Images are files ending in {', '.join(image_kinds.read_endings())}."
         )
     return Task(
         name=root.name,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adapters import image_kinds, preprocessing
+from adapters import preprocessing
 from tasks import pixels
 from tasks.listing import ListedImage
 from tasks.looks import Look, look
@@ -64,12 +64,6 @@ class ImageFiles:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageFiles, ()
-
-
-def endings() -> list[str]:
-    """What names of image files that can be read end in, sorted."""
-    kinds = {*image_kinds.READ, *([image_kinds.HEIC] if image_kinds.reads_heic() else [])}
-    return sorted(ending for ending, kind in image_kinds.ENDINGS.items() if kind in kinds)
 
 
 def _decode(image: ListedImage) -> npt.NDArray[np.uint8]:

@@ -6,11 +6,11 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
+from adapters import image_kinds
 from adapters.errors import ModelPatchError
 
 LISTS = (".csv", ".txt")
 COLUMNS = ("path", "image", "file", "filename")
-ENDINGS = (".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class NoImagesError(ModelPatchError):
@@ -33,7 +33,8 @@ def image_paths(named: Iterable[str | os.PathLike[str]]) -> list[str]:
         paths = list(_paths(os.fspath(one)))
         if not paths:
             raise NoImagesError(
-                f"{os.fspath(one)} holds no image: files that end in {', '.join(ENDINGS)}."
+                f"{os.fspath(one)} holds no image: files that end in "
+                f"{', '.join(image_kinds.read_endings())}."
             )
         found |= dict.fromkeys(paths)
     if not found:
@@ -45,7 +46,8 @@ def _paths(name: str) -> Iterator[str]:
     path = pathlib.Path(name)
     if path.is_dir():
         inside = (os.path.join(top, file) for top, _, files in os.walk(path) for file in files)
-        yield from sorted(file for file in inside if file.lower().endswith(ENDINGS))
+        endings = image_kinds.read_endings()
+        yield from sorted(file for file in inside if file.lower().endswith(endings))
     elif path.suffix.lower() in LISTS and path.is_file():
         yield from (str(path.parent / line) for line in _listed(path))
     elif path.exists():
