@@ -1,9 +1,11 @@
 """What tells data from others: of every kind of task, what was read and nothing else."""
 
 import dataclasses
+import random
 import shutil
 
 import pytest
+from PIL import Image
 
 from tasks import digest, folder, layout
 from tasks.layout import Carried, Example
@@ -12,12 +14,16 @@ from tests.tasks.stand_in import every_split, tiny_task
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Six files a class that nobody decodes here."""
+    """Six pictures a class, all of them different."""
     for label in ("cat", "dog"):
         (tmp_path / "pets" / label).mkdir(parents=True)
         for number in range(6):
-            (tmp_path / "pets" / label / f"{number}.bmp").write_text(f"{label}{number}")
+            draw(tmp_path / "pets" / label / f"{number}.bmp", f"{label}{number}")
     return tmp_path / "pets"
+
+
+def draw(path, seed):
+    Image.frombytes("L", (9, 8), random.Random(seed).randbytes(72)).save(path)
 
 
 def contents(root):
@@ -42,7 +48,7 @@ def rename_a_class(root):
 
 def replace_by_as_many_bytes(root):
     for path in root.glob("cat/*"):
-        path.write_text(path.read_text().upper())
+        draw(path, f"other {path.name}")
 
 
 def swap(root):
@@ -64,7 +70,7 @@ def test_a_changed_folder_has_other_digests(pictures, change):
 
 
 def test_another_picture_is_counted(pictures):
-    (pictures / "dog" / "new.bmp").write_text("new")
+    draw(pictures / "dog" / "new.bmp", "new")
     assert sum(held.images for held in contents(pictures).values()) == 13
 
 
