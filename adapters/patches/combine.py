@@ -89,8 +89,8 @@ def chain(*patches: Patch) -> Patch:
     def pack(params: PatchParams) -> LeafEdits:
         return merge_edits([patch.pack(own) for patch, own in each(params)])
 
-    def rates(params: PatchParams, context: Context) -> Any:
-        return tuple(patch.rates(own, context) for patch, own in each(params))
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
+        return tuple(patch.rates(weights, own, context) for patch, own in each(params))
 
     looks = any(patch.prepare is not no_look for patch in patches)
     needs = tuple(dict.fromkeys(need for patch in patches for need in patch.needs))

@@ -9,6 +9,8 @@ second layer starts at zero, so that nothing is changed, and has no bias, which 
 beside it would have. On MobileNetV2 1.0: 37,136 values.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -25,6 +27,7 @@ from adapters.patches.contract import (
 from adapters.patches.naming import named
 from adapters.patches.replacement import stored_bits
 from adapters.patches.settings import PatchSettingError, check_setting
+from adapters.patches.sizes import size_of
 from adapters.vocabulary import MODULE
 
 
@@ -86,10 +89,19 @@ def conditional(reads: str = "place", size: int = 3, hidden: int = 4, norms: int
             leaves[path] = {"scale": scale * gain, "offset": offset * gain + shift}
         return Prepared(leaves, {}, {})
 
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
+        del params, context
+        units = []
+        for path in modulated(weights):
+            scale = weights[path]["scale"]
+            units += [jnp.ones_like(scale), jnp.full_like(scale, size_of(weights[path], "offset"))]
+        return {first: 1.0, second: {"w": jnp.concatenate(units)}}
+
     return Patch(
         init=init,
         apply=apply,
         prepare=prepare,
+        rates=rates,
         cost=lambda params: stored_bits(MODULE, params.trained),
         pack=lambda params: {MODULE: params.trained},
         needs=(Need(reads, (size,)),),

@@ -87,8 +87,8 @@ def _no_edits(params: PatchParams) -> LeafEdits:
     return {}
 
 
-def _same_rates(params: PatchParams, context: Context) -> Any:
-    del params, context
+def _same_rates(weights: Weights, params: PatchParams, context: Context) -> Any:
+    del weights, params, context
     return 1.0
 
 
@@ -109,7 +109,7 @@ class _Functions(NamedTuple):
     penalty: Callable[[PatchParams, Context], Any] = _no_penalty
     cost: Callable[[PatchParams], Mapping[str, Any]] = _no_cost
     pack: Callable[[PatchParams], LeafEdits] = _no_edits
-    rates: Callable[[PatchParams, Context], Any] = _same_rates
+    rates: Callable[[Weights, PatchParams, Context], Any] = _same_rates
     needs: tuple[Need, ...] = ()
     spec: str = ""
 
@@ -136,8 +136,9 @@ class Patch(_Functions):
         and the spelling of their parts are those of `adapters.store.kinds`. Modules of a patch's
         own, which `apply` adds for `prepare` to read, are of the kind `module`.
       needs: the inputs that `prepare` reads beside the image; `dict(needs)` is {name: shape}.
-      rates: (params, context) -> a tree prefix of `params.trained`, scalars by which the learning
-        rate is multiplied; leaves below a 0 stay as they are.
+      rates: (shared weights, params, context) -> a tree prefix of `params.trained`: what the
+        learning rate is multiplied by, scalars, or arrays that broadcast to a leaf. It is in which
+        units a leaf learns: see `adapters.patches.sizes`. Leaves below a 0 stay as they are.
       spec: the text that `registry.from_spec` makes this patch of; empty where there is none.
     """
 

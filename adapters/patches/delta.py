@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, Weights
 from adapters.patches.naming import named
 from adapters.patches.replacement import leaves_where, stored_bits, with_leaves
+from adapters.patches.sizes import own_sizes
 
 
 @named
@@ -38,4 +39,4 @@ def delta() -> Patch:
     def pack(params: PatchParams) -> LeafEdits:
         return {"add": params.trained} if params.trained else {}
 
-    return Patch(init=init, apply=apply, cost=cost, pack=pack)
+    return Patch(init=init, apply=apply, cost=cost, pack=pack, rates=own_sizes)

@@ -9,10 +9,13 @@ from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, We
 from adapters.patches.replacement import stored_bits, with_leaves
 
 
-def insertion(leaves: Callable[[jax.Array, Weights], Weights]) -> Patch:
+def insertion(
+    leaves: Callable[[jax.Array, Weights], Weights], sizes: Callable[[Weights], Any]
+) -> Patch:
     """A patch that trains the optional leaves that `leaves` (key, weights) makes.
 
-    Their first values must leave the network's outputs as they are, to the bit.
+    Their first values must leave the network's outputs as they are, to the bit. `sizes` (weights)
+    gives the units they learn in, {module path: {leaf: scalar}}, of those and perhaps of more.
     """
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
@@ -28,4 +31,9 @@ def insertion(leaves: Callable[[jax.Array, Weights], Weights]) -> Patch:
     def pack(params: PatchParams) -> LeafEdits:
         return {"insert": params.trained} if params.trained else {}
 
-    return Patch(init=init, apply=apply, cost=cost, pack=pack)
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
+        del context
+        found = sizes(weights)
+        return {path: found[path] for path in params.trained}
+
+    return Patch(init=init, apply=apply, cost=cost, pack=pack, rates=rates)

@@ -17,6 +17,7 @@ from adapters.patches.merge import UnmergeableEditsError
 from adapters.patches.naming import named
 from adapters.patches.replacement import stored_bits, with_leaves
 from adapters.patches.settings import check_setting
+from adapters.patches.sizes import size_of
 from adapters.vocabulary import KERNEL
 
 
@@ -71,7 +72,17 @@ def lora(rank: int = 2, alpha: float | None = None) -> Patch:
         edits = _edits(scaled(params))
         return {"low_rank": edits} if edits else {}
 
-    return Patch(init=init, apply=apply, cost=cost, pack=pack)
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
+        del context
+        found = {}
+        for path, leaves in params.trained.items():
+            # The inward half is as large as it was drawn, the product as the kernel.
+            down = leaves["side_down"].shape[0] ** -0.5
+            up = size_of(weights[path], KERNEL) / (down * scale)
+            found[path] = {"side_down": down, "side_up": up}
+        return found
+
+    return Patch(init=init, apply=apply, cost=cost, pack=pack, rates=rates)
 
 
 def _edits(paths: Weights) -> dict[str, dict[str, jax.Array]]:

@@ -17,6 +17,7 @@ from adapters.patches.contract import Context, LeafEdits, Patch, PatchParams, We
 from adapters.patches.naming import named
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.settings import check_setting
+from adapters.patches.sizes import size_of
 from adapters.patches.straight_through import above
 
 START, THRESHOLD = 0.01, 0.005
@@ -86,12 +87,14 @@ def mask(affine: bool = False, score_rate: float = 0.01) -> Patch:
             }
         }
 
-    def rates(params: PatchParams, context: Context) -> Any:
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
         del context
-        return {
-            path: {name: score_rate if name == "score" else 1.0 for name in leaves}
-            for path, leaves in params.trained.items()
-        }
+        found: dict[str, dict[str, Any]] = {path: {"score": score_rate} for path in params.trained}
+        if affine:
+            for path, own in found.items():
+                one, size = jnp.ones(()), size_of(weights[path], "w")
+                own["coefficients"] = jnp.stack([one, size, size, one])
+        return found
 
     return Patch(init=init, apply=apply, cost=cost, pack=pack, rates=rates)
 

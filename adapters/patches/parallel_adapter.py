@@ -8,13 +8,15 @@ across blocks, 7.2 % of the extractor, and 4,512,256 across depthwise layers, tw
 28,544 across these with rank 2.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from adapters.patches.contract import Patch, Weights
 from adapters.patches.insertion import insertion
 from adapters.patches.naming import named
-from adapters.patches.places import SPANS, Span, places
+from adapters.patches.places import SPANS, Span, outward_size, places
 from adapters.patches.settings import check_setting
 
 
@@ -44,4 +46,16 @@ def parallel_adapter(across: Span = "block", rank: int | None = None) -> Patch:
             }
         return made
 
-    return insertion(leaves)
+    def sizes(weights: Weights) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for place in places(weights, across):
+            if rank is None:
+                found[place.path] = {"adapter": outward_size(weights, place, place.inputs)}
+                continue
+            found[place.path] = {
+                "adapter_down": place.inputs**-0.5,
+                "adapter_up": outward_size(weights, place, rank),
+            }
+        return found
+
+    return insertion(leaves, sizes)

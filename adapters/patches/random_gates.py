@@ -69,5 +69,5 @@ def random_gates(inner: Patch, budget_bits: int, per: Group = "layer") -> Patch:
         penalty=lambda params, context: inner.penalty(inside(params), context),
         cost=cost,
         pack=pack,
-        rates=lambda params, context: inner.rates(inside(params), context),
+        rates=lambda weights, params, context: inner.rates(weights, inside(params), context),
     )

@@ -15,6 +15,7 @@ from adapters.patches.contract import (
     Predicate,
     Weights,
 )
+from adapters.patches.sizes import own_sizes
 from adapters.vocabulary import MODULATION, OPTIONAL
 
 
@@ -50,7 +51,7 @@ def replacement(owned: Predicate) -> Patch:
     def pack(params: PatchParams) -> LeafEdits:
         return {"replace": params.trained} if params.trained else {}
 
-    return Patch(init=init, apply=apply, cost=cost, pack=pack)
+    return Patch(init=init, apply=apply, cost=cost, pack=pack, rates=own_sizes)
 
 
 def _is_added(weights: Weights, path: str, name: str) -> bool:

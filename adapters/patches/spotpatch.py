@@ -93,10 +93,10 @@ def spotpatch(
     def pack(params: PatchParams) -> LeafEdits:
         return gated.pack(inside(params), params.trained["scores"])
 
-    def rates(params: PatchParams, context: Context) -> Any:
+    def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
         moving = jnp.asarray(context["progress"] < freeze, jnp.float32)
         return {
-            "inner": inner.rates(inside(params), context),
+            "inner": inner.rates(weights, inside(params), context),
             "scores": dict.fromkeys(params.trained["scores"], score_rate * moving),
         }
 

@@ -21,7 +21,7 @@ from adapters.training import arrays as array_files
 from adapters.training import differences, host_state, sealed
 
 KEPT = 2
-FORMAT = 1
+FORMAT = 2  # 1 had patches' learning rates in other units
 
 
 class CheckpointError(errors.ModelPatchError):
@@ -138,7 +138,8 @@ def restore(
     state = json.loads((folder / "state.json").read_text())
     if state["format"] != FORMAT:
         raise CheckpointError(
-            f"the checkpoint {folder} has format {state['format']}; this version reads {FORMAT}."
+            f"the checkpoint {folder} has format {state['format']}; this version reads {FORMAT}. "
+            "Resume with the version that wrote it, or choose another output folder."
         )
     check_configuration(folder, state["configuration"], host_state.plain(configuration))
     leaves = _leaves(template)

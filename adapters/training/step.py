@@ -189,7 +189,7 @@ def trainer(
 
             def rates(task: jax.Array, patches: PatchParams) -> Any:
                 del task  # so that there are rows to map over where nothing is trained
-                factors = patch.rates(patches, {"progress": jnp.asarray(now.progress)})
+                factors = patch.rates(weights, patches, {"progress": jnp.asarray(now.progress)})
                 return jax.tree.map(lambda factor: jnp.asarray(factor * now.patch_rate), factors)
 
             patch_state, head_states, shared_state = state.optimisers

@@ -37,7 +37,7 @@ def late_offsets(rate: float = 1.0, from_block: str = "block_03") -> adapters.Pa
         init=init,
         apply=apply,
         pack=lambda params: {"replace": params.trained},
-        rates=lambda params, context: rate,
+        rates=lambda weights, params, context: rate,
     )
 
 

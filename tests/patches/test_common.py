@@ -119,6 +119,57 @@ def test_a_step_compiles_once(entry):
 
 
 @every_patch
+def test_training_does_the_same_to_a_network_of_leaves_of_another_size(entry):
+    """Sizes that the next layer takes back change no output, and must not change what is learned.
+
+    Three steps, since heads begin at zero: the distance between both networks' features is small
+    beside the one that training has moved them.
+    """
+    made, batch = run(entry)
+    images = narrow.normalised(narrow.images(1, 4)[0][0])
+    starts, ends = [], []
+    for weights in (shared(entry), resized(shared(entry))):
+        state = made.init(jax.random.key(0), weights)
+        starts.append(features(entry, state, weights, images))
+        for _ in range(3):
+            state, _ = made.step(state, weights, batch, jax.random.key(1))
+        ends.append(features(entry, state, weights, images))
+    np.testing.assert_allclose(*starts, rtol=1e-4, atol=1e-5)
+    moved = np.abs(ends[0] - starts[0]).max()
+    assert np.abs(ends[1] - ends[0]).max() < 0.05 * moved + 1e-5
+
+
+def features(entry, state, weights, images):
+    params = packing.task_params(state, 0)
+    return np.asarray(network(entry)(entry.patch.apply(weights, params, {}), images))
+
+
+def resized(weights, factor=4.0):
+    """The same function: block_03 gets and gives larger maps, and its depthwise layer larger sums.
+
+    Its input and its output are one map by the sum, so both leave their norms larger, and both of
+    their readers have smaller kernels.
+    """
+    inverse = 1 / factor
+    factors = {
+        "block_02/project/norm": {"scale": factor, "offset": factor},
+        "block_03/expand": {"w": inverse, "bases": inverse},
+        "block_03/depthwise": {"w": factor, "bases": factor},
+        "block_03/depthwise/norm": {"mean": factor},
+        "block_03/project/norm": {"scale": factor, "offset": factor},
+        "tail": {"w": inverse},
+    }
+    changed = {path: dict(leaves) for path, leaves in weights.items()}
+    for path, own in factors.items():
+        changed[path].update(
+            {name: changed[path][name] * own[name] for name in own.keys() & changed[path].keys()}
+        )
+    norm = changed["block_03/depthwise/norm"]
+    norm["var"] = factor**2 * (norm["var"] + narrow.EPSILON) - narrow.EPSILON
+    return changed
+
+
+@every_patch
 def test_only_trained_leaves_get_gradients(entry):
     """The network's own gradient: finite and not zero for each leaf the patch says it trains."""
     gradients = compiled_gradients(entry, "frozen", different_tasks(entry))

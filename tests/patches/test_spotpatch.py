@@ -145,7 +145,7 @@ def test_a_closed_gate_before_a_path_of_two_products_still_learns_what_it_would_
 def test_gates_stay_as_they_are_in_the_last_third():
     params = PATCH.init(jax.random.key(0), narrow.weights())
     for progress, factor in ((0.0, 1.0), (0.6, 1.0), (0.67, 0.0), (0.99, 0.0)):
-        rates = PATCH.rates(params, {"progress": jnp.asarray(progress)})
+        rates = PATCH.rates(narrow.weights(), params, {"progress": jnp.asarray(progress)})
         assert {float(rate) for rate in rates["scores"].values()} == {factor}
 
 

@@ -287,3 +287,11 @@ def test_a_kill_at_any_moment_loses_no_checkpoint(tmp_path):
     checkpoint.save(tmp_path, step + 1, template, {}, {})
     assert len(list(tmp_path.glob("step_*"))) == 2
     assert not list(tmp_path.glob(".step_*"))
+
+
+def test_a_checkpoint_of_another_format_is_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr(checkpoint, "FORMAT", checkpoint.FORMAT - 1)
+        checkpoint.save(tmp_path, 1, state(), {}, CONFIGURATION)
+    with pytest.raises(checkpoint.CheckpointError, match="Resume with the version that wrote it"):
+        checkpoint.restore(tmp_path, state(), CONFIGURATION)
