@@ -1,6 +1,7 @@
 """A whole run: from settings to trained patches, one file per task."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import pathlib
@@ -17,8 +18,10 @@ from adapters.backbones.checkpoint import Weights
 from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
+from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings, scheduler
+from adapters.heads.classification import LABEL
 from adapters.heads.contract import Head, TargetError
 from adapters.heads.together import TaskHeads
 from adapters.inference.compiled import Answers, inference
@@ -132,7 +135,7 @@ class Run:
         # What no file could hold is refused now, not when it has been trained.
         params = self._patch.init(key, self._weights)
         edits = packing.task_edits(self._patch, params)
-        apply_edits(jax.tree.map(np.asarray, self._weights), edits)
+        self._untrained = apply_edits(jax.tree.map(np.asarray, self._weights), edits)
         self._configuration = {
             **dataclasses.asdict(settings),
             **identity(tasks, self._held),
@@ -241,7 +244,7 @@ class Run:
 
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)
-        return {
+        scores = {
             task.name: scoring.score(
                 self._heads.heads[index],
                 len(task.labels),
@@ -249,6 +252,39 @@ class Run:
             )
             for index, task in enumerate(self._tasks)
             if "validation" in task.splits
+        }
+        recipe, step = self._settings.recipe, int(state.step)
+        if jax.tree.leaves(state.patches.trained) and step > recipe.warmup * recipe.steps:
+            self._compare_with_classifiers_alone(step, scores)
+        return scores
+
+    def _compare_with_classifiers_alone(self, step: int, scores: Mapping[str, float]) -> None:
+        """Says so where patches give less than no patch would."""
+        alone = self._alone
+        own = {name: scores[name] for name in alone if name in scores}
+        if not own or sum(own.values()) >= sum(alone[name] for name in own):
+            return
+        behind = [
+            f"{name} {100 * score:.1f} against {100 * alone[name]:.1f}"
+            for name, score in own.items()
+            if score < alone[name]
+        ]
+        logging.warning(
+            "step %d: the patches are behind what a classifier of the frozen features alone "
+            "reaches on validation, in %%: %s. If they stay there, they do harm: lower patch_rate.",
+            *(step, ", ".join(behind)),
+        )
+
+    @functools.cached_property
+    def _alone(self) -> dict[str, float]:
+        """What classifiers alone reach, by task; other heads have no such measure."""
+        data_dir, inputs = self._settings.data_dir, [need.name for need in self._patch.needs]
+        return {
+            task.name: accuracy_alone(
+                self.network, self._untrained, task, preprocessing, data_dir, inputs
+            )
+            for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
+            if "validation" in task.splits and LABEL in task.made_head.targets
         }
 
     def _finish(self, state: State) -> list[Row]:
