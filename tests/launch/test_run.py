@@ -341,7 +341,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
 
 
 @pytest.mark.registry
-@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_lite0", "mobilenet_v1"])
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_a_local_file_is_the_backbone_it_was_downloaded_as(name, tmp_path):
     """A Keras `.h5`, a PyTorch `.pth` and a TensorFlow `.pb`, as published."""
     origin = PRETRAINED[name]
