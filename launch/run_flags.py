@@ -153,7 +153,7 @@ def rate_flags() -> tuple[flags.FlagHolder[float | None], flags.FlagHolder[float
         flags.DEFINE_float(
             flag_of("patch_rate"),
             None,
-            f"Peak rate of the patches; by default {DEFAULTS['patch_rate']:g}, for `full` 1e-4.",
+            f"Peak rate of the patches; by default {DEFAULTS['patch_rate']:g}, for `full` 1e-3.",
         ),
         flags.DEFINE_float(flag_of("head_rate"), DEFAULTS["head_rate"], "Peak rate of the heads."),
     )

@@ -17,8 +17,8 @@ class Recipe:
 
     Attributes:
       steps: of the whole run; learning rates follow step / steps.
-      patch_rate, head_rate, shared_rate: peak learning rates; by default those that suit
-        `scale_bias`.
+      patch_rate, head_rate, shared_rate: peak learning rates; that of patches in the units of
+        `Patch.rates`. By default those that suit `scale_bias`.
       warmup: share of the run over which rates rise.
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
@@ -33,7 +33,7 @@ class Recipe:
     """
 
     steps: int = 1500
-    patch_rate: float = 1e-2
+    patch_rate: float = 3e-3
     head_rate: float = 3e-3
     shared_rate: float = 0.0
     warmup: float = 0.05

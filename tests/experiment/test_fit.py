@@ -209,8 +209,7 @@ def test_a_run_on_other_arrays_is_not_resumed(fitted, pictures, tmp_path):
 def test_the_results_say_how_the_run_is_repeated(fitted):
     (command,) = {row.command for row in tidy.read(fitted[0].directory / "results.csv")}
     assert command == (
-        "adapters.fit(['arrays'], size=32, groups=2, examples=4, steps=60, patch_rate=0.003, "
-        "head_rate=0.01)"
+        "adapters.fit(['arrays'], size=32, groups=2, examples=4, steps=60, head_rate=0.01)"
     )
 
 
@@ -244,10 +243,10 @@ def test_settings_not_given_are_the_documented_defaults():
     plain = settings_of()
     assert (plain.patch, plain.size, plain.groups, plain.examples) == ("scale_bias", 64, 4, 16)
     assert (plain.recipe.steps, plain.recipe.patch_rate, plain.recipe.head_rate) == (
-        *(1500, 1e-2, 3e-3),
+        *(1500, 3e-3, 3e-3),
     )
     assert (plain.recipe.shared_rate, plain.recipe.distillation) == (0, 0)
-    assert settings_of(patch="full").recipe.patch_rate == 1e-4
+    assert settings_of(patch="full").recipe.patch_rate == 1e-3
     assert settings_of(patch="full", patch_rate=0.5).recipe.patch_rate == 0.5
     assert settings_of(train_shared=True).recipe.shared_rate == 1e-4
     assert settings_of(teacher="school").recipe.distillation == 1
