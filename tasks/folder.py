@@ -17,8 +17,12 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from adapters import image_kinds
-from tasks import digest
+from adapters.preprocessing import Preprocessing
+from tasks import digest, image_files
 from tasks.cutting import SPLITS
 from tasks.image_files import ImageFiles
 from tasks.inventory import Inventory, count
@@ -100,15 +104,29 @@ class Folder:
 class _Images:
     """Random access to image files."""
 
-    def __init__(self, files: ImageFiles, images: Sequence[tuple[ListedImage, int]]):
-        self._files, self._images = files, images
+    def __init__(
+        self,
+        files: ImageFiles,
+        images: Sequence[tuple[ListedImage, int]],
+        short_side: int = image_files.SHORT_SIDE,
+    ):
+        self._files, self._images, self._short_side = files, images, short_side
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         image, label = self._images[index]
-        return {"name": image.name, "image": self._files.pixels(image), "label": label}
+        pixels = self._files.pixels(image, self._short_side)
+        return {"name": image.name, "image": pixels, "label": label}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
+
+    def sharper(self, size: int) -> "_Images":
+        """The same images, twice as large as a network of this size sees them."""
+        return _Images(self._files, self._images, max(image_files.SHORT_SIDE, 2 * size))
+
+    def prepared(self, index: int, how: Preprocessing) -> npt.NDArray[np.uint8]:
+        """The network's pixels of one whole file."""
+        return self._files.prepared(self._images[index][0], how)

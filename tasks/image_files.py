@@ -40,9 +40,28 @@ class ImageFiles:
         self._pixels = pixels.PixelCache()
         self._facts: dict[tuple[pathlib.Path, tuple[int, int, int]], Facts] = {}
 
-    def pixels(self, image: ListedImage) -> npt.NDArray[np.uint8]:
-        """The pixels of a file, uint8 [H, W, 3]. Raises UnreadableImageError, OSError."""
-        return self._pixels.get((image.path, image.state), lambda: _decode(image))
+    def pixels(self, image: ListedImage, short_side: int = SHORT_SIDE) -> npt.NDArray[np.uint8]:
+        """The pixels of a file, uint8 [H, W, 3], shrunk where they are more.
+
+        Raises UnreadableImageError, OSError.
+        """
+        key = (image.path, image.state, short_side)
+        return self._pixels.get(key, lambda: _decode(image, short_side))
+
+    def prepared(
+        self, image: ListedImage, how: preprocessing.Preprocessing
+    ) -> npt.NDArray[np.uint8]:
+        """A network's pixels [size, size, 3] of a whole file: those that servers and devices make.
+
+        Raises UnreadableImageError, OSError.
+        """
+
+        def make() -> npt.NDArray[np.uint8]:
+            whole = preprocessing.decode(image.path.read_bytes(), how.background)
+            return preprocessing.prepare(whole, how)
+
+        key = (image.path, image.state, how.size, how.fit, how.background)
+        return self._pixels.get(key, make)
 
     def facts(self, images: Sequence[ListedImage]) -> list[Facts]:
         """What is known of each file; those that are new are read, as many at once as CPUs."""
@@ -66,5 +85,5 @@ class ImageFiles:
         return ImageFiles, ()
 
 
-def _decode(image: ListedImage) -> npt.NDArray[np.uint8]:
-    return np.asarray(preprocessing.decode(image.path.read_bytes(), shrink_to=SHORT_SIDE))
+def _decode(image: ListedImage, short_side: int) -> npt.NDArray[np.uint8]:
+    return np.asarray(preprocessing.decode(image.path.read_bytes(), shrink_to=short_side))

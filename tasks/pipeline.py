@@ -22,7 +22,7 @@ from tasks.augmentation import (
     random_view,
     recoloured,
 )
-from tasks.task import Task
+from tasks.task import ImageFileExamples, Task
 from tasks.trivial_augment import one_operation
 
 READ_THREADS = 2
@@ -98,6 +98,8 @@ def training_iterator(
             "would leave where they were: choose another augmentation."
         )
     source = loading.open_split(task, split, data_dir)
+    if isinstance(source, ImageFileExamples):
+        source = source.sharper(preprocessing.size)
     dataset = (
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
@@ -134,6 +136,7 @@ def evaluation_batches(
 ) -> Iterator[EvaluationBatch]:
     """Yields a split once, in its order, in batches of one shape. Label -1 means hidden.
 
+    Image files are made ready as a server makes them, whole, so that a score is of what it answers.
     `inputs` names what batches shall have beside the image.
     """
     source = loading.open_split(task, split, data_dir)
@@ -141,7 +144,11 @@ def evaluation_batches(
         found = [source[index] for index in range(start, min(start + examples, len(source)))]
         pixels = np.zeros((examples, preprocessing.size, preprocessing.size, 3), np.uint8)
         for row, example in enumerate(found):
-            pixels[row] = prepare(Image.fromarray(example["image"]), preprocessing)
+            pixels[row] = (
+                source.prepared(start + row, preprocessing)
+                if isinstance(source, ImageFileExamples)
+                else prepare(Image.fromarray(example["image"]), preprocessing)
+            )
         others = {name: np.zeros((examples, *task.inputs[name]), np.float32) for name in inputs}
         for name, values in others.items():
             values[: len(found)] = [example[name] for example in found]

@@ -3,8 +3,9 @@
 import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
@@ -36,6 +37,19 @@ class Examples(Protocol):
     def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
+
+
+@runtime_checkable
+class ImageFileExamples(Protocol):
+    """Examples that are image files, of which `__getitem__` gives smaller copies."""
+
+    def sharper(self, size: int) -> Examples:
+        """The same examples, large enough for a network of images of this side, in pixels."""
+        ...
+
+    def prepared(self, index: int, how: preprocessing.Preprocessing) -> npt.NDArray[np.uint8]:
+        """The network's pixels [size, size, 3] of the whole file, as a server makes them."""
+        ...
 
 
 class Source(Protocol):

@@ -39,6 +39,7 @@ from adapters.training.step import State, trainer
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
 from tasks.inventory import listed
+from tasks.layout import Carried
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -177,6 +178,15 @@ class Run:
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
+                if (
+                    isinstance(task.source, Carried)
+                    and task.source.short_side < self._settings.size
+                ):
+                    logging.warning(
+                        "%s keeps images of at most %d px (`Carried(short_side=...)`): at %d px "
+                        "larger ones are trained and scored blurred, and answered sharp.",
+                        *(task.name, task.source.short_side, self._settings.size),
+                    )
             results.write_inventories(self._inventories, self._directory)
             state = yield from self._train()
             self.rows = self._finish(state)
