@@ -168,7 +168,7 @@ def default_rate(patch: str) -> float:
     """The patches' peak learning rate unless one is given: small for the whole network.
 
     Chosen for `scale_bias` on validation of the pocket suite after 300 steps: 3e-3 is the best
-    rate or within 0.6 % of it on each backbone that was tried (results/learning_rates.csv).
+    or 0.6 % below it on each of four backbones (results/learning_rates.csv).
     For `full`, after 60 steps only: 1e-3 gives 77.3 %, 3e-3 64.3 %.
     """
     return 1e-3 if re.search(r"\bfull\b", patch) else DEFAULTS["patch_rate"]
