@@ -111,8 +111,6 @@ class Run:
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
-        if self.backbone.untrained:
-            logging.info("the neck is new: it is trained beside the heads, and all tasks share it")
         for task in tasks:
             evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
             if settings.temperature_scaling and task.made_head.scaled is None:
@@ -127,6 +125,7 @@ class Run:
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
+        _check_neck(self.backbone, self._heads)
         if overwrite:
             _check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
@@ -400,6 +399,21 @@ def task_heads(tasks: Sequence[Task], data_dir: str | None, balance: str = "none
             raise TargetError(f"task {task.name}: {error}") from error
 
     return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
+
+
+def _check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:
+    """A neck that is new has to be read by a head, or it is trained by nothing."""
+    maps = {own.name for own in backbone.network.table.neck}
+    if not backbone.untrained:
+        return
+    if heads.taps.isdisjoint(maps):
+        raise SettingError(
+            "backbone",
+            f"is {backbone.name}, whose neck no head reads: they read "
+            f"{', '.join(sorted(heads.taps))}. Give tasks with a head that reads "
+            f"{' or '.join(sorted(maps))}, or the backbone without it.",
+        )
+    logging.info("the neck is new: it is trained beside the heads, and all tasks share it")
 
 
 def _check_outside(directory: pathlib.Path, settings: Settings) -> None:

@@ -8,6 +8,7 @@ import pytest
 import adapters
 from adapters.experiment import backbones, contact_sheet, encoding, evaluation, exporting
 from adapters.experiment import training_run as runs
+from adapters.experiment.settings import SettingError
 from adapters.inference import maps
 from adapters.runtime.device import Device
 from adapters.runtime.graph_file import write_graph
@@ -117,6 +118,12 @@ def test_a_new_neck_is_trained_with_the_heads_and_nothing_else_of_the_backbone(w
             # The norm's scale and offset are the patch's own: the shared ones get no gradient.
             trained = path in before.untrained and name == KERNEL
             assert np.array_equal(leaf, after.weights[path][name]) != trained, (path, name)
+
+
+def test_a_new_neck_that_no_head_reads_is_refused(weights, tmp_path):
+    settings = small.settings(weights, backbone="narrow+lraspp")
+    with pytest.raises(SettingError, match=r"read stride_2, stride_4\. Give tasks .* neck_01"):
+        runs.Run([LIGHTS], settings, tmp_path / "run")
 
 
 def test_a_patch_belongs_to_the_backbone_with_its_neck(with_neck, weights):
