@@ -95,7 +95,7 @@ def test_a_head_has_a_deadline_and_a_resting_connection_has_none(network):
 
 
 def test_a_body_has_a_deadline_and_takes_no_place_in_the_queue(network):
-    limits = dataclasses.replace(LIMITS, queue=1, body_seconds=0.3)
+    limits = dataclasses.replace(LIMITS, queue=1, body_seconds=1.5)
     with served(network, limits) as (address, _), opened(address, 3, POST + b"some") as stalled:
         answered(address)
         for one in stalled:
