@@ -109,7 +109,7 @@ def fit(
       resume: go on with the run in `directory`, which had the same settings and data; where there
         is none, one is begun, with a warning.
       overwrite: delete the run in `directory` and start anew.
-      test: whether to score the test splits; without, they are never opened.
+      test: whether to score the test splits; without, nothing but their digest is taken.
       on_record: called with the `Record` of each step.
       command: recorded beside the results, by default this call.
       settings: fields of `Settings` and of `Recipe` by name: `steps=300`, `size=96`, `seed=1`.

@@ -45,7 +45,12 @@ def image_paths(named: Iterable[str | os.PathLike[str]]) -> list[str]:
 def _paths(name: str) -> Iterator[str]:
     path = pathlib.Path(name)
     if path.is_dir():
-        inside = (os.path.join(top, file) for top, _, files in os.walk(path) for file in files)
+        inside = (
+            os.path.join(top, file)
+            for top, _, files in os.walk(path)
+            for file in files
+            if not file.startswith(".")  # `._cat.jpg` is a system's own, and no image
+        )
         endings = image_kinds.read_endings()
         yield from sorted(file for file in inside if file.lower().endswith(endings))
     elif path.suffix.lower() in LISTS and path.is_file():

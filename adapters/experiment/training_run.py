@@ -96,8 +96,8 @@ class Run:
           directory: where everything goes; see `adapters.experiment.output` for what it may hold.
           command: recorded beside the results; by default the call of `adapters.fit`.
           resume, overwrite: what to do with a run that `directory` holds.
-          test: whether to score the test splits too; otherwise they are never opened, so that
-            settings can be chosen by the result.
+          test: whether to score the test splits too; otherwise nothing of them but their digest is
+            taken, so that settings can be chosen by the result.
           validations: how often the validation splits are scored while training; the last weights'
             score is among the results even with 0.
           patch: what each task trains, where no spec names it; `settings.patch` is then what

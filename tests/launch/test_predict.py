@@ -84,6 +84,7 @@ def test_answers_are_written_as_a_table_or_as_lines(tmp_path, answers):
 
 
 def test_images_are_named_in_four_ways(tmp_path):
+    (tmp_path / "._a.png").write_bytes(b"a system's own")
     for name in ("a.png", "b.JPG", "deep/c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / name)
