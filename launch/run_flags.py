@@ -22,7 +22,9 @@ from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
 TASKS = flags.DEFINE_list(
-    "tasks", [], "Tasks and suites to train: names, folder:PATH, or a task's Python file."
+    "tasks",
+    [],
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, or a task's Python file.",
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."

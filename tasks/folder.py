@@ -87,10 +87,10 @@ class Folder:
         return _Images(self._sorter.files, labelled)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
-        """The digest of the files that a split uses, by their names in it; raises as `open`."""
+        """The digest of the files that a split uses, by label and name; raises as `open`."""
         del task, data_dir
         images = self._sorter.sorted().images[split]
-        return digest.of_files((image.name, image.path) for image in images)
+        return digest.of_files((f"{image.label}/{image.name}", image.path) for image in images)
 
     def inventory(self) -> Inventory:
         """What the folder holds; reads it, as `open` does."""

@@ -287,9 +287,10 @@ def _kind(path: pathlib.Path, state: os.stat_result | None) -> str | None:
 
 
 def shown(path: pathlib.Path, base: pathlib.Path) -> str:
-    """A path below another as text that can be shown: bytes that cannot be are written as figures.
+    """A path as text that can be shown, without the path `base` where it begins with that.
 
-    Those are bytes that are not UTF-8, and characters that act on a terminal.
+    Bytes that are not UTF-8, and characters that act on a terminal, are written as figures.
     """
-    name = os.fsencode(path.relative_to(base).as_posix()).decode("utf-8", "backslashreplace")
+    inside = path.relative_to(base) if path.is_relative_to(base) else path
+    name = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tasks
 from adapters import errors
-from tasks import folder, suites
+from tasks import folder, suites, table
 from tasks.task import Task
 
 _TASKS: dict[str, Task] = {}
@@ -44,8 +44,9 @@ def resolve(names: Sequence[str]) -> tuple[Task, ...]:
     """Returns the tasks meant by `names`, in their order, each once.
 
     A name is a task's, a suite's (see `tasks.suites`), `folder:PATH` for images with one sub-folder
-    a class, or the path of a Python file that registers tasks, which is run: names come from who
-    runs the program, never from a file (see `registered`).
+    a class, `csv:FILE` for a table of images and labels, or the path of a Python file that
+    registers tasks, which is run: names come from who runs the program, never from a file (see
+    `registered`).
 
     Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
     name, TaskFileError, or FolderError.
@@ -85,19 +86,27 @@ def registered(name: str) -> Task:
 
 def _members(name: str) -> Sequence[Task]:
     if name.startswith(folder.PREFIX):
-        found = folder.folder_task(name.removeprefix(folder.PREFIX))
-        if found.name in _TASKS or found.name in suites.SUITES:
-            raise errors.DuplicateNameError("task", found.name)
-        return [found]
+        return [_new(folder.folder_task(name.removeprefix(folder.PREFIX)))]
+    if name.startswith(table.PREFIX):
+        return [_new(table.table_task(name.removeprefix(table.PREFIX)))]
     if name.endswith(".py"):
         return _register_file(pathlib.Path(name).expanduser().resolve())
     if name in suites.SUITES:
         return [_TASKS[member] for member in suites.SUITES[name]]
     if name in _TASKS:
         return [_TASKS[name]]
-    is_folder = bool(name) and pathlib.Path(name).expanduser().is_dir()
-    hint = f"There is a folder of that name: {folder.PREFIX}{name}." if is_folder else ""
+    there, hint = pathlib.Path(name).expanduser(), ""
+    if name and there.is_dir():
+        hint = f"There is a folder of that name: {folder.PREFIX}{name}."
+    elif name and there.is_file():
+        hint = f"There is a file of that name: {table.PREFIX}{name}, if it is a table."
     raise errors.UnknownNameError("task or suite", name, [*_TASKS, *suites.SUITES], hint)
+
+
+def _new(task: Task) -> Task:
+    if task.name in _TASKS or task.name in suites.SUITES:
+        raise errors.DuplicateNameError("task", task.name)
+    return task
 
 
 @functools.cache

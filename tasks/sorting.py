@@ -5,7 +5,7 @@ import pathlib
 import unicodedata
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tasks import listing
@@ -30,9 +30,9 @@ class Sorter:
     Sent to another process it begins anew.
     """
 
-    def __init__(self, root: pathlib.Path):
+    def __init__(self, root: pathlib.Path, listed: Callable[[pathlib.Path], Listing] = list_folder):
         self.files = ImageFiles()
-        self._root = root
+        self._root, self._listed = root, listed
         self._last: tuple[Listing, Sorted] | None = None
 
     def sorted(self) -> Sorted:
@@ -45,7 +45,7 @@ class Sorter:
         Raises FolderError where too little is left: of a class to train on, of a split, or of a
         class to cut into splits; and where a split has a class that train has not.
         """
-        found = list_folder(self._root)
+        found = self._listed(self._root)
         if self._last is None or self._last[0] != found:
             self._last = found, self._sort(found)
         return self._last[1]

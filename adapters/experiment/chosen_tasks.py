@@ -7,9 +7,8 @@ from typing import Any, TypeGuard
 
 from adapters.errors import DuplicateNameError, ModelPatchError
 from adapters.training import host_state
-from tasks import loading, registry
+from tasks import folder, loading, registry, table
 from tasks.digest import Contents
-from tasks.folder import PREFIX
 from tasks.task import Task
 
 Wanted = str | os.PathLike[str] | Task | tuple[Any, Sequence[Any]]
@@ -142,8 +141,10 @@ def _arrays(one: object) -> tuple[Any, Sequence[Any]]:
 
 
 def _name(one: str | os.PathLike[str]) -> str:
-    """A path is a task's file, or a folder of images."""
+    """A path is a task's file, a table, or a folder of images."""
     if isinstance(one, str):
         return one
     path = os.fspath(one)
-    return path if path.endswith(".py") else f"{PREFIX}{path}"
+    if path.endswith(".csv"):
+        return f"{table.PREFIX}{path}"
+    return path if path.endswith(".py") else f"{folder.PREFIX}{path}"
