@@ -6,7 +6,6 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +14,16 @@ from absl import logging
 from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
-from adapters.experiment import backbones, evaluation, output, results, scoring, teaching
+from adapters.experiment import backbones, output, results, run_checks, scoring, teaching
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
 from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
-from adapters.experiment.settings import SettingError, Settings, scheduler
+from adapters.experiment.settings import Settings, scheduler
+from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
-from adapters.heads.contract import Head, TargetError
-from adapters.heads.together import TaskHeads
 from adapters.inference.compiled import Answers, inference
-from adapters.patches.contract import Patch, PatchParams, no_look
+from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import with_leaves
 from adapters.preprocessing import Preprocessing
@@ -39,7 +37,6 @@ from adapters.training.step import State, trainer
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
 from tasks.inventory import listed
-from tasks.layout import Carried
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -111,27 +108,20 @@ class Run:
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
-        for task in tasks:
-            evaluation.check_inputs(settings.patch, dict(self._patch.needs), task)
-            if settings.temperature_scaling and task.made_head.scaled is None:
-                raise SettingError(
-                    "temperature_scaling",
-                    f"is of one answer of several; task {task.name} predicts "
-                    f"{task.made_head.kind}. Train it in a run of its own, without.",
-                )
+        run_checks.check_tasks(tasks, settings, dict(self._patch.needs))
         self._inventories = {
             task.name: known for task in tasks if (known := loading.inventory(task)) is not None
         }
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
-        _check_neck(self.backbone, self._heads)
+        run_checks.check_neck(self.backbone, self._heads)
         if overwrite:
-            _check_outside(self._directory, settings)
+            run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = self._patch.extend(key, jax.tree.map(jnp.asarray, self.backbone.weights))
-        _check_learned(self._patch, self._weights, self.backbone, settings)
+        run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
         params = self._patch.init(key, self._weights)
         edits = packing.task_edits(self._patch, params)
@@ -177,15 +167,7 @@ class Run:
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
-                if (
-                    isinstance(task.source, Carried)
-                    and task.source.short_side < self._settings.size
-                ):
-                    logging.warning(
-                        "%s keeps images of at most %d px (`Carried(short_side=...)`): at %d px "
-                        "larger ones are trained and scored blurred, and answered sharp.",
-                        *(task.name, task.source.short_side, self._settings.size),
-                    )
+                run_checks.warn_of_small_images(task, self._settings.size)
             results.write_inventories(self._inventories, self._directory)
             state = yield from self._train()
             self.rows = self._finish(state)
@@ -372,83 +354,6 @@ class Run:
 
     def _shared_weights(self, state: State) -> Weights:
         return jax.tree.map(np.asarray, with_leaves(self._weights, state.shared))
-
-
-def task_heads(tasks: Sequence[Task], data_dir: str | None, balance: str = "none") -> TaskHeads:
-    """The heads of `tasks`, with what they have to know of the training split's targets.
-
-    Raises TargetError where a head cannot learn them, and SettingError where it has no classes to
-    balance.
-    """
-
-    def head(task: Task) -> Head:
-        made = task.made_head
-        if balance == "classes":
-            if made.balanced is None:
-                raise SettingError(
-                    "balance",
-                    "is classes, which is of heads that give an image one; that of task "
-                    f"{task.name} predicts {made.kind}. Train it in a run of its own, with none.",
-                )
-            return made.balanced(pipeline.all_targets(task, "train", data_dir), len(task.labels))
-        if made.after_training_targets is None:
-            return made
-        try:
-            return made.after_training_targets(pipeline.all_targets(task, "train", data_dir))
-        except TargetError as error:
-            raise TargetError(f"task {task.name}: {error}") from error
-
-    return TaskHeads(tuple(map(head, tasks)), tuple(len(task.labels) for task in tasks))
-
-
-def _check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:
-    """A neck that is new has to be read by a head, or it is trained by nothing."""
-    maps = {own.name for own in backbone.network.table.neck}
-    if not backbone.untrained:
-        return
-    if heads.taps.isdisjoint(maps):
-        raise SettingError(
-            "backbone",
-            f"is {backbone.name}, whose neck no head reads: they read "
-            f"{', '.join(sorted(heads.taps))}. Give tasks with a head that reads "
-            f"{' or '.join(sorted(maps))}, or the backbone without it.",
-        )
-    logging.info("the neck is new: it is trained beside the heads, and all tasks share it")
-
-
-def _check_outside(directory: pathlib.Path, settings: Settings) -> None:
-    for name, path in (("weights", settings.weights), ("teacher", settings.teacher)):
-        inside = pathlib.Path(path).resolve() if path else None
-        if inside and (inside == directory.resolve() or directory.resolve() in inside.parents):
-            raise SettingError(
-                name,
-                f"is {path}, which lies in {directory} and which overwriting would delete: choose "
-                "another directory.",
-                "directory",
-                "overwrite",
-            )
-
-
-def _check_learned(
-    patch: Patch, weights: Any, backbone: backbones.Loaded, settings: Settings
-) -> None:
-    """A preview network that is new has to be trained."""
-    added = sum(
-        leaf.size
-        for path, leaves in weights.items()
-        for name, leaf in leaves.items()
-        if name not in backbone.weights.get(path, {})
-    )
-    if added:
-        logging.info("the patch adds %s values to the weights that all tasks share", f"{added:,}")
-    if added and patch.prepare is not no_look and not settings.train_shared:
-        raise SettingError(
-            "patch",
-            f"is {settings.patch}, which looks at images by {added:,} shared values that nothing "
-            "would train: give train_shared, or the weights of a run that had it.",
-            "train_shared",
-            "weights",
-        )
 
 
 def _structure(params: PatchParams) -> str:

@@ -13,6 +13,7 @@ from adapters.experiment import (
     assessments,
     mistakes_picture,
     results,
+    task_heads,
     training_run,
 )
 from adapters.experiment.output import OutputFolderError
@@ -178,7 +179,7 @@ def test_a_run_s_heads_know_how_often_classes_come_where_asked(tmp_path, balance
         (root / "class_1" / f"{number:03d}.png").unlink()
     skewed = registry.resolve_one(f"folder:{root}")
     counts = np.bincount([one["label"] for one in skewed.source.open(skewed, "train", None)])
-    (head,) = training_run.task_heads([skewed], None, balance).heads
+    (head,) = task_heads.task_heads([skewed], None, balance).heads
     known = head.standardised({"label": np.array([1, 0, 0])})
     if balance == "none":
         assert [*known] == ["label"]
