@@ -6,8 +6,8 @@ Sizes: 20 frames of one film, 1100 x 700 pixels of 16 bits, cut into tiles of 12
   train, 100 to validate, 200 to test. Columns of the field are held out, with a gap between them:
   a nucleus that moves within its column is always on one side. The masks were made by a machine,
   and some nuclei have none.
-Command: launch/train --tasks=nuclei_masks --size=128 --steps=300
-Expected: a mean IoU of 55 to 75 % on test, by one run measured.
+Command: launch/train --tasks=nuclei_masks --size=128 --steps=150 --groups=1
+Expected: a mean IoU of 57 to 60 % on test, by three runs measured.
 """
 
 import io
@@ -80,7 +80,7 @@ registry.register(
         source=Carried(examples, short_side=SIDE),
         labels=("background", "nucleus", "edge"),
         description=__doc__,
-        expected=(0.55, 0.75),
+        expected=(0.57, 0.60),
         background=(0, 0, 0),
         augmentation=Augmentation(flip=True),
         head="segmentation",
