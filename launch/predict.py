@@ -18,7 +18,7 @@ from launch import command, shared_flags
 
 _PATCHES = flags.DEFINE_list("patches", None, "Patch files, with commas between.")
 _TOP = flags.DEFINE_integer("top", 1, "How many labels of each task to say.", lower_bound=1)
-_OUT = flags.DEFINE_string("out", None, "CSV or JSON lines file for all answers.")
+_OUT = flags.DEFINE_string("out", None, "New CSV or JSON lines file for all answers.")
 _WEIGHTS = shared_flags.weights()
 
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) < 2 or not _PATCHES.value:
         raise app.UsageError("give images and --patches: launch/predict three.png --patches=...")
     if _OUT.value is not None:
-        predicting.check_format(_OUT.value)
+        predicting.check_output(_OUT.value)
     images = image_paths(arguments[1:])
     predictors = predicting.load_all(_PATCHES.value, _WEIGHTS.value)
     found = []

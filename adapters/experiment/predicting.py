@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from adapters import files
 from adapters.errors import ModelPatchError
-from adapters.experiment import backbones
+from adapters.experiment import backbones, output
 from adapters.experiment.opening import opened
 from adapters.experiment.predictor import PictureError, Predictor
 from adapters.heads.contract import NoAnswerError
@@ -132,21 +132,25 @@ def _together(
     ]
 
 
-def check_format(path: str | os.PathLike[str]) -> None:
-    """Raises OutputFormatError for a file of answers that could not be written."""
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Asks before the work whether answers may go to `path`.
+
+    Raises OutputFormatError for the ending, OutputFileError where a file is already.
+    """
     if not os.fspath(path).endswith(FORMATS):
         raise OutputFormatError(
             f"{os.fspath(path)} must end in {' or '.join(FORMATS)}: a table, a row a label, or a "
             "line of JSON an image."
         )
+    output.new_file(path)
 
 
 def write_answers(path: str | os.PathLike[str], found: Sequence[FileAnswers]) -> None:
-    """Writes all answers to `path`, whole or not at all, in place of what was there.
+    """Writes all answers to the new file `path`, whole or not at all.
 
-    Raises OutputFormatError or NotWrittenError.
+    Raises what `check_output` raises, and NotWrittenError.
     """
-    check_format(path)
+    check_output(path)
     text = _table(found) if os.fspath(path).endswith(".csv") else _lines(found)
     files.write_bytes(path, text.encode("utf-8", "surrogateescape"))
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from adapters.experiment import predicting
 from adapters.experiment.image_paths import NoImagesError, image_paths
+from adapters.experiment.output import OutputFileError
 from adapters.experiment.predictor import Predictor
 from adapters.inference.compiled import Inference
 from tests.device import exported
@@ -80,7 +81,11 @@ def test_answers_are_written_as_a_table_or_as_lines(tmp_path, answers):
     assert [one["image"] for one in read] == [one.path for one in answers]
     assert read[0]["answers"] == good[0].answers
     with pytest.raises(predicting.OutputFormatError, match=r"must end in \.csv or \.jsonl"):
-        predicting.check_format("answers.xlsx")
+        predicting.check_output("answers.xlsx")
+    before = table.read_bytes()
+    with pytest.raises(OutputFileError, match="exists already"):
+        predicting.write_answers(table, answers[:1])
+    assert table.read_bytes() == before
 
 
 def test_images_are_named_in_four_ways(tmp_path):
