@@ -11,11 +11,11 @@ from adapters.experiment.settings import (
     BALANCES,
     DEFAULTS,
     DISTILLATION,
-    SAMPLING,
     SHARED_RATE,
     SettingError,
 )
 from adapters.patches.registry import PATCHES
+from adapters.scheduling.registry import COMBINES, PRIORITIES, SAMPLINGS, WEIGHTINGS
 from adapters.store.encoding import ENCODINGS
 from adapters.vocabulary import NORM_MODES, PRECISIONS
 from launch.flag_names import FLAGS, flag_of
@@ -80,11 +80,28 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         flag_of("head_decay"), DEFAULTS["head_decay"], "Decoupled weight decay of the heads."
     ),
     flags.DEFINE_float(flag_of("smoothing"), DEFAULTS["smoothing"], "Label smoothing."),
-    flags.DEFINE_enum("sampling", DEFAULTS["sampling"], SAMPLING, "How tasks are drawn."),
-    flags.DEFINE_float(
-        "temperature",
-        DEFAULTS["temperature"],
-        "With --sampling=temperature: 1 is proportional, large is uniform.",
+    flags.DEFINE_string(
+        "sampling",
+        DEFAULTS["sampling"],
+        f"How often tasks are drawn: {', '.join(SAMPLINGS)}, or by priorities that adapt: "
+        f"{', '.join(PRIORITIES)}; with settings in brackets: unimax(repeats=50).",
+    ),
+    flags.DEFINE_string(
+        "scheduler",
+        DEFAULTS["scheduler"],
+        f"With --train_shared, how much each task counts there: {', '.join(WEIGHTINGS)}; with "
+        "settings in brackets: balanced(gamma=1, floor=0.3).",
+    ),
+    flags.DEFINE_string(
+        "gradients",
+        DEFAULTS["gradients"],
+        "With --train_shared, how the tasks' gradients become one: " + ", ".join(COMBINES) + ".",
+    ),
+    flags.DEFINE_string(
+        "references",
+        DEFAULTS["references"],
+        "For achievement and balanced: results.csv of runs of single tasks, whose validation "
+        "accuracies say what each task reaches alone.",
     ),
     flags.DEFINE_bool(
         "rematerialise",

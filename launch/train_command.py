@@ -12,7 +12,17 @@ _ORDER = (
     *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
     *("distillation", "warmup", "head_decay", "smoothing", "rematerialise", "sampling"),
-    *("temperature", "seed", "workers", "encoding", "patch_version", "precision", "balance"),
+    *(
+        "scheduler",
+        "gradients",
+        "references",
+        "seed",
+        "workers",
+        "encoding",
+        "patch_version",
+        "precision",
+        "balance",
+    ),
     "temperature_scaling",
 )
 

@@ -66,8 +66,7 @@ def images(groups, examples, seed=0):
 def batch(tasks, pixels, labels):
     """Of groups: task ids [G], and what `images` gives, labels counted within each task."""
     rows = labels + LAYOUT.starts[np.asarray(tasks) % len(CLASSES), None]
-    shares = np.ones(len(CLASSES), np.float32)
-    return Batch(np.asarray(tasks, np.int32), {"image": pixels}, {"label": rows}, shares)
+    return Batch(np.asarray(tasks, np.int32), {"image": pixels}, {"label": rows})
 
 
 def head(state):

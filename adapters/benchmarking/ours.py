@@ -84,8 +84,7 @@ def _training(case: Case) -> Prepared:
     made = trainer(build(table), from_spec(case.patch), _heads(case), RECIPE, PIXELS, mesh)
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     labels = np.arange(case.examples, dtype=np.int32).reshape(case.groups, -1) % cases.CLASSES
-    shares = np.ones(case.tasks, np.float32)
-    batch = Batch(_tasks(case), {"image": _pixels(case)}, {"label": labels}, shares)
+    batch = Batch(_tasks(case), {"image": _pixels(case)}, {"label": labels})
     key = jax.random.key(0)
     state = made.init(key, weights)
 
@@ -100,7 +99,7 @@ def _training(case: Case) -> Prepared:
         number = int(state.step)
         step = jax.jit(
             lambda state, weights, inputs, targets: made.step(
-                state, weights, Batch(batch.tasks, inputs, targets, shares), key, number
+                state, weights, Batch(batch.tasks, inputs, targets), key, number
             ),
             donate_argnums=0,
         )

@@ -207,6 +207,8 @@ def write_summary(
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
                 + (", temperature scaled" if settings.temperature_scaling else "")
                 + (", shared weights trained" if settings.train_shared else "")
+                + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
+                + ("" if settings.gradients == "sum" else f", {settings.gradients}")
                 + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else ""),
                 seed=settings.seed,
                 split=split,

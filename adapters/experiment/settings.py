@@ -5,13 +5,13 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.scheduling import sampling
+from adapters.scheduling import registry
 from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
@@ -19,7 +19,6 @@ from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
 
 BALANCES = ("none", "classes")
-SAMPLING = ("uniform", "proportional", "temperature")
 SHARED_RATE, DISTILLATION = 1e-4, 1.0  # where shared weights are trained; where there is a teacher
 
 
@@ -43,8 +42,12 @@ class Settings:
       size: side of the input images, in pixels.
       groups: of images of one task in a step; shared out over devices.
       examples: images in a group.
-      sampling: how tasks are drawn, one of `SAMPLING`.
-      temperature: of the sampling `temperature`: 1 is proportional, large is uniform.
+      sampling: how tasks are drawn, as a spec of `adapters.scheduling.registry`: `uniform`,
+        `unimax(repeats=50)`, or by priorities that adapt, `balanced(floor=0.3)`.
+      scheduler: how much each task's loss counts for shared weights, `balanced(floor=0.3)` say.
+      gradients: how the tasks' gradients of shared weights become one, `pcgrad` say.
+      references: results of runs of single tasks, for rules that go by what each reaches alone: a
+        CSV file, or the folder of a run.
       seed: the same one gives the same bytes.
       data_dir: folder with prepared TFDS data sets.
       augmentation: how training images vary, one of `tasks.augmentation.POLICIES`.
@@ -68,7 +71,9 @@ class Settings:
     groups: int = 4
     examples: int = 16
     sampling: str = "uniform"
-    temperature: float = 3.0
+    scheduler: str = "unit"
+    gradients: str = "sum"
+    references: str | None = None
     seed: int = 0
     data_dir: str | None = None
     augmentation: str = "none"
@@ -88,7 +93,6 @@ class Settings:
         _check("examples", self.examples, self.examples >= 1, "1 or more")
         _check("seed", self.seed, self.seed >= 0, "0 or more")
         _check("workers", self.workers, self.workers >= 0, "0 or more")
-        _check("temperature", self.temperature, 0 < self.temperature < math.inf, "above 0")
         _check("steps", recipe.steps, recipe.steps >= 1, "1 or more")
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation
@@ -109,8 +113,7 @@ class Settings:
             raise UnknownNameError("norm mode", recipe.norm, NORM_MODES)
         if recipe.precision not in PRECISIONS:
             raise UnknownNameError("precision", recipe.precision, PRECISIONS)
-        if self.sampling not in SAMPLING:
-            raise UnknownNameError("sampling rule", self.sampling, SAMPLING)
+        registry.check(self.sampling, self.scheduler, self.gradients)
         if self.augmentation not in POLICIES:
             raise UnknownNameError("augmentation", self.augmentation, POLICIES)
         if self.balance not in BALANCES:
@@ -172,18 +175,6 @@ def default_rate(patch: str) -> float:
     For `full`, after 60 steps only: 1e-3 gives 77.3 %, 3e-3 64.3 %.
     """
     return 1e-3 if re.search(r"\bfull\b", patch) else DEFAULTS["patch_rate"]
-
-
-def scheduler(settings: Settings, sizes: Sequence[int], kinds: Sequence[str]) -> sampling.Scheduler:
-    """The sampling rule that `settings` name.
-
-    `sizes` are the tasks' numbers of training images, `kinds` those of their heads.
-    """
-    if settings.sampling == "temperature":
-        return sampling.temperature(sizes, settings.temperature, kinds)
-    return {"uniform": sampling.uniform, "proportional": sampling.proportional}[settings.sampling](
-        sizes, kinds
-    )
 
 
 def _check(setting: str, value: float, holds: bool, allowed: str) -> None:

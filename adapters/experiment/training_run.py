@@ -14,18 +14,26 @@ from absl import logging
 from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
-from adapters.experiment import backbones, output, results, run_checks, scoring, teaching
+from adapters.experiment import (
+    backbones,
+    output,
+    results,
+    run_checks,
+    schedule,
+    scoring,
+    teaching,
+)
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
 from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
-from adapters.experiment.settings import Settings, scheduler
+from adapters.experiment.settings import Settings
 from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
 from adapters.inference.compiled import Answers, inference
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
-from adapters.patches.replacement import with_leaves
+from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
@@ -124,6 +132,11 @@ class Run:
         run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
         params = self._patch.init(key, self._weights)
+        facts = schedule.facts(settings, [task.name for task in tasks], self._sizes, self._heads)
+        self._sampler = schedule.sampler(settings, facts)
+        self._scheduling = schedule.scheduling(
+            settings, facts, leaves_where(self._shared, self._weights)
+        )
         edits = packing.task_edits(self._patch, params)
         self._untrained = apply_edits(jax.tree.map(np.asarray, self._weights), edits)
         self._configuration = {
@@ -131,6 +144,7 @@ class Run:
             **identity(tasks, self._held),
             "fingerprint": self.backbone.fingerprint,
             **({"parameters": _structure(params)} if patch and not patch.spec else {}),
+            **({"reference values": list(facts.references)} if facts.references else {}),
             **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
@@ -195,7 +209,8 @@ class Run:
             recipe,
             pixels,
             Mesh(np.asarray(jax.devices()), ("data",)),
-            shared=self._shared,
+            self._shared,
+            self._scheduling,
         )
         if recipe.norm == "calibrated":
             compiled = calibrated(
@@ -211,7 +226,7 @@ class Run:
             self._weights,
             [task.name for task in self._tasks],
             self._streams(),
-            scheduler(settings, self._sizes, [head.kind for head in self._heads.heads]),
+            self._sampler,
             plan,
             self._validate,
             self._teacher,

@@ -16,14 +16,15 @@ from adapters.experiment import backbones, chosen_tasks, output
 from adapters.experiment.calls import fit_call
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
+from adapters.spec import whole
 from adapters.training import loop, tidy
 from adapters.training.report import grid, named, one_score
 
 TABLE = "table.txt"
 BASE = "as given"
 OWN = (
-    *("size", "groups", "examples", "sampling", "temperature", "augmentation", "balance"),
-    "encoding",
+    *("size", "groups", "examples", "sampling", "scheduler", "gradients"),
+    *("augmentation", "balance", "encoding"),
 )
 OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 
@@ -49,12 +50,14 @@ def variants(
     """
     found = [Variant(BASE, base)]
     for text in values:
-        if not (parts := re.fullmatch(r"(\w+)=([^,=]+(?:,[^,=]+)*)", text)):
+        parts = re.fullmatch(r"(\w+)=(.+)", text)
+        listed = whole(parts[2].split(",")) if parts else []
+        if not parts or any(not re.fullmatch(r"[^=(]+(\(.*\))?", value) for value in listed):
             raise SettingError(
                 "values", f"must be a setting and values, norm=frozen,ema, say, not {text}."
             )
-        name, listed = parts.groups()
-        for value in listed.split(","):
+        name = parts[1]
+        for value in listed:
             settings = _changed(base, name, (called or {}).get(name, name), value, called or {})
             if all(settings != variant.settings for variant in found):
                 found.append(Variant(f"{name}={value}", settings))

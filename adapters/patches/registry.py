@@ -1,9 +1,9 @@
 """Patches by name: what a command line's spec becomes."""
 
 import inspect
-import typing
 from collections.abc import Callable, Sequence
 
+from adapters.built import built
 from adapters.errors import UnknownNameError
 from adapters.modules import PREVIEW, network_of
 from adapters.patches.basisnet import basisnet
@@ -145,26 +145,5 @@ def _made(term: Term, norm: NormMode) -> Patch:
     if (INNER in known) != bool(term.inner):
         takes = "takes a patch in its brackets" if INNER in known else "takes no patch inside"
         raise SpecError(f"the patch {term.name!r} {takes}: spotpatch(scale_bias), say.")
-    for name, value in term.settings.items():
-        if name not in known or name == INNER:
-            settings = ", ".join(other for other in known if other != INNER) or "none"
-            raise PatchSettingError(
-                f"the patch {term.name!r} has no setting {name!r}; it has: {settings}."
-            )
-        _check_kind(term.name, value, known[name])
-    for name, parameter in known.items():
-        if parameter.default is parameter.empty and name not in (INNER, *term.settings):
-            raise PatchSettingError(f"the patch {term.name!r} needs the setting {name}=...")
     inner = (_chained(term.inner, norm),) if term.inner else ()
-    return constructor(*inner, **term.settings)
-
-
-def _check_kind(patch: str, value: object, setting: inspect.Parameter) -> None:
-    """Compares with the annotation; a whole number will do for any number."""
-    allowed = typing.get_args(setting.annotation) or (setting.annotation,)
-    kinds = {kind if isinstance(kind, type) else type(kind) for kind in allowed}
-    if type(value) not in kinds and not (type(value) is int and float in kinds):
-        names = " or ".join(sorted(kind.__name__ for kind in kinds - {type(None)}))
-        raise PatchSettingError(
-            f"the patch {patch!r} has {setting.name}={value}; it must be of the kind {names}."
-        )
+    return built("patch", term.name, constructor, term.settings, PatchSettingError, inner)

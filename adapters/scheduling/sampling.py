@@ -1,110 +1,71 @@
-"""Which tasks a step trains: fixed sampling rules over the tasks' data sizes.
-
-A scheduler is three pure functions over a state that checkpoints with the run; a rule that adapts
-to losses fills `feedback`.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+"""Which tasks a step trains: fixed shares from the tasks' sizes."""
 
 import numpy as np
 
-from adapters.errors import ModelPatchError
+from adapters.scheduling.contract import Sampling, SchedulingError, Tasks
 
 
-class SamplingError(ModelPatchError):
-    """Sizes or settings from which no sampling distribution follows."""
+def uniform() -> Sampling:
+    """Every task alike, whatever its size."""
+    return lambda tasks: _shares(np.ones(len(_sizes(tasks))))
 
 
-class Choice(NamedTuple):
-    """What one step trains.
-
-    Attributes:
-      tasks: [groups] int32, a task id per group; repeats allowed.
-      weights: [T] float32, how much each task's loss counts; they sum to T.
-    """
-
-    tasks: np.ndarray
-    weights: np.ndarray
+def proportional() -> Sampling:
+    """Tasks by their number of training images."""
+    return lambda tasks: _shares(_sizes(tasks))
 
 
-class Scheduler(NamedTuple):
-    """How the next step's tasks are chosen.
-
-    Attributes:
-      init: () -> state, a JSON-able mapping.
-      next: (state, seed, step, groups) -> (Choice, state); a function of its arguments alone.
-      feedback: (state, {task id: {"loss": ..., "accuracy": ...}}) -> state.
-    """
-
-    init: Callable[[], Mapping[str, Any]]
-    next: Callable[[Mapping[str, Any], int, int, int], tuple[Choice, Mapping[str, Any]]]
-    feedback: Callable[[Mapping[str, Any], Mapping[int, Mapping[str, float]]], Mapping[str, Any]]
-
-
-def uniform(sizes: Sequence[int], kinds: Sequence[str] = ()) -> Scheduler:
-    """Every task alike, whatever its size.
-
-    Here and below, `kinds` says of what kind each task's head is; by default all are of one. A step
-    trains tasks of one kind, which is drawn first, as often as its tasks are wanted together.
-    """
-    return _fixed(np.ones(len(sizes)), sizes, kinds)
-
-
-def proportional(sizes: Sequence[int], kinds: Sequence[str] = ()) -> Scheduler:
-    """Tasks by their number of training examples."""
-    return _fixed(np.asarray(sizes, np.float64), sizes, kinds)
-
-
-def temperature(sizes: Sequence[int], tau: float, kinds: Sequence[str] = ()) -> Scheduler:
+def temperature(tau: float = 3.0) -> Sampling:
     """Tasks by size to the power 1/tau: tau 1 is proportional, large tau uniform.
 
     Used since multilingual BERT (Devlin et al., 2018) and T5 (Raffel et al., arXiv 1910.10683,
     section 3.5.2).
     """
     if not tau > 0:
-        raise SamplingError(f"the sampling temperature must be above 0, not {tau}.")
-    return _fixed(np.asarray(sizes, np.float64) ** (1 / tau), sizes, kinds)
+        raise SchedulingError(f"the sampling temperature has tau={tau}: it must be above 0.")
+    return lambda tasks: _shares(_sizes(tasks) ** (1 / tau))
 
 
-def _fixed(shares: np.ndarray, sizes: Sequence[int], kinds: Sequence[str]) -> Scheduler:
-    if not len(sizes) or min(sizes) < 1:
-        raise SamplingError(f"every task needs a training example; their numbers: {list(sizes)}.")
-    probabilities = shares / shares.sum()
-    ones = np.ones(len(sizes), np.float32)
-    members = [np.flatnonzero(np.asarray(kinds) == kind) for kind in sorted(set(kinds))]
-    members = members or [np.arange(len(sizes))]
-    of_kinds = [probabilities[own].sum() for own in members]
+def unimax(repeats: float = 50.0) -> Sampling:
+    """As alike as can be while no image is trained on more than `repeats` times.
 
-    def following(
-        state: Mapping[str, Any], seed: int, step: int, groups: int
-    ) -> tuple[Choice, Mapping[str, Any]]:
-        if len(members) == 1:
-            return Choice(_systematic(probabilities, seed, step, groups), ones), state
-        kind = _generator(seed, step, _KIND).choice(len(members), p=of_kinds)
-        own, within = members[kind], probabilities[members[kind]] / of_kinds[kind]
-        return Choice(own[_systematic(within, seed, step, groups)].astype(np.int32), ones), state
+    Chung et al., "UniMax: Fairer and More Effective Language Sampling for Large-Scale Multilingual
+    Pretraining", arXiv 2304.09151, algorithm 1: from the smallest task on, each takes an equal
+    share of what is left of the run, or `repeats` times its images if that is less. They found 1
+    best for text; augmented images bear more, and 50 is our choice.
 
-    return Scheduler(dict, following, lambda state, figures: state)
-
-
-def _systematic(probabilities: np.ndarray, seed: int, step: int, groups: int) -> np.ndarray:
-    """Draws task ids with as little repetition as the probabilities allow.
-
-    Systematic sampling (Madow, 1949): one uniform offset, `groups` equally spaced points on the
-    cumulative distribution; task t appears floor or ceil of groups * p_t times. The order of tasks
-    is shuffled each step, so that neighbours on the line do not exclude each other for ever.
+    Raises SchedulingError for `repeats` not above 0, and where the whole run trains on more than
+    every image so often.
     """
-    generator = _generator(seed, step)
-    order = generator.permutation(len(probabilities))
-    points = (generator.random() + np.arange(groups)) / groups
-    edges = np.cumsum(probabilities[order])
-    drawn = order[np.minimum(np.searchsorted(edges, points, side="right"), len(order) - 1)]
-    return np.sort(drawn).astype(np.int32)
+    if not repeats > 0:
+        raise SchedulingError(f"unimax has repeats={repeats}: it must be above 0.")
+
+    def shares(tasks: Tasks) -> np.ndarray:
+        sizes = _sizes(tasks)
+        most = repeats * sizes.sum()
+        if tasks.images > most:
+            raise SchedulingError(
+                f"the run trains on {tasks.images} images, and unimax with repeats={repeats:g} "
+                f"allows {most:.0f} of these tasks: take fewer steps or more repeats.",
+                settings=["steps", "sampling"],
+            )
+        left, served = float(tasks.images), np.zeros(len(sizes))
+        smallest_first = np.argsort(sizes, kind="stable")
+        for place, task in enumerate(smallest_first):
+            served[task] = min(left / (len(sizes) - place), repeats * sizes[task])
+            left -= served[task]
+        return _shares(served)
+
+    return shares
 
 
-_KIND = 1 << 63  # where in a step's random numbers the draw of a kind lies
+def _sizes(tasks: Tasks) -> np.ndarray:
+    if not tasks.sizes or min(tasks.sizes) < 1:
+        raise SchedulingError(
+            f"every task needs a training example; their numbers: {list(tasks.sizes)}."
+        )
+    return np.asarray(tasks.sizes, np.float64)
 
 
-def _generator(seed: int, step: int, place: int = 0) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=seed, counter=(step << 64) + place))
+def _shares(wanted: np.ndarray) -> np.ndarray:
+    return wanted / wanted.sum()

@@ -11,6 +11,7 @@ from adapters.heads.linear import FEATURES
 from adapters.heads.together import Layout, Table
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.forward import forward
+from adapters.patches.replacement import with_leaves
 from adapters.training.tables import rows_of
 from adapters.vocabulary import NormMode, Precision
 
@@ -49,7 +50,7 @@ def mixed_forward(
     precision: Precision = "float32",
     taps: Sequence[str] = (FEATURES,),
 ) -> Callable[..., Predictions]:
-    """A function of (weights, patches, tables, tasks, inputs, key, progress).
+    """A function of (weights, patches, tables, tasks, inputs, key, progress, by_group).
 
     Args:
       backbone: the network.
@@ -64,7 +65,8 @@ def mixed_forward(
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
     {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
     `tables` holds the heads under "", if predictions are wanted, and one under the name of each
-    auxiliary prediction that is.
+    auxiliary prediction that is. `by_group` holds leaves [G, ...] of the weights that each group
+    has its own of.
     """
     tasks_total = len(layout.outputs)
 
@@ -76,13 +78,16 @@ def mixed_forward(
         inputs: Mapping[str, jax.Array],
         key: jax.Array,
         progress: jax.Array,
+        by_group: Weights | None = None,
     ) -> Predictions:
         def one_group(
             task: jax.Array,
             params: PatchParams,
             inputs: Mapping[str, jax.Array],
             keys: jax.Array,
+            replaced: Weights,
         ) -> tuple[dict[str, jax.Array], dict[str, Auxiliary], jax.Array, Weights]:
+            own_weights = with_leaves(weights, replaced)
             membership = (jnp.arange(tasks_total) == task).astype(jnp.float32)
 
             def one_example(
@@ -95,7 +100,7 @@ def mixed_forward(
                     "progress": progress,
                     "norm": norm,
                 }
-                patched = patch.apply(weights, params, context)
+                patched = patch.apply(own_weights, params, context)
                 seen = forward(
                     backbone,
                     patch.prepare,
@@ -127,7 +132,7 @@ def mixed_forward(
         keys = jax.random.split(key, inputs["image"].shape[:2])
         return Predictions(
             *jax.vmap(one_group, out_axes=(0, 0, 0, None), axis_name=GROUPS)(
-                tasks, rows, inputs, keys
+                tasks, rows, inputs, keys, by_group or {}
             )
         )
 

@@ -2,7 +2,7 @@
 
 What a step gave stays on the device for `LAG` steps, so that the host makes the next batches while
 the device computes. Records come that much later, or as soon as something is logged, validated or
-saved; a scheduler gets a step's figures exactly `LAG` steps late, so that its choices depend on
+saved; a sampler gets a step's figures exactly `LAG` steps late, so that its choices depend on
 nothing else.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from adapters.errors import ModelPatchError
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
-from adapters.scheduling.sampling import Choice, Scheduler
+from adapters.scheduling.contract import Sampler
 from adapters.training import checkpoint
 from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
@@ -99,7 +99,7 @@ def train(
     weights: Weights,
     tasks: Sequence[str],
     streams: Sequence[Stream],
-    scheduler: Scheduler,
+    sampler: Sampler,
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
     teacher: Teacher | None = None,
@@ -108,7 +108,7 @@ def train(
 
     Takes and raises what `records` does.
     """
-    steps = records(trainer, weights, tasks, streams, scheduler, plan, validate, teacher)
+    steps = records(trainer, weights, tasks, streams, sampler, plan, validate, teacher)
     while True:
         try:
             next(steps)
@@ -121,7 +121,7 @@ def records(
     weights: Weights,
     tasks: Sequence[str],
     streams: Sequence[Stream],
-    scheduler: Scheduler,
+    sampler: Sampler,
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
     teacher: Teacher | None = None,
@@ -136,7 +136,7 @@ def records(
       weights: of the backbone, shared by all tasks.
       tasks: their names, in the order of the tables' rows.
       streams: one a task.
-      scheduler: chooses each step's tasks.
+      sampler: chooses each step's tasks.
       plan: everything else.
       validate: gives each task's validation metric, by name.
       teacher: whose probabilities are learned, if any.
@@ -153,7 +153,7 @@ def records(
     key = jax.random.key(plan.seed)
     state = trainer.init(jax.random.fold_in(key, 0), weights)
     step_key = jax.random.fold_in(key, 1)
-    schedule: Mapping[str, Any] = scheduler.init()
+    sampled: Mapping[str, Any] = sampler.init()
     pending: collections.deque[_Pending] = collections.deque()
     unfed: collections.deque[tuple[int, dict[int, dict[str, float]]]] = collections.deque()
     folder = plan.directory / CHECKPOINTS
@@ -161,14 +161,14 @@ def records(
     if checkpoint.latest(folder) is not None:
         restored = checkpoint.restore(folder, state, plan.configuration)
         start = restored.step
-        state, schedule = restored.arrays, restored.host["scheduler"]
+        state, sampled = restored.arrays, restored.host["sampler"]
         unfed.extend((step, dict(map(_unlisted, own))) for step, own in restored.host["unfed"])
         for stream, position in zip(streams, restored.host["streams"], strict=True):
             stream.set_state(position)
 
     def save(step: int) -> None:
         host = {
-            "scheduler": schedule,
+            "sampler": sampled,
             "unfed": [[number, list(map(list, own.items()))] for number, own in unfed],
             "streams": [stream.get_state() for stream in streams],
         }
@@ -192,13 +192,13 @@ def records(
     ):
         for step in range(start or 0, plan.steps):
             while unfed and unfed[0][0] <= step - LAG:
-                schedule = scheduler.feedback(schedule, unfed.popleft()[1])
-            choice, schedule = scheduler.next(schedule, plan.seed, step, plan.groups)
-            batch = _batch(choice, streams, trainer.heads, teacher)
+                sampled = sampler.feedback(sampled, unfed.popleft()[1])
+            chosen, sampled = sampler.next(sampled, plan.seed, step, plan.groups)
+            batch = _batch(chosen, streams, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
             images = math.prod(batch.inputs["image"].shape[:2])
-            pending.append(_Pending(done, choice.tasks, images, metrics))
+            pending.append(_Pending(done, chosen, images, metrics))
             # Asked once: a signal that comes later is this step's no more.
             reason, last = interrupt.reason, done == plan.steps
             saves = bool(reason) or last or done % plan.checkpoint_every == 0
@@ -242,17 +242,17 @@ def _unlisted(pair: Sequence[Any]) -> tuple[int, dict[str, float]]:
 
 
 def _batch(
-    choice: Choice, streams: Sequence[Stream], heads: TaskHeads, teacher: Teacher | None
+    chosen: np.ndarray, streams: Sequence[Stream], heads: TaskHeads, teacher: Teacher | None
 ) -> Batch:
     inputs, targets = [], []
-    for task in map(int, choice.tasks):
+    for task in map(int, chosen):
         part = dict(next(streams[task]))
         known = {name: part.pop(name) for name in heads.heads[task].targets}
         if teacher is not None:
             known["teacher"] = teacher(task, part["image"])
         inputs.append(part)
         targets.append(heads.placed(task, known))
-    return Batch(choice.tasks, _stacked(inputs), _stacked(targets), choice.weights)
+    return Batch(chosen, _stacked(inputs), _stacked(targets))
 
 
 def _stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

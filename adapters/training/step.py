@@ -1,7 +1,8 @@
 """The compiled training step, for all tasks and every patch: one program a kind of head.
 
 It is made of parts that can be read and replaced: `forward`, the predictions of a mixed batch;
-`losses`, one number a group; a rule of `gradients`; `optimiser`, updates by rows; and statistics.
+`losses`, one number a group; `gradients`, and how shared ones are combined; `optimiser`, updates by
+rows; statistics; and what scheduling rules are told.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,14 +22,18 @@ from adapters.heads.together import Table, TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
-from adapters.training import gradients as gradient_rules
+from adapters.scheduling.contract import Scheduling, Tasks
+from adapters.scheduling.registry import plain
+from adapters.training import gradients
 from adapters.training.forward import mixed_forward
 from adapters.training.losses import loss_of
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
+from adapters.training.scheduled import signals, told_apart
 from adapters.vocabulary import MEASURING
 
 Arrays = Mapping[str, jax.Array | np.ndarray]
+_COMBINING = 2**31 - 1  # of a step's key; an image's own are the numbers below
 
 
 class Batch(NamedTuple):
@@ -38,13 +43,11 @@ class Batch(NamedTuple):
       tasks: [G] int32, the task of each group.
       inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, and what else patches need.
       targets: {name: [G, E, ...]}, as `TaskHeads.placed` gives them.
-      weights: [T] float32, how much each task's loss counts.
     """
 
     tasks: jax.Array | np.ndarray
     inputs: Arrays
     targets: Arrays
-    weights: jax.Array | np.ndarray
 
 
 class State(NamedTuple):
@@ -56,6 +59,7 @@ class State(NamedTuple):
       heads: {kind: {"": its table, NAME: that of an auxiliary prediction of the patch}}.
       shared: the shared leaves that are trained too; usually none.
       optimisers: state of the patches' optimiser, of each kind's heads', of the shared leaves'.
+      scheduling: state of the rule that weighs tasks.
     """
 
     step: jax.Array
@@ -63,6 +67,7 @@ class State(NamedTuple):
     heads: dict[str, dict[str, Table]]
     shared: Weights
     optimisers: tuple[Any, dict[str, Any], Any]
+    scheduling: Any
 
 
 class Metrics(NamedTuple):
@@ -103,7 +108,7 @@ def trainer(
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
     mesh: Mesh,
     shared: Predicate = lambda path, name, leaf: False,
-    rule: gradient_rules.Rule = gradient_rules.plain_sum,
+    scheduling: Scheduling | None = None,
 ) -> Trainer:
     """Builds the training functions.
 
@@ -115,9 +120,12 @@ def trainer(
       pixels: (mean, std) of RGB pixels in 0..255 that the backbone expects removed.
       mesh: with one axis, `data`, over which groups are sharded; its size must divide them.
       shared: which shared leaves train too.
-      rule: how the groups' gradients become one.
+      scheduling: how tasks are weighed, and their gradients of shared leaves combined; by default
+        all count alike and are added up.
     """
     tasks_total = len(heads.heads)
+    scheduling = scheduling or plain(_tasks(heads))
+    weighting = scheduling.weighting
     layouts = {kind: heads.layout(kind) for kind in heads.kinds}
     row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
     mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)
@@ -148,6 +156,7 @@ def trainer(
                 },
                 row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
             ),
+            weighting.init(scheduling.tasks),
         )
 
     def step_of(kind: str) -> Callable[..., tuple[State, Metrics]]:
@@ -162,9 +171,11 @@ def trainer(
         def step(
             state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
         ) -> tuple[State, Metrics]:
-            tasks = jnp.asarray(batch.tasks)
+            tasks, progress = jnp.asarray(batch.tasks), jnp.asarray(now.progress)
+            step_key = jax.random.fold_in(key, state.step)
+            counted = weighting.weights(state.scheduling, progress)
 
-            def losses(trained: tuple[Any, Any, Weights]) -> tuple[jax.Array, Any]:
+            def losses(trained: gradients.Trained, by_group: Weights) -> tuple[jax.Array, Any]:
                 patches, tables, shared_leaves = trained
                 image = (batch.inputs["image"].astype(jnp.float32) - _last(mean)) / _last(std)
                 predictions = forward(
@@ -173,37 +184,48 @@ def trainer(
                     tables,
                     tasks,
                     {**batch.inputs, "image": image},
-                    jax.random.fold_in(key, state.step),
-                    jnp.asarray(now.progress),
+                    step_key,
+                    progress,
+                    by_group,
                 )
                 targets = {name: jnp.asarray(each) for name, each in batch.targets.items()}
                 loss, figures = jax.vmap(group_loss)(
                     tasks, predictions._replace(moments={}), targets
                 )
-                weighted = loss * batch.weights[tasks]
-                return weighted, (Metrics(loss, figures), predictions.moments)
+                return loss * counted[tasks], (loss, figures, predictions.moments)
 
             trained = (state.patches.trained, state.heads[kind], state.shared)
-            gradients, (metrics, moments) = rule(losses, trained)
-            present = jnp.any(jnp.arange(tasks_total)[:, None] == tasks[None], axis=1)
+            found = gradients.find(
+                losses,
+                trained,
+                told_apart(scheduling, state.shared, backbone.table),
+                tasks,
+                tasks_total,
+                scheduling.combine,
+                jax.random.fold_in(step_key, _COMBINING),
+            )
+            loss, figures, moments = found.beside
+            told = signals(scheduling, tasks, tasks_total, loss, figures, found.products)
+            if weighting.adaptive:
+                figures = {**figures, "weight": counted[tasks]}
 
             def rates(task: jax.Array, patches: PatchParams) -> Any:
                 del task  # so that there are rows to map over where nothing is trained
-                factors = patch.rates(weights, patches, {"progress": jnp.asarray(now.progress)})
+                factors = patch.rates(weights, patches, {"progress": progress})
                 return jax.tree.map(lambda factor: jnp.asarray(factor * now.patch_rate), factors)
 
             patch_state, head_states, shared_state = state.optimisers
             patches, patch_state = row_optimiser.update(
-                *(gradients[0], patch_state, trained[0], present),
+                *(found.gradients[0], patch_state, trained[0], told.present),
                 jax.vmap(rates)(jnp.arange(tasks_total), state.patches),
             )
             # Row -1, nobody's, reads the False appended behind the tasks.
             tables, head_state = head_optimiser.update(
-                *(gradients[1], head_states[kind], trained[1]),
-                jnp.append(present, False)[owners],
+                *(found.gradients[1], head_states[kind], trained[1]),
+                jnp.append(told.present, False)[owners],
                 jnp.broadcast_to(jnp.asarray(now.head_rate), (len(owners),)),
             )
-            as_row = jax.tree.map(lambda x: x[None], (gradients[2], trained[2]))
+            as_row = jax.tree.map(lambda x: x[None], (found.gradients[2], trained[2]))
             moved, shared_state = row_optimiser.update(
                 as_row[0],
                 shared_state,
@@ -213,15 +235,16 @@ def trainer(
             )
             measured = state.patches.measured
             if recipe.norm in MEASURING:
-                measured = _measure(measured, moments, present, recipe.statistics_decay)
+                measured = _measure(measured, moments, told.present, recipe.statistics_decay)
             new = State(
                 state.step + 1,
                 state.patches._replace(trained=patches, measured=measured),
                 {**state.heads, kind: tables},
                 jax.tree.map(lambda x: x[0], moved),
                 (patch_state, {**head_states, kind: head_state}, shared_state),
+                weighting.update(state.scheduling, told),
             )
-            return new, metrics
+            return new, Metrics(loss, figures)
 
         return step
 
@@ -229,7 +252,7 @@ def trainer(
         NamedSharding(mesh, PartitionSpec()),
         NamedSharding(mesh, PartitionSpec("data")),
     )
-    batch_sharding: Any = Batch(by_group, by_group, by_group, everywhere)  # type: ignore[arg-type]
+    batch_sharding: Any = Batch(by_group, by_group, by_group)  # type: ignore[arg-type]
     compiled_init = jax.jit(init, out_shardings=everywhere)
     compiled = {
         kind: jax.jit(
@@ -257,6 +280,11 @@ def trainer(
         return compiled[kinds[0]](state, weights, batch, schedule(recipe, done), key)
 
     return Trainer(compiled_init, checked_step, heads)
+
+
+def _tasks(heads: TaskHeads) -> Tasks:
+    """What is known of tasks by their heads alone."""
+    return Tasks((1,) * len(heads.heads), heads.outputs, tuple(head.kind for head in heads.heads))
 
 
 def _initial(

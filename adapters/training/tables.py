@@ -32,6 +32,11 @@ def _backward(total: int, tasks: jax.Array, gradients: Any) -> tuple[Any, None]:
 rows_of.defvjp(_forward, _backward)
 
 
+def membership(tasks: jax.Array, total: int) -> jax.Array:
+    """[T, G] float32: 1 where a group of `tasks` [G] is of the task."""
+    return jax.nn.one_hot(tasks, total, axis=0, dtype=jnp.float32)
+
+
 def flattened(row: Any) -> jax.Array:
     """All leaves of a tree as one vector."""
     return ravel_pytree(row)[0]

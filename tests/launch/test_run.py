@@ -265,9 +265,9 @@ def test_a_run_records_what_defines_it(finished, weights):
     assert record["fingerprint"] == backbones.load("narrow", str(weights)).fingerprint
     assert record["devices"] == 2
     # A run that was begun with these fields must find each as it wrote it.
-    own = "backbone weights patch size groups examples sampling temperature seed data_dir"
-    more = "augmentation workers encoding train_shared recipe teacher patch_version balance"
-    more += " temperature_scaling"
+    own = "backbone weights patch size groups examples sampling scheduler gradients references"
+    more = "seed data_dir augmentation workers encoding train_shared recipe teacher"
+    more += " patch_version balance temperature_scaling"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
@@ -286,7 +286,6 @@ def test_a_run_records_what_defines_it(finished, weights):
         ({"size": 0}, SettingError, "size must be 1 or more, not 0", "size"),
         ({"seed": -1}, SettingError, "seed must be 0 or more", "seed"),
         ({"workers": -1}, SettingError, "workers must be 0 or more", "workers"),
-        ({"temperature": 0.0}, SettingError, "temperature must be above 0", "temperature"),
         ({"recipe": {"steps": 0}}, SettingError, "steps must be 1 or more", "steps"),
         ({"recipe": {"warmup": 1.0}}, SettingError, "warmup must be from 0 to below 1", "warmup"),
         ({"recipe": {"smoothing": 2.0}}, SettingError, "smoothing must", "label_smoothing"),

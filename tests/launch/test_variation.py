@@ -252,7 +252,7 @@ def test_values_follow_the_base_in_order_without_repeats(base):
         ("groups=4", "--groups=4"),
         ("examples=2", "--examples=2"),
         ("sampling=proportional", "--sampling=proportional"),
-        ("temperature=2", "--temperature=2.0"),
+        ("sampling=temperature(tau=2.5)", "--sampling=temperature(tau=2.5)"),
         ("augmentation=wide", "--augmentation=wide"),
         ("balance=classes", "--balance=classes"),
         ("norm=ema", "--norm=ema"),

@@ -11,7 +11,7 @@ import pytest
 from adapters.heads.classification import classification
 from adapters.heads.regression import regression
 from adapters.heads.together import TaskHeads
-from adapters.scheduling import sampling
+from adapters.scheduling.contract import Sampler
 from adapters.training import checkpoint, interrupt, loop, metrics
 from adapters.training.checkpoint import ConfigurationMismatchError
 from tests import narrow
@@ -40,12 +40,11 @@ class CountingStream:
 
 
 def worst_first():
-    """A scheduler with a state that feedback moves: the task of the highest loss goes next."""
+    """A sampler with a state that feedback moves: the task of the highest loss goes next."""
 
     def following(state, seed, step, groups):
         worst = max(range(3), key=lambda task: state["losses"][task])
-        choice = sampling.Choice(np.asarray([worst, step % 3], np.int32), np.ones(3, np.float32))
-        return choice, state
+        return np.asarray([worst, step % 3], np.int32), state
 
     def feedback(state, figures):
         losses = list(state["losses"])
@@ -53,7 +52,7 @@ def worst_first():
             losses[task] = values["loss"]
         return {"losses": losses}
 
-    return sampling.Scheduler(lambda: {"losses": [9.0, 8.0, 7.0]}, following, feedback)
+    return Sampler(lambda: {"losses": [9.0, 8.0, 7.0]}, following, feedback)
 
 
 def run(directory, before=lambda number: None, **changes):
@@ -132,7 +131,7 @@ def test_a_run_goes_on_from_before_a_damaged_checkpoint_to_the_same_bytes(whole,
     assert checkpoint.latest(again / "checkpoints") == STEPS
 
 
-def test_when_figures_are_logged_does_not_move_the_scheduler(tmp_path):
+def test_when_figures_are_logged_does_not_move_the_sampler(tmp_path):
     """It gets them late by a fixed number of steps, also where nothing waits for them before."""
     often, seldom = (run(tmp_path / str(every), log_every=every) for every in (1, 11))
     assert bits(often) == bits(seldom)

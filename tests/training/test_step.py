@@ -14,11 +14,17 @@ from tests import narrow
 RECIPE = Recipe(steps=20, patch_rate=1e-2, head_rate=1e-2, shared_rate=1e-2, head_decay=1e-3)
 
 
-def make(spec="scale_bias", devices=1, shared=lambda path, name, leaf: False, **changes):
+def nothing(path, name, leaf):
+    return False
+
+
+def make(spec="scale_bias", devices=1, shared=nothing, scheduling=None, **changes):
     recipe = dataclasses.replace(RECIPE, **changes)
     patch = from_spec(spec, recipe.norm)
     mesh = narrow.mesh(devices)
-    return trainer(narrow.BACKBONE, patch, narrow.HEADS, recipe, narrow.PIXELS, mesh, shared)
+    return trainer(
+        *(narrow.BACKBONE, patch, narrow.HEADS, recipe, narrow.PIXELS, mesh, shared, scheduling)
+    )
 
 
 def batch(tasks=(0, 2, 1, 0), seed=0):
