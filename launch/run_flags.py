@@ -138,7 +138,13 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
     flags.DEFINE_string(
         "teacher",
         DEFAULTS["teacher"],
-        "Folder of a finished run of the same tasks, whose probabilities are learned.",
+        "Folder of a finished run of the same tasks, whose probabilities are learned; or of one "
+        "folder TASK a task, each with a run of its own.",
+    ),
+    flags.DEFINE_bool(
+        "anneal_distillation",
+        DEFAULTS["anneal_distillation"],
+        "With --teacher: its share of the loss falls to nothing at the end of the run.",
     ),
     flags.DEFINE_bool(
         "train_shared",

@@ -11,7 +11,15 @@ from launch.flag_names import flag_of
 _ORDER = (
     *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
-    *("distillation", "warmup", "head_decay", "smoothing", "rematerialise", "sampling"),
+    *(
+        "distillation",
+        "anneal_distillation",
+        "warmup",
+        "head_decay",
+        "smoothing",
+        "rematerialise",
+        "sampling",
+    ),
     *(
         "scheduler",
         "gradients",
@@ -31,7 +39,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
     """The `launch/train` command that repeats a run with these settings, on `tasks` as typed."""
     values = {**dataclasses.asdict(settings), **dataclasses.asdict(settings.recipe)}
     if settings.teacher is None:
-        del values["distillation"]
+        del values["distillation"], values["anneal_distillation"]
     given = {flag_of(name): values[name] for name in _ORDER if values.get(name) is not None}
     typed = [f"--{flag}={_typed(value)}" for flag, value in given.items()]
     return shlex.join(["launch/train", f"--tasks={','.join(tasks)}", *typed])

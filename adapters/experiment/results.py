@@ -209,7 +209,8 @@ def write_summary(
                 + (", shared weights trained" if settings.train_shared else "")
                 + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
                 + ("" if settings.gradients == "sum" else f", {settings.gradients}")
-                + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else ""),
+                + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else "")
+                + (", annealed" if settings.recipe.anneal_distillation else ""),
                 seed=settings.seed,
                 split=split,
                 metric=metric,

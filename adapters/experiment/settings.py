@@ -55,7 +55,8 @@ class Settings:
       encoding: how patch files store numbers, one of `adapters.store.encoding.ENCODINGS`.
       train_shared: whether the weights that all tasks share are trained too.
       recipe: of the optimisation.
-      teacher: folder of a finished run of the same tasks, whose probabilities are learned.
+      teacher: folder of a finished run of the same tasks, or of one folder TASK a task, each with a
+        finished run of its own; their probabilities are learned.
       patch_version: of the patch files, by default their tasks'.
       balance: what is learned as if there were as many images of each, one of `BALANCES`.
       temperature_scaling: whether a head's weights are divided by a temperature, chosen on
@@ -155,6 +156,10 @@ def settings_of(**values: Any) -> Settings:
     given = {name: _of_kind(name, v) for name, v in values.items() if v is not None}
     if given.get("distillation") and "teacher" not in given:
         raise SettingError("distillation", "is a teacher's share of the loss: give a teacher too.")
+    if given.get("anneal_distillation") and "teacher" not in given:
+        raise SettingError(
+            "anneal_distillation", "is of a teacher's share of the loss: give a teacher too."
+        )
     if given.get("shared_rate") and not given.get("train_shared"):
         raise SettingError("shared_rate", "is of the shared weights: give train_shared too.")
     given.setdefault("patch_rate", default_rate(given.get("patch", DEFAULTS["patch"])))

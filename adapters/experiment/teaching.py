@@ -1,7 +1,10 @@
 """A finished run as the teacher of another: its patches' probabilities are the student's targets.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531, at
-temperature 1.
+temperature 1. With a run of each task alone as its teacher, and a share that is annealed, it is
+what Li, Liu and Bilen train one network of many domains with, but for their matched features
+("Universal Representations: A Unified Look at Multiple Task and Domain Learning", arXiv
+2204.02744).
 """
 
 import hashlib
@@ -42,9 +45,9 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
     if settings.teacher is None:
         return None
     files = _files(settings, tasks)
-    weights = _weights(pathlib.Path(settings.teacher))
     taught = []
     for task, path in zip(tasks, files, strict=True):
+        weights = _weights(path.parent)
         opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
         if opened.preprocessing.size != settings.size:
             raise TeacherError(
@@ -74,14 +77,19 @@ def digest(settings: Settings, tasks: Sequence[Task]) -> list[str]:
 
 def _files(settings: Settings, tasks: Sequence[Task]) -> list[pathlib.Path]:
     folder = pathlib.Path(str(settings.teacher))
-    files = [folder / f"{task.name}.patch" for task in tasks]
-    for path in files:
-        if not path.exists():
-            raise TeacherError(
-                f"the teacher {folder} has no {path.name}: train the same tasks there first.",
-                settings=["teacher"],
-            )
-    return files
+    return [_file(folder, f"{task.name}.patch", task.name) for task in tasks]
+
+
+def _file(folder: pathlib.Path, name: str, task: str) -> pathlib.Path:
+    """That of a run of all tasks, or of one of the task alone, in a folder of its own."""
+    for path in (folder / name, folder / task / name):
+        if path.exists():
+            return path
+    raise TeacherError(
+        f"the teacher {folder} has no {name}, nor has a folder {task} in it: train the same tasks "
+        f"there first, or {task} alone in {folder / task}.",
+        settings=["teacher"],
+    )
 
 
 def _weights(folder: pathlib.Path) -> str | None:

@@ -27,6 +27,7 @@ from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
 from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
+from adapters.experiment.remembered_teacher import remembered
 from adapters.experiment.settings import Settings
 from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
@@ -229,8 +230,18 @@ class Run:
             self._sampler,
             plan,
             self._validate,
-            self._teacher,
+            self._taught(),
         )
+
+    def _taught(self) -> loop.Teacher | None:
+        """The teacher, asked beforehand where every image comes more than once as it is."""
+        settings = self._settings
+        images = settings.recipe.steps * settings.groups * settings.examples
+        again = settings.augmentation == "none" and images > sum(self._sizes)
+        if self._teacher is None or not again:
+            return self._teacher
+        logging.info("the teacher is asked of all %d training images", sum(self._sizes))
+        return remembered(self._teacher, self._streams(), self._sizes)
 
     def _streams(self, *purpose: str) -> list[pipeline.TrainingIterator]:
         settings = self._settings

@@ -157,7 +157,8 @@ class Head(NamedTuple):
         named as in a file, without the `head/` that all have.
       loss: (predictions, targets, own [rows] bool, smoothing, distillation) -> {term: scalar} of
         one image, whose sum is trained on, in JAX. Outputs are wide or padded, of which the task
-        owns `own`. A target called `teacher` takes the share `distillation` of the loss.
+        owns `own`. A target called `teacher` takes the share `distillation` of the loss, a
+        number or a scalar array.
       figures: (predictions, targets, own) -> {name: scalar} to watch while training.
       decode: (labels, predictions of one image) -> Answer, Values or Regions; raises
         NoAnswerError.

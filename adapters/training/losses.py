@@ -12,15 +12,16 @@ from adapters.training.forward import Predictions
 from adapters.training.recipe import Recipe
 
 GroupLoss = Callable[
-    [jax.Array, Predictions, Mapping[str, jax.Array]], tuple[jax.Array, dict[str, jax.Array]]
+    [jax.Array, Predictions, Mapping[str, jax.Array], jax.Array],
+    tuple[jax.Array, dict[str, jax.Array]],
 ]
 
 
 def loss_of(head: Head, layout: Layout, recipe: Recipe) -> GroupLoss:
-    """A function of (task, predictions of one group, its targets) -> (loss, figures), scalars.
+    """A function of (task, predictions, targets, progress) of a group -> (loss, figures), scalars.
 
-    Predictions and targets are {name: [E, ...]}. An auxiliary prediction has the same loss as the
-    head's own, times its weight.
+    Progress is that of the run, in [0, 1); predictions and targets are {name: [E, ...]}. An
+    auxiliary prediction has the same loss as the head's own, times its weight.
 
     Args:
       head: of the group's task.
@@ -29,13 +30,19 @@ def loss_of(head: Head, layout: Layout, recipe: Recipe) -> GroupLoss:
     """
 
     def group_loss(
-        task: jax.Array, predictions: Predictions, targets: Mapping[str, jax.Array]
+        task: jax.Array,
+        predictions: Predictions,
+        targets: Mapping[str, jax.Array],
+        progress: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         own = layout.own(task)
+        teacher: Any = recipe.distillation
+        if recipe.anneal_distillation:
+            teacher = teacher * (1 - progress)
 
         def losses(predicted: Mapping[str, jax.Array]) -> jax.Array:
             def one(predicted: Any, targets: Any) -> jax.Array:
-                terms = head.loss(predicted, targets, own, recipe.smoothing, recipe.distillation)
+                terms = head.loss(predicted, targets, own, recipe.smoothing, teacher)
                 return sum(terms.values())
 
             return jax.vmap(one)(predicted, targets)

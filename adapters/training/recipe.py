@@ -23,6 +23,7 @@ class Recipe:
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
       distillation: share of the loss whose targets are a teacher's probabilities.
+      anneal_distillation: whether that share falls to nothing at the end of the run, in a line.
       norm: mode of the norms while training.
       rematerialise: whether blocks are computed again in the backward pass, to save memory; not in
         modes that measure, whose norms look at the whole batch.
@@ -40,6 +41,7 @@ class Recipe:
     head_decay: float = 1e-4
     smoothing: float = 0.1
     distillation: float = 0.0
+    anneal_distillation: bool = False
     norm: NormMode = "frozen"
     rematerialise: bool = False
     precision: Precision = "float32"

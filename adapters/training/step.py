@@ -189,8 +189,8 @@ def trainer(
                     by_group,
                 )
                 targets = {name: jnp.asarray(each) for name, each in batch.targets.items()}
-                loss, figures = jax.vmap(group_loss)(
-                    tasks, predictions._replace(moments={}), targets
+                loss, figures = jax.vmap(group_loss, in_axes=(0, 0, 0, None))(
+                    tasks, predictions._replace(moments={}), targets, progress
                 )
                 return loss * counted[tasks], (loss, figures, predictions.moments)
 

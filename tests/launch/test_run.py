@@ -270,7 +270,8 @@ def test_a_run_records_what_defines_it(finished, weights):
     more += " patch_version balance temperature_scaling"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
-    recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation norm"
+    recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"
+    recipe += " anneal_distillation norm"
     assert [*record["recipe"]] == [
         *recipe.split(),
         "rematerialise",

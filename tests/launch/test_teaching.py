@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from adapters.experiment import backbones, evaluation, teaching, training_run
+from adapters.experiment.remembered_teacher import remembered
 from adapters.experiment.settings import SettingError
 from adapters.heads.classification import softmax
 from adapters.preprocessing import normalise
@@ -42,6 +43,43 @@ def test_a_teacher_answers_with_its_patches(school):
     found = teach(1, pixels)
     assert found.shape == (4, 3)
     np.testing.assert_allclose(found[2], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_each_task_may_have_a_teacher_of_its_own(school, tmp_path):
+    """In a folder of the task's name, with the backbone of its own run."""
+    weights, folders, out = school
+    tasks = registry.resolve(folders)
+    for name in ("greys", "shades"):
+        (tmp_path / name).mkdir()
+        shutil.copy(out / f"{name}.patch", tmp_path / name)
+        shutil.copy(out / "run.json", tmp_path / name)
+    settings = small.settings(weights, teacher=str(out))
+    alone = small.settings(weights, teacher=str(tmp_path))
+    pixels = narrow.images(1, 4)[0][0]
+    found = [teaching.teacher(each, tasks)(1, pixels) for each in (settings, alone)]
+    np.testing.assert_array_equal(*found)
+    assert teaching.digest(alone, tasks) == teaching.digest(settings, tasks)
+
+
+def test_a_teacher_is_asked_once_of_every_image():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (2, 5, 4, 4, 3), np.uint8)
+    asked = []
+
+    def teach(task, pixels):
+        asked.append((task, len(pixels)))
+        return pixels.mean(axis=(1, 2)).astype(np.float32) + task
+
+    def stream(own):
+        while True:
+            for order in ([0, 1], [2, 3], [4, 2], [1, 0], [3, 4]):
+                yield {"image": own[order]}
+
+    told = remembered(teach, [stream(images[0]), stream(images[1])], [5, 5])
+    assert asked == [(task, 2) for task in (0, 1) for _ in range(3)]
+    mixed = images[1][[4, 0, 3]]
+    np.testing.assert_array_equal(told(1, mixed), mixed.mean(axis=(1, 2), dtype=np.float32) + 1)
+    assert len(asked) == 6
 
 
 def test_a_student_takes_after_its_teacher_and_not_the_labels(school, tmp_path, monkeypatch):
@@ -88,7 +126,7 @@ def test_what_overwriting_would_delete_is_refused(school):
 def test_what_cannot_teach_is_refused(school, tmp_path):
     weights, folders, out = school
     tasks = registry.resolve(folders)
-    with pytest.raises(teaching.TeacherError, match=r"has no greys\.patch"):
+    with pytest.raises(teaching.TeacherError, match=r"has no greys\.patch, nor has a folder greys"):
         teaching.teacher(small.settings(weights, teacher=str(tmp_path)), tasks)
     with pytest.raises(teaching.TeacherError, match="32 px, this run has the size 64"):
         teaching.teacher(small.settings(weights, teacher=str(out), size=64), tasks)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from adapters.patches.registry import from_spec
+from adapters.training.forward import Predictions
+from adapters.training.losses import loss_of
 from adapters.training.recipe import Recipe
 from adapters.training.step import StatisticsMissingError, TaskIdError, trainer
 from tests import narrow
@@ -163,3 +165,24 @@ def test_other_tasks_and_other_patches_compile_nothing():
     state = state._replace(patches=others)
     made.step(state, narrow.weights(), batch((1, 1, 2, 2)), jax.random.key(1))
     assert len(traces) == traced
+
+
+def test_a_teachers_share_is_annealed_to_nothing():
+    """In a line from its share at the first step, beside losses by hand."""
+    recipe = dataclasses.replace(RECIPE, distillation=0.8, anneal_distillation=True)
+    head = narrow.HEADS.of_kind("classification")
+    group_loss = loss_of(head, narrow.LAYOUT, recipe)
+    logits = np.log(np.array([[[0.6, 0.3, 0.1] + [0.0] * 7]], np.float32) + 1e-9)
+    taught = np.array([[0.1, 0.3, 0.6] + [0.0] * 7], np.float32)
+    targets = {"label": np.zeros((1,), np.int32), "teacher": taught}
+    predictions = Predictions({"logits": logits[0]}, {}, np.float32(0), {})
+
+    def loss(progress):
+        return float(group_loss(np.int32(0), predictions, targets, np.float32(progress))[0])
+
+    smoothed = 0.9 * -np.log(0.6) + 0.1 / 3 * -np.log([0.6, 0.3, 0.1]).sum()
+    assert (hard := loss(1.0)) == pytest.approx(smoothed, rel=1e-4)
+    soft = -(np.array([0.1, 0.3, 0.6]) * np.log([0.6, 0.3, 0.1])).sum()
+    for progress in (0.0, 0.25, 0.5):
+        share = 0.8 * (1 - progress)
+        assert loss(progress) == pytest.approx(share * soft + (1 - share) * hard, rel=1e-4)

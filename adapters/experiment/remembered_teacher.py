@@ -1,0 +1,37 @@
+"""A teacher asked once of every training image, where they come again unchanged."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from adapters.training.loop import Stream, Teacher
+
+
+def remembered(teacher: Teacher, streams: Sequence[Stream], sizes: Sequence[int]) -> Teacher:
+    """What `teacher` says of every training image, told again in the run.
+
+    All are asked before the run, in one order, so that a run that is resumed learns from the same
+    numbers to the bit.
+
+    Args:
+      teacher: whose answers are kept, one row of numbers an image.
+      streams: of each task, from their beginning; nothing else may take from them.
+      sizes: how many images each has. A stream's first ones are all of them once.
+    """
+    known: Mapping[int, dict[bytes, np.ndarray]] = {task: {} for task in range(len(streams))}
+    for task, (stream, size) in enumerate(zip(streams, sizes, strict=True)):
+        seen = 0
+        while seen < size:
+            images = next(stream)["image"]
+            known[task].update(zip(map(_key, images), teacher(task, images), strict=True))
+            seen += len(images)
+
+    def tell(task: int, images: np.ndarray) -> np.ndarray:
+        return np.stack([known[task][_key(image)] for image in images])
+
+    return tell
+
+
+def _key(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
