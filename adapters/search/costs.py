@@ -1,0 +1,73 @@
+"""What routes cost, exactly: a table a block, added up."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adapters.analysis.cost import network_cost
+from adapters.backbones.builder import build
+from adapters.backbones.rows import InvertedResidual
+from adapters.search.blocks import BlockSpace, Form, largest
+
+
+class Costs(NamedTuple):
+    """Multiply-adds of the routes of a space.
+
+    Attributes:
+      fixed: what no route changes.
+      blocks: a table for each block that routes change: [options, options, ...].
+      places: the decisions that its axes stand for.
+    """
+
+    fixed: int
+    blocks: tuple[np.ndarray, ...]
+    places: tuple[tuple[int, ...], ...]
+
+    def of(self, routes: jax.Array) -> jax.Array:
+        """Of routes [..., D]: [...] float32; in JAX."""
+        total = jnp.full(routes.shape[:-1], self.fixed, jnp.float32)
+        for table, places in zip(self.blocks, self.places, strict=True):
+            index = tuple(routes[..., place] for place in places)
+            total = total + jnp.asarray(table, jnp.float32)[index]
+        return total
+
+
+def multiply_adds(space: BlockSpace, size: int) -> Costs:
+    """The multiply-adds of every route, for images of `size` pixels a side.
+
+    They count as `adapters.analysis` counts: products of convolutions and matrices.
+    """
+    blocks, places, side = [], [], size
+    for block, row in space.table.named_rows():
+        before, side = side, math.ceil(side / row.stride)
+        if block not in space.places:
+            continue
+        assert isinstance(row, InvertedResidual)
+        own = tuple(space.places[block].values())
+        widths = tuple(int(space.space.widths[place]) for place in own)
+        table = np.zeros(widths, np.int64)
+        for options in np.ndindex(*widths):
+            route = largest(space)
+            route[list(own)] = options
+            table[options] = _of_form(row, space.form(block, route), before, side)
+        blocks.append(table)
+        places.append(own)
+    whole = largest(space)
+    changed = sum(
+        int(table[tuple(whole[list(own)])]) for table, own in zip(blocks, places, strict=True)
+    )
+    fixed = network_cost(build(space.table), size).multiply_adds - changed
+    return Costs(fixed, tuple(blocks), tuple(places))
+
+
+def _of_form(row: InvertedResidual, form: Form, before: int, after: int) -> int:
+    if form.skipped:
+        return 0
+    inside = form.expanded
+    expand = before**2 * row.inputs * inside if row.expands else 0
+    depthwise = after**2 * form.kernel**2 * inside
+    squeeze = 2 * inside * row.squeezed if form.squeezes else 0
+    return expand + depthwise + squeeze + after**2 * inside * row.outputs
