@@ -9,6 +9,7 @@ from absl import flags
 
 from adapters.experiment.settings import (
     BALANCES,
+    CHECKPOINTS,
     DEFAULTS,
     DISTILLATION,
     SHARED_RATE,
@@ -68,7 +69,37 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         BALANCES,
         "With classes, each class is learned as if it had as many images as every other.",
     ),
-    flags.DEFINE_integer("steps", DEFAULTS["steps"], "Training steps."),
+    flags.DEFINE_integer(
+        "steps",
+        DEFAULTS["steps"],
+        "Training steps. With --resume, more than the run was begun with extend it: learning rates "
+        "take from there on the course of the longer run, without a warm-up.",
+    ),
+    flags.DEFINE_enum(
+        "checkpoint",
+        DEFAULTS["checkpoint"],
+        CHECKPOINTS,
+        "What ships: each task's best step by its score on validation (with --train_shared one for "
+        "all, by the mean score), or the last. By default best, but last for spotpatch, which is "
+        "best before its size counts.",
+    ),
+    flags.DEFINE_integer(
+        "validations",
+        DEFAULTS["validations"],
+        "How often validation is scored while training, evenly; 0: never, and the last step ships.",
+    ),
+    flags.DEFINE_integer(
+        "patience",
+        DEFAULTS["patience"],
+        "End the run after so many validations in a row that give no task a higher score (with "
+        "--train_shared, no higher mean); 0: never.",
+    ),
+    flags.DEFINE_float(
+        "minutes",
+        DEFAULTS["minutes"],
+        "End the run with the step that it is at after so many minutes of training, those before a "
+        "resume included; 0: never. Learning rates follow --steps, so give as many as fit.",
+    ),
     flags.DEFINE_integer(
         "groups",
         DEFAULTS["groups"],

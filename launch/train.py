@@ -22,7 +22,10 @@ _PATCH_RATE, _HEAD_RATE = run_flags.rate_flags()
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _RESUME = flags.DEFINE_bool(
-    "resume", False, "Go on with the run in --out; begin one if there is none."
+    "resume",
+    False,
+    "Go on with the run in --out; begin one if there is none. More --steps, --minutes or "
+    "--patience than it was begun with make it longer.",
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the run in --out and start anew.")
 _SEED = flags.DEFINE_integer("seed", DEFAULTS["seed"], "The same seed gives the same bytes.")

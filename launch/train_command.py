@@ -31,7 +31,7 @@ _ORDER = (
         "precision",
         "balance",
     ),
-    "temperature_scaling",
+    *("temperature_scaling", "checkpoint", "validations", "patience", "minutes"),
 )
 
 

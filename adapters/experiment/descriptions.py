@@ -17,6 +17,7 @@ from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
 from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.kinds import leaf_and_part
+from adapters.store.training_course import in_words
 from adapters.store.write import patch_size
 from adapters.training.report import grid
 from tasks import loading
@@ -43,6 +44,7 @@ def describe_patch(contents: PatchContents) -> str:
             *_predicted(head_of(contents), contents.labels, contents.inputs),
             ("preprocessing", _listed(contents.preprocessing)),
             *([("data", _listed(contents.data))] if contents.data else []),
+            *([("training", in_words(contents.training))] if contents.training else []),
             ("encoding", contents.encoding),
             ("edits", edited or "none: the head alone"),
             *(

@@ -107,7 +107,8 @@ def fit(
       directory: for patch files, checkpoints, metrics and plots; a temporary one without, which
         goes with what is returned.
       resume: go on with the run in `directory`, which had the same settings and data; where there
-        is none, one is begun, with a warning.
+        is none, one is begun, with a warning. More `steps`, or other `minutes` or `patience`, make
+        it longer: see docs/training.md.
       overwrite: delete the run in `directory` and start anew.
       test: whether to score the test splits; without, nothing but their digest is taken.
       on_record: called with the `Record` of each step.

@@ -60,7 +60,11 @@ def holds_run(directory: pathlib.Path) -> bool:
 
 @contextlib.contextmanager
 def claimed(
-    directory: pathlib.Path, configuration: Mapping[str, Any], resume: bool, overwrite: bool
+    directory: pathlib.Path,
+    configuration: Mapping[str, Any],
+    resume: bool,
+    overwrite: bool,
+    extensible: bool = False,
 ) -> Iterator[None]:
     """Holds `directory` for one run, and writes the run's configuration into it.
 
@@ -70,6 +74,7 @@ def claimed(
       resume: go on with the run that is there, which must have the same configuration; where there
         is none, one is begun, with a warning.
       overwrite: delete the run that is there. Folders that hold no run are never deleted.
+      extensible: whether the run to go on with may become a longer one.
 
     Raises:
       OutputFolderError: the folder is not empty and neither setting allows what is there.
@@ -96,7 +101,7 @@ def claimed(
                 settings=["resume", "overwrite", "directory"],
             )
         if content and resume:
-            _check_same(record, configuration)
+            _check_same(record, configuration, extensible)
         elif resume:
             # Begun all the same: a job that is queued again and again has one command. Said aloud:
             # the folder's name may be mistyped.
@@ -108,7 +113,7 @@ def claimed(
         yield
 
 
-def _check_same(record: pathlib.Path, configuration: Mapping[str, Any]) -> None:
+def _check_same(record: pathlib.Path, configuration: Mapping[str, Any], extensible: bool) -> None:
     try:
         earlier = json.loads(record.read_bytes())
     except ValueError as error:
@@ -116,4 +121,4 @@ def _check_same(record: pathlib.Path, configuration: Mapping[str, Any]) -> None:
             f"{record} is damaged: {error}. Overwrite the run, or choose another folder.",
             settings=["overwrite", "directory"],
         ) from error
-    check_configuration(record, earlier, configuration)
+    check_configuration(record, earlier, configuration, extensible)

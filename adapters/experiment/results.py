@@ -23,6 +23,7 @@ from adapters.patches.registry import with_defaults
 from adapters.preprocessing import Preprocessing
 from adapters.store.contents import PatchContents, auxiliary_heads
 from adapters.store.read import read_patch
+from adapters.store.training_course import Course
 from adapters.store.write import patch_size, write_patch
 from adapters.training import plots, report, tidy
 from adapters.training.metrics import FILE as METRICS
@@ -42,7 +43,7 @@ class Trained:
 
     All are of the numbers that the file stores; `unrounded` are the answers to validation before
     they were rounded to an encoding, if they were. `needs` are the inputs beside the image, `data`
-    the digests of its splits.
+    the digests of its splits, `course` how its training went.
     """
 
     task: Task
@@ -53,6 +54,7 @@ class Trained:
     answers: Mapping[str, Answers]
     needs: Mapping[str, tuple[int, ...]]
     data: Mapping[str, str]
+    course: Course
     unrounded: Answers | None = None
 
 
@@ -127,6 +129,7 @@ def write_task(
         head_kind=kind.kind,
         head_settings=kind.settings,
         data=trained.data,
+        training=trained.course,
     )
     path = directory / f"{task.name}.patch"
     write_patch(path, contents)
@@ -149,6 +152,7 @@ def write_task(
         figures=figures,
         warnings=warnings(trained, [*scores], settings),
         test_accuracy=scores.get("test"),
+        step=trained.course.step,
         patch_bytes=size.total,
         edit_bytes=size.edits,
         statistics_bytes=size.statistics,
@@ -192,6 +196,7 @@ def write_summary(
                 for name, figure in own.items()
                 if name != row.metric
             ),
+            ("", "step", row.step, "steps"),
             ("", "patch", row.patch_bytes, "bytes"),
             ("", "share of extractor", row.share, "percent"),
             ("", f"validation {row.metric} lost to encoding", row.lost_to_encoding, "fraction"),
@@ -206,6 +211,7 @@ def write_summary(
                 + ("" if settings.balance == "none" else f", balanced {settings.balance}")
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
                 + (", temperature scaled" if settings.temperature_scaling else "")
+                + _chosen(settings)
                 + (", shared weights trained" if settings.train_shared else "")
                 + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
                 + ("" if settings.gradients == "sum" else f", {settings.gradients}")
@@ -222,6 +228,15 @@ def write_summary(
             if value is not None
         ]
     tidy.append(directory / RESULTS, measurements)
+
+
+def _chosen(settings: Settings) -> str:
+    """Which of its steps a run ships, and how it may end early; nothing where it is the last."""
+    return (
+        (f", best of {settings.validations} steps" if settings.ships_best else "")
+        + (f", patience {settings.patience}" if settings.patience else "")
+        + (f", {settings.minutes:g} minutes" if settings.minutes else "")
+    )
 
 
 def summary(rows: Sequence[report.Row]) -> str:

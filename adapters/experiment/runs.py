@@ -53,7 +53,6 @@ class Runs:
                     *(self._tasks, settings, folder, self._command(settings)),
                     resume=output.holds_run(folder),
                     test=test,
-                    validations=0,  # it may cost more than the steps
                 )
             except interrupt.StoppedError as error:
                 raise interrupt.StoppedError(

@@ -19,6 +19,7 @@ from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
 
 BALANCES = ("none", "classes")
+CHECKPOINTS = ("best", "last")
 SHARED_RATE, DISTILLATION = 1e-4, 1.0  # where shared weights are trained; where there is a teacher
 
 
@@ -61,6 +62,16 @@ class Settings:
       balance: what is learned as if there were as many images of each, one of `BALANCES`.
       temperature_scaling: whether a head's weights are divided by a temperature, chosen on
         validation so that it is as sure of its answers as they are right.
+      checkpoint: what ships, one of `CHECKPOINTS`: of each task the weights of its best step by its
+        score on validation (where shared weights are trained, all of one step, the best by the mean
+        score; the later of equal ones), or those of the last step; by default
+        `default_checkpoint(patch)`.
+      validations: how often validation is scored while training, evenly over the steps; 0: not at
+        all, and the last step ships.
+      patience: validations in a row that give no task a higher score (where shared weights are
+        trained: no higher mean) after which the run ends; 0: it does not.
+      minutes: of training, those before it was resumed included, after which the run ends with
+        the step that it is at. Learning rates follow `steps` all the same. 0: it does not.
 
     Raises SettingError, UnknownNameError or VersionError for a value out of its range.
     """
@@ -86,6 +97,10 @@ class Settings:
     patch_version: str | None = None
     balance: str = "none"
     temperature_scaling: bool = False
+    checkpoint: str | None = None
+    validations: int = 5
+    patience: int = 0
+    minutes: float = 0.0
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -94,6 +109,9 @@ class Settings:
         _check("examples", self.examples, self.examples >= 1, "1 or more")
         _check("seed", self.seed, self.seed >= 0, "0 or more")
         _check("workers", self.workers, self.workers >= 0, "0 or more")
+        _check("validations", self.validations, self.validations >= 0, "0 or more")
+        _check("patience", self.patience, self.patience >= 0, "0 or more")
+        _check("minutes", self.minutes, 0 <= self.minutes < math.inf, "0 or more")
         _check("steps", recipe.steps, recipe.steps >= 1, "1 or more")
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation
@@ -117,6 +135,12 @@ class Settings:
         registry.check(self.sampling, self.scheduler, self.gradients)
         if self.augmentation not in POLICIES:
             raise UnknownNameError("augmentation", self.augmentation, POLICIES)
+        if self.checkpoint is not None and self.checkpoint not in CHECKPOINTS:
+            raise UnknownNameError("checkpoint", self.checkpoint, CHECKPOINTS)
+        if self.patience and not self.validations:
+            raise SettingError(
+                "patience", "counts validations, of which there are none.", "validations"
+            )
         if self.balance not in BALANCES:
             raise UnknownNameError("balance", self.balance, BALANCES)
         if self.balance == "classes" and self.teacher is not None and recipe.distillation == 1:
@@ -128,6 +152,12 @@ class Settings:
             )
         if self.encoding not in ENCODINGS:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
+
+    @property
+    def ships_best(self) -> bool:
+        """Whether what ships is chosen on validation; else it is the last step."""
+        chosen = self.checkpoint or default_checkpoint(self.patch)
+        return chosen == "best" and self.validations > 0
 
 
 _OWN = {field.name: field.default for field in dataclasses.fields(Settings)}
@@ -180,6 +210,14 @@ def default_rate(patch: str) -> float:
     For `full`, after 60 steps only: 1e-3 gives 77.3 %, 3e-3 64.3 %.
     """
     return 1e-3 if re.search(r"\bfull\b", patch) else DEFAULTS["patch_rate"]
+
+
+def default_checkpoint(patch: str) -> str:
+    """What ships unless it is said: the best step, but the last of what learns how large it is.
+
+    Such a patch is best before its size counts.
+    """
+    return "last" if re.search(r"\bspotpatch\b", patch) else "best"
 
 
 def _check(setting: str, value: float, holds: bool, allowed: str) -> None:

@@ -29,6 +29,7 @@ from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.remembered_teacher import remembered
 from adapters.experiment.settings import Settings
+from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
 from adapters.inference.compiled import Answers, inference
@@ -39,10 +40,11 @@ from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
 from adapters.store.kinds import Array, Edits
-from adapters.training import loop, packing
+from adapters.training import best, loop, packing
 from adapters.training.calibration import calibrated
 from adapters.training.report import Row
 from adapters.training.step import State, trainer
+from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
 from tasks.inventory import listed
@@ -60,10 +62,9 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     test: bool = True,
-    validations: int = 5,
 ) -> list[Row]:
     """Does a `Run` from start to end and returns its rows; takes and raises what that does."""
-    whole = Run(tasks, settings, directory, command, resume, overwrite, test, validations)
+    whole = Run(tasks, settings, directory, command, resume, overwrite, test)
     for _ in whole:
         pass
     return whole.rows
@@ -91,7 +92,6 @@ class Run:
         resume: bool = False,
         overwrite: bool = False,
         test: bool = True,
-        validations: int = 5,
         patch: Patch | None = None,
     ):
         """Loads what the run needs; writes nothing.
@@ -104,8 +104,6 @@ class Run:
           resume, overwrite: what to do with a run that `directory` holds.
           test: whether to score the test splits too; otherwise nothing of them but their digest is
             taken, so that settings can be chosen by the result.
-          validations: how often the validation splits are scored while training; the last weights'
-            score is among the results even with 0.
           patch: what each task trains, where no spec names it; `settings.patch` is then what
             `registry.text_of` says of it.
         """
@@ -113,7 +111,7 @@ class Run:
         self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
-        self._test, self._validations = test, validations
+        self._test = test
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
@@ -177,21 +175,24 @@ class Run:
           DivergedError: a loss is not finite.
           StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
         """
-        with output.claimed(self._directory, self._configuration, self._resume, self._overwrite):
+        with output.claimed(
+            self._directory, self._configuration, self._resume, self._overwrite, extensible=True
+        ):
             for task, size in zip(self._tasks, self._sizes, strict=True):
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
                 run_checks.warn_of_small_images(task, self._settings.size)
             results.write_inventories(self._inventories, self._directory)
-            state = yield from self._train()
-            self.rows = self._finish(state)
+            outcome = yield from self._train()
+            self.rows = self._finish(outcome)
 
-    def _train(self) -> Generator[loop.Record, None, State]:
+    def _train(self) -> Generator[loop.Record, None, loop.Outcome]:
         settings, recipe = self._settings, self._settings.recipe
         if self.backbone.untrained and not settings.train_shared:
             recipe = dataclasses.replace(recipe, shared_rate=recipe.head_rate)
-        checkpoint = self.backbone.checkpoint
+        checkpoint, often = self.backbone.checkpoint, settings.validations
+        every = max(recipe.steps // often, 1) if often else None
         plan = loop.Plan(
             steps=recipe.steps,
             groups=settings.groups,
@@ -200,7 +201,9 @@ class Run:
             configuration=self._configuration,
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
-            validate_every=max(recipe.steps // self._validations, 1) if self._validations else None,
+            validate_every=every,
+            stopping=Stopping(settings.patience, settings.minutes),
+            keeps_best=settings.ships_best,
         )
         network, pixels = self.backbone.network, (checkpoint.mean, checkpoint.std)
         compiled = trainer(
@@ -304,8 +307,10 @@ class Run:
             if "validation" in task.splits and LABEL in task.made_head.targets
         }
 
-    def _finish(self, state: State) -> list[Row]:
+    def _finish(self, outcome: loop.Outcome) -> list[Row]:
         """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
+        names = [task.name for task in self._tasks]
+        state = best.shipped(outcome.best, outcome.state, names, self._heads)
         shared = self._shared_weights(state)
         self.backbone = results.shared_backbone(self.backbone, shared, self._directory)
         splits = ("validation", "test") if self._test else ("validation",)
@@ -333,6 +338,7 @@ class Run:
                 answers,
                 dict(self._patch.needs),
                 digests(self._held[index]),
+                course_of(outcome, task.name),
                 unrounded,
             )
             rows.append(

@@ -24,7 +24,7 @@ TABLE = "table.txt"
 BASE = "as given"
 OWN = (
     *("size", "groups", "examples", "sampling", "scheduler", "gradients"),
-    *("augmentation", "balance", "encoding"),
+    *("augmentation", "balance", "encoding", "checkpoint", "validations", "patience"),
 )
 OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 
@@ -78,7 +78,7 @@ def _changed(
 
 def _parsed(name: str, value: str, current: Any) -> Any:
     try:
-        return type(current)(value)
+        return (str if current is None else type(current))(value)
     except ValueError as error:
         raise SettingError("values", f"holds {name}={value}: {error}.") from error
 

@@ -28,6 +28,7 @@ from adapters.store.errors import (
 )
 from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
+from adapters.store.training_course import Course
 from adapters.vocabulary import MODULE, NORM_MODES
 
 MOST_NUMBERS = 2**16  # of an input beside the image
@@ -97,6 +98,7 @@ class PatchCard:
       head_kind: what the head predicts; see `adapters.heads.registry`.
       head_settings: of that kind, as plain JSON.
       data: {split: digest} of the images that it was trained and scored on, where it is known.
+      training: which step of its training it is, and how that ended, where it is known.
 
     Raises SchemaError, LabelsError or JSONError for a field that no file may hold.
     """
@@ -117,6 +119,7 @@ class PatchCard:
     head_kind: str = dataclasses.field(default="classification", kw_only=True)
     head_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
     data: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
+    training: Course | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for field in ("task", "task_version", "patch", "backbone", "fingerprint", "norm", "metric"):

@@ -8,6 +8,7 @@ A field of the card that it does not know and that is not listed there, it may i
 version can say more without making its patches unreadable.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -19,11 +20,12 @@ from adapters.store.edit_shapes import check_kinds
 from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import SchemaError, SchemaVersionError, UnsupportedFeatureError, shown
 from adapters.store.kinds import Shape
+from adapters.store.training_course import Course
 from adapters.vocabulary import EDIT_KINDS
 
 VERSION = 1
 CLASSIFICATION = "classification"
-_HEAD, INPUTS, DATA = "head/", "inputs", "data"
+_HEAD, INPUTS, DATA, TRAINING = "head/", "inputs", "data", "training"
 AUXILIARY = "auxiliary"
 _INT8 = "int8_logits"
 
@@ -48,6 +50,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "parity": _parity(card.parity),
         **({INPUTS: _listed(card.inputs)} if card.inputs else {}),
         **({DATA: dict(card.data)} if card.data else {}),
+        **({TRAINING: _training(card.training)} if card.training else {}),
     }
 
 
@@ -100,6 +103,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
         encoding=_field(value, "encoding", str),
         inputs=_inputs(value),
         data=_data(value),
+        training=_course(_field(value, TRAINING, dict)) if TRAINING in value else None,
         head_kind=_field(head, "kind", str),
         head_settings=_field(head, "settings", dict) if "settings" in head else {},
     )
@@ -157,6 +161,19 @@ def _inputs(value: Mapping[str, Any]) -> dict[str, Shape]:
 def _data(value: Mapping[str, Any]) -> dict[str, str]:
     described = _field(value, DATA, dict) if DATA in value else {}
     return {split: _field(described, split, str) for split in described}
+
+
+def _course(described: Mapping[str, Any]) -> Course:
+    return Course(
+        step=_field(described, "step", int),
+        steps=_field(described, "steps", int),
+        end=_field(described, "end", str),
+        extended=tuple(_items(described, "extended", int)),
+    )
+
+
+def _training(course: Course) -> dict[str, Any]:
+    return {**dataclasses.asdict(course), "extended": list(course.extended)}
 
 
 def _listed(inputs: Mapping[str, Shape]) -> dict[str, list[int]]:

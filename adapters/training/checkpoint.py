@@ -19,6 +19,7 @@ import jax
 from adapters import errors, files
 from adapters.training import arrays as array_files
 from adapters.training import differences, host_state, sealed
+from adapters.training.extension import beyond_length
 
 KEPT = 2
 FORMAT = 2  # 1 had patches' learning rates in other units
@@ -58,11 +59,12 @@ class ConfigurationMismatchError(CheckpointError):
 
 
 class Restored(NamedTuple):
-    """What `restore` gives back: `arrays` has the template's structure."""
+    """What `restore` gives back: arrays of the template's structure, and the old configuration."""
 
     step: int
     arrays: Any
     host: dict[str, Any]
+    configuration: dict[str, Any]
 
 
 def save(
@@ -128,7 +130,8 @@ def restore(
     A damaged one is left out, with a DamagedCheckpointWarning, for the one before.
 
     Raises:
-      ConfigurationMismatchError: it was written with other settings than `configuration`.
+      ConfigurationMismatchError: it was written with other settings than `configuration`, and more
+        differs than how long the run is; see `extension`.
       DamagedCheckpointError: there are some, and the bytes of none are those that were written.
       CheckpointError: there is none, or its arrays are not those of `template`.
     """
@@ -141,12 +144,14 @@ def restore(
             f"the checkpoint {folder} has format {state['format']}; this version reads {FORMAT}. "
             "Resume with the version that wrote it, or choose another output folder."
         )
-    check_configuration(folder, state["configuration"], host_state.plain(configuration))
+    check_configuration(
+        folder, state["configuration"], host_state.plain(configuration), extensible=True
+    )
     leaves = _leaves(template)
     _check_leaves(folder, state["leaves"], _description(leaves))
     read = array_files.read(folder / "arrays", leaves)
     restored = jax.tree.unflatten(jax.tree.structure(template), list(read.values()))
-    return Restored(step, restored, host_state.decode(state["host"]))
+    return Restored(step, restored, host_state.decode(state["host"]), state["configuration"])
 
 
 def _folder(root: pathlib.Path, step: int) -> pathlib.Path:
@@ -206,10 +211,16 @@ def _description(leaves: Mapping[str, jax.Array]) -> dict[str, str]:
 
 
 def check_configuration(
-    place: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
+    place: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any], extensible: bool = False
 ) -> None:
-    """Raises ConfigurationMismatchError, naming each field that differs, unless both are one."""
-    if differing := differences.between(differences.flat(old), differences.flat(new)):
+    """Raises ConfigurationMismatchError, naming each field that differs, unless both are one.
+
+    What is `extensible` may go on for longer than it was begun with.
+    """
+    differing = differences.between(differences.flat(old), differences.flat(new))
+    if extensible:
+        differing = beyond_length(differing)
+    if differing:
         raise ConfigurationMismatchError(place, differing)
 
 

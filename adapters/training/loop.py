@@ -21,12 +21,16 @@ from adapters.errors import ModelPatchError
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Sampler
+from adapters.training import best as best_steps
 from adapters.training import checkpoint
+from adapters.training.best import Best
+from adapters.training.extension import is_extended
 from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
 from adapters.training.report import named, one_score
 from adapters.training.step import Batch, Metrics, State, Trainer
+from adapters.training.stopping import End, Stopping
 
 CHECKPOINTS = "checkpoints"
 LAG = 2  # steps
@@ -62,6 +66,8 @@ class Plan:
       configuration: JSON settings that define the run; a resumed one must have the same.
       checkpoint_every, log_every: in steps.
       validate_every: in steps, and after the last one; None: never.
+      stopping: when the run ends before its steps are done.
+      keeps_best: whether what each task had trained at its best step is kept.
     """
 
     steps: int
@@ -72,6 +78,8 @@ class Plan:
     checkpoint_every: int
     log_every: int
     validate_every: int | None
+    stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    keeps_best: bool = False
 
 
 class Record(NamedTuple):
@@ -94,6 +102,24 @@ class Record(NamedTuple):
         return {task: own["loss"] for task, own in self.figures.items()}
 
 
+class Outcome(NamedTuple):
+    """What a run came to.
+
+    Attributes:
+      state: after the last step.
+      step: how many were done.
+      end: why there were no more.
+      best: each task's best step by validation.
+      extended: after how many steps the run, then planned shorter, was extended.
+    """
+
+    state: State
+    step: int
+    end: End
+    best: Best
+    extended: Sequence[int]
+
+
 def train(
     trainer: Trainer,
     weights: Weights,
@@ -103,8 +129,8 @@ def train(
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
     teacher: Teacher | None = None,
-) -> State:
-    """Runs all steps of `records`, and returns the state after the last one.
+) -> Outcome:
+    """Runs all steps of `records`, and returns what came of them.
 
     Takes and raises what `records` does.
     """
@@ -125,11 +151,15 @@ def records(
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
     teacher: Teacher | None = None,
-) -> Generator[Record, None, State]:
+) -> Generator[Record, None, Outcome]:
     """Runs `plan.steps` steps, from the directory's last checkpoint when it has one.
 
     A step's record comes when what belongs to the step is written. Whoever asks for no further one
     loses the steps after the last checkpoint.
+
+    A run whose checkpoint was planned for fewer steps is extended: rates and whatever else follows
+    the share of the run that is done take from there on the course of the longer run, without a
+    warm-up of their own, and patience begins anew.
 
     Args:
       trainer: the compiled functions.
@@ -142,7 +172,7 @@ def records(
       teacher: whose probabilities are learned, if any.
 
     Returns:
-      The state after the last step (of a generator: the value of `yield from`).
+      What came of the run (of a generator: the value of `yield from`).
 
     Raises:
       DivergedError: a loss is not finite.
@@ -157,11 +187,18 @@ def records(
     pending: collections.deque[_Pending] = collections.deque()
     unfed: collections.deque[tuple[int, dict[int, dict[str, float]]]] = collections.deque()
     folder = plan.directory / CHECKPOINTS
-    start = None
+    start, best, seconds, extended, told = None, Best(), 0.0, list[int](), ""
+    started = plan.stopping.clock()
     if checkpoint.latest(folder) is not None:
-        restored = checkpoint.restore(folder, state, plan.configuration)
-        start = restored.step
-        state, sampled = restored.arrays, restored.host["sampler"]
+        template = state, best_steps.stored(best, state) if plan.keeps_best else None
+        restored = checkpoint.restore(folder, template, plan.configuration)
+        start, seconds = restored.step, restored.host["seconds"]
+        (state, leaves), sampled = restored.arrays, restored.host["sampler"]
+        best = Best.from_json(restored.host["best"], leaves)
+        extended += restored.host["extended"]
+        if is_extended(restored.configuration, plan.configuration):
+            best, extended = dataclasses.replace(best, without=0), [*extended, start]
+            told = f"step {start}: rates take the course of {plan.steps} steps from here on"
         unfed.extend((step, dict(map(_unlisted, own))) for step, own in restored.host["unfed"])
         for stream, position in zip(streams, restored.host["streams"], strict=True):
             stream.set_state(position)
@@ -171,8 +208,16 @@ def records(
             "sampler": sampled,
             "unfed": [[number, list(map(list, own.items()))] for number, own in unfed],
             "streams": [stream.get_state() for stream in streams],
+            "best": best.to_json(),
+            "extended": extended,
+            "seconds": seconds + plan.stopping.clock() - started,
         }
-        checkpoint.save(folder, step, state, host, plan.configuration)
+        arrays = state, best_steps.stored(best, state) if plan.keeps_best else None
+        checkpoint.save(folder, step, arrays, host, plan.configuration)
+
+    def end(done: int) -> End | None:
+        spent = seconds + plan.stopping.clock() - started
+        return plan.stopping.end(plan.steps - done, best.without, spent)
 
     def read(one: _Pending) -> Record:
         figures = _by_task(one.tasks, one.metrics)
@@ -190,22 +235,26 @@ def records(
         MetricsWriter(plan.directory, start) as writer,
         Progress(plan.steps, start or 0) as progress,
     ):
-        for step in range(start or 0, plan.steps):
+        step, ended = start or 0, None if start is None else end(start)
+        if told:
+            progress.message(told)
+        while not ended:
             while unfed and unfed[0][0] <= step - LAG:
                 sampled = sampler.feedback(sampled, unfed.popleft()[1])
             chosen, sampled = sampler.next(sampled, plan.seed, step, plan.groups)
             batch = _batch(chosen, streams, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
+            ended = end(done)
             images = math.prod(batch.inputs["image"].shape[:2])
             pending.append(_Pending(done, chosen, images, metrics))
             # Asked once: a signal that comes later is this step's no more.
-            reason, last = interrupt.reason, done == plan.steps
-            saves = bool(reason) or last or done % plan.checkpoint_every == 0
+            reason = interrupt.reason
+            saves = bool(reason) or done % plan.checkpoint_every == 0
             validates = bool(plan.validate_every) and (
-                last or done % (plan.validate_every or 1) == 0
+                bool(ended) or done % (plan.validate_every or 1) == 0
             )
-            now = saves or validates or done % plan.log_every == 0
+            now = saves or validates or bool(ended) or done % plan.log_every == 0
             ready = []
             while len(pending) > (0 if now else LAG):
                 ready.append(read(pending.popleft()))
@@ -214,16 +263,23 @@ def records(
                 writer.write(done, _scored(tasks, trainer.heads, scores))
                 progress.message(_summary(done, tasks, trainer.heads, scores))
                 ready[-1] = ready[-1]._replace(scores=scores)
-            if saves:
+                best = best_steps.updated(
+                    best, scores, state, done, tasks, trainer.heads, plan.keeps_best
+                )
+                ended = ended or end(done)
+            if saves or ended:
                 save(done)
             yield from ready
-            if reason and not last:
+            if reason and not ended:
                 raise StoppedError(
                     f"{reason} stopped the run after step {done} of {plan.steps}; its state is in "
                     f"{os.fspath(folder)}. Resume it to go on.",
                     settings=["resume"],
                 )
-    return state
+            step = done
+            if ended and ended != "steps":
+                progress.message(f"step {step}: the run is over, by its {ended}")
+    return Outcome(state, step, ended, best, extended)
 
 
 class _Pending(NamedTuple):

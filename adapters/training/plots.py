@@ -3,7 +3,7 @@
 import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import drawing, files
@@ -106,6 +106,7 @@ def _trade_off(points: Sequence[Point], split: str, metric: str) -> "Figure":
 def _curves(records: Sequence[metrics.Record], rows: Sequence[Row]) -> "Figure":
     losses, accuracies = _series(records, TRAINING_LOSS), _series(records, VALIDATION)
     tasks = list(dict.fromkeys([*(row.task for row in rows), *losses, *accuracies]))
+    shipped = {row.task: row.step for row in rows}
     figure = _figure(width=8.5, height=6.5)
     above, below = figure.subplots(2, 1, sharex=True)
     for number, task in enumerate(tasks):
@@ -116,10 +117,21 @@ def _curves(records: Sequence[metrics.Record], rows: Sequence[Row]) -> "Figure":
         steps, values = accuracies.get(task, ([], []))
         percents = [100.0 * value for value in values]
         below.plot(steps, percents, color=colour, linestyle=dash, marker="o", markersize=3)
+        _mark_shipped(below, shipped.get(task), dict(zip(steps, percents, strict=True)), colour)
     above.set(title="Training loss (smoothed; faint: as measured)", ylabel="loss")
-    below.set(title=f"Validation {_score(rows)}", ylabel="%", xlabel="step")
+    below.set(
+        title=f"Validation {_score(rows)} (star: the step that ships)", ylabel="%", xlabel="step"
+    )
     _legend(figure)
     return figure
+
+
+def _mark_shipped(
+    axes: "Axes", step: int | None, percents: Mapping[int, float], colour: str
+) -> None:
+    """A star on a task's curve at the step whose weights ship, if validation was scored then."""
+    if step is not None and step in percents:
+        axes.plot([step], [percents[step]], color=colour, marker="*", markersize=13, zorder=3)
 
 
 def _accuracy(rows: Sequence[Row]) -> "Figure":

@@ -18,6 +18,7 @@ class Row:
     `unrounded_accuracy` is that on validation before the numbers were rounded for the file. Where
     a head has another score than accuracy, `metric` says which, and "accuracies" are that score.
     `figures` has all of the head's, by split; `warnings` are what a person must know beside them.
+    `step` is how many steps were done when the patch was as the file has it.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Row:
     metric: str = "accuracy"
     figures: Mapping[str, Mapping[str, Figure]] = dataclasses.field(default_factory=dict)
     warnings: Sequence[str] = ()
+    step: int | None = None
 
     @property
     def lost_to_encoding(self) -> float | None:
@@ -69,6 +71,7 @@ _SCORES: tuple[_Column, ...] = (
     ("balanced %", lambda row: _percent(row.last(BALANCED)), ".2f"),
     ("majority %", lambda row: _percent(row.last(BASELINE)), ".2f"),
 )
+_STEPS: tuple[_Column, ...] = (("step", lambda row: row.step, ",.0f"),)
 _SIZES: tuple[_Column, ...] = (
     ("patch bytes", lambda row: row.patch_bytes, ",.0f"),
     ("edits", lambda row: row.edit_bytes, ",.0f"),
@@ -89,7 +92,9 @@ def table(rows: Sequence[Row]) -> str:
     figures of heads follow, a line each, and warnings.
     """
     columns = [
-        column for column in (*_SCORES, *_SIZES) if any(column[1](row) is not None for row in rows)
+        column
+        for column in (*_SCORES, *_STEPS, *_SIZES)
+        if any(column[1](row) is not None for row in rows)
     ]
     lines = [["task", *(title for title, _, _ in columns)]]
     lines += [

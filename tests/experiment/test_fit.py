@@ -248,6 +248,10 @@ def test_settings_not_given_are_the_documented_defaults():
     assert (plain.recipe.shared_rate, plain.recipe.distillation) == (0, 0)
     assert settings_of(patch="full").recipe.patch_rate == 1e-3
     assert settings_of(patch="full", patch_rate=0.5).recipe.patch_rate == 0.5
+    assert plain.ships_best
+    assert not settings_of(patch="bias+spotpatch(scale_bias())").ships_best
+    assert settings_of(patch="spotpatch(bias())", checkpoint="best").ships_best
+    assert not settings_of(validations=0).ships_best
     assert settings_of(train_shared=True).recipe.shared_rate == 1e-4
     assert settings_of(teacher="school").recipe.distillation == 1
     assert settings_of(**DEFAULTS) == settings_of(**dict.fromkeys(DEFAULTS)) == plain

@@ -21,6 +21,7 @@ from adapters.experiment.settings import SettingError
 from adapters.heads.assessment import Assessment
 from adapters.heads.classification import temperature
 from adapters.inference.compiled import Answers
+from adapters.store.training_course import Course
 from launch import command
 from tasks import registry
 from tests.launch import small
@@ -123,7 +124,9 @@ def test_a_run_says_it_of_each_split_and_what_mends_it(task, tmp_path, balance, 
         return Answers([""] * 4, {"label": np.array([0, 0, 1, 1])}, {"logits": logits})
 
     said = {"validation": answers([0, 1, 1, 1]), "test": answers([1, 1, 1, 1])}
-    trained = results.Trained(task, {}, {}, task.made_head, None, said, {}, {})
+    trained = results.Trained(
+        task, {}, {}, task.made_head, None, said, {}, {}, Course(1, 1, "steps")
+    )
     settings = small.settings(tmp_path, balance=balance)
     warning, *advice = results.warnings(trained, ["validation", "test"], settings)
     assert "greys: 1 of 2 classes are never predicted on test: class_0 (2 images)" in warning

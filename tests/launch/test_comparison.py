@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import itertools
+import json
 import shlex
 
 import pytest
@@ -102,6 +103,14 @@ def test_the_results_have_every_row_once(finished):
         if SPLITS[row["split"]] == row["metric"]
     ]
     assert sorted(found) == sorted(itertools.product("ab", PATCHES, "0", SPLITS))
+
+
+def test_rates_are_chosen_by_last_steps(finished):
+    """Without validating on the way."""
+    out, _, _, _ = finished
+    for part, expected in (("sweep", ("last", 0)), ("runs", (None, 5))):
+        records = [json.loads(path.read_text()) for path in (out / part).rglob("run.json")]
+        assert {(record["checkpoint"], record["validations"]) for record in records} == {expected}
 
 
 def test_the_bytes_are_those_of_the_files(finished):

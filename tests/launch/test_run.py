@@ -29,7 +29,9 @@ from adapters.experiment.settings import SettingError
 from adapters.patches.registry import SpecError
 from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
+from adapters.store.training_course import Course
 from adapters.store.write import write_patch
+from adapters.training import metrics
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import command
 from tasks import loading, registry
@@ -79,6 +81,51 @@ def test_black_and_white_are_told_apart(finished):
     assert rows[0].test_accuracy > 0.8
 
 
+def test_the_best_step_ships_and_the_file_says_which(finished):
+    """By the scores that were logged; of equal ones the later."""
+    out, rows = finished
+    logged = metrics.read(out / "metrics.jsonl")
+    for row in rows:
+        tag = f"validation/accuracy/{row.task}"
+        scores = {record.step: record.values[tag] for record in logged if tag in record.values}
+        assert list(scores) == [2, 4, 6, 8, 10, 12]
+        best = max(scores, key=lambda step: (scores[step], step))
+        assert (row.step, row.validation_accuracy) == (best, scores[best])
+        contents = read_patch(out / f"{row.task}.patch")
+        assert contents.training == Course(best, 12, "steps")
+        assert f"step {best} of 12, ended by steps" in descriptions.describe_patch(contents)
+
+
+def test_a_finished_run_is_extended(finished, weights, folders, tmp_path, monkeypatch):
+    """And ships what it had where nothing gets better; a study of many runs is none."""
+    out = pathlib.Path(shutil.copytree(finished[0], tmp_path / "out"))
+    longer = small.settings(weights, checkpoint="last", validations=0, recipe={"steps": 14})
+    with pytest.raises(ConfigurationMismatchError, match="checkpoint was None, is now 'last'"):
+        training_run.run(registry.resolve(folders), longer, out, "a test", resume=True)
+    longer = small.settings(weights, recipe={"steps": 14})
+    names = [row.task for row in finished[1]]
+    monkeypatch.setattr(training_run.Run, "_validate", lambda *state: dict.fromkeys(names, 0.0))
+    rows = training_run.run(registry.resolve(folders), longer, out, "a test", resume=True)
+    for row, before in zip(rows, finished[1], strict=True):
+        assert row.validation_accuracy == before.validation_accuracy
+        new, old = (read_patch(each / f"{row.task}.patch") for each in (out, finished[0]))
+        assert new.training == Course(before.step, 14, "steps", (12,))
+        assert jax.tree.all(jax.tree.map(np.array_equal, dict(new.edits), dict(old.edits)))
+        assert jax.tree.all(jax.tree.map(np.array_equal, dict(new.head), dict(old.head)))
+    record = json.loads((out / "run.json").read_text())
+    assert record["recipe"]["steps"] == 14
+    with pytest.raises(ConfigurationMismatchError, match=r"recipe\.steps was 14, is now 12"):
+        training_run.run(
+            registry.resolve(folders), small.settings(weights), out, "a test", resume=True
+        )
+    record["recipe"]["steps"] = 15
+    with (
+        pytest.raises(ConfigurationMismatchError, match="is now 15"),
+        output.claimed(out, record, resume=True, overwrite=False),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split):
     out, rows = finished
@@ -115,7 +162,8 @@ def test_a_patch_describes_itself(finished):
 
 
 def test_another_backbone_is_refused(weights, folders, tmp_path):
-    settings = small.settings(weights, train_shared=True, recipe={"shared_rate": 1e-2, "steps": 4})
+    recipe = {"shared_rate": 1e-2, "steps": 4}
+    settings = small.settings(weights, train_shared=True, checkpoint="last", recipe=recipe)
     training_run.run(registry.resolve(folders), settings, tmp_path / "shared", "a test")
     moved = str(tmp_path / "shared" / "backbone.safetensors")
     assert backbones.load("narrow", moved).fingerprint != (
@@ -267,7 +315,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights patch size groups examples sampling scheduler gradients references"
     more = "seed data_dir augmentation workers encoding train_shared recipe teacher"
-    more += " patch_version balance temperature_scaling"
+    more += " patch_version balance temperature_scaling checkpoint validations patience minutes"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"
@@ -287,6 +335,15 @@ def test_a_run_records_what_defines_it(finished, weights):
         ({"size": 0}, SettingError, "size must be 1 or more, not 0", "size"),
         ({"seed": -1}, SettingError, "seed must be 0 or more", "seed"),
         ({"workers": -1}, SettingError, "workers must be 0 or more", "workers"),
+        ({"validations": -1}, SettingError, "validations must be 0 or more", "validations"),
+        ({"patience": -1}, SettingError, "patience must be 0 or more", "patience"),
+        (
+            {"patience": 1, "validations": 0},
+            SettingError,
+            "there are none",
+            "patience, --validations",
+        ),
+        ({"minutes": math.inf}, SettingError, "minutes must be 0 or more", "minutes"),
         ({"recipe": {"steps": 0}}, SettingError, "steps must be 1 or more", "steps"),
         ({"recipe": {"warmup": 1.0}}, SettingError, "warmup must be from 0 to below 1", "warmup"),
         ({"recipe": {"smoothing": 2.0}}, SettingError, "smoothing must", "label_smoothing"),
@@ -312,6 +369,7 @@ def test_settings_out_of_range_are_refused(weights, changes, error, said, flag):
         ({"augmentation": "colours"}, "Did you mean 'colour'"),
         ({"sampling": "uniforms"}, "Did you mean 'uniform'"),
         ({"balance": "class"}, "Did you mean 'classes'"),
+        ({"checkpoint": "bets"}, "Did you mean 'best'"),
     ],
 )
 def test_a_mistyped_setting_offers_near_ones(weights, changes, said):

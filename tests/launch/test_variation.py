@@ -63,7 +63,7 @@ def pretended(monkeypatch):
     """Settings of each run asked for; a run only writes the accuracies that `measure` gives."""
     asked = []
 
-    def run(tasks, settings, directory, command, resume, test, validations):
+    def run(tasks, settings, directory, command, resume, test):
         asked.append(settings)
         rows = [
             tidy.Measurement(task.name, "narrow", "", "", settings.seed, *figure, command)
@@ -103,6 +103,7 @@ def test_the_results_have_every_measurement_once_under_its_variant(finished):
     beside = ("accuracy", "balanced accuracy", "majority baseline")
     figures = [
         *((name, "validation") for name in beside),
+        ("step", ""),
         ("patch", ""),
         ("share of extractor", ""),
     ]
@@ -240,9 +241,9 @@ def test_no_seeds_are_refused_before_anything_is_written(names, base, chosen, tm
 
 
 def test_values_follow_the_base_in_order_without_repeats(base):
-    texts = ["size=48,32,24", "norm=ema,frozen", "size=24,048,16"]
+    texts = ["size=48,32,24", "norm=ema,frozen", "size=24,048,16", "checkpoint=last"]
     found = [variant.name for variant in variation.variants(base, texts)]
-    assert found == ["as given", "size=48", "size=24", "norm=ema", "size=16"]
+    assert found == ["as given", "size=48", "size=24", "norm=ema", "size=16", "checkpoint=last"]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +258,8 @@ def test_values_follow_the_base_in_order_without_repeats(base):
         ("balance=classes", "--balance=classes"),
         ("norm=ema", "--norm=ema"),
         ("steps=7", "--steps=7"),
+        ("validations=7", "--validations=7"),
+        ("patience=7", "--patience=7"),
         ("patch_learning_rate=1", "--patch_learning_rate=1.0"),
         ("head_learning_rate=1", "--head_learning_rate=1.0"),
         ("warmup=5e-1", "--warmup=0.5"),

@@ -19,7 +19,7 @@ SLACK = 2**18
 LONGEST = 1200  # characters of a message
 # Fields of the card with known fields of their own, and those that may be missing there.
 KNOWN = {"backbone": (), "task": (), "parity": ("int8_logits",)}
-OPTIONAL = {"data"}  # fields of the card
+OPTIONAL = {"data", "training"}  # fields of the card
 
 
 def refused_or_the_same(content: bytes, shapes: Mapping[str, Mapping[str, Any]]) -> PatchContents:

@@ -19,6 +19,7 @@ from adapters.store.contents import Parity, PatchContents
 from adapters.store.edits import apply_edits
 from adapters.store.inserted import check_whole
 from adapters.store.parity import tolerance
+from adapters.store.training_course import Course
 from adapters.store.write import encode_patch
 from tests.store import make_kind_patches, make_patches
 from tests.store.mutated import sealed, take_apart
@@ -86,6 +87,13 @@ def insertions(module, draw):
     return {name: draw(numbers(*shape)) for name, shape in free.items()}
 
 
+def courses():
+    steps = st.lists(st.integers(0, 2**53 - 1), min_size=2, max_size=4).map(sorted)
+    return st.builds(
+        lambda known, end: Course(known[0], known[-1], end, tuple(known[1:-1])), steps, TEXTS
+    )
+
+
 @st.composite
 def patches(draw):
     """Contents for the backbone SHAPES, with edits of any kinds, in any encoding."""
@@ -134,6 +142,7 @@ def patches(draw):
         head=head,
         encoding=name,
         data=draw(st.dictionaries(TEXTS, TEXTS, max_size=3)),
+        training=draw(st.none() | courses()),
     )
 
 

@@ -12,6 +12,7 @@ from adapters.errors import ModelPatchError
 from adapters.store import errors, read
 from adapters.store.parity import check_logits
 from adapters.store.read import read_patch
+from adapters.store.training_course import Course
 from adapters.store.write import encode_patch
 from tests.store import make_kind_patches, make_patches
 
@@ -213,6 +214,33 @@ def test_data_are_told_where_they_are_known(path):
     assert read_patch(path, **BACKBONE).data == {"test": "0f"}
     path.write_bytes(make_patches.assemble(make_patches.CARD, TENSORS))
     assert read_patch(path, **BACKBONE).data == {}
+
+
+def test_the_training_is_told_where_it_is_known(path):
+    said = {"step": 6, "steps": 9, "end": "patience", "extended": [4]}
+    path.write_bytes(make_patches.assemble(make_patches.card_with(training=said), TENSORS))
+    assert read_patch(path, **BACKBONE).training == Course(6, 9, "patience", (4,))
+    path.write_bytes(make_patches.assemble(make_patches.CARD, TENSORS))
+    assert read_patch(path, **BACKBONE).training is None
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"step": 10}, "step 10 of 9"),
+        ({"step": -1}, "not all whole numbers"),
+        ({"extended": [4, 3]}, "extended after step 4 of 3"),
+        ({"extended": [12]}, "extended after step 12 of 9"),
+        ({"end": " "}, "' ', not a text"),
+        ({"end": 3}, "'end' is of type int"),
+        ({"steps": 9.0}, "'steps' is of type float"),
+        ({"extended": [True]}, "holds True"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused(path, change, match):
+    said = {"step": 6, "steps": 9, "end": "steps", "extended": [], **change}
+    content = make_patches.assemble(make_patches.card_with(training=said), TENSORS)
+    _refused(path, content, errors.SchemaError, match)
 
 
 def test_unknown_field_may_be_ignored(path):

@@ -281,7 +281,7 @@ def test_a_kill_at_any_moment_loses_no_checkpoint(tmp_path):
     assert all(found in (told, told + 1) for told, found in pairs)
     found = checkpoint.latest(tmp_path)
     template = {"a": jnp.zeros((64, 64), jnp.float32), "b": (jnp.int32(0),)}
-    step, arrays, host = checkpoint.restore(tmp_path, template, {})
+    step, arrays, host, _ = checkpoint.restore(tmp_path, template, {})
     assert step == found == host["step"] == arrays["b"][0]
     assert (np.asarray(arrays["a"]) == found).all()
     checkpoint.save(tmp_path, step + 1, template, {}, {})

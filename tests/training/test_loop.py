@@ -1,5 +1,7 @@
 """The loop: a stopped run, resumed, ends with the bytes of an uninterrupted one."""
 
+import functools
+import itertools
 import os
 import shutil
 import signal
@@ -12,12 +14,14 @@ from adapters.heads.classification import classification
 from adapters.heads.regression import regression
 from adapters.heads.together import TaskHeads
 from adapters.scheduling.contract import Sampler
-from adapters.training import checkpoint, interrupt, loop, metrics
+from adapters.training import best, checkpoint, interrupt, loop, metrics, packing
 from adapters.training.checkpoint import ConfigurationMismatchError
+from adapters.training.stopping import Stopping
 from tests import narrow
 from tests.training.test_step import make
 
 STEPS = 12
+NAMES = ["a", "b", "c"]
 
 
 class CountingStream:
@@ -63,30 +67,55 @@ def records(directory, **changes):
     return loop.records(*arguments(directory, lambda number: None, **changes))
 
 
-def arguments(directory, before, log_every=1, **configuration):
+def arguments(
+    directory,
+    before,
+    log_every=1,
+    steps=STEPS,
+    stopping=None,
+    validate_every=6,
+    validate=None,
+    **configuration,
+):
     plan = loop.Plan(
-        steps=STEPS,
+        steps=steps,
         groups=2,
         seed=3,
         directory=directory,
-        configuration={"seed": 3, **configuration},
+        configuration={"seed": 3, "recipe": {"steps": steps}, **configuration},
         checkpoint_every=5,
         log_every=log_every,
-        validate_every=6,
+        validate_every=validate_every,
+        stopping=stopping or Stopping(),
+        keeps_best=True,
     )
     return (
-        make(),
+        made(),
         narrow.weights(),
-        ["a", "b", "c"],
+        NAMES,
         [CountingStream(0, before), CountingStream(1), CountingStream(2)],
         worst_first(),
         plan,
-        lambda state: {"a": 0.5},
+        validate or scores,
     )
 
 
-def bits(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
+@functools.cache
+def made():
+    return make()
+
+
+def scores(state):
+    """Of `a` ever lower, of `b` ever higher, of `c` always the same."""
+    step = int(state.step)
+    return {"a": 1 / step, "b": step / 100, "c": 0.5}
+
+
+def bits(outcome):
+    """Of all that a run moves: the last leaves, and what was best."""
+    leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(outcome.state)]
+    kept = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(outcome.best.leaves)]
+    return [*leaves, *kept, outcome.best.to_json(), outcome.step, outcome.end]
 
 
 class Killed(BaseException):
@@ -95,9 +124,10 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """(folder of a run that nothing stopped, the bits of its last state)."""
+    """(folder of a run that nothing stopped, the bits of what came of it, that itself)."""
     directory = tmp_path_factory.mktemp("whole")
-    return directory, bits(run(directory))
+    outcome = run(directory)
+    return directory, bits(outcome), outcome
 
 
 @pytest.fixture
@@ -107,7 +137,7 @@ def again(whole, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(whole, tmp_path):
-    directory, expected = whole
+    directory, expected, _ = whole
 
     def kill(number):
         if number == 6:
@@ -122,7 +152,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(whole, tmp_path):
 
 
 def test_a_run_goes_on_from_before_a_damaged_checkpoint_to_the_same_bytes(whole, again):
-    directory, expected = whole
+    directory, expected, _ = whole
     (again / "checkpoints" / f"step_{STEPS:08d}" / "state.json").write_text("{}")
     with pytest.warns(checkpoint.DamagedCheckpointWarning, match="going on from step 10"):
         assert bits(run(again)) == expected
@@ -147,7 +177,7 @@ def test_records_come_in_order_and_each_once(tmp_path):
 
 
 def test_sigterm_saves_the_last_whole_step(whole, tmp_path):
-    _, expected = whole
+    _, expected, _ = whole
 
     def terminate(number):
         if number == 2:
@@ -165,7 +195,7 @@ def test_another_configuration_is_refused(whole):
 
 
 def test_a_finished_run_does_nothing_more(whole):
-    directory, expected = whole
+    directory, expected, _ = whole
 
     def forbidden(number):
         raise AssertionError("a finished run asked for data")
@@ -173,14 +203,115 @@ def test_a_finished_run_does_nothing_more(whole):
     assert bits(run(directory, forbidden)) == expected
 
 
+def test_each_task_has_its_own_best_step_and_what_it_had_trained_then(tmp_path):
+    """Its rows of the state that was scored, cut out as for its file."""
+    seen = {}
+
+    def noting(state):
+        seen[int(state.step)] = jax.tree.map(np.array, state)
+        return scores(state)
+
+    outcome = run(tmp_path, validate=noting)
+    assert outcome.best.steps == {"a": 6, "b": 12, "c": 12}  # of equal ones the later
+    assert outcome.best.scores == {"a": 1 / 6, "b": 0.12, "c": 0.5}
+    chosen = best.shipped(outcome.best, outcome.state, NAMES, made().heads)
+    for task, step in enumerate([6, 12, 12]):
+        own, other = seen[step], seen[18 - step]
+        assert same(rows(chosen, task), rows(own, task))
+        assert not same(rows(chosen, task), rows(other, task))
+
+
+def rows(state, task):
+    return packing.task_params(state, task), packing.task_head(state, made().heads, task)
+
+
+def same(left, right):
+    return jax.tree.all(jax.tree.map(np.array_equal, left, right))
+
+
+def test_shared_leaves_have_one_best_step_for_all(whole):
+    """That of the highest mean; a number is better than none that is one."""
+    _, _, outcome = whole
+    shared = {"stem": {"w": np.zeros(3, np.float32)}}
+    state = outcome.state._replace(shared=shared)
+    found = best.Best()
+    for step, values in enumerate([(0.5, np.nan), (0.75, 0.25), (1.0, 0.0), (0.0, 0.875)], 1):
+        told = dict(zip("ab", values, strict=True))
+        now = state._replace(shared={"stem": {"w": np.full(3, step, np.float32)}})
+        found = best.updated(found, told, now, step, NAMES, made().heads, keep=True)
+    assert (found.steps, found.without) == ({"a": 3, "b": 3}, 2)
+    chosen = best.shipped(found, state, NAMES, made().heads)
+    assert chosen.shared["stem"]["w"].tolist() == [3, 3, 3]
+
+
+def test_without_a_score_the_last_step_ships(whole):
+    _, _, outcome = whole
+    assert best.shipped(best.Best(), outcome.state, NAMES, made().heads) is outcome.state
+
+
+def test_a_run_ends_when_nothing_gets_better(whole, tmp_path):
+    """And its state is that of a run which never asked; with more patience it goes on."""
+    _, expected, _ = whole
+    seen = itertools.chain([0.5, 0.75], itertools.repeat(0.75))
+    every = {"validate_every": 2, "validate": lambda state: {"a": next(seen), "b": 0.5}}
+    ended = run(tmp_path, stopping=Stopping(patience=2), patience=2, **every)
+    assert (ended.step, ended.end, ended.best.without) == (8, "patience", 2)
+    assert ended.best.steps == {"a": 8, "b": 8}  # as good, not better
+    assert checkpoint.latest(tmp_path / "checkpoints") == 8
+    again = run(tmp_path, stopping=Stopping(patience=2), patience=2, **every)
+    assert bits(again) == bits(ended)
+    further = run(tmp_path, stopping=Stopping(patience=9), patience=9, **every)
+    assert (further.step, further.end) == (12, "steps")
+    states = len(jax.tree.leaves(further.state))
+    assert bits(further)[:states] == expected[:states]
+
+
+def test_a_run_ends_when_its_time_is_up(whole, tmp_path):
+    """That before it was resumed counts; with more time it goes on, as if it had never ended."""
+    _, expected, _ = whole
+    ticks = itertools.count()
+    clock = functools.partial(next, ticks)  # a second each time that it is looked at
+    ended = run(tmp_path, stopping=Stopping(minutes=4 / 60, clock=clock), minutes=4 / 60)
+    assert (ended.step, ended.end, ended.best.steps["c"]) == (4, "minutes", 4)
+    again = run(tmp_path, stopping=Stopping(minutes=4 / 60, clock=clock), minutes=4 / 60)
+    assert bits(again) == bits(ended)
+    further = run(tmp_path, stopping=Stopping(minutes=60, clock=clock), minutes=60.0)
+    assert (further.step, further.end) == (12, "steps")
+    states = len(jax.tree.leaves(further.state))
+    assert bits(further)[:states] == expected[:states]
+
+
+def test_a_finished_run_is_extended(again, tmp_path):
+    """Also one that was killed while it was; not to fewer steps."""
+
+    def kill(state):
+        raise Killed
+
+    killed = shutil.copytree(again, tmp_path / "killed")
+    longer = run(again, steps=18)
+    assert (longer.step, longer.end, longer.extended) == (18, "steps", [12])
+    assert longer.best.steps == {"a": 6, "b": 18, "c": 18}
+    with pytest.raises(Killed):
+        run(killed, steps=18, validate=kill)
+    assert checkpoint.latest(killed / "checkpoints") == 15
+    assert bits(run(killed, steps=18)) == bits(longer)
+    with pytest.raises(ConfigurationMismatchError, match=r"recipe\.steps was 18, is now 12"):
+        run(killed)
+
+
+def test_an_extension_begins_patience_anew(again):
+    ended = run(again, steps=18, stopping=Stopping(patience=1), validate=lambda state: {"a": 0.0})
+    assert (ended.step, ended.end) == (18, "steps")
+
+
 def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
-    trained = make()
+    trained = made()
 
     def spoilt(*arguments):
         state, metrics = trained.step(*arguments)
         return state, metrics._replace(loss=metrics.loss * np.float32("nan"))
 
-    monkeypatch.setattr(f"{__name__}.make", lambda: trained._replace(step=spoilt))
+    monkeypatch.setattr(f"{__name__}.made", lambda: trained._replace(step=spoilt))
     with pytest.raises(
         loop.DivergedError, match=r"the loss of a .*\(patch_rate, head_rate, shared_rate\)"
     ):

@@ -57,6 +57,16 @@ def test_the_figures_show_the_data(log):
     assert axes.get_xscale() == "log"
 
 
+def test_a_star_marks_the_step_that_ships(log):
+    """Where validation was scored then."""
+    shipped = [dataclasses.replace(ROWS[1], step=step) for step in (20, 19)]
+    stars = [plots._curves(metrics.read(log), [row]).axes[1].lines[1:] for row in shipped]
+    marked = [
+        [line.get_xydata().tolist() for line in own if line.get_marker() == "*"] for own in stars
+    ]
+    assert marked == [[[[20.0, 50.0]]], []]
+
+
 def test_accuracy_against_bytes_has_error_bars_on_a_logarithmic_axis(tmp_path):
     points = [plots.Point("bias", 20_000, 0.5, 0.25), plots.Point("full", 9_000_000, 0.75, 0.0)]
     (axes,) = plots._trade_off(points, "test", "accuracy").axes
