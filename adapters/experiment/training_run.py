@@ -42,8 +42,9 @@ from adapters.store.encoding import rounded
 from adapters.store.kinds import Array, Edits
 from adapters.training import best, loop, packing
 from adapters.training.calibration import calibrated
+from adapters.training.recipe import Recipe
 from adapters.training.report import Row
-from adapters.training.step import State, trainer
+from adapters.training.step import State, Trainer, trainer
 from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
@@ -205,7 +206,21 @@ class Run:
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
         )
-        network, pixels = self.backbone.network, (checkpoint.mean, checkpoint.std)
+        return loop.records(
+            self._trainer(recipe, (checkpoint.mean, checkpoint.std)),
+            self._weights,
+            [task.name for task in self._tasks],
+            self._streams(),
+            self._sampler,
+            plan,
+            self._validate,
+            self._taught(),
+        )
+
+    def _trainer(
+        self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
+    ) -> Trainer:
+        network = self.backbone.network
         compiled = trainer(
             network,
             self._patch,
@@ -217,7 +232,7 @@ class Run:
             self._scheduling,
         )
         if recipe.norm == "calibrated":
-            compiled = calibrated(
+            return calibrated(
                 compiled,
                 network,
                 self._patch,
@@ -225,16 +240,7 @@ class Run:
                 pixels,
                 self._streams("calibration"),
             )
-        return loop.records(
-            compiled,
-            self._weights,
-            [task.name for task in self._tasks],
-            self._streams(),
-            self._sampler,
-            plan,
-            self._validate,
-            self._taught(),
-        )
+        return compiled
 
     def _taught(self) -> loop.Teacher | None:
         """The teacher, asked beforehand where every image comes more than once as it is."""
@@ -246,7 +252,8 @@ class Run:
         logging.info("the teacher is asked of all %d training images", sum(self._sizes))
         return remembered(self._teacher, self._streams(), self._sizes)
 
-    def _streams(self, *purpose: str) -> list[pipeline.TrainingIterator]:
+    def _streams(self, *purpose: str, part: int = 0, parts: int = 1) -> list[loop.Stream]:
+        """Of every task, its training images, or one of `parts` of them, for a purpose."""
         settings = self._settings
         return [
             pipeline.training_iterator(
@@ -258,6 +265,8 @@ class Run:
                 augmentation=settings.augmentation,
                 data_dir=settings.data_dir,
                 inputs=[need.name for need in self._patch.needs],
+                shard_index=part,
+                shard_count=parts,
             )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
         ]

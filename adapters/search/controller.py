@@ -61,6 +61,14 @@ def most_probable(state: State) -> jax.Array:
     return jnp.argmax(state.logits, axis=-1).astype(jnp.int32)
 
 
+def log_probability(space: Space, state: State, routes: jax.Array) -> jax.Array:
+    """Of routes [..., C, D], of the decisions that are asked: [..., C]."""
+    chances = jax.nn.log_softmax(state.logits, axis=-1)
+    chances = jnp.broadcast_to(chances, (*routes.shape, chances.shape[-1]))
+    chosen = jnp.take_along_axis(chances, routes[..., None], axis=-1)[..., 0]
+    return jnp.sum(jnp.where(space.active(routes), chosen, 0), axis=-1)
+
+
 def update(
     space: Space,
     state: State,
@@ -85,13 +93,10 @@ def update(
     distance = jnp.where(seen > 0, rewards - old / share, 0)
     spread = REMEMBERED * spread + (1 - REMEMBERED) * jnp.abs(distance)
     advantages = distance / jnp.maximum(spread / share, 1e-6)
-    asked = space.active(routes).astype(jnp.float32)
 
     def loss(logits: jax.Array) -> jax.Array:
-        chosen = jnp.take_along_axis(
-            jax.nn.log_softmax(logits[domains], axis=-1), routes[..., None], axis=-1
-        )[..., 0]
-        return -jnp.sum(advantages * jnp.sum(asked * chosen, axis=-1))
+        own = state._replace(logits=logits[domains])
+        return -jnp.sum(advantages * log_probability(space, own, routes))
 
     known = jnp.isfinite(state.logits)
     slopes = jnp.where(known, jax.grad(loss)(jnp.where(known, state.logits, -1e9)), 0)

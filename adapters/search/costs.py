@@ -1,6 +1,7 @@
 """What routes cost, exactly: a table a block, added up."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -26,10 +27,19 @@ class Costs(NamedTuple):
     blocks: tuple[np.ndarray, ...]
     places: tuple[tuple[int, ...], ...]
 
+    def exact(self, route: np.ndarray) -> int:
+        """Of one route [D], to the unit."""
+        chosen = (table[tuple(route[list(own)])] for table, own in self._tables)
+        return self.fixed + sum(map(int, chosen))
+
+    @property
+    def _tables(self) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:
+        return zip(self.blocks, self.places, strict=True)
+
     def of(self, routes: jax.Array) -> jax.Array:
         """Of routes [..., D]: [...] float32; in JAX."""
         total = jnp.full(routes.shape[:-1], self.fixed, jnp.float32)
-        for table, places in zip(self.blocks, self.places, strict=True):
+        for table, places in self._tables:
             index = tuple(routes[..., place] for place in places)
             total = total + jnp.asarray(table, jnp.float32)[index]
         return total
@@ -55,12 +65,9 @@ def multiply_adds(space: BlockSpace, size: int) -> Costs:
             table[options] = _of_form(row, space.form(block, route), before, side)
         blocks.append(table)
         places.append(own)
-    whole = largest(space)
-    changed = sum(
-        int(table[tuple(whole[list(own)])]) for table, own in zip(blocks, places, strict=True)
-    )
-    fixed = network_cost(build(space.table), size).multiply_adds - changed
-    return Costs(fixed, tuple(blocks), tuple(places))
+    found = Costs(0, tuple(blocks), tuple(places))
+    whole = network_cost(build(space.table), size).multiply_adds
+    return found._replace(fixed=whole - found.exact(largest(space)))
 
 
 def _of_form(row: InvertedResidual, form: Form, before: int, after: int) -> int:

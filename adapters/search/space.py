@@ -64,6 +64,9 @@ class Space:
                 )
         self._widths = np.array([len(decision.options) for decision in self.decisions])
 
+    def __len__(self) -> int:
+        return len(self.decisions)
+
     @property
     def widths(self) -> np.ndarray:
         """How many options each decision has, [D]."""

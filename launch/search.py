@@ -1,0 +1,78 @@
+"""Searches one shared network for each task's own route through it, and trains what it finds.
+
+    launch/search --tasks=pocket --backbone=mobilenet_v2 --budget=0.7 --steps=3000 --out=routes
+
+Half of the steps search: every step tries a route a task, and a controller a task learns from how
+well it does on images that are held out of training, and what it costs. The other half trains the
+routes that were found, all in one network. Out come `backbone.safetensors`, a patch a task that
+holds its route, and `routes.json` with each decision, what it costs and what the routes share,
+drawn in `routes.png`. docs/search.md goes on from here.
+
+Take this where the backbone may be trained and tasks differ much; where it must stay frozen, train
+patches (`launch/train`).
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from adapters.experiment import results
+from adapters.experiment.searching import SearchSettings, search
+from launch import command, run_flags
+from launch.flag_names import flag_of
+
+_PATCH = run_flags.patch_flag()
+_PATCH_RATE, _HEAD_RATE = run_flags.rate_flags()
+flags.adopt_module_key_flags(run_flags)  # so that --help lists them
+
+_OWN = SearchSettings()
+_BUDGET = flags.DEFINE_float(
+    "budget", _OWN.budget, "What a route may cost, as a share of the largest's multiply-adds."
+)
+_SHARE = flags.DEFINE_float(
+    "share", _OWN.share, "Of the steps that search; the rest trains what was found."
+)
+_REWARD = flags.DEFINE_string(
+    "reward", _OWN.reward, "Of a route: absolute, soft or hard, with the weight of its cost."
+)
+_RATE = flags.DEFINE_float("rate", _OWN.rate, "Of the controllers, when they begin to learn.")
+_RESUME = flags.DEFINE_bool("resume", False, "Go on with the search in --out.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the search in --out and start anew.")
+_SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
+
+# Where these are not given, a search has other defaults than a run.
+_OTHERS = ("groups", "train_shared", "scheduler", "checkpoint")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parses flags, searches, prints the table and what the routes share."""
+    if len(arguments) > 1:
+        raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
+    if not run_flags.TASKS.value:
+        raise app.UsageError("name what to search routes for: --tasks=pocket, say.")
+    values = run_flags.values() | {
+        "patch": _PATCH.value,
+        "seed": _SEED.value,
+        "patch_rate": _PATCH_RATE.value,
+        "head_rate": _HEAD_RATE.value,
+    }
+    shared_rate = flags.FLAGS[flag_of("shared_rate")]
+    values["shared_rate"] = shared_rate.value if shared_rate.present else None
+    values |= {name: None for name in _OTHERS if not flags.FLAGS[flag_of(name)].present}
+    found = search(
+        run_flags.TASKS.value,
+        search=SearchSettings(_BUDGET.value, _SHARE.value, _REWARD.value, _RATE.value),
+        directory=run_flags.OUT.value,
+        resume=_RESUME.value,
+        overwrite=_OVERWRITE.value,
+        command=shlex.join(["launch/search", *sys.argv[1:]]),
+        **values,
+    )
+    print(results.summary(found.rows))
+    print(f"\n{found.told}\nEverything is in {run_flags.OUT.value}/.")
+
+
+if __name__ == "__main__":
+    command.run(main)
