@@ -42,7 +42,7 @@ progress { width: 100%; accent-color: $accent; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
 th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid $line; }
-th { font-weight: 600; overflow-wrap: anywhere; }
+th { font-weight: 600; overflow-wrap: break-word; }
 th:first-child { text-align: left; }
 thead th { color: $soft; }
 .task { margin-top: 0.9rem; }
