@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.experiment.predictor import Prediction as Prediction
     from adapters.experiment.predictor import Predictor as Predictor
     from adapters.experiment.predictor import load as load
+    from adapters.experiment.reporting import report as report
     from adapters.patches.basisnet import basisnet as basisnet
     from adapters.patches.bias import bias as bias
     from adapters.patches.coefficients import coefficients as coefficients
@@ -64,6 +65,7 @@ _VERBS = {
     "export_task": "adapters.experiment.exports",
     "fit": "adapters.experiment.fitting",
     "load": "adapters.experiment.predictor",
+    "report": "adapters.experiment.reporting",
     "select": "adapters.patches.combine",
 }
 _PATCHES = (

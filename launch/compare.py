@@ -20,7 +20,7 @@ from adapters import files, spec
 from adapters.experiment import comparison
 from adapters.experiment.comparing import compare
 from adapters.experiment.comparison_report import NO_PICTURE
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError
 from launch import command, run_flags
 from launch.train_command import train_command

@@ -1,8 +1,14 @@
-"""Tables and a picture of results that `launch/compare` wrote; runs nothing.
+"""A run as a web page, while it goes on and after; or a comparison's tables. Runs nothing.
 
+    launch/report out
     launch/report results/patch_comparison.csv --picture=docs/images/patch_comparison.png
 
-A file may hold the rows of several comparisons of the same tasks, with other patches or seeds.
+Of the folder of a run, `report.html` in it gets the curves of each task, how often each was drawn
+and how much it counted, scores, sizes of patches, and the confusions of the worst task. While the
+run goes on, the page is written again every ten seconds, and a browser shows the newest by itself.
+
+Of a file of results that `launch/compare` wrote, tables are printed. It may hold the rows of
+several comparisons of the same tasks, with other patches or seeds.
 """
 
 import pathlib
@@ -11,11 +17,13 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.errors import ModelPatchError
-from adapters.experiment import comparison_report
+from adapters.experiment import comparison_report, reporting
 from adapters.training import tidy
 from launch import command
 
-_PICTURE = flags.DEFINE_string("picture", None, "PNG file for accuracy against bytes.")
+_PICTURE = flags.DEFINE_string(
+    "picture", None, "PNG file for accuracy against bytes, of a file of results."
+)
 
 
 class NoComparisonError(ModelPatchError):
@@ -23,10 +31,34 @@ class NoComparisonError(ModelPatchError):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints a line a patch, what sizes follow, and where patches lose."""
+    """Writes the page of a run's folder, or prints what a file of results says."""
     if len(arguments) != 2:
-        raise app.UsageError("give one results file: launch/report results/patch_comparison.csv")
+        raise app.UsageError(
+            "give the folder of a run, or one file of results: launch/report out, or "
+            "launch/report results/patch_comparison.csv"
+        )
     path = pathlib.Path(arguments[1])
+    if not path.is_dir():
+        _compare(path)
+    elif _PICTURE.value:
+        raise app.UsageError("--picture is of a file of results; a run's page has its own.")
+    else:
+        _show(path)
+
+
+def _show(directory: pathlib.Path) -> None:
+    """Keeps the page of a run up to date until the run has ended; Ctrl-C stops that alone."""
+    said = None
+    for state in reporting.followed(directory):
+        if said is None:
+            print(f"{directory / reporting.PAGE} shows the run.", flush=True)
+        if state != said:
+            print(state, flush=True)
+        said = state
+
+
+def _compare(path: pathlib.Path) -> None:
+    """Prints a line a patch, what sizes follow, and where patches lose."""
     rows = [row for row in tidy.read(path) if row.patch and row.task]
     if not any(row.metric == "patch" for row in rows):
         raise NoComparisonError(
@@ -40,4 +72,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, compiles=False)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.experiment import variation
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import settings_of
 from launch import command, run_flags
 from launch.flag_names import FLAGS

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.experiment import comparison
 from adapters.experiment.chosen_tasks import Wanted
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError, Settings, settings_of
 from adapters.patches.contract import Patch
 

@@ -12,10 +12,9 @@ from absl import logging
 
 from adapters import files
 from adapters.errors import ModelPatchError
+from adapters.experiment.run_files import RUN
 from adapters.training.checkpoint import check_configuration
 from adapters.training.lock import lock
-
-RUN = "run.json"
 
 
 class OutputFolderError(ModelPatchError):

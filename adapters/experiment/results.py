@@ -15,6 +15,7 @@ from adapters.backbones.builder import count_parameters
 from adapters.backbones.checkpoint import Weights, write_checkpoint
 from adapters.backbones.fingerprint import fingerprint
 from adapters.experiment import assessments, backbones, scoring
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import Settings
 from adapters.heads import linear
 from adapters.heads.contract import Head
@@ -32,7 +33,6 @@ from tasks.inventory import Inventory
 from tasks.task import Task
 
 DECATHLON = "decathlon_"  # how the suite's task names begin
-RESULTS = "results.csv"
 INVENTORY = "inventory.json"
 SHARED_BACKBONE = "backbone.safetensors"
 

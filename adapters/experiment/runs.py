@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from absl import logging
 
 from adapters.experiment import output, training_run
-from adapters.experiment.results import RESULTS, SHARED_BACKBONE
+from adapters.experiment.results import SHARED_BACKBONE
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import Settings
 from adapters.training import interrupt, loop, tidy
 from adapters.training.progress import duration

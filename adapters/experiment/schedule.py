@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 from adapters.errors import ModelPatchError
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError, Settings
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights

@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
 from adapters.experiment import evaluation
-from adapters.experiment.output import RUN
 from adapters.experiment.results import SHARED_BACKBONE
+from adapters.experiment.run_files import RUN
 from adapters.experiment.settings import Settings
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions

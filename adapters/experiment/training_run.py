@@ -15,7 +15,9 @@ from jax.sharding import Mesh
 
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import (
+    assessments,
     backbones,
+    confusions,
     output,
     results,
     run_checks,
@@ -273,15 +275,15 @@ class Run:
 
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)
-        scores = {
-            task.name: scoring.score(
-                self._heads.heads[index],
-                len(task.labels),
-                self._answers(shared, *self._packed(state, index), index, "validation"),
-            )
-            for index, task in enumerate(self._tasks)
-            if "validation" in task.splits
-        }
+        scores, confused = {}, {}
+        for index, task in enumerate(self._tasks):
+            if "validation" not in task.splits:
+                continue
+            kind, labels = self._heads.heads[index], task.labels
+            known = self._answers(shared, *self._packed(state, index), index, "validation")
+            scores[task.name] = scoring.score(kind, len(labels), known)
+            confused[task.name] = "validation", assessments.assessed(kind, labels, known)
+        confusions.write(self._directory, confused)
         recipe, step = self._settings.recipe, int(state.step)
         if jax.tree.leaves(state.patches.trained) and step > recipe.warmup * recipe.steps:
             self._compare_with_classifiers_alone(step, scores)
@@ -323,7 +325,7 @@ class Run:
         shared = self._shared_weights(state)
         self.backbone = results.shared_backbone(self.backbone, shared, self._directory)
         splits = ("validation", "test") if self._test else ("validation",)
-        rows = []
+        rows, confused = [], {}
         for index, task in enumerate(self._tasks):
             exact = self._scaled(shared, *self._packed(state, index), index)
             edits, head = rounded(*exact, self._settings.encoding)
@@ -355,6 +357,9 @@ class Run:
                     trained, self.backbone, self.network, self._settings, self._directory
                 )
             )
+            scored = list(rows[-1].figures)[-1]
+            confused[task.name] = scored, assessments.assessed(kind, task.labels, answers[scored])
+        confusions.write(self._directory, confused)
         results.write_summary(rows, self._directory, self._settings, self._command)
         return rows
 

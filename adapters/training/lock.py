@@ -42,3 +42,20 @@ def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
         file.write(f"process {os.getpid()}\n")
         file.flush()
         yield
+
+
+def is_held(directory: str | os.PathLike[str]) -> bool:
+    """Whether a run is writing `directory` now.
+
+    Asking takes the lock for a moment, beside others who ask, where no run holds it.
+    """
+    try:
+        file = open(pathlib.Path(directory) / ".lock")  # noqa: SIM115, closed below
+    except FileNotFoundError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

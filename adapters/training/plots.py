@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adapters import drawing, files
 from adapters.heads.classification import BALANCED, BASELINE
-from adapters.training import metrics
+from adapters.training import curves, metrics
 from adapters.training.report import Row, named, one_score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TRAINING_LOSS = "train/loss/"
-VALIDATION = "validation/"
 _COLOURS = (*drawing.PALETTE, "#8C6D31", "#7F7F7F")  # dashes tell the next eight apart
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vPX*"
-_SMOOTHING, _INK = 0.9, "#222222"
+_INK = "#222222"
 _STYLE = drawing.STYLE | {"axes.grid": True}
 
 
@@ -104,7 +102,8 @@ def _trade_off(points: Sequence[Point], split: str, metric: str) -> "Figure":
 
 
 def _curves(records: Sequence[metrics.Record], rows: Sequence[Row]) -> "Figure":
-    losses, accuracies = _series(records, TRAINING_LOSS), _series(records, VALIDATION)
+    losses = curves.series(records, curves.LOSS)
+    accuracies = curves.series(records, curves.VALIDATION)
     tasks = list(dict.fromkeys([*(row.task for row in rows), *losses, *accuracies]))
     shipped = {row.task: row.step for row in rows}
     figure = _figure(width=8.5, height=6.5)
@@ -113,7 +112,7 @@ def _curves(records: Sequence[metrics.Record], rows: Sequence[Row]) -> "Figure":
         colour, dash, _ = _look(number)
         steps, values = losses.get(task, ([], []))
         above.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
-        above.plot(steps, _smooth(values), color=colour, linestyle=dash, label=task)
+        above.plot(steps, curves.smooth(values), color=colour, linestyle=dash, label=task)
         steps, values = accuracies.get(task, ([], []))
         percents = [100.0 * value for value in values]
         below.plot(steps, percents, color=colour, linestyle=dash, marker="o", markersize=3)
@@ -227,28 +226,3 @@ def _look(number: int) -> tuple[str, str, str]:
     count = len(_COLOURS)
     dash = _DASHES[number // count % len(_DASHES)]
     return _COLOURS[number % count], dash, _MARKERS[(number + number // count) % len(_MARKERS)]
-
-
-def _series(
-    records: Sequence[metrics.Record], prefix: str
-) -> dict[str, tuple[list[int], list[float]]]:
-    """`{task: (steps, values)}` of the tags that begin with `prefix` and end with a task."""
-    series: dict[str, tuple[list[int], list[float]]] = {}
-    for step, values in records:
-        for tag, value in values.items():
-            if tag.startswith(prefix):
-                steps, numbers = series.setdefault(tag.rpartition("/")[2], ([], []))
-                steps.append(step)
-                numbers.append(value)
-    return series
-
-
-def _smooth(values: Sequence[float]) -> list[float]:
-    """The exponential mean of the finite values so far, without a bias to the start."""
-    smooth, total, weight = [], 0.0, 0.0
-    for value in values:
-        if math.isfinite(value):
-            total = _SMOOTHING * total + (1 - _SMOOTHING) * value
-            weight = _SMOOTHING * weight + (1 - _SMOOTHING)
-        smooth.append(total / weight if weight else math.nan)
-    return smooth

@@ -71,7 +71,11 @@ class State(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Per group [G]: mean loss (all of its terms), and what the head tells beside it, by name."""
+    """Per group [G]: mean loss (all of its terms), and what is told beside it, by name.
+
+    That are the figures of the head, the task's `weight` where a rule moves it, and, where there
+    are several tasks, its `share` of the step's groups.
+    """
 
     loss: jax.Array
     figures: dict[str, jax.Array]
@@ -208,6 +212,9 @@ def trainer(
             told = signals(scheduling, tasks, tasks_total, loss, figures, found.products)
             if weighting.adaptive:
                 figures = {**figures, "weight": counted[tasks]}
+            if tasks_total > 1:
+                same = tasks[:, None] == tasks[None, :]
+                figures = {**figures, "share": jnp.mean(same, axis=1, dtype=jnp.float32)}
 
             def rates(task: jax.Array, patches: PatchParams) -> Any:
                 del task  # so that there are rows to map over where nothing is trained

@@ -6,7 +6,7 @@ from absl import logging
 
 from adapters.errors import UnknownNameError
 from adapters.experiment import schedule
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError, settings_of
 from adapters.heads.classification import classification
 from adapters.heads.together import TaskHeads

@@ -20,15 +20,20 @@ from tests import imports
 BROWSER = imports.ROOT / "javascript" / "browser"
 REFUSED = "document.querySelector('#refused').innerText"
 PATIENCE = 60  # seconds, on a busy machine
-NEEDED = ("onnxruntime-web", "playwright-core")
+DRIVER, RUNTIME = "playwright-core", "onnxruntime-web"
+
+
+def skip_without_chromium(*packages: str) -> None:
+    """Skips a test where there is no Chromium, nothing to drive it by, or no such npm package."""
+    if shutil.which("node") is None or shutil.which("chromium") is None:
+        pytest.skip("needs node and chromium")
+    if not all((BROWSER / "node_modules" / name).exists() for name in (DRIVER, *packages)):
+        pytest.skip("needs `npm ci --prefix javascript/browser`")
 
 
 def skip_unless_here() -> None:
     """Skips a test where there is no Chromium, or nothing to drive it by or to run in it."""
-    if shutil.which("node") is None or shutil.which("chromium") is None:
-        pytest.skip("needs node and chromium")
-    if not all((BROWSER / "node_modules" / name).exists() for name in NEEDED):
-        pytest.skip("needs `npm ci --prefix javascript/browser`")
+    skip_without_chromium(RUNTIME)
     if not importlib.util.find_spec("onnx") or not importlib.util.find_spec("onnxruntime"):
         pytest.skip("not installed: onnx or onnxruntime; `launch/test` installs what is missing")
 

@@ -15,7 +15,7 @@ from PIL import Image
 from adapters.errors import UnknownNameError
 from adapters.experiment import comparison, training_run
 from adapters.experiment.comparison import Rates
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError, settings_of
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError

@@ -6,6 +6,8 @@ import json
 import math
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import UnknownNameError
 from adapters.experiment import (
     backbones,
+    confusions,
     descriptions,
     encoding,
     evaluation,
@@ -31,10 +34,11 @@ from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
 from adapters.store.training_course import Course
 from adapters.store.write import write_patch
-from adapters.training import metrics
+from adapters.training import curves, metrics
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch import command
 from tasks import loading, registry
+from tests import imports
 from tests.launch import small
 
 
@@ -74,6 +78,52 @@ def test_a_run_leaves_patches_table_plots_and_results(finished):
         (r["task"], r["split"], r["metric"]): float(r["value"]) for r in records if r["split"]
     }
     assert stated["greys", "test", "accuracy"] == rows[0].test_accuracy
+
+
+def test_a_run_notes_what_was_taken_for_what(finished):
+    out, rows = finished
+    found = confusions.read(out)
+    assert [*found] == ["greys", "shades"]
+    for row in rows:
+        assert found[row.task].split == "test"
+        assert found[row.task].accuracy == pytest.approx(row.test_accuracy)
+
+
+def test_a_run_s_log_says_how_its_groups_were_shared_out(finished):
+    """Two groups a step, of two tasks; validations say nothing of it."""
+    records = metrics.read(finished[0] / metrics.FILE)
+    steps = [
+        one for one in records if not any(tag.startswith(curves.VALIDATION) for tag in one.values)
+    ]
+    assert len(steps) == 12
+    for one in steps:
+        shares = [value for tag, value in one.values.items() if tag.startswith(curves.SHARE)]
+        assert shares in ([1.0], [0.5, 0.5])
+
+
+def test_a_run_s_folder_is_reported_as_a_page_without_jax(finished, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "out")
+    code = "import sys; sys.modules['jax'] = None\nfrom launch import command, report\n"
+    code += "command.run(report.main, compiles=False)"
+
+    def report(*arguments):
+        asked = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(asked, cwd=imports.ROOT, capture_output=True, text=True)
+
+    ended = report(str(out))
+    assert ended.stdout.splitlines() == [
+        f"{out / 'report.html'} shows the run.",
+        "finished: step 12 of 12 (100 %)",
+    ], ended.stderr
+    page = (out / "report.html").read_text()
+    for row in finished[1]:
+        assert f"<td>{100 * row.test_accuracy:.2f}</td>" in page
+        assert f"<td>{row.patch_bytes:,}</td>" in page
+    ended = report(str(out), "--picture=a.png")
+    assert (ended.returncode, "--picture is of a file of results" in ended.stderr) == (1, True)
+    assert "holds no run" in report(str(tmp_path)).stderr
+    ended = report("results/pocket.csv")
+    assert "head_only" in ended.stdout, ended.stderr
 
 
 def test_black_and_white_are_told_apart(finished):

@@ -13,7 +13,7 @@ import pytest
 
 from adapters.errors import UnknownNameError
 from adapters.experiment import training_run, variation
-from adapters.experiment.results import RESULTS
+from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import SettingError
 from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError

@@ -18,7 +18,9 @@ with lock(sys.argv[1]):
 
 def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
     folder = tmp_path / "new" / "folder"
+    assert not lock.is_held(folder)
     with lock.lock(folder):
+        assert lock.is_held(folder)
         with (
             pytest.raises(lock.FolderInUseError, match=f"process {os.getpid()}.*{folder}"),
             lock.lock(folder),
@@ -26,6 +28,7 @@ def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
             pass
         with lock.lock(tmp_path / "other"):
             pass
+    assert not lock.is_held(folder)
     with lock.lock(folder):
         pass
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from adapters.heads.contract import Figure
-from adapters.training import metrics, plots, report
+from adapters.training import curves, metrics, plots, report
 
 ROWS = [
     report.Row("dtd", 0.5, 41_000, 30_000, 8_000, 3_000, 0.4, 0.5, 0.75, 0.4, 0.3),
@@ -95,7 +95,7 @@ def test_smoothing_is_a_weighted_mean_that_skips_what_is_not_finite():
         np.average([3.0, 1.0], weights=weights[1:]),
         np.average([3.0, 1.0, 5.0], weights=weights),
     ]
-    assert plots._smooth(values) == pytest.approx(expected)
+    assert curves.smooth(values) == pytest.approx(expected)
 
 
 def test_no_rows_and_no_records_still_draw(tmp_path):

@@ -128,7 +128,9 @@ def test_weights_act_on_what_is_shared_and_are_told(scheduled):
     expected = scheduled_weights(state, later)
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(later.figures["weight"], expected, atol=0.1)
-    assert "weight" not in steps(make(), [batch()])[1].figures
+    _, plain = steps(make(), [batch((0, 2, 0, 0))])
+    assert "weight" not in plain.figures
+    np.testing.assert_array_equal(plain.figures["share"], [0.75, 0.25, 0.75, 0.75])
 
 
 def scheduled_weights(state, metrics):
