@@ -19,10 +19,10 @@ import pathlib
 from typing import NamedTuple
 
 from adapters import errors
-from tasks import records, registry
+from tasks import pixels, records, registry
 from tasks.augmentation import Augmentation
 from tasks.digest import Contents
-from tasks.task import Examples, Task
+from tasks.task import ImageFileExamples, Task
 
 VERSION = "1.2.0"  # of TFDS's visual_domain_decathlon
 
@@ -63,9 +63,16 @@ class Prepared:
 
     builder: str
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
+    def open(self, task: Task, split: str, data_dir: str | None) -> ImageFileExamples:
         """Opens a split. Raises DataNotPreparedError saying how to prepare it."""
         return records.open_records(self._directory(task, data_dir), split, task)
+
+    def open_for(
+        self, size: int, task: Task, split: str, data_dir: str | None
+    ) -> ImageFileExamples:
+        """Opens a split for a network whose images have this side; raises as `open`."""
+        short_side = pixels.short_side_for(size)
+        return records.open_records(self._directory(task, data_dir), split, task, short_side)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
         """What a split holds, by its files; raises as `open` does."""

@@ -17,18 +17,15 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from adapters import image_kinds
 from adapters.preprocessing import Preprocessing
-from tasks import digest, image_files
+from tasks import digest, pixels
 from tasks.cutting import SPLITS
 from tasks.image_files import ImageFiles
 from tasks.inventory import Inventory, count
 from tasks.listing import FolderError, ListedImage, list_folder
 from tasks.sorting import Sorter
-from tasks.task import Examples, Task
+from tasks.task import Task
 
 PREFIX = "folder:"
 
@@ -76,7 +73,7 @@ class Folder:
 
     path: str
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
+    def open(self, task: Task, split: str, data_dir: str | None) -> "_Images":
         """Opens a split. The first time all files are read once, and what is odd is warned of.
 
         Raises FolderError where what the folder holds is no task: see `tasks.sorting.Sorter`.
@@ -85,6 +82,10 @@ class Folder:
         images = self._sorter.sorted().images[split]
         labelled = [(image, task.labels.index(image.label)) for image in images]
         return _Images(self._sorter.files, labelled)
+
+    def open_for(self, size: int, task: Task, split: str, data_dir: str | None) -> "_Images":
+        """Opens a split for a network whose images have this side; raises as `open`."""
+        return self.open(task, split, data_dir).read_at(pixels.short_side_for(size))
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
         """The digest of the files that a split uses, by label and name; raises as `open`."""
@@ -108,7 +109,7 @@ class _Images:
         self,
         files: ImageFiles,
         images: Sequence[tuple[ListedImage, int]],
-        short_side: int = image_files.SHORT_SIDE,
+        short_side: int = pixels.SHORT_SIDE,
     ):
         self._files, self._images, self._short_side = files, images, short_side
 
@@ -116,17 +117,22 @@ class _Images:
         return len(self._images)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        image, label = self._images[index]
-        pixels = self._files.pixels(image, self._short_side)
-        return {"name": image.name, "image": pixels, "label": label}
+        image, _ = self._images[index]
+        return {**self.known(index), "image": self._files.pixels(image, self._short_side)}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
 
-    def sharper(self, size: int) -> "_Images":
-        """The same images, twice as large as a network of this size sees them."""
-        return _Images(self._files, self._images, max(image_files.SHORT_SIDE, 2 * size))
+    def read_at(self, short_side: int) -> "_Images":
+        """The same images, those with a longer short side shrunk to this one."""
+        return _Images(self._files, self._images, short_side)
 
-    def prepared(self, index: int, how: Preprocessing) -> npt.NDArray[np.uint8]:
-        """The network's pixels of one whole file."""
-        return self._files.prepared(self._images[index][0], how)
+    def known(self, index: int) -> Mapping[str, Any]:
+        """An example without its image."""
+        image, label = self._images[index]
+        return {"name": image.name, "label": label}
+
+    def prepared(self, index: int, how: Preprocessing) -> Mapping[str, Any]:
+        """An example whose image is the network's pixels of the whole file."""
+        image, _ = self._images[index]
+        return {**self.known(index), "image": self._files.prepared(image, how)}

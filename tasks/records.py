@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from adapters import errors, preprocessing
 from adapters.heads.contract import Target
 from tasks import pixels
 from tasks.digest import DIGITS, Contents
-from tasks.task import Examples, Task
+from tasks.task import ImageFileExamples, Task
 
 NO_CLASS = 255  # what a pixel without a class is stored as
 
@@ -28,8 +29,12 @@ class UnreadableFolderError(DamagedDataError):
     """TFDS cannot read a folder of prepared images."""
 
 
-def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
+def open_records(
+    directory: pathlib.Path, split: str, task: Task, short_side: int | None = None
+) -> ImageFileExamples:
     """Opens `split` of a TFDS folder of array_record files with the classes of `task`.
+
+    Images whose short side is longer than `short_side` pixels are shrunk to it, if one is given.
 
     Raises DamagedDataError when the folder cannot be read, has no such split or other classes.
     """
@@ -54,7 +59,7 @@ def open_records(directory: pathlib.Path, split: str, task: Task) -> Examples:
             f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
             f"{_few(labels)}. If the task changed, raise its version."
         )
-    return _Decoded(encoded, f"{split} in {directory}", task)
+    return _Decoded(encoded, f"{split} in {directory}", task, short_side)
 
 
 def contents(directory: pathlib.Path, split: str) -> Contents:
@@ -87,8 +92,9 @@ def _reading(directory: pathlib.Path) -> Iterator[None]:
 class _Decoded:
     """Examples whose images are decoded when they are asked for."""
 
-    def __init__(self, encoded: Any, place: str, task: Task):
+    def __init__(self, encoded: Any, place: str, task: Task, short_side: int | None):
         self._encoded, self._place, self._inputs = encoded, place, tuple(task.inputs)
+        self._background, self._short_side = task.background, short_side
         ((self._target, how),) = task.made_head.targets.items()
         self._per = how.per
         self._cache = pixels.PixelCache()
@@ -97,27 +103,55 @@ class _Decoded:
         return len(self._encoded)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        record = self._encoded[index]
-        if record["image"] is None:  # how TFDS reads an example that was cut off
-            raise DamagedDataError(f"example {index} of {self._place} is missing: prepare it anew.")
-        return {
-            "name": record["name"].decode(),
-            "image": self._cache.get(index, lambda: self._decode(index, record["image"])),
-            self._target: self._known(index, record[self._target]),
-            **{name: record[name] for name in self._inputs},
-        }
+        record = self._record(index)
+        known = self._known(index, record)
+        if self._per == "pixel" and self._short_side is not None:
+            known[self._target] = preprocessing.shrink_classes(
+                known[self._target], self._short_side
+            )
+
+        def decode() -> npt.NDArray[np.uint8]:
+            return np.asarray(self._decode(index, record, self._background, self._short_side))
+
+        return {**known, "image": self._cache.get(index, decode)}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
 
-    def _known(self, index: int, stored: Any) -> Any:
-        if self._per == "pixel":
-            return self._cache.get((index, self._target), lambda: _classes(stored))
-        return stored if self._per == "output" else int(stored)
+    def known(self, index: int) -> Mapping[str, Any]:
+        """An example without its image."""
+        return self._known(index, self._record(index))
 
-    def _decode(self, index: int, data: bytes) -> np.ndarray:
+    def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
+        """An example whose image is the network's pixels of the whole one."""
+        record = self._record(index)
+        whole = self._decode(index, record, how.background, None)
+        return {**self._known(index, record), "image": preprocessing.prepare(whole, how)}
+
+    def _record(self, index: int) -> Mapping[str, Any]:
+        record: Mapping[str, Any] = self._encoded[index]
+        if record["image"] is None:  # how TFDS reads an example that was cut off
+            raise DamagedDataError(f"example {index} of {self._place} is missing: prepare it anew.")
+        return record
+
+    def _known(self, index: int, record: Mapping[str, Any]) -> dict[str, Any]:
+        target = record[self._target]
+        if self._per == "pixel":
+            target = self._cache.get((index, self._target), lambda: _classes(record[self._target]))
+        elif self._per == "image":
+            target = int(target)
+        others = {name: record[name] for name in self._inputs}
+        return {"name": record["name"].decode(), self._target: target, **others}
+
+    def _decode(
+        self,
+        index: int,
+        record: Mapping[str, Any],
+        background: preprocessing.Colour,
+        short_side: int | None,
+    ) -> Image.Image:
         try:
-            return np.asarray(preprocessing.decode(data))
+            return preprocessing.decode(record["image"], background, short_side)
         except preprocessing.UnreadableImageError as error:
             raise DamagedDataError(f"image {index} of {self._place}: {error}") from error
 

@@ -10,7 +10,6 @@ from adapters.experiment import backbones, evaluation
 from adapters.experiment.settings import SettingError, Settings
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, no_look
-from tasks.layout import Carried
 from tasks.task import Task
 
 
@@ -29,16 +28,6 @@ def check_tasks(
                 f"is of one answer of several; task {task.name} predicts "
                 f"{task.made_head.kind}. Train it in a run of its own, without.",
             )
-
-
-def warn_of_small_images(task: Task, size: int) -> None:
-    """Warns where a task keeps images smaller than the network sees them."""
-    if isinstance(task.source, Carried) and task.source.short_side < size:
-        logging.warning(
-            "%s keeps images of at most %d px (`Carried(short_side=...)`): at %d px larger ones "
-            "are trained and scored blurred, and answered sharp.",
-            *(task.name, task.source.short_side, size),
-        )
 
 
 def check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:

@@ -183,7 +183,6 @@ class Run:
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
-                run_checks.warn_of_small_images(task, self._settings.size)
             results.write_inventories(self._inventories, self._directory)
             outcome = yield from self._train()
             self.rows = self._finish(outcome)
