@@ -19,13 +19,13 @@ from adapters.patches.registry import PATCHES
 from adapters.scheduling.registry import COMBINES, PRIORITIES, SAMPLINGS, WEIGHTINGS
 from adapters.store.encoding import ENCODINGS
 from adapters.vocabulary import NORM_MODES, PRECISIONS
+from launch import task_flags
 from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
-TASKS = flags.DEFINE_list(
-    "tasks",
-    [],
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, or a task's Python file.",
+TASKS = task_flags.define(
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, tfds:NAME, hf:NAME, or a task's "
+    "Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."

@@ -14,14 +14,13 @@ Reference: Rebuffi, Bilen, Vedaldi, "Learning multiple visual domains with resid
 """
 
 import dataclasses
-import os
 import pathlib
 from typing import NamedTuple
 
-from adapters import errors
 from tasks import pixels, records, registry
 from tasks.augmentation import Augmentation
 from tasks.digest import Contents
+from tasks.records import DataNotPreparedError, default_data_dir
 from tasks.task import ImageFileExamples, Task
 
 VERSION = "1.2.0"  # of TFDS's visual_domain_decathlon
@@ -50,10 +49,6 @@ DOMAINS = {
 NEVER_MIRRORED = frozenset({"gtsrb", "omniglot", "svhn"})
 
 
-class DataNotPreparedError(errors.ModelPatchError):
-    """The data lie behind a download that only TFDS's own tool makes, and it was not made."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """A source that was prepared with TFDS, as array_record files.
@@ -79,21 +74,11 @@ class Prepared:
         return records.contents(self._directory(task, data_dir), split)
 
     def _directory(self, task: Task, data_dir: str | None) -> pathlib.Path:
-        base = pathlib.Path(data_dir or _default_data_dir()).expanduser()
+        base = pathlib.Path(data_dir or default_data_dir()).expanduser()
         directory = base / self.builder / task.version
         if not (directory / "dataset_info.json").is_file():
-            raise DataNotPreparedError(
-                f"there is no prepared data in {directory}. Prepare it once with\n"
-                "  pip install tensorflow tensorflow-datasets\n"
-                f"  tfds build {self.builder} --file_format=array_record --data_dir={base}\n"
-                f"or say where it is, in data_dir (now: {base}).",
-                settings=["data_dir"],
-            )
+            raise DataNotPreparedError(self.builder, directory, base)
         return directory
-
-
-def _default_data_dir() -> str:
-    return os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
 
 
 for _name, _domain in DOMAINS.items():

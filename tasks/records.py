@@ -29,6 +29,19 @@ class UnreadableFolderError(DamagedDataError):
     """TFDS cannot read a folder of prepared images."""
 
 
+class DataNotPreparedError(errors.ModelPatchError):
+    """The data lie behind a download that only TFDS's own tool makes, and it was not made."""
+
+    def __init__(self, builder: str, directory: pathlib.Path, base: pathlib.Path, hint: str = ""):
+        super().__init__(
+            f"there is no prepared data in {directory}.{hint} Prepare it once with\n"
+            "  pip install tensorflow tensorflow-datasets\n"
+            f"  tfds build {builder} --file_format=array_record --data_dir={base}\n"
+            f"or say where it is, in data_dir (now: {base}).",
+            settings=["data_dir"],
+        )
+
+
 def open_records(
     directory: pathlib.Path, split: str, task: Task, short_side: int | None = None
 ) -> ImageFileExamples:
@@ -39,27 +52,52 @@ def open_records(
     Raises DamagedDataError when the folder cannot be read, has no such split or other classes.
     """
     labels, ((target, how),) = task.labels, task.made_head.targets.items()
-    # TFDS is slow to import, and not every command needs data.
-    import tensorflow_datasets as tfds
-
     with _reading(directory):
-        builder = tfds.builder_from_directory(directory)
-        feature = builder.info.features[target]
-        found = _labels(feature, how, labels)
-        images = ["image", *([target] if how.per == "pixel" else [])]
-        encoded = builder.as_data_source(
-            split, decoders={name: tfds.decode.SkipDecoding() for name in images}
-        )
-        # TFDS opens files only when they are read; a missing one is better found now.
-        for path in builder.info.splits[split].filepaths:
-            os.stat(path)
-        encoded[0]
+        found = _labels(information(directory).features[target], how, labels)
+    images = ["image", *([target] if how.per == "pixel" else [])]
+    rows = encoded(directory, split, *images)
     if list(found) != list(labels):
         raise DamagedDataError(
             f"{directory} has {len(found)} classes, {_few(found)}; the task has {len(labels)}, "
             f"{_few(labels)}. If the task changed, raise its version."
         )
-    return _Decoded(encoded, f"{split} in {directory}", task, short_side)
+    return decoded(rows, f"{split} in {directory}", task, short_side)
+
+
+def information(directory: pathlib.Path) -> Any:
+    """What TFDS knows of a folder: a `DatasetInfo`. Raises UnreadableFolderError."""
+    # TFDS is slow to import, and not every command needs data.
+    import tensorflow_datasets as tfds
+
+    with _reading(directory):
+        return tfds.builder_from_directory(directory).info
+
+
+def encoded(directory: pathlib.Path, split: str, *images: str) -> Any:
+    """Random access to the records of a split, the features `images` as their files' bytes.
+
+    Raises UnreadableFolderError.
+    """
+    import tensorflow_datasets as tfds
+
+    with _reading(directory):
+        builder = tfds.builder_from_directory(directory)
+        found = builder.as_data_source(
+            split, decoders={name: tfds.decode.SkipDecoding() for name in images}
+        )
+        # TFDS opens files only when they are read; a missing one is better found now.
+        for path in builder.info.splits[split].filepaths:
+            os.stat(path)
+        found[0]
+        return found
+
+
+def decoded(rows: Any, place: str, task: Task, short_side: int | None) -> ImageFileExamples:
+    """Examples of a task from rows `{"name": bytes, "image": bytes of a file, target: value}`.
+
+    `place` is where they are, for messages; see `open_records` for `short_side`.
+    """
+    return _Decoded(rows, place, task, short_side)
 
 
 def contents(directory: pathlib.Path, split: str) -> Contents:
@@ -67,14 +105,17 @@ def contents(directory: pathlib.Path, split: str) -> Contents:
 
     Raises UnreadableFolderError.
     """
-    import tensorflow_datasets as tfds
-
     with _reading(directory):
-        found = tfds.builder_from_directory(directory).info.splits[split]
+        found = information(directory).splits[split]
         files = [(os.path.basename(path), os.stat(path).st_size) for path in found.filepaths]
         return Contents(
             found.num_examples, hashlib.sha256(repr(files).encode()).hexdigest()[:DIGITS]
         )
+
+
+def default_data_dir() -> str:
+    """Where TFDS keeps data that is not told where."""
+    return os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
 
 
 @contextlib.contextmanager

@@ -94,6 +94,8 @@ class Task:
     inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
+    spelled: of a user's own data, the text that gives this task wherever it is said, see
+      `tasks.own_data`; "" for others.
 
     Raises TaskError, UnknownNameError for a head nobody knows, or what `heads.from_spec` raises.
     """
@@ -111,6 +113,7 @@ class Task:
     head: str = "classification"
     inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
     hidden_test_labels: bool = False
+    spelled: str = dataclasses.field(default="", compare=False)
 
     @classmethod
     def from_arrays(

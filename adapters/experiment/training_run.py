@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import (
     backbones,
+    origins,
     output,
     results,
     run_checks,
@@ -184,6 +185,7 @@ class Run:
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
             results.write_inventories(self._inventories, self._directory)
+            origins.write(self._tasks, self._directory)
             outcome = yield from self._train()
             self.rows = self._finish(outcome)
 

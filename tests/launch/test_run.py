@@ -136,6 +136,17 @@ def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split)
         assert "identical to the saved score" in str(line)
 
 
+def test_patches_find_the_data_that_their_run_was_of(finished, weights, tmp_path):
+    """What the run wrote beside them says where; a file alone has to be told."""
+    out, rows = finished
+    for row in rows:
+        found = evaluation.evaluate(str(out / f"{row.task}.patch"), weights=str(weights))
+        assert (found.score, found.changed) == (row.test_accuracy, ())
+    alone = shutil.copy(out / "greys.patch", tmp_path)
+    with pytest.raises(evaluation.TaskNeededError, match="'greys'"):
+        evaluation.evaluate(str(alone), weights=str(weights))
+
+
 def test_other_images_are_not_passed_over(finished, weights, folders, tmp_path):
     """A file of before, which does not say what it was scored on, is taken at its word."""
     out, _ = finished
