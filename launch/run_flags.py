@@ -177,6 +177,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         DEFAULTS["anneal_distillation"],
         "With --teacher: its share of the loss falls to nothing at the end of the run.",
     ),
+    flags.DEFINE_string(
+        "from_patch",
+        DEFAULTS["from_patch"],
+        "Patch file that every task begins with, of the same kind of patch; a class that it has "
+        "already keeps its part of the classifier.",
+    ),
     flags.DEFINE_bool(
         "train_shared",
         DEFAULTS["train_shared"],

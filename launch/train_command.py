@@ -13,6 +13,7 @@ _ORDER = (
     *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
     *(
+        "from_patch",
         "distillation",
         "anneal_distillation",
         "warmup",

@@ -47,7 +47,8 @@ def check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:
 
 def check_outside(directory: pathlib.Path, settings: Settings) -> None:
     """Overwriting a run must not delete what it is made of."""
-    for name, path in (("weights", settings.weights), ("teacher", settings.teacher)):
+    for name in ("weights", "teacher", "from_patch"):
+        path = getattr(settings, name)
         inside = pathlib.Path(path).resolve() if path else None
         if inside and (inside == directory.resolve() or directory.resolve() in inside.parents):
             raise SettingError(
