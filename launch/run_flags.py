@@ -45,7 +45,8 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "weights",
         DEFAULTS["weights"],
         "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, "
-        "safetensors.",
+        "safetensors; or weights by name, hf:timm/mobilenetv3_large_100.ra_in1k, say, or "
+        "torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2.",
     ),
     flags.DEFINE_enum(
         "norm",
