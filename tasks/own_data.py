@@ -1,7 +1,6 @@
 """A user's own data as a task: from `cats=folder:/data/cats(fit=pad)` to what reads it."""
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,19 +13,19 @@ from tasks.task import Task
 class _Kind(NamedTuple):
     """A kind of place: what makes a task of it, and the roles that its columns have.
 
-    `of_files` says that its places are paths.
+    `place` is how its sources call where the data are, with whole paths.
     """
 
     task: Callable[..., Task]
     columns: Sequence[str]
-    of_files: bool = False
+    place: str
 
 
 KINDS = {
-    folder.KIND: _Kind(folder.folder_task, folder.COLUMNS, of_files=True),
-    table.KIND: _Kind(table.table_task, table.COLUMNS, of_files=True),
-    prepared.KIND: _Kind(prepared.tfds_task, prepared.COLUMNS),
-    hub.KIND: _Kind(hub.hub_task, hub.COLUMNS),
+    folder.KIND: _Kind(folder.folder_task, folder.COLUMNS, "path"),
+    table.KIND: _Kind(table.table_task, table.COLUMNS, "path"),
+    prepared.KIND: _Kind(prepared.tfds_task, prepared.COLUMNS, "directory"),
+    hub.KIND: _Kind(hub.hub_task, hub.COLUMNS, "place"),
 }
 
 
@@ -49,9 +48,7 @@ def task(text: str, data_dir: str | None = None) -> Task | None:
         if whole != spelled.place and pathlib.Path(whole).expanduser().exists():
             error.args = (f"{error} There is {whole!r}: if that is meant, put () after it.",)
         raise
-    place = spelled.place
-    if kind.of_files or pathlib.Path(place).expanduser().exists():
-        place = os.path.abspath(pathlib.Path(place).expanduser())
+    place = getattr(made.source, kind.place)
     return dataclasses.replace(made, **wanted.fields, spelled=spelled.at(place, made.name))
 
 

@@ -92,7 +92,8 @@ def of_own_data(name: str, data_dir: str | None = None) -> Task | None:
     _discover()
     found = own_data.task(name, data_dir)
     if found is not None and (found.name in _TASKS or found.name in suites.SUITES):
-        raise errors.DuplicateNameError("task", found.name)
+        how = "give it another name before its place, NAME=folder:PATH, say"
+        raise errors.DuplicateNameError("task", found.name, how)
     return found
 
 

@@ -106,7 +106,7 @@ def test_a_path_alone_is_answered_with_its_spelling(trees, tmp_path):
 
 
 def test_a_name_that_is_taken_is_refused_and_another_can_be_given(trees):
-    with pytest.raises(errors.DuplicateNameError, match="digits"):
+    with pytest.raises(errors.DuplicateNameError, match=r"'digits'.* NAME=folder:PATH"):
         registry.resolve_one(f"digits=folder:{trees}()")
 
 
@@ -216,11 +216,13 @@ def test_prepared_data_are_a_task_by_their_name(tmp_path, monkeypatch):
     assert len(set(every_split(task).values())) == 3
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert names(registry.resolve_one("tfds:trees")) == found
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert names(registry.resolve_one(task.spelled)) == found
     other = registry.resolve_one(f"mine=tfds:{tmp_path}/trees(split=0.5/0.5/0, seed=1)")
     assert [len(own) for own in names(other).values()] == [6, 6, 3]
     assert loading.contents(other, "train") != loading.contents(task, "train")
     with pytest.raises(TaskError, match=r"no feature 'species' that is Image.*picture"):
-        registry.resolve_one("tfds:trees(image=species)")
+        registry.resolve_one("tfds:trees(image=species)", str(tmp_path))
 
 
 def test_a_single_split_is_cut_and_examples_without_names_get_some(tmp_path):
