@@ -39,8 +39,8 @@ class UnknownNameError(ModelPatchError):
 class DuplicateNameError(ModelPatchError):
     """Two things of one kind claim the same name."""
 
-    def __init__(self, kind: str, name: str):
-        super().__init__(f"a {kind} called {name!r} is registered already; choose another name.")
+    def __init__(self, kind: str, name: str, how: str = "choose another name"):
+        super().__init__(f"a {kind} called {name!r} is registered already; {how}.")
 
 
 @contextlib.contextmanager

@@ -18,14 +18,14 @@ from absl import app, flags
 from adapters.benchmarking.serving.load import Generator
 from adapters.benchmarking.serving.run import WORKS, benchmark
 from adapters.errors import UnknownNameError
-from launch import command, shared_flags
+from launch import command, shared_flags, task_flags
 
 _OUT = flags.DEFINE_string("out", "results/serving.csv", "CSV file; rows are replaced by key.")
 _PICTURE = flags.DEFINE_string("picture", "docs/images/serving.png", "PNG drawn from --out.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")
 _WEIGHTS = shared_flags.weights()
-_TASKS = flags.DEFINE_list(
-    "tasks", [], "Tasks whose images are sent, if the patches' own names do not find them."
+_TASKS = task_flags.define(
+    "Tasks whose images are sent, if the patches' own names do not find them."
 )
 _DATA_DIR = shared_flags.data_dir()
 _WORKS = flags.DEFINE_list("works", list(WORKS), f"What to measure, of {', '.join(WORKS)}.")

@@ -6,9 +6,10 @@
 What most checkpoints are called tells how they were trained to be run. Where it does not (timm's
 V3, V4 and Lite0), `--conventions` says it, and the written file keeps it. A file may hold averaged
 weights beside those of the last step, or several networks: `--entry` says which to take, else the
-average is.
+average is. In the place of a file, weights may be named: hf:timm/mobilenetv3_large_100.ra_in1k.
 """
 
+import pathlib
 from collections.abc import Sequence
 
 from absl import app, flags
@@ -17,6 +18,7 @@ from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.backbones.conventions import CONVENTIONS
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.named_weights import Fetched, fetched, is_name
 from adapters.backbones.registry import table
 from adapters.experiment import output
 from launch import command
@@ -56,9 +58,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _converted(path: str, backbone: str) -> Checkpoint:
-    conventions = None if _CONVENTIONS.value is None else CONVENTIONS[_CONVENTIONS.value]
+    given = fetched(path) if is_name(path) else Fetched(pathlib.Path(path), None)
+    said = _CONVENTIONS.value
+    conventions = given.conventions if said is None else CONVENTIONS[said]
     try:
-        return load_checkpoint(path, table(backbone), conventions, _LICENCE.value, _ENTRY.value)
+        return load_checkpoint(
+            given.path, table(backbone), conventions, _LICENCE.value, _ENTRY.value
+        )
     except ConventionsNeededError as error:
         raise ConventionsNeededError(
             f"{path}: its names do not tell padding, epsilon and pixel scaling. Give "

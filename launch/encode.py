@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     paths = arguments[1:]
     if not paths:
         raise app.UsageError("give one or more patch files: launch/encode out/*.patch")
-    task = registry.resolve_one(_TASK.value) if _TASK.value else None
+    task = registry.resolve_one(_TASK.value, _DATA_DIR.value) if _TASK.value else None
     if _PATCH_VERSION.value is not None:
         version_key(_PATCH_VERSION.value)
     done = []

@@ -97,7 +97,7 @@ def show_backbone(name: str) -> None:
 
 def show_task(name: str, out: str | None, data_dir: str | None) -> None:
     """Prints what the task `name` is, and writes the picture of its images."""
-    task = registry.resolve_one(name)
+    task = registry.resolve_one(name, data_dir)
     print(describe_task(task, data_dir), end="\n\n")
     path = out or f"{task.name}.png"
     write_contact_sheet(path, task, data_dir)

@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("give one patch file: launch/preview out/digits.patch")
     if _PLOT.value:
         output.new_file(_PLOT.value)
-    opened = evaluation.open_patch(arguments[1], "validation", _TASK.value, _WEIGHTS.value)
+    opened = evaluation.open_patch(
+        arguments[1], "validation", _TASK.value, _WEIGHTS.value, data_dir=_DATA_DIR.value
+    )
     study = previewing.Preview(opened, _DATA_DIR.value)
     validation = study.both("validation")
     points = [study.point(validation, threshold) for threshold in previewing.thresholds()]

@@ -19,13 +19,13 @@ from adapters.patches.registry import PATCHES
 from adapters.scheduling.registry import COMBINES, PRIORITIES, SAMPLINGS, WEIGHTINGS
 from adapters.store.encoding import ENCODINGS
 from adapters.vocabulary import NORM_MODES, PRECISIONS
+from launch import task_flags
 from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
-TASKS = flags.DEFINE_list(
-    "tasks",
-    [],
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, or a task's Python file.",
+TASKS = task_flags.define(
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, tfds:NAME, hf:NAME, or a task's "
+    "Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."
@@ -45,7 +45,8 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "weights",
         DEFAULTS["weights"],
         "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, "
-        "safetensors.",
+        "safetensors; or weights by name, hf:timm/mobilenetv3_large_100.ra_in1k, say, or "
+        "torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2.",
     ),
     flags.DEFINE_enum(
         "norm",
@@ -176,6 +177,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "anneal_distillation",
         DEFAULTS["anneal_distillation"],
         "With --teacher: its share of the loss falls to nothing at the end of the run.",
+    ),
+    flags.DEFINE_string(
+        "from_patch",
+        DEFAULTS["from_patch"],
+        "Patch file that every task begins with, of the same kind of patch; a class that it has "
+        "already keeps its part of the classifier.",
     ),
     flags.DEFINE_bool(
         "train_shared",

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from adapters.experiment.settings import Settings
 from launch.flag_names import flag_of
+from launch.task_flags import joined
 
 # In the order of `launch/train --help`, roughly; a stored command must not change by chance.
 _ORDER = (
     *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
     *(
+        "from_patch",
         "distillation",
         "anneal_distillation",
         "warmup",
@@ -42,7 +44,7 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
         del values["distillation"], values["anneal_distillation"]
     given = {flag_of(name): values[name] for name in _ORDER if values.get(name) is not None}
     typed = [f"--{flag}={_typed(value)}" for flag, value in given.items()]
-    return shlex.join(["launch/train", f"--tasks={','.join(tasks)}", *typed])
+    return shlex.join(["launch/train", f"--tasks={joined(tasks)}", *typed])
 
 
 def _typed(value: object) -> str:

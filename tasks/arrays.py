@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from adapters import errors
 from tasks.copies import Copies, find_copies
-from tasks.cutting import FRACTIONS, SPLITS, cut_by_hash
+from tasks.cutting import FRACTIONS, SPLITS, cut_by_hash, fractions_fault
 from tasks.inventory import Inventory, count
 
 
@@ -174,12 +173,8 @@ def _classes(
 
 def _checked(fractions: Sequence[float]) -> tuple[float, float, float]:
     parts = tuple(float(part) for part in fractions)
-    sound = len(parts) == 3 and all(math.isfinite(part) and part >= 0 for part in parts)
-    if not sound or not (parts[0] and parts[1]) or not math.isclose(sum(parts), 1.0):
-        raise ArraysError(
-            f"fractions are {parts}; give three that sum to 1, of each class to train, validate "
-            "and test on. Only the last may be 0."
-        )
+    if fault := fractions_fault(parts):
+        raise ArraysError(f"fractions are {parts}; give {fault}.")
     return parts[0], parts[1], parts[2]
 
 

@@ -1,8 +1,9 @@
 """Cutting a list into training, validation and test, alike on every machine."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 SPLITS = ("train", "validation", "test")
 
@@ -10,6 +11,46 @@ FRACTIONS = (0.70, 0.15, 0.15)
 """Of a class: train, validation, test."""
 
 Item = TypeVar("Item")
+
+
+class Cut(NamedTuple):
+    """How images that bring no splits are cut into some.
+
+    Attributes:
+      fractions: of a class to train, validate and test on; the last may be 0.
+      seed: another one holds out others.
+    """
+
+    fractions: Sequence[float] = FRACTIONS
+    seed: int = 0
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that have a fraction."""
+        return SPLITS if self.fractions[2] else SPLITS[:2]
+
+    def key(self, name: str) -> str:
+        """What the hash is taken of, for an image of this name."""
+        return f"{self.seed}/{name}" if self.seed else name
+
+
+def needed(splits: Sequence[str]) -> str:
+    """How many images a class needs to be cut, in words."""
+    return f"{'three' if len(splits) == 3 else 'two'}, one for each of {', '.join(splits)}"
+
+
+UNCHANGED = Cut()
+"""How images are cut where nothing else is said."""
+
+
+def fractions_fault(fractions: Sequence[float]) -> str:
+    """What such fractions must be, if these are not; else ""."""
+    sound = len(fractions) == 3 and all(math.isfinite(part) and part >= 0 for part in fractions)
+    if sound and fractions[0] and fractions[1] and math.isclose(sum(fractions), 1.0):
+        return ""
+    return (
+        "three that sum to 1, of each class to train, validate and test on; only the last may be 0"
+    )
 
 
 def cut_by_hash(

@@ -14,15 +14,14 @@ Reference: Rebuffi, Bilen, Vedaldi, "Learning multiple visual domains with resid
 """
 
 import dataclasses
-import os
 import pathlib
 from typing import NamedTuple
 
-from adapters import errors
-from tasks import records, registry
+from tasks import pixels, records, registry
 from tasks.augmentation import Augmentation
 from tasks.digest import Contents
-from tasks.task import Examples, Task
+from tasks.records import DataNotPreparedError, default_data_dir
+from tasks.task import ImageFileExamples, Task
 
 VERSION = "1.2.0"  # of TFDS's visual_domain_decathlon
 
@@ -50,10 +49,6 @@ DOMAINS = {
 NEVER_MIRRORED = frozenset({"gtsrb", "omniglot", "svhn"})
 
 
-class DataNotPreparedError(errors.ModelPatchError):
-    """The data lie behind a download that only TFDS's own tool makes, and it was not made."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """A source that was prepared with TFDS, as array_record files.
@@ -63,30 +58,27 @@ class Prepared:
 
     builder: str
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
+    def open(self, task: Task, split: str, data_dir: str | None) -> ImageFileExamples:
         """Opens a split. Raises DataNotPreparedError saying how to prepare it."""
         return records.open_records(self._directory(task, data_dir), split, task)
+
+    def open_for(
+        self, size: int, task: Task, split: str, data_dir: str | None
+    ) -> ImageFileExamples:
+        """Opens a split for a network whose images have this side; raises as `open`."""
+        short_side = pixels.short_side_for(size)
+        return records.open_records(self._directory(task, data_dir), split, task, short_side)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
         """What a split holds, by its files; raises as `open` does."""
         return records.contents(self._directory(task, data_dir), split)
 
     def _directory(self, task: Task, data_dir: str | None) -> pathlib.Path:
-        base = pathlib.Path(data_dir or _default_data_dir()).expanduser()
+        base = pathlib.Path(data_dir or default_data_dir()).expanduser()
         directory = base / self.builder / task.version
         if not (directory / "dataset_info.json").is_file():
-            raise DataNotPreparedError(
-                f"there is no prepared data in {directory}. Prepare it once with\n"
-                "  pip install tensorflow tensorflow-datasets\n"
-                f"  tfds build {self.builder} --file_format=array_record --data_dir={base}\n"
-                f"or say where it is, in data_dir (now: {base}).",
-                settings=["data_dir"],
-            )
+            raise DataNotPreparedError(self.builder, directory, base)
         return directory
-
-
-def _default_data_dir() -> str:
-    return os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
 
 
 for _name, _domain in DOMAINS.items():

@@ -16,8 +16,6 @@ from tasks import pixels
 from tasks.listing import ListedImage
 from tasks.looks import Look, look
 
-SHORT_SIDE = 256  # pixels
-
 
 class Facts(NamedTuple):
     """What is known of an image file.
@@ -40,7 +38,9 @@ class ImageFiles:
         self._pixels = pixels.PixelCache()
         self._facts: dict[tuple[pathlib.Path, tuple[int, int, int]], Facts] = {}
 
-    def pixels(self, image: ListedImage, short_side: int = SHORT_SIDE) -> npt.NDArray[np.uint8]:
+    def pixels(
+        self, image: ListedImage, short_side: int = pixels.SHORT_SIDE
+    ) -> npt.NDArray[np.uint8]:
         """The pixels of a file, uint8 [H, W, 3], shrunk where they are more.
 
         Raises UnreadableImageError, OSError.

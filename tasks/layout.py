@@ -13,8 +13,8 @@ import io
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from absl import logging
@@ -22,13 +22,16 @@ from PIL import Image
 
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
-from tasks import digest, made_from, records
+from tasks import digest, made_from, pixels, records
 from tasks.digest import Contents
 from tasks.records import NO_CLASS
-from tasks.task import Examples, Task, TaskError
+from tasks.task import ImageFileExamples, Task, TaskError
 
 SHORT_SIDE = 72
 """Longest short side that is kept, pixels: Visual Decathlon's."""
+
+ALL_WHOLE = "whole"
+"""A file in the folder of images of which none was shrunk."""
 
 DIGEST_FILE = "content.sha256"
 KEPT_CONTENTS = ".contents"
@@ -39,7 +42,7 @@ class Example(NamedTuple):
 
     `label` is what its head learns: the number of a class, a number for each output, or classes
     [H, W] of the image's pixels, -1 where one does not count. `inputs` are those of the task,
-    beside the image.
+    beside the image. `file` is the image file that `image` was read from, where that was shrunk.
     """
 
     split: str
@@ -47,14 +50,17 @@ class Example(NamedTuple):
     image: Image.Image
     label: int | tuple[float, ...] | np.ndarray
     inputs: Mapping[str, tuple[float, ...]] = {}
+    file: bytes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Carried:
     """A source that makes its images from carriers, in the cache, the first time one is wanted.
 
-    generate: yields every example of every split; called once for each version of the task.
-    short_side: images are shrunk to it where theirs is longer, pixels.
+    generate: yields every example of every split; called once for each version of the task, and
+      again for the first network of larger images than `short_side`, where any is larger.
+    short_side: images are shrunk to it where theirs is longer, pixels; those for networks of larger
+      images are kept whole.
     reads: the user's files that it reads, or folders of them: when one changes, the images are made
       anew.
     """
@@ -68,10 +74,18 @@ class Carried:
         """Whether a version tells what it generates; otherwise its files do."""
         return self.generate.__module__.startswith("tasks.")
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
+    def open(self, task: Task, split: str, data_dir: str | None) -> ImageFileExamples:
         """Opens a split, writing the task's images first if they are not there."""
         del data_dir
         return records.open_records(self._made(task), split, task)
+
+    def open_for(
+        self, size: int, task: Task, split: str, data_dir: str | None
+    ) -> ImageFileExamples:
+        """Opens a split for a network whose images have this side, writing them as `open` does."""
+        del data_dir
+        short_side = pixels.short_side_for(size)
+        return records.open_records(self._made(task, size), split, task, short_side)
 
     def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
         """What a split holds. Its digest is of pixels, alike on every machine, and is kept."""
@@ -87,14 +101,22 @@ class Carried:
             files.write_bytes(kept, f"{found.images} {found.digest}\n".encode())
         return found
 
-    def _made(self, task: Task) -> pathlib.Path:
+    def _made(self, task: Task, size: int = 0) -> pathlib.Path:
+        """The folder of images for a network of images of this size, made if it is not there."""
         directory = cached_directory(task)
+        self._make(task, directory, self.short_side)
+        if size <= self.short_side or (directory / ALL_WHOLE).exists():
+            return directory
+        whole = directory.with_name(f"{directory.name}-whole")
+        self._make(task, whole, None)
+        return whole
+
+    def _make(self, task: Task, directory: pathlib.Path, short_side: int | None) -> None:
         if not directory.is_dir():
             logging.info("making the images of task %s (once) in %s", task.name, directory)
             checked = made_from.checked(task.name, self.generate, self.reads)
             examples = self.generate() if self.ours else checked
-            write(task, examples, directory, self.short_side)
-        return directory
+            write(task, examples, directory, short_side)
 
 
 def cached_directory(task: Task) -> pathlib.Path:
@@ -115,30 +137,26 @@ def write(
     task: Task,
     examples: Iterable[Example],
     directory: pathlib.Path,
-    short_side: int = SHORT_SIDE,
+    short_side: int | None = SHORT_SIDE,
 ) -> str:
     """Writes `examples` to the new folder `directory`, whole or not at all; returns their digest.
 
     Images are laid over the task's background, shrunk to a short side of `short_side` where that is
-    longer, and put into an order that makes any first part of a split a fair sample of it. The
-    digest (SHA-256 of every split, name, label and pixel) is also left in the folder, so that two
-    machines can tell whether they hold the same data.
+    longer, unless it is None, and put into an order that makes any first part of a split a fair
+    sample of it. The digest (SHA-256 of every split, name, label and pixel) is also left in the
+    folder, so that two machines can tell whether they hold the same data.
 
     Raises TaskError when a split stays empty, or an example belongs to no split or class.
     """
-    by_split: dict[str, list[Example]] = {split: [] for split in task.splits}
+    by_split: dict[str, list[_Held]] = {split: [] for split in task.splits}
+    all_whole = True
     for example in examples:
         fault = _fault(example, task)
         if fault:
             raise TaskError(f"task {task.name!r}: the example {example.name!r} has {fault}.")
-        image = preprocessing.shrink(
-            preprocessing.to_rgb(example.image, task.background), short_side
-        )
-        if isinstance(example.label, np.ndarray):
-            example = example._replace(
-                label=preprocessing.shrink_classes(example.label, short_side)
-            )
-        by_split[example.split].append(example._replace(image=image))
+        own = _held(example, task.background, short_side)
+        by_split[example.split].append(own)
+        all_whole &= own.whole
     empty = [split for split, members in by_split.items() if not members]
     if empty:
         raise TaskError(f"task {task.name!r}: no images for {', '.join(empty)}.")
@@ -149,24 +167,50 @@ def write(
             head.check_targets({target: _together([example.label for example in members])})
         except TargetError as error:
             raise TaskError(f"task {task.name!r}, split {split}: {error}") from error
-    found = hashlib.sha256()
-    for split, members in by_split.items():
-        members.sort(key=lambda example: hashlib.sha256(example.name.encode()).digest())
-        for example in members:
-            size = example.image.size
-            label: Any = example.label
-            if isinstance(label, np.ndarray):
-                label = hashlib.sha256(label.tobytes()).hexdigest()
-            known = (split, example.name, label, size)
-            found.update(repr((*known, *sorted(example.inputs.items()))).encode())
-            found.update(example.image.tobytes())
+    for members in by_split.values():
+        members.sort(key=lambda own: hashlib.sha256(own.name.encode()).digest())
     with files.new_directory(directory) as folder:
         try:
-            _write_records(task, by_split, folder)
+            digest_of_all = _write_records(task, by_split, folder)
         except RuntimeError as error:  # what array_record's writer raises when the disk is full
             raise files.NotWrittenError(directory, str(error)) from error
-        (folder / DIGEST_FILE).write_text(found.hexdigest() + "\n")
-    return found.hexdigest()
+        (folder / DIGEST_FILE).write_text(digest_of_all + "\n")
+        if all_whole:
+            (folder / ALL_WHOLE).touch()
+    return digest_of_all
+
+
+class _Held(NamedTuple):
+    """An example until it is written.
+
+    `picture` is its image, or, where that may be large, an image file of it. `whole` says that
+    nothing was shrunk.
+    """
+
+    name: str
+    picture: Image.Image | bytes
+    label: int | tuple[float, ...] | np.ndarray
+    inputs: Mapping[str, tuple[float, ...]]
+    whole: bool
+
+    def image(self, background: preprocessing.Colour) -> Image.Image:
+        """In RGB, over this background."""
+        if isinstance(self.picture, Image.Image):
+            return self.picture
+        return preprocessing.decode(self.picture, background)
+
+
+def _held(example: Example, background: preprocessing.Colour, short_side: int | None) -> _Held:
+    picture: Image.Image | bytes
+    image, label = preprocessing.to_rgb(example.image, background), example.label
+    if short_side is None:
+        picture = example.file or _png(image).getvalue()
+        return _Held(example.name, picture, label, example.inputs, whole=True)
+    picture = preprocessing.shrink(image, short_side)
+    if isinstance(label, np.ndarray):
+        label = preprocessing.shrink_classes(label, short_side)
+    whole = example.file is None and picture.size == image.size
+    return _Held(example.name, picture, label, example.inputs, whole)
 
 
 def _fault(example: Example, task: Task) -> str | None:
@@ -205,8 +249,9 @@ def _finite(values: Any, shape: tuple[int, ...]) -> bool:
 
 
 def _write_records(
-    task: Task, by_split: Mapping[str, Sequence[Example]], folder: pathlib.Path
-) -> None:
+    task: Task, by_split: Mapping[str, Sequence[_Held]], folder: pathlib.Path
+) -> str:
+    """Writes all examples and returns their digest."""
     # TFDS is slow to import, and not every command needs data.
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import dataset_info
@@ -237,9 +282,22 @@ def _write_records(
         file_format="array_record",
     )
     writer.initialize_splits(list(by_split))
-    for split, members in by_split.items():
-        writer.add_examples({split: [_record(example, target, how) for example in members]})
+    found = hashlib.sha256()
+
+    def written(split: str) -> Iterator[dict[str, Any]]:
+        for own in by_split[split]:
+            image, label = own.image(task.background), cast(Any, own.label)
+            if isinstance(label, np.ndarray):
+                label = hashlib.sha256(label.tobytes()).hexdigest()
+            known = (split, own.name, label, image.size)
+            found.update(repr((*known, *sorted(own.inputs.items()))).encode())
+            found.update(image.tobytes())
+            yield _record(own, image, target, how)
+
+    for split in by_split:
+        writer.add_examples({split: written(split)})
     writer.close_all()
+    return found.hexdigest()
 
 
 def _feature(task: Task, how: Target) -> Any:
@@ -255,14 +313,14 @@ def _feature(task: Task, how: Target) -> Any:
             return tfds.features.Image(shape=(None, None, 1), encoding_format="png")
 
 
-def _record(example: Example, target: str, how: Target) -> dict[str, Any]:
-    label: Any = example.label
+def _record(own: _Held, image: Image.Image, target: str, how: Target) -> dict[str, Any]:
+    label: Any = own.label
     if how.per == "output":
         label = np.asarray(label, how.dtype)
     elif how.per == "pixel":
         label = _png(Image.fromarray(np.where(label < 0, NO_CLASS, label).astype(np.uint8)))
-    inputs = {name: np.asarray(values, np.float32) for name, values in example.inputs.items()}
-    return {"name": example.name, "image": _png(example.image), target: label, **inputs}
+    inputs = {name: np.asarray(values, np.float32) for name, values in own.inputs.items()}
+    return {"name": own.name, "image": _png(image), target: label, **inputs}
 
 
 def _png(image: Image.Image) -> io.BytesIO:

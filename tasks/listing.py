@@ -91,6 +91,22 @@ def list_folder(root: pathlib.Path) -> Listing:
     return _Lister(root).listing()
 
 
+def folders_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The folders that lie in one, but for hidden ones; raises FolderError."""
+    return [
+        path
+        for path, state in _entries(folder)
+        if state is not None and stat.S_ISDIR(state.st_mode) and not _is_hidden(path.name)
+    ]
+
+
+def images_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """All images below a folder, but for hidden ones; raises FolderError."""
+    for path, state in _walk(folder):
+        if not _is_hidden(path.name) and _kind(path, state) is not None:
+            yield path
+
+
 class _Lister:
     def __init__(self, root: pathlib.Path):
         self._root = root
@@ -135,7 +151,7 @@ class _Lister:
         if not named or (others and (len(named) == 1 or "train" not in named)):
             return {}
         folders = [path for paths in named.values() for path in paths]
-        if not any(_holds_images(path) for own in folders for path in _below(own)):
+        if not any(any(images_below(path)) for own in folders for path in folders_in(own)):
             return {}
         for split in ("train", "validation"):
             if split not in named:
@@ -199,7 +215,7 @@ class _Lister:
                 yield kind
 
     def _check_no_splits(self, folder: pathlib.Path) -> None:
-        inside = {SPLIT_FOLDERS.get(path.name.casefold()) for path in _below(folder)}
+        inside = {SPLIT_FOLDERS.get(path.name.casefold()) for path in folders_in(folder)}
         if {"train"} < inside & set(SPLITS):
             raise FolderError(
                 f"{folder} has splits of its own. If it holds all classes, give it itself; if it "
@@ -251,21 +267,6 @@ def _entries(folder: pathlib.Path) -> list[tuple[pathlib.Path, os.stat_result | 
             return None
 
     return [(folder / entry.name, state(entry)) for entry in entries]
-
-
-def _below(folder: pathlib.Path) -> list[pathlib.Path]:
-    return [
-        path
-        for path, state in _entries(folder)
-        if state is not None and stat.S_ISDIR(state.st_mode) and not _is_hidden(path.name)
-    ]
-
-
-def _holds_images(folder: pathlib.Path) -> bool:
-    return any(
-        not _is_hidden(path.name) and _kind(path, state) is not None
-        for path, state in _walk(folder)
-    )
 
 
 def _is_hidden(name: str) -> bool:

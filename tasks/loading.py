@@ -5,17 +5,26 @@ from tasks.arrays import Arrays
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
-from tasks.task import Examples, Task, UnknownSplitError
+from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
 
-def open_split(task: Task, split: str, data_dir: str | None = None) -> Examples:
+def open_split(
+    task: Task, split: str, data_dir: str | None = None, size: int | None = None
+) -> Examples:
     """Opens one split for random access; makes or fetches its images where that is possible.
 
-    data_dir: where TFDS data was prepared (default: TFDS's own folder); other sources need none.
+    Args:
+      task: whose split.
+      split: one of the task's.
+      data_dir: where TFDS data was prepared (default: TFDS's own folder); others need none.
+      size: side of a network's images, pixels: where a task has them, its images are larger than
+        that. Without it they are as large as is convenient.
 
     Raises UnknownSplitError, DataNotPreparedError, DamagedDataError, CarrierError, FolderError.
     """
     _check_split(task, split)
+    if size is not None and isinstance(task.source, OpensLarge):
+        return task.source.open_for(size, task, split, data_dir)
     return task.source.open(task, split, data_dir)
 
 

@@ -22,7 +22,7 @@ from tasks.augmentation import (
     random_view,
     recoloured,
 )
-from tasks.task import ImageFileExamples, Task
+from tasks.task import Examples, ImageFileExamples, Task
 from tasks.trivial_augment import one_operation
 
 READ_THREADS = 2
@@ -97,9 +97,7 @@ def training_iterator(
             f"the examples of {task.name} have classes of their pixels, which operations on images "
             "would leave where they were: choose another augmentation."
         )
-    source = loading.open_split(task, split, data_dir)
-    if isinstance(source, ImageFileExamples):
-        source = source.sharper(preprocessing.size)
+    source = loading.open_split(task, split, data_dir, preprocessing.size)
     dataset = (
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
@@ -139,16 +137,12 @@ def evaluation_batches(
     Image files are made ready as a server makes them, whole, so that a score is of what it answers.
     `inputs` names what batches shall have beside the image.
     """
-    source = loading.open_split(task, split, data_dir)
+    source = loading.open_split(task, split, data_dir, preprocessing.size)
     for start in range(0, len(source), examples):
-        found = [source[index] for index in range(start, min(start + examples, len(source)))]
+        shown = range(start, min(start + examples, len(source)))
+        found = [_prepared(source, index, preprocessing) for index in shown]
         pixels = np.zeros((examples, preprocessing.size, preprocessing.size, 3), np.uint8)
-        for row, example in enumerate(found):
-            pixels[row] = (
-                source.prepared(start + row, preprocessing)
-                if isinstance(source, ImageFileExamples)
-                else prepare(Image.fromarray(example["image"]), preprocessing)
-            )
+        pixels[: len(found)] = [example["image"] for example in found]
         others = {name: np.zeros((examples, *task.inputs[name]), np.float32) for name in inputs}
         for name, values in others.items():
             values[: len(found)] = [example[name] for example in found]
@@ -158,11 +152,21 @@ def evaluation_batches(
         yield EvaluationBatch({"image": pixels, **others}, targets, mask, names)
 
 
+def _prepared(source: Examples, index: int, how: Preprocessing) -> Mapping[str, Any]:
+    if isinstance(source, ImageFileExamples):
+        return source.prepared(index, how)
+    example = source[index]
+    return {**example, "image": prepare(Image.fromarray(example["image"]), how)}
+
+
 def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str, np.ndarray]:
     """The targets of a whole split, {name: [N, ...]}."""
     kept = task.made_head.targets  # and no images: a split need not fit into memory
     source = loading.open_split(task, split, data_dir)
-    examples = [{name: example[name] for name in kept} for example in source]
+    known = (
+        map(source.known, range(len(source))) if isinstance(source, ImageFileExamples) else source
+    )
+    examples = [{name: example[name] for name in kept} for example in known]
     return _targets(task, examples, len(examples))
 
 

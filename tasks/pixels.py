@@ -1,12 +1,21 @@
-"""Decoded images, kept while memory lasts."""
+"""Decoded images: how large they are for a network, and keeping them while memory lasts."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
+SHORT_SIDE = 256  # of an image whose network is not known, pixels
 BUDGET = 256 << 20
 """Bytes of decoded pixels that one open split keeps; images beyond it are decoded again."""
+
+
+def short_side_for(size: int) -> int:
+    """The short side of images to train a network on whose images have the side `size`, pixels.
+
+    Twice that: every epoch crops them anew.
+    """
+    return max(SHORT_SIDE, 2 * size)
 
 
 class PixelCache:

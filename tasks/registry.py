@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tasks
 from adapters import errors
-from tasks import folder, suites, table
+from tasks import own_data, suites
 from tasks.task import Task
 
 _TASKS: dict[str, Task] = {}
@@ -40,32 +40,32 @@ def known() -> tuple[str, ...]:
     return tuple(sorted(_TASKS))
 
 
-def resolve(names: Sequence[str]) -> tuple[Task, ...]:
+def resolve(names: Sequence[str], data_dir: str | None = None) -> tuple[Task, ...]:
     """Returns the tasks meant by `names`, in their order, each once.
 
-    A name is a task's, a suite's (see `tasks.suites`), `folder:PATH` for images with one sub-folder
-    a class, `csv:FILE` for a table of images and labels, or the path of a Python file that
-    registers tasks, which is run: names come from who runs the program, never from a file (see
-    `registered`).
+    A name is a task's, a suite's (see `tasks.suites`), one of the user's own data (`folder:PATH`,
+    say: see `tasks.own_data`), or the path of a Python file that registers tasks, which is run:
+    names come from who runs the program, never from a file (see `registered`). `data_dir` is where
+    TFDS data was prepared, by default TFDS's own folder.
 
     Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
-    name, TaskFileError, or FolderError.
+    name, TaskFileError, or what `own_data.task` raises.
     """
     _discover()
     chosen: dict[str, Task] = {}
     for name in names:
-        for task in _members(name):
+        for task in _members(name, data_dir):
             if chosen.setdefault(task.name, task) != task:
                 raise errors.DuplicateNameError("task", task.name)
     return tuple(chosen.values())
 
 
-def resolve_one(name: str) -> Task:
+def resolve_one(name: str, data_dir: str | None = None) -> Task:
     """Returns the one task meant by `name`.
 
     Raises SeveralTasksError for the name of a suite, and what `resolve` raises.
     """
-    found = resolve([name])
+    found = resolve([name], data_dir)
     if len(found) > 1:
         listed = ", ".join(task.name for task in found)
         raise SeveralTasksError(f"{name!r} is {len(found)} tasks; give one of them: {listed}.")
@@ -84,29 +84,30 @@ def registered(name: str) -> Task:
     return _TASKS[name]
 
 
-def _members(name: str) -> Sequence[Task]:
-    if name.startswith(folder.PREFIX):
-        return [_new(folder.folder_task(name.removeprefix(folder.PREFIX)))]
-    if name.startswith(table.PREFIX):
-        return [_new(table.table_task(name.removeprefix(table.PREFIX)))]
+def of_own_data(name: str, data_dir: str | None = None) -> Task | None:
+    """The task of the user's own data that `name` spells; None for a text of another form.
+
+    Nothing that it says is run. Raises DuplicateNameError and what `own_data.task` raises.
+    """
+    _discover()
+    found = own_data.task(name, data_dir)
+    if found is not None and (found.name in _TASKS or found.name in suites.SUITES):
+        how = "give it another name before its place, NAME=folder:PATH, say"
+        raise errors.DuplicateNameError("task", found.name, how)
+    return found
+
+
+def _members(name: str, data_dir: str | None) -> Sequence[Task]:
+    if own := of_own_data(name, data_dir):
+        return [own]
     if name.endswith(".py"):
         return _register_file(pathlib.Path(name).expanduser().resolve())
     if name in suites.SUITES:
         return [_TASKS[member] for member in suites.SUITES[name]]
     if name in _TASKS:
         return [_TASKS[name]]
-    there, hint = pathlib.Path(name).expanduser(), ""
-    if name and there.is_dir():
-        hint = f"There is a folder of that name: {folder.PREFIX}{name}."
-    elif name and there.is_file():
-        hint = f"There is a file of that name: {table.PREFIX}{name}, if it is a table."
-    raise errors.UnknownNameError("task or suite", name, [*_TASKS, *suites.SUITES], hint)
-
-
-def _new(task: Task) -> Task:
-    if task.name in _TASKS or task.name in suites.SUITES:
-        raise errors.DuplicateNameError("task", task.name)
-    return task
+    known = [*_TASKS, *suites.SUITES]
+    raise errors.UnknownNameError("task or suite", name, known, own_data.hint(name))
 
 
 @functools.cache

@@ -1,9 +1,9 @@
 """ELPV: solar cells photographed by the light they emit, whole or defective.
 
 Licence: CC BY-NC-SA 4.0: NOT for commercial use (the package elpv-dataset).
-Sizes: of 2,624 grey images of 300x300 pixels, shrunk to 72, the 2,223 whose label is certain, in 4
-  classes; 1,557 to train, 333 to validate, 333 to test. The package does not say which cells belong
-  to one module.
+Sizes: of 2,624 grey images of 300x300 pixels, shrunk to 72 unless the network sees larger ones, the
+  2,223 whose label is certain, in 4 classes; 1,557 to train, 333 to validate, 333 to test. The
+  package does not say which cells belong to one module.
 Command: launch/train --tasks=pocket_decathlon
 Expected: 78 to 86 % on test, by one run measured.
 Reference: Deitsch et al., "Automatic classification of defective photovoltaic module cells in
@@ -36,12 +36,13 @@ _FOLDER = "elpv_dataset/data/"
 
 
 class Cell(NamedTuple):
-    """A photograph, P(defective) as 0, 1/3, 2/3 or 1, and the silicon: `mono` or `poly`."""
+    """A photograph, P(defective) as 0, 1/3, 2/3 or 1, `mono` or `poly` silicon, and the file."""
 
     path: str
     image: Image.Image
     probability: float
     silicon: str
+    file: bytes
 
 
 def cells() -> Iterator[Cell]:
@@ -53,7 +54,7 @@ def cells() -> Iterator[Cell]:
         path = member.removeprefix(_FOLDER)
         probability, silicon = known[path]
         image = preprocessing.shrink(Image.open(io.BytesIO(data)).convert("L"), layout.SHORT_SIDE)
-        yield Cell(path, image, float(probability), silicon)
+        yield Cell(path, image, float(probability), silicon, data)
 
 
 def examples() -> Iterator[Example]:
@@ -63,7 +64,9 @@ def examples() -> Iterator[Example]:
         if cell.probability in (0.0, 1.0):
             state = "defective" if cell.probability else "whole"
             label = LABELS.index(f"{cell.silicon}, {state}")
-            candidates.append(splitting.Candidate(cell.path, cell.path, cell.image, label))
+            candidates.append(
+                splitting.Candidate(cell.path, cell.path, cell.image, label, file=cell.file)
+            )
     return splitting.hold_out_groups(splitting.without_duplicates(candidates))
 
 

@@ -6,14 +6,14 @@ import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tasks import listing
 from tasks.copies import Copies, find_copies, joined
-from tasks.cutting import SPLITS, cut_groups
+from tasks.cutting import SPLITS, UNCHANGED, Cut, cut_groups, needed
 from tasks.image_files import Facts, ImageFiles
 from tasks.inventory import Inventory, count
-from tasks.listing import FolderError, ListedImage, Listing, list_folder
+from tasks.listing import FolderError, ListedImage, Listing
 from tasks.looks import alike
 
 
@@ -30,9 +30,15 @@ class Sorter:
     Sent to another process it begins anew.
     """
 
-    def __init__(self, root: pathlib.Path, listed: Callable[[pathlib.Path], Listing] = list_folder):
+    def __init__(
+        self,
+        root: pathlib.Path,
+        listed: Callable[[], Listing],
+        cut: Cut = UNCHANGED,
+    ):
+        """`listed` gives what is to be sorted, `cut` how, and names are shown from `root` on."""
         self.files = ImageFiles()
-        self._root, self._listed = root, listed
+        self._root, self._listed, self._cut = root, listed, cut
         self._last: tuple[Listing, Sorted] | None = None
 
     def sorted(self) -> Sorted:
@@ -45,7 +51,7 @@ class Sorter:
         Raises FolderError where too little is left: of a class to train on, of a split, or of a
         class to cut into splits; and where a split has a class that train has not.
         """
-        found = self._listed(self._root)
+        found = self._listed()
         if self._last is None or self._last[0] != found:
             self._last = found, self._sort(found)
         return self._last[1]
@@ -53,8 +59,9 @@ class Sorter:
     def _sort(self, found: Listing) -> Sorted:
         facts = self.files.facts(found.images)
         copies = _copies(found, facts)
-        split_of, together = _cut(found, copies.kept, facts)
-        images: dict[str, list[ListedImage]] = {split: [] for split in found.splits or SPLITS}
+        split_of, together = _cut(found, copies.kept, facts, self._cut)
+        splits = found.splits or self._cut.splits
+        images: dict[str, list[ListedImage]] = {split: [] for split in splits}
         for place, split in split_of.items():
             images[split].append(found.images[place])
         faults = defaultdict[str, list[str]](list)
@@ -101,7 +108,7 @@ class Sorter:
             number = sum(counts[label] for counts in inventory.used.values())
             raise FolderError(
                 f"{self._root / label} has {count(number, 'different image')}; a class needs "
-                f"three, one for each of {', '.join(SPLITS)}."
+                f"{needed(self._cut.splits)}."
             )
 
     def _name(self, image: ListedImage) -> str:
@@ -110,12 +117,12 @@ class Sorter:
     def _names(self, found: Listing, groups: Sequence[Sequence[int]]) -> list[list[str]]:
         return [[self._name(found.images[place]) for place in places] for places in groups]
 
-    def __reduce__(self) -> tuple[type["Sorter"], tuple[pathlib.Path]]:
-        return Sorter, (self._root,)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Sorter, (self._root, self._listed, self._cut)
 
 
 def _cut(
-    found: Listing, kept: Sequence[int], facts: Sequence[Facts]
+    found: Listing, kept: Sequence[int], facts: Sequence[Facts], how: Cut
 ) -> tuple[dict[int, str], list[list[int]]]:
     """The split of each image, by class, in a split's order; and those that had to be in one."""
     by_label = defaultdict[str, list[int]](list)
@@ -129,11 +136,11 @@ def _cut(
             continue
         pairs = alike([facts[place].look for place in places])
         groups = joined(places, [(places[one], places[other]) for one, other in pairs])
-        if len(groups) < len(SPLITS):
+        if len(groups) < len(how.splits):
             # Looks may deceive: that a class cannot be cut otherwise is no reason to refuse it.
             groups = [[place] for place in places]
         together += [group for group in groups if len(group) > 1]
-        cut = cut_groups(groups, lambda place: _key(found.images[place]))
+        cut = cut_groups(groups, lambda place: how.key(_key(found.images[place])), how.fractions)
         split_of |= {place: split for split, own in cut.items() for place in own}
     return split_of, together
 
@@ -185,7 +192,7 @@ def _by_reason(found: Listing) -> dict[str, list[str]]:
 
 def _key(image: ListedImage) -> str:
     """What decides on which side an image is: its name in its class, in composed form."""
-    return unicodedata.normalize("NFC", image.name.partition("/")[2])
+    return unicodedata.normalize("NFC", image.name).removeprefix(f"{image.label}/")
 
 
 def _counts(images: Sequence[ListedImage], labels: Sequence[str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ from tasks.task import TaskError
 class Candidate(NamedTuple):
     """An image before it is given a split. Those of one class and `group` stay together.
 
-    `label` and `inputs` are those of `tasks.layout.Example`.
+    `label`, `inputs` and `file` are those of `tasks.layout.Example`.
     """
 
     group: str
@@ -24,6 +24,7 @@ class Candidate(NamedTuple):
     image: Image.Image
     label: int | tuple[float, ...]
     inputs: Mapping[str, tuple[float, ...]] = {}
+    file: bytes | None = None
 
 
 def without_duplicates(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -53,8 +54,9 @@ def hold_out_groups(
         for split, names in cut_by_hash(list(groups), str, fractions).items():
             for name in names:
                 for candidate in groups[name]:
-                    own = candidate.image, candidate.label, candidate.inputs
-                    yield Example(split, candidate.name, *own)
+                    known = candidate._asdict()
+                    del known["group"]
+                    yield Example(split, **known)
 
 
 def _pixel_digest(image: Image.Image) -> bytes:

@@ -1,8 +1,8 @@
 """Tux Paint's stamps: cut-out photographs and drawings of things, on white.
 
 Licence: GPL-2 (Debian's package tuxpaint-stamps-default).
-Sizes: 374 images of 12 classes, shrunk to a short side of 72 pixels; 260 to train, 57 to validate,
-  57 to test. Mirrored versions are left out.
+Sizes: 374 images of 12 classes, shrunk to a short side of 72 pixels unless the network sees larger
+  ones; 260 to train, 57 to validate, 57 to test. Mirrored versions are left out.
 Command: launch/train --tasks=pocket_decathlon
 Expected: 70 to 88 % on test, by one run measured.
 """
@@ -49,7 +49,7 @@ def examples() -> Iterator[Example]:
         for label, folders in enumerate(LABELS.values()):
             if name.startswith(folders) and not name.endswith(("_mirror.png", "_flip.png")):
                 image = preprocessing.decode(data, shrink_to=layout.SHORT_SIDE)
-                candidates.append(splitting.Candidate(name, name, image, label))
+                candidates.append(splitting.Candidate(name, name, image, label, file=data))
     return splitting.hold_out_groups(splitting.without_duplicates(candidates))
 
 

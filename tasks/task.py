@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
@@ -40,25 +39,40 @@ class Examples(Protocol):
 
 
 @runtime_checkable
-class ImageFileExamples(Protocol):
-    """Examples that are image files, of which `__getitem__` gives smaller copies."""
+class ImageFileExamples(Examples, Protocol):
+    """Examples that are image files, of which `__getitem__` may give smaller copies."""
 
-    def sharper(self, size: int) -> Examples:
-        """The same examples, large enough for a network of images of this side, in pixels."""
+    def known(self, index: int) -> Mapping[str, Any]:
+        """An example without its image."""
         ...
 
-    def prepared(self, index: int, how: preprocessing.Preprocessing) -> npt.NDArray[np.uint8]:
-        """The network's pixels [size, size, 3] of the whole file, as a server makes them."""
+    def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
+        """An example whose image is the network's pixels [size, size, 3] of the whole file.
+
+        They are those that a server makes.
+        """
         ...
 
 
 class Source(Protocol):
     """Where a task's images come from: `Carried`, `Prepared`, `Folder` or `Arrays`.
 
-    One that knows what its splits hold without opening them is a `tasks.digest.TellsContents` too.
+    One that knows what its splits hold without opening them is a `tasks.digest.TellsContents` too,
+    and one whose images may be larger than those that it opens is `OpensLarge`.
     """
 
     def open(self, task: "Task", split: str, data_dir: str | None) -> Examples: ...
+
+
+@runtime_checkable
+class OpensLarge(Protocol):
+    """A source that opens its images as large as a network sees them."""
+
+    def open_for(
+        self, size: int, task: "Task", split: str, data_dir: str | None
+    ) -> ImageFileExamples:
+        """Opens a split for a network whose images have this side, in pixels."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +94,8 @@ class Task:
     inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
+    spelled: of a user's own data, the text that gives this task wherever it is said, see
+      `tasks.own_data`; "" for others.
 
     Raises TaskError, UnknownNameError for a head nobody knows, or what `heads.from_spec` raises.
     """
@@ -97,6 +113,7 @@ class Task:
     head: str = "classification"
     inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
     hidden_test_labels: bool = False
+    spelled: str = dataclasses.field(default="", compare=False)
 
     @classmethod
     def from_arrays(

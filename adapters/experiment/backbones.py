@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from adapters.backbones.conversion_error import ConversionError
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.entries import EntryNeededError
 from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.named_weights import Fetched, fetched, is_name
 from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.pretrained import PRETRAINED, pretrained
 from adapters.backbones.table import LayerTable
@@ -66,7 +68,9 @@ class Loaded:
 
 
 def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
-    """Loads pretrained weights by name, or a layer table's weights from a local file.
+    """Loads pretrained weights by name, or a layer table's weights from a file.
+
+    `weights` are the path of a local file, or a name of `adapters.backbones.named_weights`.
 
     Either may have a neck, `NAME+NECK`; see `adapters.backbones.necks`. What the weights do not
     hold of it is drawn from the key 0.
@@ -76,7 +80,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
       WeightsNeededError: `name` is a layer table and `weights` is missing.
       WeightsFileError: the local file cannot be read or is not the table's; of its own type where
         it has to be converted first.
-      CarrierError: the pretrained weights cannot be fetched.
+      CarrierError, NamedWeightsError: the weights cannot be fetched.
     """
     own, beside, neck = name.partition(SEPARATOR)
     if own in PRETRAINED and weights is None:
@@ -91,8 +95,11 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 f"{', '.join(sorted(PRETRAINED))}.",
                 settings=["weights", "backbone"],
             )
+        given = Fetched(pathlib.Path(weights), None)
+        if is_name(weights):
+            given = fetched(os.fspath(weights))
         try:
-            checkpoint = _read(weights, table, with_neck(table, neck) if beside else table)
+            checkpoint = _read(given, table, with_neck(table, neck) if beside else table)
         except ConventionsNeededError as error:
             raise WeightsNeedConvertingError(
                 f"the weights {weights} do not tell padding, epsilon and pixel scaling by their "
@@ -135,13 +142,11 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     return Loaded(name, checkpoint, network, found, frozenset(added))
 
 
-def _read(
-    weights: str | os.PathLike[str], table: LayerTable, with_its_neck: LayerTable
-) -> Checkpoint:
+def _read(given: Fetched, table: LayerTable, with_its_neck: LayerTable) -> Checkpoint:
     """A local checkpoint of `table`, or one of ours that holds its neck too."""
     try:
-        return load_checkpoint(weights, table)
+        return load_checkpoint(given.path, table, given.conventions)
     except ConversionError:
         if not with_its_neck.neck:
             raise
-        return load_checkpoint(weights, with_its_neck)
+        return load_checkpoint(given.path, with_its_neck, given.conventions)

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 from adapters.errors import DuplicateNameError, ModelPatchError
 from adapters.training import host_state
-from tasks import folder, loading, registry, table
+from tasks import folder, loading, registry, spelling, table
 from tasks.digest import Contents
 from tasks.task import Task
 
@@ -27,15 +27,15 @@ class NoTaskError(ModelPatchError):
         )
 
 
-def chosen(tasks: Wanted | Sequence[Wanted]) -> tuple[Task, ...]:
+def chosen(tasks: Wanted | Sequence[Wanted], data_dir: str | None = None) -> tuple[Task, ...]:
     """The tasks meant by one wanted thing or a list of them, in order.
 
     Arrays become the task `arrays`, further ones `arrays_2` and so on: name them yourself with
-    `Task.from_arrays`.
+    `Task.from_arrays`. `data_dir` is where TFDS data was prepared, by default TFDS's own folder.
 
     Raises:
       NoTaskError: something that is no task, or none at all.
-      UnknownNameError, FolderError, TaskFileError: see `tasks.registry.resolve`.
+      UnknownNameError, TaskFileError, FolderError, and others: see `tasks.registry.resolve`.
       ArraysError: arrays that are no images and labels.
       DuplicateNameError: two different tasks share a name.
     """
@@ -47,18 +47,18 @@ def chosen(tasks: Wanted | Sequence[Wanted]) -> tuple[Task, ...]:
             name = "arrays" if unnamed == 1 else f"arrays_{unnamed}"
             members: Sequence[Task] = [Task.from_arrays(*one, name=name)]
         else:
-            members = [one] if isinstance(one, Task) else registry.resolve([_name(one)])
+            members = [one] if isinstance(one, Task) else registry.resolve([_name(one)], data_dir)
         for task in members:
             if found.setdefault(task.name, task) != task:
                 raise DuplicateNameError("task", task.name)
     return tuple(found.values())
 
 
-def chosen_one(task: Wanted) -> Task:
+def chosen_one(task: Wanted, data_dir: str | None = None) -> Task:
     """The one task meant; raises SeveralTasksError for more, and what `chosen` raises."""
     if isinstance(task, str | os.PathLike):
-        return registry.resolve_one(_name(task))
-    found = chosen(task)
+        return registry.resolve_one(_name(task), data_dir)
+    found = chosen(task, data_dir)
     if len(found) > 1:
         raise registry.SeveralTasksError(f"{len(found)} tasks are given: give one of them.")
     return found[0]
@@ -145,6 +145,7 @@ def _name(one: str | os.PathLike[str]) -> str:
     if isinstance(one, str):
         return one
     path = os.fspath(one)
+    closed = spelling.closed(path)
     if path.endswith(".csv"):
-        return f"{table.PREFIX}{path}"
-    return path if path.endswith(".py") else f"{folder.PREFIX}{path}"
+        return f"{table.KIND}:{closed}"
+    return path if path.endswith(".py") else f"{folder.KIND}:{closed}"

@@ -133,7 +133,7 @@ def compare(
       ConfigurationMismatchError: `directory` holds a comparison with other settings.
       StoppedError: a signal stopped it; the same call goes on from there.
     """
-    tasks = chosen_tasks.chosen(plan.tasks)
+    tasks = chosen_tasks.chosen(plan.tasks, plan.base.data_dir)
     command = command or functools.partial(fit_call, chosen_tasks.names(plan.tasks))
     resume = output.holds_run(directory)
     with output.claimed(directory, _configuration(plan, tasks), resume, overwrite=False):

@@ -40,7 +40,7 @@ def encoded(
     `task` and `version` are by default what the file says. Raises what `evaluation.evaluate`
     raises, and EncodingError for a number that the encoding cannot hold.
     """
-    opened = evaluation.open_patch(path, "validation", task, weights)
+    opened = evaluation.open_patch(path, "validation", task, weights, data_dir=data_dir)
     contents = opened.contents
     held = loading.contents(opened.task, "validation", data_dir)
     edits, head = rounded(contents.edits, contents.head, encoding)

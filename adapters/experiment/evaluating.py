@@ -39,5 +39,5 @@ def evaluate(
       OutputFolderError: the report's folder exists.
       PatchFileError: the file fails a check.
     """
-    found = None if task is None else chosen_one(task)
+    found = None if task is None else chosen_one(task, data_dir)
     return evaluation.evaluate(path, split, found, weights, data_dir, patch=patch, report=report)

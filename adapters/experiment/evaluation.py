@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from adapters.errors import ModelPatchError, UnknownNameError
-from adapters.experiment import assessment_report, assessments, backbones, scoring
+from adapters.experiment import assessment_report, assessments, backbones, origins, scoring
 from adapters.experiment.opening import OpenedPatch, opened
 from adapters.heads.assessment import Assessment
 from adapters.heads.contract import Figure
@@ -128,7 +128,7 @@ def evaluate(
       OutputFolderError: the report's folder exists.
       PatchFileError: the file fails a check.
     """
-    opened = open_patch(path, split, task, weights, patch=patch)
+    opened = open_patch(path, split, task, weights, patch=patch, data_dir=data_dir)
     return score(path, opened, split, data_dir, report)
 
 
@@ -193,6 +193,7 @@ def open_patch(
     examples: int | None = None,
     *,
     patch: Patch | None = None,
+    data_dir: str | None = None,
 ) -> Opened:
     """Reads a patch file through every check, to answer `examples` images of a split at once.
 
@@ -202,7 +203,7 @@ def open_patch(
     with naming(path):
         data = read_bytes(path)
         card = decode_patch(data)
-    wanted = task_for(path, card, split, task)
+    wanted = task_for(path, card, split, task, data_dir)
     backbone = backbones.load(card.backbone, weights)
     ready = opened(path, data, backbone, examples, patch)
     fields = {field.name: getattr(ready, field.name) for field in dataclasses.fields(ready)}
@@ -210,13 +211,19 @@ def open_patch(
 
 
 def task_for(
-    path: str | os.PathLike[str], card: PatchCard, split: str, task: Task | str | None
+    path: str | os.PathLike[str],
+    card: PatchCard,
+    split: str,
+    task: Task | str | None,
+    data_dir: str | None = None,
 ) -> Task:
     """The task to score a patch on: the one that is given, or that its card names.
 
-    Raises TaskNeededError, LabelsDifferError, InputsMissingError or HiddenLabelsError.
+    What the card names is a task that is registered, or one of users' own data that the run wrote
+    down beside the file. `data_dir` is where TFDS data was prepared. Raises TaskNeededError,
+    LabelsDifferError, InputsMissingError or HiddenLabelsError.
     """
-    found = task if isinstance(task, Task) else _known(card, task)
+    found = task if isinstance(task, Task) else _known(path, card, task, data_dir)
     check_labels(path, card, found)
     check_inputs(card.patch, card.inputs, found)
     if split == "test" and found.hidden_test_labels:
@@ -227,12 +234,16 @@ def task_for(
     return found
 
 
-def _known(card: PatchCard, name: str | None) -> Task:
+def _known(
+    path: str | os.PathLike[str], card: PatchCard, name: str | None, data_dir: str | None
+) -> Task:
+    if name is not None:
+        return registry.resolve_one(name, data_dir)
     try:
-        return registry.registered(card.task) if name is None else registry.resolve_one(name)
+        return registry.registered(card.task)
     except UnknownNameError as error:
-        if name is not None:
-            raise  # it is not the patch that names it
+        if own := origins.found(path, card.task, data_dir):
+            return own
         raise TaskNeededError(
             f"{error} If it is a task of your own, give it: the file that registers it, or "
             "folder:PATH.",

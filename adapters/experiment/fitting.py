@@ -126,7 +126,7 @@ def fit(
         raise SettingError("directory", "is needed to go on with a run in it, or to overwrite it.")
     if on_record is not None and not callable(on_record):
         raise SettingError("on_record", f"is {on_record!r}: give a function that takes a `Record`.")
-    wanted = chosen_tasks.chosen(tasks)
+    wanted = chosen_tasks.chosen(tasks, settings.get("data_dir"))
     text = patch if isinstance(patch, str) else text_of(patch)
     own = None if isinstance(patch, str) else patch
     given = settings_of(patch=text, **settings)

@@ -101,7 +101,7 @@ def compare(
     `node` runs an ONNX graph in Node. Raises GraphError, GraphFileError, UnsupportedPatchError, and
     what `evaluation.evaluate` does.
     """
-    patch = evaluation.open_patch(path, split, task_name, weights)
+    patch = evaluation.open_patch(path, split, task_name, weights, data_dir=data_dir)
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
     check_without_look(contents)
     check_reads_features(contents)

@@ -159,14 +159,14 @@ class Predictor:
         self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None
     ) -> evaluation.Evaluation:
         """The patch's score on a split of its task, or of `task`; raises as `adapters.evaluate`."""
-        patch, wanted = self._patch, None if task is None else chosen_one(task)
+        patch, wanted = self._patch, None if task is None else chosen_one(task, data_dir)
         with_task = evaluation.Opened(
             contents=patch.contents,
             prepare=patch.prepare,
             backbone=patch.backbone,
             preprocessing=patch.preprocessing,
             network=patch.network,
-            task=evaluation.task_for(self._path, patch.contents, split, wanted),
+            task=evaluation.task_for(self._path, patch.contents, split, wanted, data_dir),
         )
         return evaluation.score(self._path, with_task, split, data_dir)
 

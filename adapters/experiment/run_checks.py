@@ -10,7 +10,6 @@ from adapters.experiment import backbones, evaluation
 from adapters.experiment.settings import SettingError, Settings
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, no_look
-from tasks.layout import Carried
 from tasks.task import Task
 
 
@@ -31,16 +30,6 @@ def check_tasks(
             )
 
 
-def warn_of_small_images(task: Task, size: int) -> None:
-    """Warns where a task keeps images smaller than the network sees them."""
-    if isinstance(task.source, Carried) and task.source.short_side < size:
-        logging.warning(
-            "%s keeps images of at most %d px (`Carried(short_side=...)`): at %d px larger ones "
-            "are trained and scored blurred, and answered sharp.",
-            *(task.name, task.source.short_side, size),
-        )
-
-
 def check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:
     """A neck that is new has to be read by a head, or it is trained by nothing."""
     maps = {own.name for own in backbone.network.table.neck}
@@ -58,7 +47,8 @@ def check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:
 
 def check_outside(directory: pathlib.Path, settings: Settings) -> None:
     """Overwriting a run must not delete what it is made of."""
-    for name, path in (("weights", settings.weights), ("teacher", settings.teacher)):
+    for name in ("weights", "teacher", "from_patch"):
+        path = getattr(settings, name)
         inside = pathlib.Path(path).resolve() if path else None
         if inside and (inside == directory.resolve() or directory.resolve() in inside.parents):
             raise SettingError(

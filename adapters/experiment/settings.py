@@ -58,6 +58,8 @@ class Settings:
       recipe: of the optimisation.
       teacher: folder of a finished run of the same tasks, or of one folder TASK a task, each with a
         finished run of its own; their probabilities are learned.
+      from_patch: a patch file that every task begins with; a label that the file has keeps its
+        output.
       patch_version: of the patch files, by default their tasks'.
       balance: what is learned as if there were as many images of each, one of `BALANCES`.
       temperature_scaling: whether a head's weights are divided by a temperature, chosen on
@@ -94,6 +96,7 @@ class Settings:
     train_shared: bool = False
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
     teacher: str | None = None
+    from_patch: str | None = None
     patch_version: str | None = None
     balance: str = "none"
     temperature_scaling: bool = False

@@ -18,11 +18,13 @@ from adapters.experiment import (
     assessments,
     backbones,
     confusions,
+    origins,
     output,
     results,
     run_checks,
     schedule,
     scoring,
+    starting,
     teaching,
 )
 from adapters.experiment.calls import fit_call
@@ -46,6 +48,7 @@ from adapters.training import best, loop, packing
 from adapters.training.calibration import calibrated
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
+from adapters.training.starting import started
 from adapters.training.step import State, Trainer, trainer
 from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
@@ -129,6 +132,10 @@ class Run:
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
+        self._first, first = None, {}
+        if settings.from_patch:
+            self._first, digest = starting.read(settings.from_patch, self.backbone)
+            first = {"first": digest}
         key = jax.random.fold_in(jax.random.key(settings.seed), EXTENSION)
         self._weights = self._patch.extend(key, jax.tree.map(jnp.asarray, self.backbone.weights))
         run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
@@ -148,6 +155,7 @@ class Run:
             **({"parameters": _structure(params)} if patch and not patch.spec else {}),
             **({"reference values": list(facts.references)} if facts.references else {}),
             **({"teachers": teaching.digest(settings, tasks)} if settings.teacher else {}),
+            **first,
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
@@ -185,8 +193,8 @@ class Run:
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
-                run_checks.warn_of_small_images(task, self._settings.size)
             results.write_inventories(self._inventories, self._directory)
+            origins.write(self._tasks, self._directory)
             outcome = yield from self._train()
             self.rows = self._finish(outcome)
 
@@ -233,6 +241,9 @@ class Run:
             self._shared,
             self._scheduling,
         )
+        if self._first is not None:
+            rows = starting.kept_rows(self._first, self._tasks, self._heads)
+            compiled = started(compiled, self._patch, self._heads, self._first.edits, rows)
         if recipe.norm == "calibrated":
             return calibrated(
                 compiled,

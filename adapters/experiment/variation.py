@@ -109,7 +109,7 @@ def vary(
     """
     if seeds < 1:
         raise SettingError("seeds", f"must be 1 or more, not {seeds}.")
-    tasks = chosen_tasks.chosen(names)
+    tasks = chosen_tasks.chosen(names, base.data_dir)
     configuration = {
         **dataclasses.asdict(base),
         **chosen_tasks.identity(tasks, chosen_tasks.held(tasks, base.data_dir)),

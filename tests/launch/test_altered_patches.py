@@ -9,6 +9,8 @@ from adapters.errors import UnknownNameError
 from adapters.experiment import backbones, evaluation, exporting, serving
 from adapters.inference import compiled
 from adapters.store import errors
+from tasks import hub
+from tasks.listing import FolderError
 from tests import narrow
 from tests.device import exported
 from tests.launch import small
@@ -105,4 +107,28 @@ def test_a_name_in_a_file_runs_and_opens_nothing(place, tmp_path, monkeypatch, n
         evaluation.open_patch(path, "validation", None, weights)
     with pytest.raises(UnknownNameError, match=f"'{name}'"):
         benchmark._tasks([exported.contents(name, classes=2, labels=LABELS)], [])
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"mine": "evil.py"}',
+        '{"mine": "folder:evil.py"}',
+        '{"mine": "mine=hf:someone/evil"}',
+        '{"mine": "digits"}',
+        '{"mine": ["evil.py"]}',
+        '["mine"]',
+        "{",
+        "",
+    ],
+)
+def test_nor_does_what_lies_beside_it(place, tmp_path, monkeypatch, said):
+    (tmp_path / "evil.py").write_text(f"import pathlib\npathlib.Path('{tmp_path}/ran').touch()\n")
+    (tmp_path / "tasks.json").write_text(said)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hub, "loaded", lambda place: pytest.fail(f"{place} was asked for"))
+    path = exported.patch_file(tmp_path, exported.contents("mine", classes=2, labels=LABELS))
+    with pytest.raises((evaluation.TaskNeededError, FolderError)):
+        evaluation.open_patch(path, "validation", None, str(place / "narrow.safetensors"))
     assert not (tmp_path / "ran").exists()

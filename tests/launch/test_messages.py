@@ -33,7 +33,7 @@ OTHER_PROGRAMS = {
     "adapters/export/converter.py": r"--no-deps",
     "adapters/export/quantiser.py": r"--no-deps",
     "adapters/serving/bodies.py": r"--data-binary",
-    "tasks/decathlon.py": r"--(file_format=array_record|data_dir=)",
+    "tasks/records.py": r"--(file_format=array_record|data_dir=)",
 }
 
 

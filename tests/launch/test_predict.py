@@ -2,16 +2,22 @@
 
 import csv
 import json
+import pathlib
+import pickle
+import types
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.experiment import predicting
+from adapters.backbones import registry
+from adapters.experiment import batch_answers, predicting
+from adapters.experiment.batch_answers import BatchAnswers, BatchColumnError
 from adapters.experiment.image_paths import NoImagesError, image_paths
 from adapters.experiment.output import OutputFileError
 from adapters.experiment.predictor import Predictor
 from adapters.inference.compiled import Inference
+from tests import narrow
 from tests.device import exported
 from tests.launch import small
 
@@ -115,3 +121,107 @@ def test_two_patches_of_one_task_are_refused(place):
     path = place / "first.patch"
     with pytest.raises(predicting.TwoPatchesError, match="second patch of the task first"):
         predicting.load_all([path, path], place / "narrow.safetensors")
+
+
+@pytest.fixture
+def batched(place, predictors, monkeypatch):
+    """Both patches for an engine's batches, whoever loads them."""
+    files = [str(place / "first.patch"), str(place / "second.patch")]
+
+    def load_all(patches, weights):
+        assert (patches, weights) == (files, "narrow.safetensors")
+        return predictors
+
+    monkeypatch.setattr(batch_answers, "load_all", load_all)
+    return BatchAnswers(files, weights="narrow.safetensors")
+
+
+def check_row(path, row, answers):
+    (wanted,) = (one for one in answers if one.path == path)
+    assert bool(row["fault"]) == bool(wanted.fault)
+    for task in () if wanted.fault else ("first", "second"):
+        best = wanted.answers[task][0]
+        assert row[task] == best["label"]
+        assert row[f"{task}.probability"] == pytest.approx(best["probability"], rel=1e-5)
+
+
+def test_batches_of_an_engine_come_back_with_what_the_patches_say(batched, answers):
+    paths = np.array([one.path for one in answers])
+    data = np.array([pathlib.Path(path).read_bytes() for path in paths], object)
+    found = pickle.loads(pickle.dumps(batched))({"bytes": data, "path": paths})
+    assert list(found["path"]) == list(paths)
+    for number, path in enumerate(paths):
+        check_row(path, {name: own[number] for name, own in found.items()}, answers)
+    (broken,) = np.flatnonzero(found["fault"] != "")
+    assert (found["first"][broken], np.isnan(found["first.probability"][broken])) == ("", True)
+    alone = batched({"bytes": data[[broken]]})
+    assert set(alone) == {"first", "second", "fault"}
+
+
+def test_columns_of_batches_that_are_not_there_or_taken_are_named(batched):
+    with pytest.raises(BatchColumnError, match=r"has the columns image; .* should be in bytes"):
+        batched({"image": np.zeros((1, 4, 4, 3), np.uint8)})
+    with pytest.raises(BatchColumnError, match="has a column fault already"):
+        batched({"bytes": np.array([b""], object), "fault": np.array([1])})
+
+
+def test_a_head_that_says_more_than_a_class_says_all_of_it(monkeypatch):
+    said = [{"label": "height", "value": 1.5}, {"label": "age", "value": 30.0}]
+    people = types.SimpleNamespace(
+        card=types.SimpleNamespace(head_kind="regression", head_settings={}),
+        listed=lambda images: [said for _ in images],
+    )
+    monkeypatch.setattr(batch_answers, "load_all", lambda *_: {"people": people})
+    found = BatchAnswers(["people.patch"])({"bytes": np.array([b"", b""], object)})
+    assert [json.loads(row) for row in found["people"]] == [said, said]
+    assert set(found) == {"people", "fault"}
+
+
+def made_of(place):
+    return {
+        "patches": [str(place / "first.patch"), str(place / "second.patch")],
+        "weights": str(place / "narrow.safetensors"),
+    }
+
+
+@pytest.mark.filterwarnings("default")  # Ray warns of its own settings
+def test_ray_data_takes_it_as_it_is(place, answers):
+    """Opt-in: `pip install 'ray[data]'` beside the test requirements."""
+    ray = pytest.importorskip("ray")
+    files = ray.data.read_binary_files(str(place / "images"), include_paths=True)
+    found = files.map_batches(
+        NarrowAnswers, fn_constructor_kwargs=made_of(place), batch_size=4, concurrency=1
+    )
+    rows = {row["path"]: row for row in found.take_all()}
+    ray.shutdown()
+    for one in answers:
+        check_row(one.path, rows[one.path], answers)
+
+
+class NarrowAnswers(BatchAnswers):
+    """In a worker that was not told of the narrow backbone."""
+
+    def __init__(self, **settings):
+        registry.TABLES["narrow"] = lambda: narrow.TABLE
+        super().__init__(**settings)
+
+
+def test_beam_takes_it_as_it_is(place, answers):
+    """Opt-in: `pip install apache-beam` beside the test requirements."""
+    beam = pytest.importorskip("apache_beam")
+    inference = pytest.importorskip("apache_beam.ml.inference.base")
+    util = pytest.importorskip("apache_beam.testing.util")
+
+    from adapters.experiment.beam_answers import BeamAnswers
+
+    paths = [one.path for one in answers]
+
+    def check(results):
+        assert sorted(path for path, _ in results) == sorted(paths)
+        for path, result in results:
+            check_row(path, result.inference, answers)
+
+    with beam.Pipeline() as pipeline:
+        files = [(path, pathlib.Path(path).read_bytes()) for path in paths]
+        handler = inference.KeyedModelHandler(BeamAnswers(**made_of(place)))
+        util.assert_that(pipeline | beam.Create(files) | inference.RunInference(handler), check)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import math
 import pathlib
@@ -186,6 +187,17 @@ def test_a_patch_evaluates_to_its_saved_score(finished, weights, folders, split)
         assert "identical to the saved score" in str(line)
 
 
+def test_patches_find_the_data_that_their_run_was_of(finished, weights, tmp_path):
+    """What the run wrote beside them says where; a file alone has to be told."""
+    out, rows = finished
+    for row in rows:
+        found = evaluation.evaluate(str(out / f"{row.task}.patch"), weights=str(weights))
+        assert (found.score, found.changed) == (row.test_accuracy, ())
+    alone = shutil.copy(out / "greys.patch", tmp_path)
+    with pytest.raises(evaluation.TaskNeededError, match="'greys'"):
+        evaluation.evaluate(str(alone), weights=str(weights))
+
+
 def test_other_images_are_not_passed_over(finished, weights, folders, tmp_path):
     """A file of before, which does not say what it was scored on, is taken at its word."""
     out, _ = finished
@@ -278,6 +290,29 @@ def test_what_is_scored_is_what_an_encoded_file_holds(finished, weights, folders
     assert "unrounded %" not in (plain / "table.txt").read_text()
 
 
+def test_a_run_begins_with_a_patch_and_labels_that_it_has_keep_their_rows(
+    finished, weights, folders, tmp_path
+):
+    """At rates of zero nothing moves: what comes out is what it began with."""
+    first = finished[0] / "greys.patch"
+    still = {"steps": 12, "patch_rate": 0.0, "head_rate": 0.0}
+    settings = small.settings(weights, from_patch=str(first), recipe=still)
+    out, tasks = tmp_path / "out", registry.resolve(folders)
+    training_run.run(tasks, settings, out, "a test", test=False, validations=0)
+    old = read_patch(first)
+    for task in tasks:
+        new = read_patch(out / f"{task.name}.patch")
+        jax.tree.map(np.testing.assert_array_equal, dict(new.edits), dict(old.edits))
+        for leaf, rows in old.head.items():
+            np.testing.assert_array_equal(new.head[leaf][..., :2], rows)
+            assert not new.head[leaf][..., 2:].any()
+    assert len(read_patch(out / "shades.patch").labels) == 3
+    recorded = json.loads((out / "run.json").read_text())
+    assert recorded["first"] == hashlib.sha256(first.read_bytes()).hexdigest()
+    with pytest.raises(SettingError, match=r"from_patch is .* which overwriting would delete"):
+        training_run.run(tasks, settings, finished[0], "a test", overwrite=True)
+
+
 def test_other_labels_are_refused(finished, weights, folders):
     out, _ = finished
     with pytest.raises(evaluation.LabelsDifferError, match="class_2"):
@@ -365,7 +400,8 @@ def test_a_run_records_what_defines_it(finished, weights):
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights patch size groups examples sampling scheduler gradients references"
     more = "seed data_dir augmentation workers encoding train_shared recipe teacher"
-    more += " patch_version balance temperature_scaling checkpoint validations patience minutes"
+    more += " from_patch patch_version balance temperature_scaling checkpoint validations patience"
+    more += " minutes"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"

@@ -65,14 +65,14 @@ def tiny_task(name: str = "tiny", images: int = 10, **settings) -> Task:
                 image = Image.new("RGB", (8, 6), (grey, grey, grey))
                 yield Example(split, f"{split}-{number:03d}", image, number % 2)
 
-    return Task(
-        name=name,
-        source=Carried(examples),
-        labels=LABELS,
-        description="Flat grey images.",
-        expected=(1.0, 1.0),
-        **{"augmentation": Augmentation((1, 1), (1, 1)), **settings},
-    )
+    known = {
+        "source": Carried(examples),
+        "labels": LABELS,
+        "description": "Flat grey images.",
+        "expected": (1.0, 1.0),
+        "augmentation": Augmentation((1, 1), (1, 1)),
+    }
+    return Task(name=name, **(known | settings))
 
 
 def every_split(task: Task, data_dir: str | None = None) -> dict[str, Contents]:

@@ -127,7 +127,7 @@ def test_batches_are_made_of_them():
         (noise(8), [0, 1] * 4, (0.1, 0.5, 0.4), "too few"),
         (noise(6), [0, 1] * 3, (0.5, 0.5), "give three that sum to 1"),
         (noise(6), [0, 1] * 3, (0.5, 0.2, 0.2), "give three that sum to 1"),
-        (noise(6), [0, 1] * 3, (0.5, 0.0, 0.5), "Only the last may be 0"),
+        (noise(6), [0, 1] * 3, (0.5, 0.0, 0.5), "only the last may be 0"),
         (noise(6), [0, 1] * 3, (1.5, -0.25, -0.25), "give three that sum to 1"),
     ],
 )

@@ -80,7 +80,7 @@ def test_paths_may_lead_elsewhere_and_files_that_are_not_there_are_said(images, 
     ("rows", "header", "said"),
     [
         (["00.png,dark"], "file,label", "has the columns file, label; it needs path and label"),
-        (["00.png,dark"], "path,label", "has 1 class of images"),
+        (["00.png,dark"], "path,label", "holds 1 class of images"),
         ([*plain(), "00.png,"], "path,label", "line 14: 00.png has no label"),
         (["00.png,dark,tomorrow"], "path,label,split", "has the split 'tomorrow'"),
         ([f"{row},train" for row in plain()], "path,label,split", "gives the splits train: give"),

@@ -1,13 +1,19 @@
-"""Folders are scored on the pixels that a server or a device makes of the same files."""
+"""Scores are of the pixels that a server or a device makes of the same files."""
+
+import dataclasses
+import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adapters import preprocessing
 from adapters.preprocessing import Preprocessing, normalise
 from adapters.runtime.device import network_input
-from tasks import pipeline
+from tasks import layout, loading, pipeline
 from tasks.folder import folder_task
+from tasks.layout import Carried, Example
+from tests.tasks.stand_in import tiny_task
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +60,78 @@ def test_what_is_trained_on_is_as_sharp(weave, size):
         for images in (next(stream)["image"], whole)
     )
     assert trained == pytest.approx(wanted, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def carried(weave, tmp_path_factory):
+    """A task whose carrier holds such photographs: shrunk with their files, or whole."""
+    _, root = weave
+    files = {path.name: path.read_bytes() for path in sorted(root.glob("strong/*.*"))}
+
+    def shrunk():
+        for split, (name, data) in zip(("train", "validation", "test"), files.items(), strict=True):
+            yield Example(split, name, preprocessing.decode(data, shrink_to=72), 0, file=data)
+
+    def whole():
+        for example in shrunk():
+            image = Image.open(io.BytesIO(example.file)).convert("RGB")
+            yield example._replace(image=image, file=None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELPATCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        tasks = {
+            generate.__name__: tiny_task(generate.__name__, source=Carried(generate), fit="crop")
+            for generate in (shrunk, whole)
+        }
+        yield tasks, files
+
+
+@pytest.mark.parametrize("size", [224, 320, 448])
+@pytest.mark.parametrize("given", ["shrunk", "whole"])
+def test_so_is_a_score_of_what_a_carrier_holds(carried, given, size):
+    tasks, files = carried
+    how = Preprocessing(size, (127.5,) * 3, (127.5,) * 3, "crop")
+    for split in ("train", "validation", "test"):
+        (batch,) = pipeline.evaluation_batches(tasks[given], split, how, 2)
+        seen = normalise(batch.inputs["image"], how)[0]
+        np.testing.assert_array_equal(seen, network_input(files[batch.names[0]], how))
+
+
+@pytest.mark.parametrize("size", [224, 448])
+def test_and_what_of_it_is_trained_on_is_as_sharp(carried, size):
+    tasks, files = carried
+    how = Preprocessing(size, (0.0,) * 3, (1.0,) * 3, "crop")
+    stream = pipeline.training_iterator(tasks["shrunk"], how, 1, seed=0, augmentation="none")
+    (name,) = {each["name"] for each in loading.open_split(tasks["shrunk"], "train")}
+    wanted = np.std(network_input(files[name], how))
+    assert np.std(next(stream)["image"].astype(float)) == pytest.approx(wanted, rel=0.1)
+
+
+def test_small_networks_read_small_images_and_what_is_small_is_kept_once(carried):
+    tasks, _ = carried
+    for size in (None, 72):
+        image = loading.open_split(tasks["whole"], "test", size=size)[0]["image"]
+        assert image.shape == (72, 84, 3)
+    small = tiny_task()
+    assert len(loading.open_split(small, "test", size=448)) == 2
+    kept = layout.cached_directory(small)
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_classes_of_pixels_are_as_large_as_the_images(carried):
+    generator = np.random.default_rng(0)
+    classes = generator.integers(0, 2, (14, 14)).repeat(30, axis=0).repeat(30, axis=1)
+    image = Image.fromarray((255 * classes).astype(np.uint8))
+
+    def blocks():
+        return [Example(split, "x", image, classes) for split in ("train", "validation", "test")]
+
+    task = dataclasses.replace(tiny_task("blocks"), head="segmentation", source=Carried(blocks))
+    how = Preprocessing(140, (0.0,) * 3, (1.0,) * 3)
+    (scored,) = pipeline.evaluation_batches(task, "test", how, 1)
+    trained = next(pipeline.training_iterator(task, how, 1, 0, augmentation="none"))
+    for pixels, known in (
+        (scored.inputs["image"], scored.targets["classes"]),
+        (trained["image"], trained["classes"]),
+    ):
+        np.testing.assert_array_equal(pixels[..., 0] > 127, known == 1)

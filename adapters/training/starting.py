@@ -1,0 +1,78 @@
+"""A run that begins with a finished patch in the place of the identity."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from adapters.heads.together import TaskHeads
+from adapters.heads.wide import HeadLayout
+from adapters.patches.contract import LeafEdits, Patch, Weights
+from adapters.patches.unpacking import unpacked
+from adapters.training.packing import task_params
+from adapters.training.step import State, Trainer
+
+
+class KeptRows(NamedTuple):
+    """The part of a finished head that a task begins with.
+
+    Attributes:
+      head: {`w` [features, outputs], `b` [outputs], and `NAME/w`, `NAME/b`}: the finished one.
+      places: [(output of the task, output of the finished head)].
+    """
+
+    head: Mapping[str, npt.NDArray[np.float32]]
+    places: Sequence[tuple[int, int]]
+
+
+def started(
+    trainer: Trainer,
+    patch: Patch,
+    heads: TaskHeads,
+    edits: LeafEdits,
+    kept: Sequence[KeptRows | None],
+) -> Trainer:
+    """`trainer`, but in its first state every task owns what gives these edits.
+
+    Args:
+      trainer: of the tasks.
+      patch: that it trains.
+      heads: the tasks' heads.
+      edits: of a finished patch.
+      kept: of each task, the outputs of a linear head that are there already; None: none is.
+
+    `init` raises UnpackingError.
+    """
+
+    def init(key: jax.Array, weights: Weights) -> State:
+        state = trainer.init(key, weights)
+        rows = [unpacked(patch, task_params(state, task), edits) for task in range(len(kept))]
+        patches = jax.tree.map(lambda *own: jnp.stack(own), *rows)
+        tables = {kind: dict(own) for kind, own in state.heads.items()}
+        for task, own in enumerate(kept):
+            if own is not None and own.places:
+                kind = heads.heads[task].kind
+                layout = heads.layout(kind)
+                assert isinstance(layout, HeadLayout)
+                for name in tables[kind]:
+                    tables[kind][name] = _with_rows(tables[kind][name], name, own, layout, task)
+        return state._replace(patches=patches, heads=tables)
+
+    return trainer._replace(init=init)
+
+
+def _with_rows(
+    table: dict[str, jax.Array], name: str, own: KeptRows, layout: HeadLayout, task: int
+) -> dict[str, jax.Array]:
+    """A table with a task's rows of one prediction put over it, if the finished head has it."""
+    new, old = (np.asarray(places) for places in zip(*own.places, strict=True))
+    found = {}
+    for leaf, values in table.items():
+        finished = own.head.get(f"{name}/{leaf}".removeprefix("/"))
+        if finished is None or finished.T.shape[1:] != values.shape[1:]:
+            return table
+        found[leaf] = values.at[int(layout.starts[task]) + new].set(finished.T[old])
+    return found
