@@ -8,11 +8,11 @@ found damaged, the one before it does. It needs LiteRT and no JAX: after `pip in
 call `python -m launch.answer`. docs/device.md says more.
 """
 
-import pathlib
 from collections.abc import Iterator, Sequence
 
 from absl import app, logging
 
+from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime.stored import StoredDevice
@@ -51,7 +51,7 @@ def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[s
         logging.warning("the patch before it answers, since %s", refusal)
     for path in paths:
         try:
-            answer = device.run(task, pathlib.Path(path).read_bytes())
+            answer = device.run(task, files.read_regular(path))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"{path}: {error}") from error
         yield f"{path}: {answer}"

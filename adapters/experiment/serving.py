@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 
 from absl import logging
@@ -14,6 +13,7 @@ from adapters.experiment.backbones import Loaded
 from adapters.experiment.installation import backbone_of
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
+from adapters.serving.access import AccessError
 from adapters.serving.installing import InMemory, Stored
 from adapters.serving.network import MixedNetwork, Tabled
 from adapters.store.contents import PatchContents
@@ -136,11 +136,19 @@ def from_store(
 def changes_token(path: str | None) -> str | None:
     """The token that lets clients change tasks: a file's text, or the environment's, or none.
 
-    `Access` says whether it can be one. Raises OSError where the file cannot be read.
+    `Access` says whether it can be one. Raises OSError where the file cannot be read, and
+    AccessError where others can read it too.
     """
     if path is None:
         return os.environ.get(TOKEN_VARIABLE)
-    return pathlib.Path(path).read_text("utf-8", "replace").strip()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+            raise AccessError(
+                f"{path} can be read by others, who could change what is served: make another "
+                f"token, or, if nobody has, chmod 600 {path}.",
+                settings=["changes_token"],
+            )
+        return file.read().strip()
 
 
 def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:

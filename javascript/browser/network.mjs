@@ -74,7 +74,7 @@ export class Network {
     const { bytes, milliseconds } = await fetchChecked(this.#folder, entry);
     const start = performance.now();
     const patch = parsePatchInputs(bytes);
-    this.#checkFits(patch);
+    this.#checkFits(entry, patch);
     const feeds = {};
     for (const { name, shape, values } of patch.inputs) {
       feeds[name] = new ort.Tensor("float32", values, shape);
@@ -89,13 +89,17 @@ export class Network {
     return { feeds, labels, preprocessing, ...cost };
   }
 
-  #checkFits({ inputs, fingerprint, preprocessing }) {
+  #checkFits(entry, { task, inputs, fingerprint, preprocessing, parity }) {
     const { name, size } = this.backbone;
+    if (task !== entry.task) throw new Error(`the patch is of ${task}, not of ${entry.task}`);
     if (fingerprint !== this.backbone.fingerprint) {
       throw new Error(`the patch is for other weights than this page's ${name}`);
     }
     if (preprocessing.size !== size) {
       throw new Error(`the patch is for images of ${preprocessing.size} pixels, not ${size}`);
+    }
+    if (parity.shape.join() !== `${size},${size},3`) {
+      throw new Error(`the patch's parity image is not of ${size} pixels`);
     }
     const given = new Set(inputs.map((input) => input.name));
     const missing = this.#session.inputNames.filter((name) => name !== IMAGES && !given.has(name));

@@ -2,6 +2,7 @@
 import { best } from "./answers.mjs";
 import { Network } from "./network.mjs";
 import { openPicture, rgbPixels } from "./picture.mjs";
+import { plain } from "./plain.mjs";
 import { networkInput } from "./preprocessing.mjs";
 
 const ANSWERS = 5;
@@ -55,7 +56,7 @@ function showTasks() {
     const input = row.querySelector("input");
     input.value = patch.task;
     input.addEventListener("change", () => attempt(() => choose(patch.task)));
-    row.querySelector(".name").textContent = patch.task;
+    row.querySelector(".name").textContent = plain(patch.task);
     row.querySelector(".cost").textContent = bytes(patch.bytes);
     row.querySelector("label").dataset.task = patch.task;
     element("tasks").append(row);
@@ -145,14 +146,14 @@ async function answer() {
   showPicture(looked, picture);
   const rows = best(labels, logits[0], ANSWERS).map(({ label, probability }) => {
     const row = element("answer").content.cloneNode(true);
-    row.querySelector(".label").textContent = label;
+    row.querySelector(".label").textContent = plain(label);
     row.querySelector("meter").value = probability;
     row.querySelector(".probability").textContent = `${(100 * probability).toFixed(1)} %`;
     return row;
   });
   element("answers").replaceChildren(...rows);
   element("time").textContent =
-    `${asked}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
+    `${plain(asked)}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
 }
 
 function showPicture(drawn, { width, height }) {
@@ -173,13 +174,13 @@ async function attempt(action) {
 }
 
 function refuse(error) {
-  element("refused").textContent = `${error.message}.`;
+  element("refused").textContent = plain(`${error.message}.`);
   const chosen = element("tasks").querySelector(`[value="${CSS.escape(task ?? "")}"]`);
   if (chosen) chosen.checked = true; // What was chosen before still answers.
 }
 
 function say(text) {
-  element("said").textContent = text;
+  element("said").textContent = plain(text);
 }
 
 export { network };

@@ -9,6 +9,7 @@ import pytest
 from launch import command, console
 from tests.imports import ROOT
 
+SHOW = "command.run(lambda _: print('gnp\\u202eexe a\\u200bb'), compiles=False)"
 PREAMBLE = "import sys\nfrom launch import command\n"
 
 
@@ -65,3 +66,12 @@ def test_it_hands_over_arguments_and_name():
     )
     assert ended.returncode == 0, ended.stderr
     assert "Signs patch files" in ended.stdout
+
+
+def test_a_terminal_shows_every_character_of_a_name_and_a_pipe_gets_it_as_it_is():
+    ours, theirs = os.openpty()
+    assert run(SHOW, stdout=theirs).returncode == 0
+    assert os.read(ours, 100).strip() == b"gnp\\u202eexe a\\u200bb"
+    os.close(ours)
+    os.close(theirs)
+    assert run(SHOW, stdout=subprocess.PIPE).stdout == "gnp\u202eexe a\u200bb\n"

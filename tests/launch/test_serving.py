@@ -20,6 +20,7 @@ from PIL import Image
 from adapters import files
 from adapters.experiment import backbones, serving
 from adapters.experiment.installation import open_store
+from adapters.serving.access import AccessError
 from adapters.serving.app import SIGNATURE
 from adapters.serving.errors import SignedPatchError
 from adapters.serving.network import FullError, UnservedPatchError
@@ -96,10 +97,19 @@ def test_a_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
     assert serving.changes_token(None) is None
     monkeypatch.setenv("MODELPATCH_CHANGES_TOKEN", "from the environment")
     (tmp_path / "token").write_text("from a file\n")
+    (tmp_path / "token").chmod(0o600)
     assert serving.changes_token(None) == "from the environment"
     assert serving.changes_token(str(tmp_path / "token")) == "from a file"
     with pytest.raises(FileNotFoundError):
         serving.changes_token(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_token_that_others_can_open_is_refused(tmp_path, mode):
+    (tmp_path / "token").write_text("t" * 32)
+    (tmp_path / "token").chmod(mode)
+    with pytest.raises(AccessError, match=r"can be read by others.*chmod 600"):
+        serving.changes_token(str(tmp_path / "token"))
 
 
 def damage(path):
@@ -262,6 +272,7 @@ def test_the_command_serves_a_store(tmp_path, install, made, weights):
     install(made("a", 1))
     (tmp_path / "maker.pub").write_bytes(PUBLIC)
     (tmp_path / "token").write_text(f"{'t' * 32}\n")
+    (tmp_path / "token").chmod(0o600)
     flags = [f"--store={tmp_path / 'store'}", f"--trusted={tmp_path / 'maker.pub'}"]
     flags.append(f"--changes_token={tmp_path / 'token'}")
     new = made("a", 2, "2.0.0")
