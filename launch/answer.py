@@ -22,6 +22,7 @@ from launch import command, shared_flags
 _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
+_ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
 
 
 class NothingAnswersError(ModelPatchError):
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str]) -> None:
     if len(named) < 2 or _STORE.value is None or _GRAPH.value is None:
         raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
-    device = StoredDevice(_GRAPH.value, _STORE.value, trusted=trusted)
+    device = StoredDevice(
+        _GRAPH.value, _STORE.value, trusted=trusted, accept_unsigned=_ACCEPT_UNSIGNED.value
+    )
     for line in answers(device, named[0], named[1:]):
         print(line)
 
@@ -49,6 +52,8 @@ def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[s
         raise NothingAnswersError(f"no patch of {task} may answer. {refused[0]}")
     for refusal in refused:
         logging.warning("the patch before it answers, since %s", refusal)
+    if task in device.expired:
+        logging.warning("the patch of %s answers still, though %s", task, device.expired[task])
     for path in paths:
         try:
             answer = device.run(task, files.read_regular(path))

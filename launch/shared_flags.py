@@ -12,6 +12,13 @@ from absl import flags
 flags.disclaim_key_flags()  # a flag belongs to the module that asks for it
 
 
+def accept_unsigned() -> flags.FlagHolder[bool]:
+    """For commands that open a store."""
+    flag = _accept_unsigned()
+    flags.declare_key_flag(flag.name)
+    return flag
+
+
 def data_dir() -> flags.FlagHolder[str | None]:
     """Where the tasks are that nothing here fetches."""
     return _asked("data_dir", "Folder with prepared TFDS data sets (the decathlon suite).")
@@ -55,6 +62,15 @@ def _asked(name: str, meaning: str) -> flags.FlagHolder[str | None]:
 @functools.cache
 def _text(name: str, meaning: str) -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(name, None, meaning)
+
+
+@functools.cache
+def _accept_unsigned() -> flags.FlagHolder[bool]:
+    return flags.DEFINE_bool(
+        "accept_unsigned",
+        False,
+        "Open the store without keys, though it was filled by trusted ones.",
+    )
 
 
 @functools.cache

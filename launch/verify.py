@@ -6,6 +6,7 @@ The signature is read from FILE.sig, beside the file. Everything that a file can
 checked too; whether it fits a backbone and computes alike here, launch/install checks.
 """
 
+import time
 from collections.abc import Sequence
 
 from absl import app
@@ -27,9 +28,15 @@ def main(arguments: Sequence[str]) -> None:
     for path in arguments[1:]:
         with naming(path):
             data = read_bytes(path)
-            signer = verify(data, read_signature(path), trusted)
+            key, release = verify(data, read_signature(path), trusted)
             card = decode_patch(data)
-        print(f"{path}: task {card.task} {card.task_version}, signed with {signer}, undamaged")
+            key.check_may_sign(card.task)
+            if release is not None and (expired := release.expired(time.time())):
+                raise expired
+        which = "of no stated release" if release is None else f"release {release.number}"
+        print(
+            f"{path}: task {card.task} {card.task_version}, {which}, signed with {key}, undamaged"
+        )
 
 
 if __name__ == "__main__":

@@ -19,15 +19,18 @@ from adapters.files import NotDurableError
 from adapters.runtime.device import Device
 from adapters.runtime.feeds import How, check_how
 from adapters.store.contents import PatchContents
+from adapters.store.errors import ExpiredError
 from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
+from adapters.store.trust import Trusted
 
 
 def open_store(
     device: Device,
     folder: str | os.PathLike[str],
-    trusted: Mapping[bytes, str] | None,
+    trusted: Trusted | None,
     how: How = "auto",
+    accept_unsigned: bool = False,
 ) -> Store:
     """The store in `folder`, of which every patch must prove itself on this device's graph.
 
@@ -36,6 +39,9 @@ def open_store(
       folder: of the store; the first installation makes it.
       trusted: see `Store`.
       how: patches are to be installed.
+      accept_unsigned: see `Store`.
+
+    Raises KeysNeededError.
     """
     graph = device.graph
     checks = Checks(
@@ -44,7 +50,7 @@ def open_store(
         StoreBackbone(graph.backbone, graph.fingerprint),
         self_test=functools.partial(device.prove, how=how),
     )
-    return Store(folder, checks, trusted=trusted)
+    return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned)
 
 
 class StoredDevice(Device):
@@ -59,7 +65,8 @@ class StoredDevice(Device):
         backbone: str | os.PathLike[str],
         store: str | os.PathLike[str],
         *,
-        trusted: Mapping[bytes, str] | None,
+        trusted: Trusted | None,
+        accept_unsigned: bool = False,
         threads: int = 1,
         how: How = "auto",
     ):
@@ -74,22 +81,30 @@ class StoredDevice(Device):
           store: folder of the store; the first `install` makes it.
           trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
             checks no signature.
+          accept_unsigned: whether to do without keys even where patches were installed by some.
           threads: that one call may use.
           how: patches are installed, see `Device.install`.
 
-        Raises what `Device` raises, and UnknownNameError for another `how`.
+        Raises what `Device` raises, KeysNeededError, and UnknownNameError for another `how`.
         """
         super().__init__(backbone, threads)
         check_how(how)
         self._folder, self._trusted, self._how = store, trusted, how
+        self._accept_unsigned = accept_unsigned
         self._changing = threading.Lock()
         self._refused: dict[str, tuple[ModelPatchError, ...]] = {}
+        self._expired: dict[str, ExpiredError] = {}
         self.reload()
 
     @property
     def refused(self) -> Mapping[str, tuple[ModelPatchError, ...]]:
         """By task, why its current patch was passed over, and the previous one if it was too."""
         return dict(self._refused)
+
+    @property
+    def expired(self) -> Mapping[str, ExpiredError]:
+        """By task, that a patch answers for which nobody vouches any more: see `Active`."""
+        return dict(self._expired)
 
     def install(self, patch: str | os.PathLike[str], how: How | None = None) -> str:
         """Installs a patch file, with the signature beside it, in the store and here.
@@ -139,6 +154,8 @@ class StoredDevice(Device):
                     self._forget(task)
                 else:
                     self._take(found.contents, self._how)
+                    if found.expired:
+                        self._expired[task] = found.expired
             except ModelPatchError as error:  # it was proven just now: too little memory, say
                 self._forget(task)
                 refused += (error,)
@@ -146,14 +163,16 @@ class StoredDevice(Device):
                 self._refused[task] = refused
 
     def _store(self, how: How) -> Store:
-        return open_store(self, self._folder, self._trusted, how)
+        return open_store(self, self._folder, self._trusted, how, self._accept_unsigned)
 
     def _take(self, contents: PatchContents, how: How) -> str:
         self.install_contents(contents, how)
         self._refused.pop(contents.task, None)
+        self._expired.pop(contents.task, None)
         return contents.task
 
     def _forget(self, task: str) -> None:
         self._refused.pop(task, None)
+        self._expired.pop(task, None)
         if task in self.tasks():
             super().remove(task)

@@ -21,13 +21,14 @@ from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.runtime.stored import StoredDevice
 from adapters.store import errors, signature
 from adapters.store.installed import NotInstalledError
+from adapters.store.trust import TrustedKey
 from tests import imports
 from tests.device import exported
 from tests.patches.table import PLAIN
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
+TRUSTED = {MAKER.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
 IMAGE = exported.png(1)
 
 
@@ -277,7 +278,8 @@ import json, sys
 for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
     sys.modules[name] = None  # importing it fails from here on
 from adapters.runtime.stored import StoredDevice
-trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): "maker.pub"}}
+from adapters.store.trust import TrustedKey
+trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): TrustedKey("maker.pub")}}
 device = StoredDevice({str(backbone)!r}, {str(tmp_path / "store")!r}, trusted=trusted)
 device.install({str(path)!r})
 print(json.dumps(device.run("one", bytes.fromhex({IMAGE.hex()!r}))))

@@ -25,8 +25,9 @@ from adapters.serving.app import SIGNATURE
 from adapters.serving.errors import SignedPatchError
 from adapters.serving.network import FullError, UnservedPatchError
 from adapters.store import errors
-from adapters.store.installed import NotInstalledError
+from adapters.store.installed import KeysNeededError, NotInstalledError
 from adapters.store.signature import sign, signature_path
+from adapters.store.trust import TrustedKey
 from adapters.store.write import encode_patch
 from tests import narrow
 from tests.launch import small
@@ -35,7 +36,7 @@ from tests.serving import patches
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC = MAKER.public_key().public_bytes_raw()
-TRUSTED = {PUBLIC: "maker.pub"}
+TRUSTED = {PUBLIC: TrustedKey("maker.pub")}
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,8 @@ def test_what_the_disk_does_not_confirm_is_served_as_at_the_next_start(
 ):
     install(made("a", 1))
     network, installer = opened()
-    data = encode_patch(made("a", 2, "2.0.0"))
+    first, data = encode_patch(made("a", 1)), encode_patch(made("a", 2, "2.0.0"))
+    installer.install("a", first, sign(first, MAKER))
     real = files.sync_directory
 
     def broken(folder):
@@ -229,9 +231,10 @@ def test_a_store_that_says_too_little(opened, install, made):
     data = encode_patch(made("a", 1))
     installer.install("a", data, sign(data, MAKER))
     assert labels(opened()[0]) == {"a": "1.0.0"}
-    install(made("a", 2), STRANGER)
+    with pytest.raises(KeysNeededError):
+        install(made("a", 2), STRANGER)
     with pytest.raises(errors.UntrustedKeyError):
-        opened({STRANGER.public_key().public_bytes_raw()[::-1]: "x"})
+        opened({STRANGER.public_key().public_bytes_raw(): TrustedKey("x")})
 
 
 @contextlib.contextmanager
