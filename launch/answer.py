@@ -23,6 +23,7 @@ _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
 _ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
+_UNSIGNED_GRAPH = shared_flags.unsigned_graph()
 
 
 class NothingAnswersError(ModelPatchError):
@@ -36,7 +37,11 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
     device = StoredDevice(
-        _GRAPH.value, _STORE.value, trusted=trusted, accept_unsigned=_ACCEPT_UNSIGNED.value
+        _GRAPH.value,
+        _STORE.value,
+        trusted=trusted,
+        accept_unsigned=_ACCEPT_UNSIGNED.value,
+        unsigned_graph=_UNSIGNED_GRAPH.value,
     )
     for line in answers(device, named[0], named[1:]):
         print(line)

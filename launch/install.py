@@ -39,6 +39,7 @@ _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
 _ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
+_UNSIGNED_GRAPH = shared_flags.unsigned_graph()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -52,8 +53,9 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("--graph is the backbone: leave out --backbone and --weights.")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
     if _GRAPH.value is not None:
+        device = Device(_GRAPH.value, signed_by=None if _UNSIGNED_GRAPH.value else trusted)
         unsigned = _ACCEPT_UNSIGNED.value
-        store = stored.open_store(Device(_GRAPH.value), folder, trusted, accept_unsigned=unsigned)
+        store = stored.open_store(device, folder, trusted, accept_unsigned=unsigned)
     else:
         store = _compiled_store(folder, paths, trusted)
     if task:

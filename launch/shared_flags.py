@@ -48,6 +48,13 @@ def trusted() -> flags.FlagHolder[list[str] | None]:
     return flag
 
 
+def unsigned_graph() -> flags.FlagHolder[bool]:
+    """For commands that run an exported backbone where keys are trusted."""
+    flag = _unsigned_graph()
+    flags.declare_key_flag(flag.name)
+    return flag
+
+
 def weights() -> flags.FlagHolder[str | None]:
     """For commands that need the backbone itself."""
     return _asked("weights", "The backbone's local checkpoint, if it brings none.")
@@ -70,6 +77,13 @@ def _accept_unsigned() -> flags.FlagHolder[bool]:
         "accept_unsigned",
         False,
         "Open the store without keys, though it was filled by trusted ones.",
+    )
+
+
+@functools.cache
+def _unsigned_graph() -> flags.FlagHolder[bool]:
+    return flags.DEFINE_bool(
+        "unsigned_graph", False, "Believe --graph though no trusted key signed its folder."
     )
 
 

@@ -3,6 +3,7 @@
     launch/sign --new_key=keys/maker              # once: keys/maker, and keys/maker.pub beside it
     launch/sign --new_key=keys/maker --encrypted  # the same, with a passphrase that is asked for
     launch/sign out/*.patch --key=keys/maker      # writes out/TASK.patch.sig for each
+    launch/sign device --key=keys/maker           # a folder: all its files, as device/folder.sig
     launch/sign out/digits.patch --key=keys/maker --valid_days=90
     launch/sign out/digits.patch --key=keys/maker --withdraws=4102444800
 
@@ -21,7 +22,7 @@ from absl import app, flags
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters import files
-from adapters.store import signature
+from adapters.store import signature, signed_folder
 from adapters.store.errors import naming
 from adapters.store.keys import new_key, read_private_key
 from adapters.store.read import decode_patch, read_bytes
@@ -60,7 +61,12 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("give patch files and --key, or make a key with --new_key=FILE.")
     private, release = read_private_key(key, lambda: _asked(f"Passphrase of {key}: ")), _release()
     for path in paths:
-        print(f"{_signed(path, private, release)} is written: release {release.number}.")
+        if os.path.isdir(path):
+            beside = os.path.join(path, signed_folder.NAME)
+            files.write_bytes(beside, signed_folder.sign_folder(path, private))
+            print(f"{beside} is written.")
+        else:
+            print(f"{_signed(path, private, release)} is written: release {release.number}.")
 
 
 def _release() -> Release:

@@ -11,8 +11,8 @@ import numpy as np
 import safetensors.numpy
 
 from adapters import errors, files
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.safetensors_file import SafetensorsFileError, metadata
+from adapters.fingerprint import fingerprint
 from adapters.shown import shown_value
 
 Weights = Mapping[str, Mapping[str, np.ndarray]]

@@ -83,7 +83,7 @@ def export_backbone(
       ConverterError: the converter is missing, or cannot convert this network.
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
-    weights = own_weights(network, weights)
+    given, weights = weights, own_weights(network, weights)
     marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data, find = bytearray(_converted(network, marks, inputs, settings)), _place
@@ -119,6 +119,7 @@ def export_backbone(
         leaves=_without(weights, kernels),
         flatbuffer=bytes(data),
         tolerance=ROUNDING_TOLERANCE if settings.kernels == INT8 else 0.0,
+        partial=len(weights) < len(given),
     )
 
 

@@ -33,8 +33,11 @@ import safetensors.numpy
 
 from adapters import files
 from adapters.errors import ModelPatchError
+from adapters.fingerprint import fingerprint
 from adapters.modules import module_and_leaf
 from adapters.runtime import int8
+from adapters.store.signed_folder import check_file
+from adapters.store.trust import Trusted
 
 MAGIC = b"MPGRAPH1"
 _KEY = "modelpatch_graph"
@@ -121,6 +124,8 @@ class Graph:
       tolerance: how far a patch's logits may be from those that its file states, as a part of the
         largest one, because kernels are rounded and the file does not state logits for that; 0
         where they are not.
+      partial: whether the fingerprint is of more than this network: of one, too, that looks at
+        images first.
     """
 
     backbone: str
@@ -138,6 +143,12 @@ class Graph:
     leaves: Weights
     flatbuffer: bytes
     tolerance: float = 0.0
+    partial: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the fingerprint is of is here as it was, and none of it rounded."""
+        return not self.partial and not self.kernels_are_int8
 
     @property
     def kernels_are_int8(self) -> bool:
@@ -187,10 +198,18 @@ def write_graph(path: str | os.PathLike[str], graph: Graph) -> None:
     files.write_bytes(path, body + beside + _TAIL.pack(digest, len(beside), MAGIC))
 
 
-def read_graph(path: str | os.PathLike[str]) -> Graph:
+def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> Graph:
     """Reads what `write_graph` wrote, and checks all of it against its digest.
 
-    Raises GraphFileError when the file cannot be opened, is damaged or is something else.
+    The fingerprint is computed from the leaves that are there, where they are all of it.
+
+    Args:
+      path: of the file.
+      trusted: keys one of which must have signed the folder that the file lies in, and the file
+        with it; None asks nobody.
+
+    Raises GraphFileError when the file cannot be opened, is damaged, is something else, or holds
+    other weights than it says; with `trusted` what `signed_folder.check_file` raises.
     """
     try:
         data = pathlib.Path(path).read_bytes()
@@ -198,6 +217,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         raise GraphFileError(
             f"{path} cannot be read ({error.strerror}): give an exported backbone."
         ) from error
+    if trusted is not None:
+        check_file(path, data, trusted)  # before anything of it is interpreted
     digest, length, magic = _TAIL.unpack(data[-_TAIL.size :].rjust(_TAIL.size, b"\0"))
     if magic != MAGIC:
         raise GraphFileError(
@@ -227,6 +248,11 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
         for place in (*graph.kernels.values(), *graph.biases.values()):
             place.check(graph.flatbuffer)
+        if graph.is_whole and fingerprint(graph.weights) != graph.fingerprint:
+            raise GraphFileError(
+                f"{path} holds other weights than those it names, {graph.fingerprint[:12]}: fetch "
+                "or export it again."
+            )
         return graph
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise GraphFileError(

@@ -67,6 +67,7 @@ class StoredDevice(Device):
         *,
         trusted: Trusted | None,
         accept_unsigned: bool = False,
+        unsigned_graph: bool = False,
         threads: int = 1,
         how: How = "auto",
     ):
@@ -82,12 +83,13 @@ class StoredDevice(Device):
           trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
             checks no signature.
           accept_unsigned: whether to do without keys even where patches were installed by some.
+          unsigned_graph: whether to believe the graph though no key of `trusted` signed its folder.
           threads: that one call may use.
           how: patches are installed, see `Device.install`.
 
         Raises what `Device` raises, KeysNeededError, and UnknownNameError for another `how`.
         """
-        super().__init__(backbone, threads)
+        super().__init__(backbone, threads, None if unsigned_graph else trusted)
         check_how(how)
         self._folder, self._trusted, self._how = store, trusted, how
         self._accept_unsigned = accept_unsigned

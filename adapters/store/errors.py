@@ -272,3 +272,16 @@ class ExpiredError(PatchFileError):
         "Fetch the latest patch. Where there is none, somebody may be holding it back, or this "
         "machine's clock is wrong."
     )
+
+
+class UnsignedFolderError(PatchFileError):
+    """Only signed folders are believed here, and this one has no signature."""
+
+    advice = "Fetch folder.sig along with it, have its maker sign it, or say that it need not be."
+    settings = ("unsigned_graph",)
+
+
+class ChangedFolderError(PatchFileError):
+    """A folder is not what was signed, or cannot be signed."""
+
+    advice = "Fetch all of it again; who made it puts plain files there alone, and signs it last."

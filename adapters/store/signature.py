@@ -4,7 +4,7 @@
 
     ed25519 PUBLIC_KEY SIGNATURE STATEMENT
 
-the first two in lower-case hexadecimal, 64 and 128 digits. STATEMENT is canonical JSON (`release`)
+as `signed_line` has it. STATEMENT is canonical JSON (`release`)
 with the sha256 of the whole patch file and the number of its release; signed are the bytes
 `modelpatch release`, a line feed, and the statement. Signatures that were made before there were
 releases have no statement: what they sign is the patch file itself, and they say no order. No
@@ -19,11 +19,9 @@ which key to check with, and nothing of whether to trust it: only the reader's o
 import hashlib
 import os
 import pathlib
-import re
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.store.errors import (
     BadSignatureError,
@@ -36,9 +34,9 @@ from adapters.store.errors import (
 )
 from adapters.store.read import read_bytes
 from adapters.store.release import Release, decode_release, encode_release
+from adapters.store.signed_line import SignedLine, read_line, signed_line
 from adapters.store.trust import Trusted, TrustedKey
 
-_LINE = re.compile(rb"ed25519 ([0-9a-f]{64}) ([0-9a-f]{128})(?: ([!-~]{1,1000}))?\n")
 _SIZE = 2**11
 _RELEASE = b"modelpatch release\n"
 
@@ -66,12 +64,10 @@ def sign(data: bytes, key: Ed25519PrivateKey, release: Release | None = None) ->
     The same arguments always give the same signature. Without a release it is the one that every
     version understands, and that a store takes only where no release was counted.
     """
-    public = key.public_key().public_bytes_raw().hex()
     if release is None:
-        return f"ed25519 {public} {key.sign(data).hex()}\n".encode("ascii")
+        return signed_line(data, None, key)
     statement = encode_release(release, hashlib.sha256(data).hexdigest())
-    signed = key.sign(_RELEASE + statement).hex()
-    return f"ed25519 {public} {signed} ".encode("ascii") + statement + b"\n"
+    return signed_line(_RELEASE + statement, statement, key)
 
 
 def read_signature(path: str | os.PathLike[str]) -> bytes | None:
@@ -131,28 +127,16 @@ def stated_number(signature: bytes) -> int | None:
         return None
 
 
-class _Parts(NamedTuple):
-    public: bytes
-    signed: bytes
-    statement: bytes | None
+def _parts(signature: bytes) -> SignedLine:
+    if len(signature) > _SIZE:  # a store keeps it with what it remembers of a task
+        raise BadSignatureError("the signature is too long")
+    return read_line(signature)
 
 
-def _parts(signature: bytes) -> _Parts:
-    """What the line is made of. Raises BadSignatureError."""
-    line = _LINE.fullmatch(signature)
-    if line is None:
-        raise BadSignatureError("the signature is not `ed25519 PUBLIC_KEY SIGNATURE` in a line")
-    public, signed = (bytes.fromhex(line[part].decode("ascii")) for part in (1, 2))
-    return _Parts(public, signed, line[3])
-
-
-def _signed(data: bytes, parts: _Parts) -> bool:
+def _signed(data: bytes, line: SignedLine) -> bool:
     """Whether the signature is of `data`, or of a statement about it. Raises ReleaseError."""
-    message = data if parts.statement is None else _RELEASE + parts.statement
-    try:
-        Ed25519PublicKey.from_public_bytes(parts.public).verify(parts.signed, message)
-    except InvalidSignature:
+    if line.statement is None:
+        return line.is_of(data)
+    if not line.is_of(_RELEASE + line.statement):
         return False
-    if parts.statement is None:
-        return True
-    return decode_release(parts.statement)[1] == hashlib.sha256(data).hexdigest()
+    return decode_release(line.statement)[1] == hashlib.sha256(data).hexdigest()

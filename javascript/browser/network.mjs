@@ -18,9 +18,12 @@ export class Network {
   #installed = new Map();
   #turn = Promise.resolve();
 
-  /** Fetches and opens the backbone of the page in `folder`, a URL; this happens once. */
-  static async open(folder) {
-    const manifest = await fetchManifest(folder);
+  /**
+   * Fetches and opens the backbone of the page in `folder`, a URL; this happens once. One of the
+   * `trusted` keys, in hexadecimal, must vouch for the folder, unless there are none.
+   */
+  static async open(folder, trusted = []) {
+    const manifest = await fetchManifest(folder, trusted);
     const { bytes, milliseconds } = await fetchChecked(folder, manifest.backbone);
     const start = performance.now();
     const session = await ort.InferenceSession.create(bytes);
@@ -32,7 +35,7 @@ export class Network {
     });
   }
 
-  constructor(folder, { backbone, patches, runtime }, session, cost) {
+  constructor(folder, { backbone, patches, runtime, vouched }, session, cost) {
     this.#folder = folder;
     this.#session = session;
     /** The manifest's: `name`, `fingerprint`, `size`. */
@@ -40,6 +43,8 @@ export class Network {
     /** The manifest's, each with `task` and `bytes`. */
     this.patches = patches;
     this.runtimeBytes = runtime.bytes;
+    /** Whether the folder's signature was checked; undefined where no key is trusted. */
+    this.vouched = vouched;
     /** Of the backbone: `bytes`, and the milliseconds in which it was `fetched` and `opened`. */
     this.cost = cost;
   }

@@ -21,7 +21,8 @@ try {
   if (!isSecureContext) {
     throw new Error("open this page by https, or from this computer as localhost");
   }
-  network = await Network.open(new URL("./", import.meta.url));
+  const { content } = document.querySelector('meta[name="trusted"]');
+  network = await Network.open(new URL("./", import.meta.url), content.split(" ").filter(Boolean));
   showBackbone();
   showTasks();
   element("file").disabled = element("camera").disabled = false;
@@ -47,7 +48,12 @@ function showBackbone() {
   element("backbone").textContent =
     `${backbone.name}: ${bytes(cost.bytes)}, fetched once in ${milliseconds(cost.fetched)}, ` +
     `ready after ${milliseconds(cost.opened)} more`;
-  element("runtime").textContent = `It runs in ONNX Runtime Web: ${bytes(network.runtimeBytes)}.`;
+  const said = {
+    true: " Its files are those that were signed.",
+    false: " This browser cannot check who signed its files.",
+  };
+  element("runtime").textContent =
+    `It runs in ONNX Runtime Web: ${bytes(network.runtimeBytes)}.${said[network.vouched] ?? ""}`;
 }
 
 function showTasks() {

@@ -15,9 +15,9 @@ from adapters import carriers, errors
 from adapters.backbones import pretrained as module
 from adapters.backbones.builder import build
 from adapters.backbones.checkpoint import content_digest, write_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.pretrained import PRETRAINED, Pretrained, pretrained
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from tests.backbones import published
 from tests.golden import closed_formula

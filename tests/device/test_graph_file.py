@@ -1,12 +1,19 @@
 """The file of an exported backbone: a round trip, and every way it can be damaged."""
 
+import dataclasses
 import hashlib
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.fingerprint import fingerprint
 from adapters.runtime import graph_file
 from adapters.runtime.device import Device
 from adapters.runtime.engine import Engine, LiteRTError
+from adapters.runtime.stored import StoredDevice
+from adapters.store import signed_folder
+from adapters.store.errors import ChangedFolderError, UnsignedFolderError
+from adapters.store.trust import TrustedKey
 from tests.device import exported
 
 
@@ -30,6 +37,39 @@ def test_a_file_gives_back_what_was_written(written, tmp_path):
     again = tmp_path / "again.tflite"
     graph_file.write_graph(again, read)
     assert again.read_bytes() == written
+
+
+def test_other_weights_than_the_graph_names_are_noticed(tmp_path):
+    """Whoever changes a constant, or the name of what it is, can give the file a right digest."""
+    graph = exported.graph()
+    assert fingerprint(graph.weights) == graph.fingerprint
+    data = bytearray(graph.flatbuffer)
+    place = next(iter(graph.kernels.values()))
+    data[place.offsets[0]] ^= 1
+    for change in ({"fingerprint": "f" * 64}, {"flatbuffer": bytes(data)}):
+        path = tmp_path / "forged.tflite"
+        graph_file.write_graph(path, dataclasses.replace(graph, **change))
+        with pytest.raises(graph_file.GraphFileError, match="other weights than those it names"):
+            graph_file.read_graph(path)
+
+
+def test_a_graph_that_nobody_vouches_for_is_not_opened_where_keys_are_trusted(written, tmp_path):
+    maker = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    trusted = {maker.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
+    path = tmp_path / "device" / "narrow.tflite"
+    path.parent.mkdir()
+    path.write_bytes(written)
+    where = path, tmp_path / "store"
+    with pytest.raises(UnsignedFolderError, match=r"has no folder\.sig"):
+        StoredDevice(*where, trusted=trusted)
+    assert StoredDevice(*where, trusted=trusted, unsigned_graph=True).tasks() == ()
+    beside = path.parent / signed_folder.NAME
+    beside.write_bytes(signed_folder.sign_folder(path.parent, maker))
+    assert StoredDevice(*where, trusted=trusted).tasks() == ()
+    assert Device(path, signed_by=trusted).graph.backbone == "narrow"
+    path.write_bytes(written + b"\0")
+    with pytest.raises(ChangedFolderError, match=r"narrow\.tflite.* is not the file"):
+        StoredDevice(*where, trusted=trusted)
 
 
 def test_any_litert_runtime_opens_the_file_as_it_is(written):

@@ -36,7 +36,7 @@ IMAGE = exported.png(1)
 def start(backbone, tmp_path):
     """A device as a new process would open it."""
     return lambda trusted=TRUSTED, **how: StoredDevice(
-        backbone, tmp_path / "store", trusted=trusted, **how
+        backbone, tmp_path / "store", trusted=trusted, unsigned_graph=True, **how
     )
 
 
@@ -280,7 +280,8 @@ for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
 from adapters.runtime.stored import StoredDevice
 from adapters.store.trust import TrustedKey
 trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): TrustedKey("maker.pub")}}
-device = StoredDevice({str(backbone)!r}, {str(tmp_path / "store")!r}, trusted=trusted)
+where = {str(backbone)!r}, {str(tmp_path / "store")!r}
+device = StoredDevice(*where, trusted=trusted, unsigned_graph=True)
 device.install({str(path)!r})
 print(json.dumps(device.run("one", bytes.fromhex({IMAGE.hex()!r}))))
 """

@@ -10,9 +10,11 @@ import subprocess
 import numpy as np
 import pytest
 import safetensors.numpy
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters import names
 from adapters.runtime import input_file
+from adapters.store import signed_folder
 from tests import imports
 
 BROWSER = imports.ROOT / "javascript" / "browser"
@@ -64,6 +66,34 @@ def test_a_patch_does_not_say_how_well_it_is_checked():
     *refused, most, larger = evaluated("parity.mjs", code)
     assert [said.partition(";")[2] for said in refused] == [" 0.002 is the most"] * 3
     assert (most, larger) == (0, 0)
+
+
+@needs_node
+def test_the_page_believes_what_a_trusted_key_vouches_for(tmp_path):
+    maker = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    (tmp_path / "manifest.json").write_text("{}")
+    line = signed_folder.sign_folder(tmp_path, maker).decode()
+    key = maker.public_key().public_bytes_raw().hex()
+    other = line.replace(key, "0" * 64)
+    calls = [
+        (line, [key], "manifest.json", "{}"),
+        (line, ["0" * 64, key], "manifest.json", "{}"),
+        (line, [key], "manifest.json", "{ }"),
+        (line, [key], "toString", "{}"),
+        (line, ["0" * 64], "manifest.json", "{}"),
+        (other, ["0" * 64], "manifest.json", "{}"),
+        (line.replace('"files"', '"filez"'), [key], "manifest.json", "{}"),
+        (line[:-1], [key], "manifest.json", "{}"),
+        ("", [key], "manifest.json", "{}"),
+    ]
+    code = f"""await Promise.all({json.dumps(calls)}.map(([line, keys, name, text]) =>
+      page.isVouchedFor(line, keys, name, new TextEncoder().encode(text))
+        .catch((error) => error.message)))"""
+    good, among, *wrong = evaluated("signature.mjs", code)
+    assert (good, among) == (True, True)
+    said = ["not the file", "not the file", "unknown key", "not belong", "not belong"]
+    said += ["no signature", "no signature"]
+    assert [part in message for part, message in zip(said, wrong, strict=True)] == [True] * 7
 
 
 @needs_node

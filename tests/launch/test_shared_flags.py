@@ -7,10 +7,10 @@ import sys
 from tests.imports import ROOT
 
 COMMANDS = {
-    "answer": {"accept_unsigned", "graph", "store", "trusted"},
+    "answer": {"accept_unsigned", "graph", "store", "trusted", "unsigned_graph"},
     "install": {
         *("accept_unsigned", "backbone", "graph", "remove", "roll_back", "store", "trusted"),
-        "weights",
+        *("unsigned_graph", "weights"),
     },
     "verify": {"trusted"},
 }
