@@ -3,9 +3,10 @@
     launch/answer digits three.png --graph=device/backbone.tflite --store=device/store \\
       --trusted=keys/maker.pub
 
-With --trusted, only a patch that is signed with one of those keys answers; if the current one is
-found damaged, the one before it does. It needs LiteRT and no JAX: after `pip install '.[device]'`,
-call `python -m launch.answer`. docs/device.md says more.
+With --trusted, only a patch that is signed with one of those keys answers, on a graph whose folder
+one of them signed (launch/sign FOLDER); if the current patch is damaged, the one before it does. It
+needs LiteRT and no JAX: after `pip install '.[device]'`, call `python -m launch.answer`.
+docs/device.md says more.
 """
 
 from collections.abc import Iterator, Sequence

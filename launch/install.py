@@ -13,8 +13,9 @@ The patch that was active is kept, and answers again if the new one is found dam
 goes back to it, and --remove takes both away. What is older than a patch that was installed is
 refused: by the release that its signature states, or else by its version.
 
-With --graph a patch is tried on an exported backbone, as devices run it. That needs LiteRT and no
-JAX: after `pip install '.[device]'`, call `python -m launch.install`.
+With --graph a patch is tried on an exported backbone, as devices run it; with --trusted, one of the
+keys must have signed its folder (launch/sign FOLDER). That needs LiteRT and no JAX: after
+`pip install '.[device]'`, call `python -m launch.install`.
 """
 
 from collections.abc import Sequence

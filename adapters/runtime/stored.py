@@ -12,7 +12,8 @@ one before. LiteRT and no JAX, as in `runtime`.
 import functools
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.files import NotDurableError
@@ -31,6 +32,7 @@ def open_store(
     trusted: Trusted | None,
     how: How = "auto",
     accept_unsigned: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> Store:
     """The store in `folder`, of which every patch must prove itself on this device's graph.
 
@@ -40,6 +42,7 @@ def open_store(
       trusted: see `Store`.
       how: patches are to be installed.
       accept_unsigned: see `Store`.
+      clock: see `Store`.
 
     Raises KeysNeededError.
     """
@@ -50,7 +53,7 @@ def open_store(
         StoreBackbone(graph.backbone, graph.fingerprint),
         self_test=functools.partial(device.prove, how=how),
     )
-    return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned)
+    return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned, clock=clock)
 
 
 class StoredDevice(Device):
@@ -70,6 +73,7 @@ class StoredDevice(Device):
         unsigned_graph: bool = False,
         threads: int = 1,
         how: How = "auto",
+        clock: Callable[[], float] = time.time,
     ):
         """Opens what `launch/export` wrote, and installs what is active in the store.
 
@@ -86,13 +90,14 @@ class StoredDevice(Device):
           unsigned_graph: whether to believe the graph though no key of `trusted` signed its folder.
           threads: that one call may use.
           how: patches are installed, see `Device.install`.
+          clock: gives the seconds since 1970, for patches that expire.
 
         Raises what `Device` raises, KeysNeededError, and UnknownNameError for another `how`.
         """
         super().__init__(backbone, threads, None if unsigned_graph else trusted)
         check_how(how)
         self._folder, self._trusted, self._how = store, trusted, how
-        self._accept_unsigned = accept_unsigned
+        self._accept_unsigned, self._clock = accept_unsigned, clock
         self._changing = threading.Lock()
         self._refused: dict[str, tuple[ModelPatchError, ...]] = {}
         self._expired: dict[str, ExpiredError] = {}
@@ -165,7 +170,9 @@ class StoredDevice(Device):
                 self._refused[task] = refused
 
     def _store(self, how: How) -> Store:
-        return open_store(self, self._folder, self._trusted, how, self._accept_unsigned)
+        return open_store(
+            self, self._folder, self._trusted, how, self._accept_unsigned, self._clock
+        )
 
     def _take(self, contents: PatchContents, how: How) -> str:
         self.install_contents(contents, how)

@@ -21,6 +21,7 @@ from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.runtime.stored import StoredDevice
 from adapters.store import errors, signature
 from adapters.store.installed import NotInstalledError
+from adapters.store.release import Release
 from adapters.store.trust import TrustedKey
 from tests import imports
 from tests.device import exported
@@ -268,6 +269,24 @@ def test_what_the_disk_does_not_confirm_answers_here_as_at_the_next_start(
             device.install(path)
     for opened in (device, start()):
         assert opened.run("one", IMAGE) == answer(new)
+
+
+def test_a_patch_that_expired_answers_still_and_says_so(start, tmp_path, answer):
+    made = patch()
+    path = signed(tmp_path, made)
+    line = signature.sign(path.read_bytes(), MAKER, Release(7, expires=100))
+    signature.signature_path(path).write_bytes(line)
+    device = start(clock=lambda: 100)
+    device.install(path)
+    assert device.expired == {}
+    later = start(clock=lambda: 101)
+    assert list(later.expired) == ["one"]
+    assert not later.refused
+    assert later.run("one", IMAGE) == answer(made)
+    with pytest.raises(errors.ExpiredError):
+        later.install(path)
+    later.remove("one")
+    assert later.expired == {}
 
 
 def test_it_runs_where_jax_cannot_be_imported(backbone, tmp_path, answer):
