@@ -1,6 +1,6 @@
 """Answers for image files as a device does: an exported backbone, and what a store holds for it.
 
-    launch/answer digits three.png --graph=device/backbone.tflite --store=device/store \\
+    launch/answer digits three.png --graph=device/backbone.tflite --store=store \\
       --trusted=keys/maker.pub
 
 With --trusted, only a patch that is signed with one of those keys answers, on a graph whose folder

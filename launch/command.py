@@ -70,6 +70,7 @@ def _show_every_character() -> None:
         sys.stdout = PlainOutput(sys.stdout)
     if sys.stderr.isatty():
         sys.stderr = PlainOutput(sys.stderr)
+        logging.get_absl_handler().python_handler.stream = sys.stderr
 
 
 def _let_nobody_write() -> None:
