@@ -25,9 +25,6 @@ from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
 FLOAT32, INT8 = "float32", "int8"
-# Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
-# those of the pocket suite by 0.04 to 0.08.
-ROUNDING_TOLERANCE = 0.25
 
 # Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
 _ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {
@@ -118,7 +115,7 @@ def export_backbone(
         biases=biases,
         leaves=_without(weights, kernels),
         flatbuffer=bytes(data),
-        tolerance=ROUNDING_TOLERANCE if settings.kernels == INT8 else 0.0,
+        tolerance=int8.TOLERANCE if settings.kernels == INT8 else 0.0,
         partial=len(weights) < len(given),
     )
 

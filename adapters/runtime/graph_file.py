@@ -76,6 +76,11 @@ class Place(NamedTuple):
 
     def check(self, graph: bytes) -> None:
         """Raises ValueError unless every copy lies inside `graph`."""
+        counts = (*self.shape, *self.offsets, *self.factors)
+        if not self.offsets or not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError("a leaf lies nowhere")
+        if sorted(self.axes) != [*range(len(self.shape))]:
+            raise ValueError("a leaf's axes are not those of its shape")
         for offset in self.offsets:
             self._stored(graph, offset)
         for offset in self.factors:
@@ -246,15 +251,40 @@ def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> 
             described[field] = tuple(described[field])
         described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
         graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
-        for place in (*graph.kernels.values(), *graph.biases.values()):
-            place.check(graph.flatbuffer)
+        _check(graph)
         if graph.is_whole and fingerprint(graph.weights) != graph.fingerprint:
             raise GraphFileError(
                 f"{path} holds other weights than those it names, {graph.fingerprint[:12]}: fetch "
                 "or export it again."
             )
         return graph
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (
+        *(safetensors.SafetensorError, ValueError, KeyError, TypeError),
+        *(AttributeError, IndexError, OverflowError, RecursionError),
+    ) as error:
         raise GraphFileError(
             f"{path} was written by another version of modelpatch ({error}): export it again."
         ) from error
+
+
+def _check(graph: Graph) -> None:
+    """Raises ValueError, TypeError or KeyError unless everything is of its kind and fits."""
+    for place in (*graph.kernels.values(), *graph.biases.values()):
+        place.check(graph.flatbuffer)
+    texts = (graph.backbone, graph.fingerprint, *graph.inputs)
+    counts = (graph.features, graph.classes, *graph.sizes, *graph.batches)
+    numbers = (graph.epsilon, graph.tolerance, *graph.mean, *graph.std)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count > 0 for count in counts)
+        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and (len(graph.mean), len(graph.std), type(graph.partial)) == (3, 3, bool)
+        and graph.sizes
+        and graph.batches
+    ):
+        raise ValueError("something in it is of another kind")
+    # No file says itself how well it is checked.
+    if not 0 <= graph.tolerance <= (int8.TOLERANCE if graph.kernels_are_int8 else 0):
+        raise ValueError(f"its tolerance is {graph.tolerance:g}")
+    for name in (*graph.biases, *(name for names in graph.inputs.values() for name in names)):
+        leaf_of(graph.weights, name)
