@@ -51,8 +51,10 @@ function tensorsOf(tensors, body) {
   }
   check(end === body.byteLength, "its tensors do not fill the file");
   return found.map(({ name, shape, offsets }) => {
-    // A copy, since a view on float32 has to begin at a multiple of four.
-    const values = new Float32Array(body.slice(...offsets).buffer);
+    // A copy, since a view on float32 has to begin at a multiple of four; not by `slice`, which is a
+    // view of Node's buffers.
+    const copy = new Uint8Array(body.subarray(...offsets));
+    const values = new Float32Array(copy.buffer);
     check(values.every(Number.isFinite), `${name} holds what is no finite number`);
     return { name, shape, values };
   });
