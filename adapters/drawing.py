@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.7,
     "legend.frameon": False,
+    "text.parse_math": False,  # a task may be called $x^$
 }
 
 

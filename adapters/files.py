@@ -1,9 +1,11 @@
 """Files that are whole or absent: write aside, fsync, rename. And where the cache lies."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 
@@ -13,6 +15,8 @@ _SPACE = "Free space on that disk, or choose a folder that you may write to; the
 _IN_THE_WAY = (
     "A file stands where a folder is needed, or a folder where a file is: choose another path."
 )
+
+_NOT_PLAIN = "this is no regular file"
 
 
 class NotWrittenError(errors.ModelPatchError):
@@ -60,6 +64,17 @@ def cache_directory() -> pathlib.Path:
         return pathlib.Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return pathlib.Path(base).expanduser() / "modelpatch"
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The content of a plain file. Raises OSError, for a pipe or a device too: it may never end."""
+    # Opening a pipe would wait for its writer, were it not for O_NONBLOCK.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        kind = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(kind):
+            said = errno.EISDIR if stat.S_ISDIR(kind) else None
+            raise OSError(said or errno.EINVAL, os.strerror(said) if said else _NOT_PLAIN, path)
+        return file.read()
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

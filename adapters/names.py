@@ -8,6 +8,12 @@ _FILE_NAME = re.compile(r"""(?![. ])[^/\\:*?"<>|]{1,60}(?<![. ])""")
 # A file's name has at most 255 bytes. The longest one that is made of ours has 20 more, while the
 # file is written: `.NAME.patch.sig.XXXXXXXX`.
 _BYTES = 200
+# Directions, zero width, tags. Two joiners are how some scripts and emoji are spelled; beside ASCII
+# they only hide.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]|(?<![^\0-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\0-\x7f])"
+)
 FILE_NAME_RULE = (
     f"a file is named after it, so it has 1 to 60 characters of at most {_BYTES} bytes in UTF-8, "
     'none of / \\ : * ? " < > |, and no dot or space at either end'
@@ -19,6 +25,15 @@ def is_file_name(name: str) -> bool:
     if not _FILE_NAME.fullmatch(name) or has_control_characters(name):
         return False
     return len(name.encode("utf-8")) <= _BYTES
+
+
+def plain(text: str) -> str:
+    """`text` with characters that nobody sees, and those that move others about, spelled out.
+
+    >>> plain("a\\u200bb")
+    'a\\\\u200bb'
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def has_control_characters(text: str) -> bool:

@@ -4,7 +4,7 @@ import itertools
 import reprlib
 from collections.abc import Collection
 
-from adapters.names import has_control_characters
+from adapters.names import has_control_characters, plain
 
 _LENGTH = 100  # characters of a name
 _COUNT = 5
@@ -13,7 +13,7 @@ _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, _LENGTH, _LENGTH
 
 
 def shown(name: str) -> str:
-    """A name, without its middle where it is long; characters that act on a terminal escaped.
+    """A name, without its middle where it is long; what acts on a terminal, or hides, is escaped.
 
     >>> shown("features.0.0.weight")
     'features.0.0.weight'
@@ -22,7 +22,7 @@ def shown(name: str) -> str:
     """
     half = (_LENGTH - 3) // 2
     cut = name if len(name) <= _LENGTH else f"{name[: half + 1]}...{name[-half:]}"
-    return ascii(cut)[1:-1] if has_control_characters(cut) else cut
+    return ascii(cut)[1:-1] if has_control_characters(cut) else plain(cut)
 
 
 def shown_value(value: object) -> str:

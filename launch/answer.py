@@ -1,18 +1,19 @@
 """Answers for image files as a device does: an exported backbone, and what a store holds for it.
 
-    launch/answer digits three.png --graph=device/backbone.tflite --store=device/store \\
+    launch/answer digits three.png --graph=device/backbone.tflite --store=store \\
       --trusted=keys/maker.pub
 
-With --trusted, only a patch that is signed with one of those keys answers; if the current one is
-found damaged, the one before it does. It needs LiteRT and no JAX: after `pip install '.[device]'`,
-call `python -m launch.answer`. docs/device.md says more.
+With --trusted, only a patch that is signed with one of those keys answers, on a graph whose folder
+one of them signed (launch/sign FOLDER); if the current patch is damaged, the one before it does. It
+needs LiteRT and no JAX: after `pip install '.[device]'`, call `python -m launch.answer`.
+docs/device.md says more.
 """
 
-import pathlib
 from collections.abc import Iterator, Sequence
 
 from absl import app, logging
 
+from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime.stored import StoredDevice
@@ -22,6 +23,8 @@ from launch import command, shared_flags
 _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
+_ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
+_UNSIGNED_GRAPH = shared_flags.unsigned_graph()
 
 
 class NothingAnswersError(ModelPatchError):
@@ -34,7 +37,13 @@ def main(arguments: Sequence[str]) -> None:
     if len(named) < 2 or _STORE.value is None or _GRAPH.value is None:
         raise app.UsageError("give a task and image files, --graph and --store: digits three.png")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
-    device = StoredDevice(_GRAPH.value, _STORE.value, trusted=trusted)
+    device = StoredDevice(
+        _GRAPH.value,
+        _STORE.value,
+        trusted=trusted,
+        accept_unsigned=_ACCEPT_UNSIGNED.value,
+        unsigned_graph=_UNSIGNED_GRAPH.value,
+    )
     for line in answers(device, named[0], named[1:]):
         print(line)
 
@@ -49,9 +58,11 @@ def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[s
         raise NothingAnswersError(f"no patch of {task} may answer. {refused[0]}")
     for refusal in refused:
         logging.warning("the patch before it answers, since %s", refusal)
+    if task in device.expired:
+        logging.warning("the patch of %s answers still, though %s", task, device.expired[task])
     for path in paths:
         try:
-            answer = device.run(task, pathlib.Path(path).read_bytes())
+            answer = device.run(task, files.read_regular(path))
         except UnreadableImageError as error:
             raise UnreadableImageError(f"{path}: {error}") from error
         yield f"{path}: {answer}"

@@ -19,6 +19,7 @@ from adapters.errors import ModelPatchError
 from adapters.runtime.notices import end_without_notices
 from adapters.training.interrupt import StoppedError
 from launch.flag_names import flag_of
+from launch.plain_output import PlainOutput
 from launch.remedies import remedies
 
 Item = TypeVar("Item")
@@ -36,6 +37,7 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
     """
 
     def guarded(arguments: Sequence[str]) -> None:
+        _show_every_character()
         _show_own_messages()
         if compiles:
             keep_compiled_programs()
@@ -61,6 +63,14 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
         if ended.code == 1 and not set(HELP).isdisjoint(sys.argv[1:]):
             sys.exit(0)
         raise
+
+
+def _show_every_character() -> None:
+    if sys.stdout.isatty():
+        sys.stdout = PlainOutput(sys.stdout)
+    if sys.stderr.isatty():
+        sys.stderr = PlainOutput(sys.stderr)
+        logging.get_absl_handler().python_handler.stream = sys.stderr
 
 
 def _let_nobody_write() -> None:

@@ -4,7 +4,16 @@ import pathlib
 import runpy
 import sys
 
-OTHERS = {"__init__", "command", "console", "environment", "flag_names", "remedies", "test"}
+OTHERS = {
+    "__init__",
+    "command",
+    "console",
+    "environment",
+    "flag_names",
+    "plain_output",
+    "remedies",
+    "test",
+}
 
 
 def commands() -> list[str]:

@@ -17,10 +17,10 @@ from absl import app, flags
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.backbones.conventions import CONVENTIONS
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.named_weights import Fetched, fetched, is_name
 from adapters.backbones.registry import table
 from adapters.experiment import output
+from adapters.fingerprint import fingerprint
 from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Layer table that the checkpoint is of.")

@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / "bin" / "python"
 STAMP = ENVIRONMENT / "modelpatch.json"
+HELD = ENVIRONMENT / "modelpatch.lock"
 LOG = ENVIRONMENT / "modelpatch.log"
 LOCKS = ("train",)  # of `requirements/`, that a command's packages come from
 LOCKS_OF = {  # where others do
@@ -32,6 +33,8 @@ LOCKS_OF = {  # where others do
     "benchmark_device": ("test", "converter"),
     "answer": ("test",),
 }
+# Has no wheel, and so runs code of its own while it is installed: TensorFlow Datasets needs it.
+WITHOUT_WHEEL = ("promise",)
 SECONDS_BETWEEN_LINES = 15.0  # of progress, where no terminal shows it
 
 
@@ -74,10 +77,10 @@ def prepare(locks: Sequence[str]) -> None:
     if all(is_current(lock) for lock in locks):
         return
     try:
-        with exclusive_stamp() as stamp:
+        with exclusive() as held:
             for lock in locks:
                 if not is_current(lock):
-                    install(lock, stamp)
+                    install(lock, held)
     except OSError as error:
         raise SetupError(f"could not make {ENVIRONMENT}: {error}") from error
 
@@ -113,50 +116,52 @@ def digest(lock: str) -> str:
 
 
 @contextlib.contextmanager
-def exclusive_stamp() -> Iterator[IO[str]]:
-    """Gives the open stamp, which is also the lock that lets one call at a time change `.venv`."""
+def exclusive() -> Iterator[IO[bytes]]:
+    """Lets one call at a time change `.venv`; gives the file that holds the lock."""
     if ENVIRONMENT.is_dir() and any(ENVIRONMENT.iterdir()) and not STAMP.exists():
         raise SetupError(
             f"{ENVIRONMENT} was not made by this command, which therefore leaves it alone. Move it "
             "away; or install modelpatch in it and call `python -m launch.train` there."
         )
     ENVIRONMENT.mkdir(exist_ok=True)
-    with open(STAMP, "a+") as stamp:
+    STAMP.touch()  # first: it says whose folder this is
+    # Its owner alone may open it: whoever can read a file can lock it.
+    with open(os.open(HELD, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as held:
         try:
-            fcntl.flock(stamp, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("waiting for another call that is making .venv ...", file=sys.stderr, flush=True)
-            fcntl.flock(stamp, fcntl.LOCK_EX)
-        yield stamp
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield held
 
 
-def install(lock: str, stamp: IO[str]) -> None:
-    """Makes or updates `.venv`, and writes `stamp` last; the caller holds its file lock.
+def install(lock: str, held: IO[bytes]) -> None:
+    """Makes or updates `.venv`, and writes the stamp last; the caller holds the file lock `held`.
 
     An update that fails before it changes anything, for want of a network say, leaves the stamp as
     it was.
     """
     before, uv, progress = read_stamp(), find_uv(), Progress()
     source = f".venv from requirements/{lock}.lock with {'uv' if uv else 'pip'}"
-    stamp.truncate(0)
+    STAMP.write_bytes(b"")
     if is_whole(before) and (uv or has_pip()):
         progress.say(f"updating {source}", whole=True)
         digests = {name: old for name, old in before["locks"].items() if old == digest(name)}
         unchanged = contents()
     else:
         progress.say(f"making {source}", whole=True)
-        make_empty_environment(uv, stamp, progress)
+        make_empty_environment(uv, held, progress)
         digests, unchanged = {}, set()
     try:
-        install_packages(uv, lock, stamp, progress)
+        install_packages(uv, lock, held, progress)
     except SetupError:
         if unchanged and contents() == unchanged:
-            write_stamp(stamp, before)
+            write_stamp(before)
         raise
     # The test lock holds every pin of the train lock, so it serves both.
     served = (lock, "train") if lock == "test" else (lock,)
     digests |= {name: digest(name) for name in served}
-    write_stamp(stamp, {"root": str(ROOT), "python": interpreter(), "locks": digests})
+    write_stamp({"root": str(ROOT), "python": interpreter(), "locks": digests})
     packages = len([*ENVIRONMENT.glob("lib/python*/site-packages/*.dist-info")])
     progress.say(f".venv is ready with {packages} packages", whole=True)
 
@@ -176,7 +181,7 @@ def has_pip() -> bool:
     return any(ENVIRONMENT.glob("lib/python*/site-packages/pip"))
 
 
-def make_empty_environment(uv: list[str], stamp: IO[str], progress: "Progress") -> None:
+def make_empty_environment(uv: list[str], held: IO[bytes], progress: "Progress") -> None:
     """Puts an empty virtual environment in place. Raises SetupError without uv and `ensurepip`."""
     if not uv and importlib.util.find_spec("ensurepip") is None:
         raise SetupError(
@@ -186,16 +191,16 @@ def make_empty_environment(uv: list[str], stamp: IO[str], progress: "Progress") 
     for entry in ENVIRONMENT.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        elif entry != STAMP:
+        elif entry not in (STAMP, HELD):
             entry.unlink()
     if uv:
         make = [*uv, "venv", "--allow-existing", "--python", sys.executable]
     else:
         make = [sys.executable, "-I", "-m", "venv"]
-    run([*make, str(ENVIRONMENT)], stamp, progress)
+    run([*make, str(ENVIRONMENT)], held, progress)
 
 
-def install_packages(uv: list[str], lock: str, stamp: IO[str], progress: "Progress") -> None:
+def install_packages(uv: list[str], lock: str, held: IO[bytes], progress: "Progress") -> None:
     """Installs what a lock pins, each checked against its hash, and this checkout with it."""
     if uv:
         start = [*uv, "pip", "install", "--python", str(PYTHON)]
@@ -204,7 +209,9 @@ def install_packages(uv: list[str], lock: str, stamp: IO[str], progress: "Progre
 
     def install_pinned(name: str, *how: str) -> None:
         pins = ROOT / "requirements" / f"{name}.lock"
-        run([*start, *how, "--require-hashes", "--requirement", str(pins)], stamp, progress)
+        wheels = ["--only-binary", ":all:", "--no-binary", ",".join(WITHOUT_WHEEL)]
+        pinned = ["--require-hashes", "--requirement", str(pins)]
+        run([*start, *how, *wheels, *pinned], held, progress)
 
     if lock == "converter":
         # What it says it needs contradicts the test lock; it converts without (pyproject.toml).
@@ -214,7 +221,7 @@ def install_packages(uv: list[str], lock: str, stamp: IO[str], progress: "Progre
     install_pinned("build")
     install_pinned(lock, "--no-build-isolation")
     checkout = ["--no-build-isolation", "--no-deps", "--editable", str(ROOT)]
-    run([*start, *checkout], stamp, progress)
+    run([*start, *checkout], held, progress)
 
 
 def contents() -> set[tuple[str, int, int]]:
@@ -227,19 +234,20 @@ def contents() -> set[tuple[str, int, int]]:
     return found
 
 
-def write_stamp(stamp: IO[str], content: dict[str, Any]) -> None:
+def write_stamp(content: dict[str, Any]) -> None:
     """Says what `.venv` now holds; from here on it is trusted."""
-    json.dump(content, stamp, indent=1)
-    stamp.flush()
-    os.fsync(stamp.fileno())
+    with open(STAMP, "w") as stamp:
+        json.dump(content, stamp, indent=1)
+        stamp.flush()
+        os.fsync(stamp.fileno())
 
 
-def run(command: list[str], stamp: IO[str], progress: "Progress") -> None:
+def run(command: list[str], held: IO[bytes], progress: "Progress") -> None:
     """Runs `command`, which changes `.venv`, and says how far it is; raises SetupError."""
     with open(LOG, "wb") as log:
-        # The stamp is standard input because all children of children inherit that, and with it
-        # the lock: should this process be killed, no other touches `.venv` before they have ended.
-        process = subprocess.Popen(command, stdin=stamp, stdout=log, stderr=subprocess.STDOUT)
+        # That file is standard input because all children of children inherit it, and with it the
+        # lock: should this process be killed, no other touches `.venv` before they have ended.
+        process = subprocess.Popen(command, stdin=held, stdout=log, stderr=subprocess.STDOUT)
     while process.poll() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.5)

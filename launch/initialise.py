@@ -14,8 +14,8 @@ from absl import app, flags
 from adapters.backbones import builder, registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.backbones.conventions import CONVENTIONS
-from adapters.backbones.fingerprint import fingerprint
 from adapters.experiment import output
+from adapters.fingerprint import fingerprint
 from launch import command
 
 _BACKBONE = flags.DEFINE_string("backbone", None, "Layer table.")

@@ -10,13 +10,15 @@ The first installation decides which backbone the store is for: --backbone, or t
 patch names; patches for any other are refused from then on. With --trusted, a patch needs a
 signature by one of those keys beside it, FILE.sig; without it, unsigned patches are installed too.
 The patch that was active is kept, and answers again if the new one is found damaged; --roll_back
-goes back to it, and --remove takes both away. A version below one that was installed is refused.
+goes back to it, and --remove takes both away. What is older than a patch that was installed is
+refused: by the release that its signature states, or else by its version.
 
-With --graph a patch is tried on an exported backbone, as devices run it. That needs LiteRT and no
-JAX: after `pip install '.[device]'`, call `python -m launch.install`.
+With --graph a patch is tried on an exported backbone, as devices run it; with --trusted, one of the
+keys must have signed its folder (launch/sign FOLDER). That needs LiteRT and no JAX: after
+`pip install '.[device]'`, call `python -m launch.install`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from absl import app, flags
 
@@ -25,6 +27,7 @@ from adapters.runtime import stored
 from adapters.runtime.device import Device
 from adapters.store.installed import NotInstalledError, Store
 from adapters.store.keys import read_trusted_keys
+from adapters.store.trust import Trusted
 from launch import command, shared_flags
 
 _BACKBONE = flags.DEFINE_string(
@@ -36,6 +39,8 @@ _REMOVE = flags.DEFINE_string("remove", None, "Task whose patches are to be remo
 _GRAPH = shared_flags.graph()
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
+_ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
+_UNSIGNED_GRAPH = shared_flags.unsigned_graph()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -49,7 +54,9 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("--graph is the backbone: leave out --backbone and --weights.")
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
     if _GRAPH.value is not None:
-        store = stored.open_store(Device(_GRAPH.value), folder, trusted)
+        device = Device(_GRAPH.value, signed_by=None if _UNSIGNED_GRAPH.value else trusted)
+        unsigned = _ACCEPT_UNSIGNED.value
+        store = stored.open_store(device, folder, trusted, accept_unsigned=unsigned)
     else:
         store = _compiled_store(folder, paths, trusted)
     if task:
@@ -63,9 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{path}: {card.task} {card.task_version} is active in {folder}; {vouched}.")
 
 
-def _compiled_store(
-    folder: str, paths: Sequence[str], trusted: Mapping[bytes, str] | None
-) -> Store:
+def _compiled_store(folder: str, paths: Sequence[str], trusted: Trusted | None) -> Store:
     """The store, of which a patch is tried on its backbone's own weights."""
     try:
         from adapters.experiment import installation  # needs JAX, which a device has not
@@ -82,7 +87,9 @@ def _compiled_store(
                 "--backbone."
             )
         backbone = installation.named_backbone(paths[0], trusted)
-    return installation.open_store(folder, backbone, _WEIGHTS.value, trusted)
+    return installation.open_store(
+        folder, backbone, _WEIGHTS.value, trusted, _ACCEPT_UNSIGNED.value
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@
 
 The first fetches ONNX Runtime Web, which the page brings along: it asks no other address for
 anything. The folder is static, for any web server; elsewhere than on localhost browsers want https.
-All patches belong to one backbone and one image size. docs/export.md goes on from here.
+All patches belong to one backbone and one image size. With --trusted=keys/maker.pub the page starts
+only what that key vouches for: sign the folder then, with launch/sign site --key=keys/maker.
+docs/export.md goes on from here.
 """
 
 from collections.abc import Sequence
@@ -15,10 +17,12 @@ from absl import app, flags
 
 from adapters.experiment import output, page_folder
 from adapters.export.onnx.installed import check_installed
+from adapters.store.keys import read_trusted_keys
 from launch import command, shared_flags
 
 _OUT = flags.DEFINE_string("out", None, "The folder to write.")
 _WEIGHTS = shared_flags.weights()
+_TRUSTED = shared_flags.trusted()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -30,7 +34,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     check_installed()
     out = output.new_file(_OUT.value)
-    print(page_folder.write_page(paths, _WEIGHTS.value, out))
+    trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
+    print(page_folder.write_page(paths, _WEIGHTS.value, out, trusted))
     print(f"To look at it: python3 -m http.server --directory={out}")
 
 

@@ -16,6 +16,7 @@ REMEDIES = {
     "TaskNeededError": "It is --task={task}.py, say, or --task=folder:PATH.",
     "TeacherError": "launch/train --out=FOLDER makes one.",
     "UnreadableFolderError": "tfds build NAME --file_format=array_record prepares one.",
+    "UnsignedFolderError": "launch/sign FOLDER --key=KEY signs it.",
     "UnsignedError": "launch/sign FILE --key=KEY signs it.",
     "UnsupportedPatchError": "launch/export --patch=FILE makes a graph for one task alone; with "
     "--depthwise and --classes=N a backbone's graph takes more.",

@@ -70,6 +70,7 @@ _HOSTS = flags.DEFINE_list("hosts", [], "Names of this server that clients ask i
 _ORIGINS = flags.DEFINE_list("origins", [], "Sites whose pages may ask: https://shop.example.")
 _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
+_ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -121,7 +122,7 @@ def _opened(
     if folder is None:
         return serving.from_files(paths, wanted)
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
-    return serving.from_store(folder, trusted, wanted)
+    return serving.from_store(folder, trusted, wanted, _ACCEPT_UNSIGNED.value)
 
 
 if __name__ == "__main__":

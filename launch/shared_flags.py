@@ -12,6 +12,13 @@ from absl import flags
 flags.disclaim_key_flags()  # a flag belongs to the module that asks for it
 
 
+def accept_unsigned() -> flags.FlagHolder[bool]:
+    """For commands that open a store."""
+    flag = _accept_unsigned()
+    flags.declare_key_flag(flag.name)
+    return flag
+
+
 def data_dir() -> flags.FlagHolder[str | None]:
     """Where the tasks are that nothing here fetches."""
     return _asked("data_dir", "Folder with prepared TFDS data sets (the decathlon suite).")
@@ -41,6 +48,13 @@ def trusted() -> flags.FlagHolder[list[str] | None]:
     return flag
 
 
+def unsigned_graph() -> flags.FlagHolder[bool]:
+    """For commands that run an exported backbone where keys are trusted."""
+    flag = _unsigned_graph()
+    flags.declare_key_flag(flag.name)
+    return flag
+
+
 def weights() -> flags.FlagHolder[str | None]:
     """For commands that need the backbone itself."""
     return _asked("weights", "The backbone's local checkpoint, if it brings none.")
@@ -55,6 +69,22 @@ def _asked(name: str, meaning: str) -> flags.FlagHolder[str | None]:
 @functools.cache
 def _text(name: str, meaning: str) -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(name, None, meaning)
+
+
+@functools.cache
+def _accept_unsigned() -> flags.FlagHolder[bool]:
+    return flags.DEFINE_bool(
+        "accept_unsigned",
+        False,
+        "Open the store without keys, though it was filled by trusted ones.",
+    )
+
+
+@functools.cache
+def _unsigned_graph() -> flags.FlagHolder[bool]:
+    return flags.DEFINE_bool(
+        "unsigned_graph", False, "Believe --graph though no trusted key signed its folder."
+    )
 
 
 @functools.cache

@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> None:
     pip.add_argument("--python", required=True, type=pathlib.Path)
     for flag in ("--require-hashes", "--no-deps", "--no-build-isolation"):
         pip.add_argument(flag, action="store_true")
+    for flag in ("--only-binary", "--no-binary"):
+        pip.add_argument(flag)
     pip.add_argument("--requirement", type=pathlib.Path)
     pip.add_argument("--editable", type=pathlib.Path)
     told = parser.parse_args(arguments)

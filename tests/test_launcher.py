@@ -5,12 +5,14 @@ module each, made here; so the network is not needed. What installs is pip, a st
 uv itself where it is on PATH.
 """
 
+import fcntl
 import io
 import json
 import os
 import pathlib
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -215,6 +217,17 @@ def test_it_works_through_a_link(checkout: Checkout):
     assert checkout.call(command="../path/train")[0] == 7
 
 
+def test_nobody_else_can_hold_the_environment_s_lock(checkout: Checkout):
+    """Who can open a file can lock it, and have the next call wait for ever."""
+    folder = checkout.root / ".venv"
+    assert stat.S_IMODE((folder / "modelpatch.lock").stat().st_mode) == 0o600
+    assert stat.S_IMODE(checkout.stamp.stat().st_mode) & 0o044  # others may still use it
+    with open(checkout.stamp) as stamp:
+        fcntl.flock(stamp, fcntl.LOCK_EX)
+        checkout.lock("train", "demo", "1.0.1")
+        assert json.loads(checkout.call()[1])["demo"] == "1.0.1"
+
+
 def test_a_changed_lock_updates_the_environment(checkout: Checkout):
     checkout.lock("train", "demo", "2.0")
     code, output, errors = checkout.call()
@@ -277,7 +290,8 @@ def test_uv_is_asked_for_hashes_in_the_right_order(tmp_path: pathlib.Path):
     calls = [json.loads(line) for line in checkout.calls.read_text().splitlines()]
     environment_of = checkout.root / ".venv"
     start = ["--directory", "/", "pip", "install", "--python", f"{environment_of}/bin/python"]
-    locked = ["--require-hashes", "--requirement"]
+    wheels = ["--only-binary", ":all:", "--no-binary", "promise"]
+    locked = [*wheels, "--require-hashes", "--requirement"]
     assert calls[0][2:4] == ["venv", "--allow-existing"]
     assert calls[0][-1] == str(environment_of)
     assert calls[1:] == [

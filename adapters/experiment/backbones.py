@@ -15,12 +15,12 @@ from adapters.backbones.checkpoint import Checkpoint
 from adapters.backbones.conversion_error import ConversionError
 from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
 from adapters.backbones.entries import EntryNeededError
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.named_weights import Fetched, fetched, is_name
 from adapters.backbones.necks import SEPARATOR, with_neck
 from adapters.backbones.pretrained import PRETRAINED, pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.fingerprint import fingerprint
 
 
 class WeightsNeededError(ModelPatchError):

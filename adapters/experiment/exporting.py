@@ -199,7 +199,7 @@ def prepared(comparison: Comparison, preprocessing: Preprocessing, batches: Sequ
 
 def _read(path: str, preprocessing: Preprocessing) -> Array:
     try:
-        image = decode(pathlib.Path(path).read_bytes(), preprocessing.background)
+        image = decode(files.read_regular(path), preprocessing.background)
     except UnreadableImageError as error:
         raise ImageFileError(f"{path}: {error}") from error
     return normalise(prepare(image, preprocessing), preprocessing)

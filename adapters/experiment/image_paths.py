@@ -52,7 +52,8 @@ def _paths(name: str) -> Iterator[str]:
             if not file.startswith(".")  # `._cat.jpg` is a system's own, and no image
         )
         endings = image_kinds.read_endings()
-        yield from sorted(file for file in inside if file.lower().endswith(endings))
+        found = sorted(file for file in inside if file.lower().endswith(endings))
+        yield from filter(os.path.isfile, found)
     elif path.suffix.lower() in LISTS and path.is_file():
         yield from (str(path.parent / line) for line in _listed(path))
     elif path.exists():

@@ -1,7 +1,6 @@
 """From a folder and a backbone's name to a store that checks patches against that backbone."""
 
 import pathlib
-from collections.abc import Mapping
 
 from adapters.experiment import backbones
 from adapters.inference.self_test import self_test
@@ -11,10 +10,15 @@ from adapters.store.read import decode_patch, read_bytes
 from adapters.store.signature import read_signature, verify
 from adapters.store.store_backbone import StoreBackbone
 from adapters.store.store_folder import StoreFolder
+from adapters.store.trust import Trusted
 
 
 def open_store(
-    folder: str, backbone: str, weights: str | None, trusted: Mapping[bytes, str] | None
+    folder: str,
+    backbone: str,
+    weights: str | None,
+    trusted: Trusted | None,
+    accept_unsigned: bool = False,
 ) -> Store:
     """The store in `folder`, whose patches must fit the backbone and compute alike here.
 
@@ -22,16 +26,17 @@ def open_store(
       folder: of installed patches, made by the first installation.
       backbone: the name of pretrained weights, or of a layer table with `weights`.
       weights: a local checkpoint.
-      trusted: `{public key: its file}`; None checks no signature.
+      trusted: see `Store`; None checks no signature.
+      accept_unsigned: see `Store`.
 
-    Raises what `backbones.load` raises.
+    Raises KeysNeededError, and what `backbones.load` raises.
     """
     loaded = backbones.load(backbone, weights)
     checkpoint = loaded.checkpoint
     test = self_test(loaded.network, loaded.weights, checkpoint.mean, checkpoint.std)
     known = StoreBackbone(backbone, loaded.fingerprint)
     checks = Checks(loaded.shapes, loaded.network.table.features, known, test)
-    return Store(folder, checks, trusted=trusted)
+    return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned)
 
 
 def backbone_of(folder: str) -> str | None:
@@ -44,7 +49,7 @@ def backbone_of(folder: str) -> str | None:
     return known.name if known is not None and store.tasks() else None
 
 
-def named_backbone(path: str, trusted: Mapping[bytes, str] | None) -> str:
+def named_backbone(path: str, trusted: Trusted | None) -> str:
     """The backbone that the patch at `path` names; believed only once the patch is verified.
 
     Raises a PatchFileError.

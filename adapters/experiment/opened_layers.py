@@ -19,6 +19,7 @@ _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlelocation": "left",
     "axes.edgecolor": "#666666",
+    "text.parse_math": False,  # a task may be called $x^$
 }
 
 

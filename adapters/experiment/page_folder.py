@@ -33,11 +33,13 @@ from adapters.runtime.feeds import Array, UnsupportedPatchError, patch_inputs
 from adapters.runtime.input_file import write_inputs
 from adapters.store.contents import PatchCard, PatchContents
 from adapters.store.read import read_patch
+from adapters.store.trust import Trusted
 
 SOURCE = pathlib.Path(__file__).parents[2] / "javascript" / "browser"
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 GRAPH = "backbone.onnx"
+_TRUSTED = '<meta name="trusted" content="{}" />'
 NOISE = exporting.Comparison((), TOLERANCE)
 
 
@@ -49,13 +51,16 @@ class RuntimeNeededError(PageError):
     """ONNX Runtime Web, which the page brings along, is not installed here."""
 
 
-def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> str:
+def write_page(
+    paths: Sequence[str], weights: str | None, out: pathlib.Path, trusted: Trusted | None = None
+) -> str:
     """Writes a page for patch files, whole or not at all; returns what to print.
 
     Args:
       paths: of patch files for one backbone and one size of images.
       weights: a local checkpoint of the backbone, if it brings none.
       out: the folder, which must not exist.
+      trusted: keys one of which must sign the folder, or the page starts nothing; None asks nobody.
 
     Raises PageError, OtherHeadError, a PatchFileError where a patch fails a check,
     ExportParityError where the graph does not answer as JAX does, and what `backbones.load` raises.
@@ -73,6 +78,7 @@ def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> 
         for name, source in parts.items():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / name)
+        _write_trusted(folder / "index.html", trusted or {})
         (folder / GRAPH).write_bytes(graph)
         for contents, given in zip(patches, inputs, strict=True):
             write_inputs(folder / _inputs_name(contents), contents, given)
@@ -84,6 +90,12 @@ def write_page(paths: Sequence[str], weights: str | None, out: pathlib.Path) -> 
         path = out / _inputs_name(contents)
         lines.append(f"{path}: {len(contents.labels)} classes, {path.stat().st_size:,} bytes")
     return "\n".join(lines)
+
+
+def _write_trusted(page: pathlib.Path, trusted: Trusted) -> None:
+    text = page.read_text("utf-8")
+    keys = " ".join(key.hex() for key in sorted(trusted))
+    page.write_text(text.replace(_TRUSTED.format(""), _TRUSTED.format(keys)), "utf-8")
 
 
 def _parts() -> dict[str, pathlib.Path]:

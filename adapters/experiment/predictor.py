@@ -1,7 +1,6 @@
 """A patch file that answers, in JAX."""
 
 import os
-import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
@@ -291,7 +291,7 @@ def _image(image: Picture, background: tuple[int, int, int]) -> Image.Image:
             return upright(image, background)
         if isinstance(image, bytes):
             return decode(image, background)
-        return decode(pathlib.Path(image).read_bytes(), background)
+        return decode(files.read_regular(image), background)
     except (OSError, UnreadableImageError) as error:
         said = error.strerror if isinstance(error, OSError) else str(error)
         name = f"{image}: " if isinstance(image, str | os.PathLike) else "an image: "

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from adapters import files
 from adapters.backbones.builder import count_parameters
 from adapters.backbones.checkpoint import Weights, write_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.experiment import assessments, backbones, scoring
 from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import Settings
+from adapters.fingerprint import fingerprint
 from adapters.heads import linear
 from adapters.heads.contract import Head
 from adapters.inference.compiled import Answers, Inference, parity_check, parity_vector

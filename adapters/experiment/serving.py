@@ -3,8 +3,7 @@
 import dataclasses
 import functools
 import os
-import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from absl import logging
 
@@ -14,6 +13,7 @@ from adapters.experiment.backbones import Loaded
 from adapters.experiment.installation import backbone_of
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
+from adapters.serving.access import AccessError
 from adapters.serving.installing import InMemory, Stored
 from adapters.serving.network import MixedNetwork, Tabled
 from adapters.store.contents import PatchContents
@@ -21,6 +21,7 @@ from adapters.store.errors import naming
 from adapters.store.installed import Checks, NotInstalledError, Store
 from adapters.store.read import decode_patch, read_bytes, read_patch
 from adapters.store.store_backbone import StoreBackbone
+from adapters.store.trust import Trusted
 
 TOKEN_VARIABLE = "MODELPATCH_CHANGES_TOKEN"
 
@@ -82,7 +83,7 @@ def from_files(paths: Sequence[str], wanted: Wanted) -> tuple[MixedNetwork, InMe
 
 
 def from_store(
-    folder: str, trusted: Mapping[bytes, str] | None, wanted: Wanted
+    folder: str, trusted: Trusted | None, wanted: Wanted, accept_unsigned: bool = False
 ) -> tuple[MixedNetwork, Stored]:
     """A network that serves what is active in a store, and changes it there.
 
@@ -93,9 +94,11 @@ def from_store(
       folder: of the store.
       trusted: see `Store`.
       wanted: of the network.
+      accept_unsigned: see `Store`.
 
-    Raises NotInstalledError where neither the store nor `wanted` names a backbone; NoSizeError, or
-    why the first patch is refused, where nothing says the size; and what `backbones.load` raises.
+    Raises KeysNeededError; NotInstalledError where neither the store nor `wanted` names a backbone;
+    NoSizeError, or why the first patch is refused, where nothing says the size; and what
+    `backbones.load` raises.
     """
     name = wanted.backbone or backbone_of(folder)
     if name is None:
@@ -107,10 +110,13 @@ def from_store(
     backbone = backbones.load(name, wanted.weights)
     about = StoreBackbone(name, backbone.fingerprint)
     features = backbone.network.table.features
+
+    def opened(self_test: Callable[[PatchContents], None]) -> Store:
+        checks = Checks(backbone.shapes, features, about, self_test)
+        return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned)
+
     # What is vouched for says the size of the network that everything then has to prove itself on.
-    vouched = Store(
-        folder, Checks(backbone.shapes, features, about, lambda _: None), trusted=trusted
-    )
+    vouched = opened(lambda _: None)
     found = [vouched.active(task) for task in vouched.tasks()]
     cards = [active.contents for active in found if active.contents is not None]
     refused = [refusal for active in found for refusal in active.refused]
@@ -123,11 +129,13 @@ def from_store(
         check_preprocessing(contents, *pixels)
         network.check(contents)
 
-    store = Store(folder, Checks(backbone.shapes, features, about, prove), trusted=trusted)
+    store = opened(prove)
     for task in store.tasks():
         active = store.active(task)
         for refusal in active.refused:
             logging.warning("%s is passed over: %s", task, refusal)
+        if active.expired:
+            logging.warning("%s answers still, though %s", task, active.expired)
         if active.contents is not None:
             network.add(active.contents)
     return network, Stored(network, store)
@@ -136,11 +144,19 @@ def from_store(
 def changes_token(path: str | None) -> str | None:
     """The token that lets clients change tasks: a file's text, or the environment's, or none.
 
-    `Access` says whether it can be one. Raises OSError where the file cannot be read.
+    `Access` says whether it can be one. Raises OSError where the file cannot be read, and
+    AccessError where others can read it too.
     """
     if path is None:
         return os.environ.get(TOKEN_VARIABLE)
-    return pathlib.Path(path).read_text("utf-8", "replace").strip()
+    with open(path, encoding="utf-8", errors="replace") as file:
+        if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
+            raise AccessError(
+                f"{path} can be read by others, who could change what is served: make another "
+                f"token, or, if nobody has, chmod 600 {path}.",
+                settings=["changes_token"],
+            )
+        return file.read().strip()
 
 
 def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:

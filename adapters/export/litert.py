@@ -25,9 +25,6 @@ from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
 FLOAT32, INT8 = "float32", "int8"
-# Of a patch's largest logit, where the patch does not state logits for rounded kernels. These move
-# those of the pocket suite by 0.04 to 0.08.
-ROUNDING_TOLERANCE = 0.25
 
 # Kernels as LiteRT may store them: as they are; a matrix by outputs; [k, k, in, out] by outputs.
 _ORDERS: Mapping[int, tuple[tuple[int, ...], ...]] = {
@@ -83,7 +80,7 @@ def export_backbone(
       ConverterError: the converter is missing, or cannot convert this network.
       ExportError: conversion has changed a leaf, so that nothing could be written into it.
     """
-    weights = own_weights(network, weights)
+    given, weights = weights, own_weights(network, weights)
     marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
     data, find = bytearray(_converted(network, marks, inputs, settings)), _place
@@ -118,7 +115,8 @@ def export_backbone(
         biases=biases,
         leaves=_without(weights, kernels),
         flatbuffer=bytes(data),
-        tolerance=ROUNDING_TOLERANCE if settings.kernels == INT8 else 0.0,
+        tolerance=int8.TOLERANCE if settings.kernels == INT8 else 0.0,
+        partial=len(weights) < len(given),
     )
 
 

@@ -39,6 +39,7 @@ from adapters.store import parity
 from adapters.store.contents import PatchContents, check_reads_features, check_without_look
 from adapters.store.errors import naming
 from adapters.store.read import read_patch
+from adapters.store.trust import Trusted
 
 Array = npt.NDArray[np.float32]
 Picture = bytes | Image.Image
@@ -58,18 +59,25 @@ class _Task(NamedTuple):
 class Device:
     """A backbone and its tasks."""
 
-    def __init__(self, backbone: str | os.PathLike[str], threads: int = 1):
+    def __init__(
+        self,
+        backbone: str | os.PathLike[str],
+        threads: int = 1,
+        signed_by: Trusted | None = None,
+    ):
         """Opens what `launch/export` wrote.
 
         Args:
           backbone: path of the exported graph.
           threads: that one call may use.
+          signed_by: keys one of which must have signed the graph's folder; None asks nobody.
 
         Raises:
           GraphFileError: the file is missing, damaged or something else.
+          PatchFileError: nobody of `signed_by` vouches for it; see `signed_folder.check_file`.
           LiteRTError: LiteRT is missing, or refuses the graph.
         """
-        self._graph = read_graph(backbone)
+        self._graph = read_graph(backbone, signed_by)
         self._threads = threads
         self._engine = Engine(self._graph.flatbuffer, threads)
         self._tasks: dict[str, _Task] = {}

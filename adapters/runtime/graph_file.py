@@ -33,8 +33,11 @@ import safetensors.numpy
 
 from adapters import files
 from adapters.errors import ModelPatchError
+from adapters.fingerprint import fingerprint
 from adapters.modules import module_and_leaf
 from adapters.runtime import int8
+from adapters.store.signed_folder import check_file
+from adapters.store.trust import Trusted
 
 MAGIC = b"MPGRAPH1"
 _KEY = "modelpatch_graph"
@@ -73,6 +76,11 @@ class Place(NamedTuple):
 
     def check(self, graph: bytes) -> None:
         """Raises ValueError unless every copy lies inside `graph`."""
+        counts = (*self.shape, *self.offsets, *self.factors)
+        if not self.offsets or not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError("a leaf lies nowhere")
+        if sorted(self.axes) != [*range(len(self.shape))]:
+            raise ValueError("a leaf's axes are not those of its shape")
         for offset in self.offsets:
             self._stored(graph, offset)
         for offset in self.factors:
@@ -121,6 +129,8 @@ class Graph:
       tolerance: how far a patch's logits may be from those that its file states, as a part of the
         largest one, because kernels are rounded and the file does not state logits for that; 0
         where they are not.
+      partial: whether the fingerprint is of more than this network: of one, too, that looks at
+        images first.
     """
 
     backbone: str
@@ -138,6 +148,12 @@ class Graph:
     leaves: Weights
     flatbuffer: bytes
     tolerance: float = 0.0
+    partial: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the fingerprint is of is here as it was, and none of it rounded."""
+        return not self.partial and not self.kernels_are_int8
 
     @property
     def kernels_are_int8(self) -> bool:
@@ -187,10 +203,18 @@ def write_graph(path: str | os.PathLike[str], graph: Graph) -> None:
     files.write_bytes(path, body + beside + _TAIL.pack(digest, len(beside), MAGIC))
 
 
-def read_graph(path: str | os.PathLike[str]) -> Graph:
+def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> Graph:
     """Reads what `write_graph` wrote, and checks all of it against its digest.
 
-    Raises GraphFileError when the file cannot be opened, is damaged or is something else.
+    The fingerprint is computed from the leaves that are there, where they are all of it.
+
+    Args:
+      path: of the file.
+      trusted: keys one of which must have signed the folder that the file lies in, and the file
+        with it; None asks nobody.
+
+    Raises GraphFileError when the file cannot be opened, is damaged, is something else, or holds
+    other weights than it says; with `trusted` what `signed_folder.check_file` raises.
     """
     try:
         data = pathlib.Path(path).read_bytes()
@@ -198,6 +222,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
         raise GraphFileError(
             f"{path} cannot be read ({error.strerror}): give an exported backbone."
         ) from error
+    if trusted is not None:
+        check_file(path, data, trusted)  # before anything of it is interpreted
     digest, length, magic = _TAIL.unpack(data[-_TAIL.size :].rjust(_TAIL.size, b"\0"))
     if magic != MAGIC:
         raise GraphFileError(
@@ -225,10 +251,40 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
             described[field] = tuple(described[field])
         described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
         graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
-        for place in (*graph.kernels.values(), *graph.biases.values()):
-            place.check(graph.flatbuffer)
+        _check(graph)
+        if graph.is_whole and fingerprint(graph.weights) != graph.fingerprint:
+            raise GraphFileError(
+                f"{path} holds other weights than those it names, {graph.fingerprint[:12]}: fetch "
+                "or export it again."
+            )
         return graph
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (
+        *(safetensors.SafetensorError, ValueError, KeyError, TypeError),
+        *(AttributeError, IndexError, OverflowError, RecursionError),
+    ) as error:
         raise GraphFileError(
             f"{path} was written by another version of modelpatch ({error}): export it again."
         ) from error
+
+
+def _check(graph: Graph) -> None:
+    """Raises ValueError, TypeError or KeyError unless everything is of its kind and fits."""
+    for place in (*graph.kernels.values(), *graph.biases.values()):
+        place.check(graph.flatbuffer)
+    texts = (graph.backbone, graph.fingerprint, *graph.inputs)
+    counts = (graph.features, graph.classes, *graph.sizes, *graph.batches)
+    numbers = (graph.epsilon, graph.tolerance, *graph.mean, *graph.std)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(type(count) is int and count > 0 for count in counts)
+        and all(type(number) in (int, float) and math.isfinite(number) for number in numbers)
+        and (len(graph.mean), len(graph.std), type(graph.partial)) == (3, 3, bool)
+        and graph.sizes
+        and graph.batches
+    ):
+        raise ValueError("something in it is of another kind")
+    # No file says itself how well it is checked.
+    if not 0 <= graph.tolerance <= (int8.TOLERANCE if graph.kernels_are_int8 else 0):
+        raise ValueError(f"its tolerance is {graph.tolerance:g}")
+    for name in (*graph.biases, *(name for names in graph.inputs.values() for name in names)):
+        leaf_of(graph.weights, name)

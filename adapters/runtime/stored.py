@@ -12,22 +12,27 @@ one before. LiteRT and no JAX, as in `runtime`.
 import functools
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.files import NotDurableError
 from adapters.runtime.device import Device
 from adapters.runtime.feeds import How, check_how
 from adapters.store.contents import PatchContents
+from adapters.store.errors import ExpiredError
 from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
+from adapters.store.trust import Trusted
 
 
 def open_store(
     device: Device,
     folder: str | os.PathLike[str],
-    trusted: Mapping[bytes, str] | None,
+    trusted: Trusted | None,
     how: How = "auto",
+    accept_unsigned: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> Store:
     """The store in `folder`, of which every patch must prove itself on this device's graph.
 
@@ -36,6 +41,10 @@ def open_store(
       folder: of the store; the first installation makes it.
       trusted: see `Store`.
       how: patches are to be installed.
+      accept_unsigned: see `Store`.
+      clock: see `Store`.
+
+    Raises KeysNeededError.
     """
     graph = device.graph
     checks = Checks(
@@ -44,7 +53,7 @@ def open_store(
         StoreBackbone(graph.backbone, graph.fingerprint),
         self_test=functools.partial(device.prove, how=how),
     )
-    return Store(folder, checks, trusted=trusted)
+    return Store(folder, checks, trusted=trusted, accept_unsigned=accept_unsigned, clock=clock)
 
 
 class StoredDevice(Device):
@@ -59,9 +68,12 @@ class StoredDevice(Device):
         backbone: str | os.PathLike[str],
         store: str | os.PathLike[str],
         *,
-        trusted: Mapping[bytes, str] | None,
+        trusted: Trusted | None,
+        accept_unsigned: bool = False,
+        unsigned_graph: bool = False,
         threads: int = 1,
         how: How = "auto",
+        clock: Callable[[], float] = time.time,
     ):
         """Opens what `launch/export` wrote, and installs what is active in the store.
 
@@ -74,22 +86,32 @@ class StoredDevice(Device):
           store: folder of the store; the first `install` makes it.
           trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
             checks no signature.
+          accept_unsigned: whether to do without keys even where patches were installed by some.
+          unsigned_graph: whether to believe the graph though no key of `trusted` signed its folder.
           threads: that one call may use.
           how: patches are installed, see `Device.install`.
+          clock: gives the seconds since 1970, for patches that expire.
 
-        Raises what `Device` raises, and UnknownNameError for another `how`.
+        Raises what `Device` raises, KeysNeededError, and UnknownNameError for another `how`.
         """
-        super().__init__(backbone, threads)
+        super().__init__(backbone, threads, None if unsigned_graph else trusted)
         check_how(how)
         self._folder, self._trusted, self._how = store, trusted, how
+        self._accept_unsigned, self._clock = accept_unsigned, clock
         self._changing = threading.Lock()
         self._refused: dict[str, tuple[ModelPatchError, ...]] = {}
+        self._expired: dict[str, ExpiredError] = {}
         self.reload()
 
     @property
     def refused(self) -> Mapping[str, tuple[ModelPatchError, ...]]:
         """By task, why its current patch was passed over, and the previous one if it was too."""
         return dict(self._refused)
+
+    @property
+    def expired(self) -> Mapping[str, ExpiredError]:
+        """By task, that a patch answers for which nobody vouches any more: see `Active`."""
+        return dict(self._expired)
 
     def install(self, patch: str | os.PathLike[str], how: How | None = None) -> str:
         """Installs a patch file, with the signature beside it, in the store and here.
@@ -139,6 +161,8 @@ class StoredDevice(Device):
                     self._forget(task)
                 else:
                     self._take(found.contents, self._how)
+                    if found.expired:
+                        self._expired[task] = found.expired
             except ModelPatchError as error:  # it was proven just now: too little memory, say
                 self._forget(task)
                 refused += (error,)
@@ -146,14 +170,18 @@ class StoredDevice(Device):
                 self._refused[task] = refused
 
     def _store(self, how: How) -> Store:
-        return open_store(self, self._folder, self._trusted, how)
+        return open_store(
+            self, self._folder, self._trusted, how, self._accept_unsigned, self._clock
+        )
 
     def _take(self, contents: PatchContents, how: How) -> str:
         self.install_contents(contents, how)
         self._refused.pop(contents.task, None)
+        self._expired.pop(contents.task, None)
         return contents.task
 
     def _forget(self, task: str) -> None:
         self._refused.pop(task, None)
+        self._expired.pop(task, None)
         if task in self.tasks():
             super().remove(task)

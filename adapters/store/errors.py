@@ -222,6 +222,12 @@ class UntrustedKeyError(PatchFileError):
     advice = "Fetch the patch from a maker you trust, or trust that key's public half."
 
 
+class NotDelegatedError(UntrustedKeyError):
+    """The patch is signed with a key that is trusted for other tasks."""
+
+    advice = "Fetch the patch from that task's maker, or name the task in the key's file."
+
+
 class BadSignatureError(PatchFileError):
     """The signature does not belong to these bytes, or is none at all."""
 
@@ -245,3 +251,37 @@ class OlderVersionError(PatchFileError):
     """A later version of the task was installed here before."""
 
     advice = "Fetch the latest patch; going back to the version before is what roll_back is for."
+
+
+class ReleaseError(PatchFileError):
+    """What a signature says of a release cannot be understood, or cannot be meant."""
+
+    advice = "Sign the patch anew, or upgrade modelpatch if a later one signed it."
+
+
+class OlderReleaseError(OlderVersionError):
+    """A later release of the task was installed here before, or this one was taken back."""
+
+    advice = "Fetch the latest patch, or have its maker sign it as a later release."
+
+
+class ExpiredError(PatchFileError):
+    """The time is over for which the patch's maker vouches for it."""
+
+    advice = (
+        "Fetch the latest patch. Where there is none, somebody may be holding it back, or this "
+        "machine's clock is wrong."
+    )
+
+
+class UnsignedFolderError(PatchFileError):
+    """Only signed folders are believed here, and this one has no signature."""
+
+    advice = "Fetch folder.sig along with it, have its maker sign it, or say that it need not be."
+    settings = ("unsigned_graph",)
+
+
+class ChangedFolderError(PatchFileError):
+    """A folder is not what was signed, or cannot be signed."""
+
+    advice = "Fetch all of it again; who made it puts plain files there alone, and signs it last."

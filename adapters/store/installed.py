@@ -7,8 +7,13 @@ That last rename is the one moment in which another patch becomes the task's: a 
 a loss of power before it leaves the old one active, and after it the new one. Files that the record
 does not name are deleted by the task's next change.
 
-Versions only rise. The record lies outside the folder of the patches, so that emptying that folder,
-or restoring an old copy of it, brings no older version back.
+What is installed only rises: by the release that a trusted key's signature states, or else by the
+version. A file without a stated release (unsigned, or signed before there were releases) is taken
+until one was counted for its task; from then on releases alone count, and versions say nothing. The
+record lies outside the folder of the patches, so that emptying that folder, or restoring an old
+copy of it, brings nothing older back.
+
+A store that was once filled by trusted keys opens without keys only for who says so.
 
 All patches of a store are for one backbone, that of its first installation.
 
@@ -19,20 +24,36 @@ its signature included, falls back to the previous one, and then to none.
 import dataclasses
 import os
 import pathlib
+import time
 from collections.abc import Callable, Mapping
 
 from adapters.errors import ModelPatchError
 from adapters.store.contents import PatchContents
-from adapters.store.errors import NotRunnableError, PatchFileError, WrongTaskError, naming
+from adapters.store.errors import (
+    ExpiredError,
+    NotRunnableError,
+    OlderReleaseError,
+    PatchFileError,
+    WrongTaskError,
+    naming,
+)
 from adapters.store.kinds import Shape
 from adapters.store.read import decode_patch, read_bytes
 from adapters.store.record import Entry, Record, RecordError
-from adapters.store.signature import belongs, read_signature, verify
+from adapters.store.release import Counted, Release, followed
+from adapters.store.signature import belongs, read_signature, stated_number, verify
 from adapters.store.store_backbone import OtherBackboneError, StoreBackbone
 from adapters.store.store_folder import StoreFolder, sha256
+from adapters.store.trust import Trusted
 from adapters.store.versions import check_not_older, version_key
 
 PATIENCE = 10.0  # seconds to wait for another process; writing a patch takes milliseconds
+
+
+class KeysNeededError(ModelPatchError):
+    """A store that was filled by trusted keys is opened without any."""
+
+    settings = ("trusted", "accept_unsigned")
 
 
 class NotInstalledError(ModelPatchError):
@@ -67,11 +88,14 @@ class Active:
         `contents` is the current patch.
       path: the patch's file, for what takes files; it stays until the task's next change. Whoever
         reads it again checks no signature.
+      expired: where the time is over for which the patch's maker vouches for it: it answers still,
+        but a later one should have come.
     """
 
     contents: PatchContents | None
     refused: tuple[ModelPatchError, ...] = ()
     path: pathlib.Path | None = None
+    expired: ExpiredError | None = None
 
 
 class Store:
@@ -82,8 +106,10 @@ class Store:
         directory: str | os.PathLike[str],
         checks: Checks,
         *,
-        trusted: Mapping[bytes, str] | None,
+        trusted: Trusted | None,
+        accept_unsigned: bool = False,
         patience: float = PATIENCE,
+        clock: Callable[[], float] = time.time,
     ):
         """A store in `directory`, which `install` makes when it is missing.
 
@@ -92,10 +118,16 @@ class Store:
           checks: what every patch must pass, when it is installed and at every start.
           trusted: the keys of `keys.read_trusted_keys`; None accepts unsigned patches too, and
             checks no signature.
+          accept_unsigned: whether to do without keys even where patches were installed by some.
           patience: seconds to wait while another process changes the store.
+          clock: gives the seconds since 1970, for patches that expire.
+
+        Raises KeysNeededError.
         """
         self._folder = StoreFolder(pathlib.Path(directory))
         self._checks, self._trusted, self._patience = checks, trusted, patience
+        self._keys_needed, self._clock = trusted is None and not accept_unsigned, clock
+        self._check_keys()
 
     def install(self, path: str | os.PathLike[str]) -> PatchContents:
         """Makes the patch at `path`, with the signature beside it, its task's current one.
@@ -128,19 +160,25 @@ class Store:
         Raises what `install` raises, naming no path; WrongTaskError for a patch of another task.
         """
         self._check_backbone()
-        contents = self._decode(data, signature, self._checks.self_test, task)
+        contents, release = self._decode(data, signature, self._checks.self_test, task)
         version_key(contents.task_version)
+        if expired := self._expired(release):
+            raise expired
         entry = Entry(sha256(data), _worth_keeping(data, signature))
         with self._folder.changing(self._patience):
+            self._check_keys()
             record = self._folder.record(contents.task)
-            if record is not None:
-                check_not_older(contents.task_version, record.highest)
+            counted = self._followed(record, contents.task_version, release, entry.sha256)
             entry = _as_signed_before(entry, record)
-            previous = self._to_fall_back_to(record, entry)
+            previous = self._to_fall_back_to(record, entry, counted)
             if self._check_backbone() is None:
                 self._folder.put_backbone(self._checks.backbone)
+            if self._trusted is not None and not self._folder.is_keyed():
+                self._folder.put_keyed()
             self._folder.put(contents.task, entry, data)
-            self._folder.switch(Record(contents.task, contents.task_version, entry, previous))
+            self._folder.switch(
+                Record(contents.task, contents.task_version, entry, previous, counted)
+            )
         return contents
 
     def active(self, task: str) -> Active:
@@ -183,7 +221,7 @@ class Store:
                 raise NotInstalledError(f"{self._folder.root} holds no previous patch of {task!r}.")
             try:
                 # Before the folder is held: a self-test may compile for longer than others wait.
-                contents = self._read(task, record.previous)
+                contents, _ = self._read(task, record.previous)
             except PatchFileError:
                 if self._folder.record(task) == record:
                     raise
@@ -207,6 +245,32 @@ class Store:
         with self._folder.changing(self._patience):
             record = self._some_patch(task)
             self._folder.switch(dataclasses.replace(record, current=None, previous=None))
+
+    def _check_keys(self) -> None:
+        if self._keys_needed and self._folder.is_keyed():
+            raise KeysNeededError(
+                f"the patches in {self._folder.root} were installed by keys that were trusted, and "
+                "nobody could tell them from others now: give those keys, or say that unsigned "
+                "patches are welcome."
+            )
+
+    def _expired(self, release: Release | None) -> ExpiredError | None:
+        return None if release is None else release.expired(self._clock())
+
+    def _followed(
+        self, record: Record | None, version: str, release: Release | None, digest: str
+    ) -> Counted | None:
+        """The releases with this one; raises OlderVersionError, or what `release.followed` does."""
+        counted = None if record is None else record.counted
+        if release is not None:
+            return followed(counted, release, digest)
+        if self._trusted is not None and counted is not None:
+            raise OlderReleaseError(
+                f"the patch is signed without a release, {counted.number} was installed"
+            )
+        if record is not None:
+            check_not_older(version, record.highest)
+        return counted
 
     def _check_backbone(self) -> StoreBackbone | None:
         """The backbone that the store belongs to, if it does; OtherBackboneError if not ours."""
@@ -235,24 +299,27 @@ class Store:
         signature: bytes | None,
         self_test: Callable[[PatchContents], None] | None,
         task: str | None,
-    ) -> PatchContents:
+    ) -> tuple[PatchContents, Release | None]:
+        """The patch, and what a trusted key says of it."""
         # Before anything else: what nobody vouches for is not interpreted.
-        if self._trusted is not None:
-            verify(data, signature, self._trusted)
+        vouched = None if self._trusted is None else verify(data, signature, self._trusted)
 
         def last(contents: PatchContents) -> None:
             check_task(contents, task)
+            if vouched is not None:
+                vouched.key.check_may_sign(contents.task)
             if self_test is not None:
                 self_test(contents)
 
         try:
-            return decode_patch(
+            contents = decode_patch(
                 data,
                 shapes=self._checks.shapes,
                 features=self._checks.features,
                 fingerprint=self._checks.backbone.fingerprint,
                 check_parity=last,
             )
+            return contents, None if vouched is None else vouched.release
         except ModelPatchError:
             raise
         # Nobody foresaw what a library makes of this patch: the one before it shall answer.
@@ -265,34 +332,43 @@ class Store:
         refused: list[ModelPatchError] = []
         for entry in record.entries if record else ():
             try:
-                contents = self._read(task, entry)
-                return Active(contents, tuple(refused), self._folder.path(task, entry))
+                contents, release = self._read(task, entry)
+                path = self._folder.path(task, entry)
+                return Active(contents, tuple(refused), path, self._expired(release))
             except ModelPatchError as error:
                 refused.append(error)
         return Active(None, tuple(refused))
 
-    def _read(self, task: str, entry: Entry) -> PatchContents:
+    def _read(self, task: str, entry: Entry) -> tuple[PatchContents, Release | None]:
         """An installed patch, through every check."""
         return self._stored(task, entry, self._checks.self_test)
 
     def _stored(
         self, task: str, entry: Entry, self_test: Callable[[PatchContents], None] | None
-    ) -> PatchContents:
+    ) -> tuple[PatchContents, Release | None]:
         data = self._folder.read(task, entry)
         signature = None if entry.signature is None else entry.signature.encode("utf-8")
         with naming(self._folder.path(task, entry)):
             return self._decode(data, signature, self_test, task)
 
-    def _to_fall_back_to(self, record: Record | None, new: Entry) -> Entry | None:
+    def _to_fall_back_to(
+        self, record: Record | None, new: Entry, counted: Counted | None
+    ) -> Entry | None:
         """The first patch of `record` that is not the new one and would be accepted now.
 
-        What only running it shows is not asked: others wait for the folder. Where none would be
-        accepted, it is the first that has all its bytes: it may be, under other keys.
+        None that its maker took back. What only running it shows is not asked: others wait for the
+        folder. Where none would be accepted, it is the first that has all its bytes: it may be,
+        under other keys.
         """
         if record is None:
             return None
         # A damaged or revoked patch must not push out the good one behind it.
-        others = [entry for entry in record.entries if entry.sha256 != new.sha256]
+        withdrawn = () if counted is None else counted.withdrawn
+        others = [
+            entry
+            for entry in record.entries
+            if entry.sha256 != new.sha256 and _number(entry) not in withdrawn
+        ]
         for accepts in (self._vouched, self._folder.holds):
             for entry in others:
                 if accepts(record.task, entry):
@@ -312,6 +388,11 @@ def check_task(contents: PatchContents, task: str | None) -> None:
     """Raises WrongTaskError for a patch of another task than `task`, if there is one."""
     if task is not None and contents.task != task:
         raise WrongTaskError(f"the patch is of the task {contents.task!r}, not of {task!r}")
+
+
+def _number(entry: Entry) -> int | None:
+    """Of the release that an installed patch is, whoever signed it."""
+    return None if entry.signature is None else stated_number(entry.signature.encode("utf-8"))
 
 
 def _as_signed_before(entry: Entry, record: Record | None) -> Entry:

@@ -2,13 +2,17 @@
 
 A private key is PEM (PKCS #8), readable by its owner alone, and encrypted where it was made so. A
 public key is PEM (SubjectPublicKeyInfo) or its 32 bytes as they are. OpenSSL reads and makes the
-same files: `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`.
+same files: `openssl genpkey -algorithm ed25519`, `openssl pkey -pubout`. Before a public key in PEM
+may stand a line that says what whoever trusts it trusts it for, and comments:
+
+    # from the shop
+    tasks: digits, shop-*
 """
 
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -17,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.store import public_points
-from adapters.store.errors import PatchFileError
+from adapters.store.errors import PatchFileError, shown
 from adapters.store.read import read_bytes
+from adapters.store.trust import Trusted, TrustedKey
 
 _FILE_LIMIT = 2**14
 
@@ -100,7 +105,10 @@ def read_public_key(path: str | os.PathLike[str]) -> bytes:
 
     Raises KeyFileError, also for a point that anybody could sign with (`public_points`).
     """
-    data = _key_bytes(path)
+    return _public_key(path, _key_bytes(path))
+
+
+def _public_key(path: str | os.PathLike[str], data: bytes) -> bytes:
     raw = data if len(data) == public_points.SIZE else _from_pem(path, data)
     if not public_points.is_public_point(raw):
         raise KeyFileError(
@@ -109,21 +117,46 @@ def read_public_key(path: str | os.PathLike[str]) -> bytes:
     return raw
 
 
-def read_trusted_keys(paths: Iterable[str | os.PathLike[str]]) -> Mapping[bytes, str]:
-    """The trusted set, `{public key: its file}`, of files of public keys and folders of them.
+def read_trusted_keys(paths: Iterable[str | os.PathLike[str]]) -> Trusted:
+    """The trusted set of files of public keys and folders of them, each for the tasks it names.
 
     Every file of a folder must be a public key, but for names that begin with a dot. Raises
-    KeyFileError for one that is not, and for a set without any key: that would trust nobody.
+    KeyFileError for one that is not, for one key with two lists of tasks, and for a set without any
+    key: that would trust nobody.
     """
     named = [pathlib.Path(path) for path in paths]
-    keys: dict[bytes, str] = {}
+    keys: dict[bytes, TrustedKey] = {}
     for path in named:
         for file in _files_of(path) if path.is_dir() else [path]:
-            keys.setdefault(read_public_key(file), str(file))
+            data = _key_bytes(file)
+            public = _public_key(file, data)
+            found = TrustedKey(str(file), _tasks(file, data))
+            known = keys.setdefault(public, found)
+            if known.tasks != found.tasks:
+                raise KeyFileError(
+                    f"{known} and {found} hold the same key, for other tasks: keep one of them."
+                )
     if not keys:
         listed = ", ".join(map(str, named)) or "no path"
         raise KeyFileError(f"there is no public key to trust in {listed}; put one there.")
     return keys
+
+
+def _tasks(path: pathlib.Path, data: bytes) -> tuple[str, ...] | None:
+    """The tasks that a key's file names before the key; None where it names none."""
+    if len(data) == public_points.SIZE:
+        return None
+    before = data.partition(b"-----BEGIN")[0].decode("utf-8", "replace")
+    said = [line for line in map(str.strip, before.splitlines()) if line and line[0] != "#"]
+    if not said:
+        return None
+    names = tuple(name.strip() for name in said[0].removeprefix("tasks:").split(","))
+    if len(said) > 1 or not said[0].startswith("tasks:") or not all(names):
+        raise KeyFileError(
+            f"{path} says {shown(said[-1])} before its key, where only one line `tasks: NAME, "
+            "NAME*` may stand, and comments after #."
+        )
+    return names
 
 
 def _from_pem(path: str | os.PathLike[str], data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 The file is sealed (`sealed`): one flipped bit must not lower the highest version, nor point at
 another patch. It is small and replaced whole, so that changing what answers is one rename.
+
+It is of schema 1 until a release is counted, and of schema 2 from then on.
 """
 
 import dataclasses
@@ -10,11 +12,12 @@ from typing import Any
 
 from adapters.errors import ModelPatchError
 from adapters.store.errors import PatchFileError
+from adapters.store.release import Counted, Release
 from adapters.store.sealed import seal, unseal
 from adapters.store.versions import version_key
 
 SIZE_LIMIT = 2**14
-_SCHEMA = 1
+_SCHEMA, _COUNTED_SCHEMA = 1, 2
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,15 +55,18 @@ class Record:
 
     Attributes:
       task: its name.
-      highest: the highest version ever installed; it never falls.
+      highest: the highest version ever installed, or, where a release is counted, the version of
+        the latest release.
       current: the patch that answers; None when it was removed.
       previous: the one to fall back to.
+      counted: the releases, where one was installed by trusted keys.
     """
 
     task: str
     highest: str
     current: Entry | None
     previous: Entry | None
+    counted: Counted | None = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -70,7 +76,11 @@ class Record:
 
 def encode_record(record: Record) -> bytes:
     """The bytes of the record's file."""
-    return seal({"schema": _SCHEMA, **dataclasses.asdict(record)})
+    value = dataclasses.asdict(record)
+    counted = value.pop("counted")
+    if counted is None:
+        return seal({"schema": _SCHEMA, **value})
+    return seal({"schema": _COUNTED_SCHEMA, **value, "counted": counted})
 
 
 def decode_record(data: bytes, task: str, path: str) -> Record:
@@ -80,10 +90,16 @@ def decode_record(data: bytes, task: str, path: str) -> Record:
     """
     try:
         value = unseal(data)
-        if not isinstance(value, dict) or value.pop("schema", None) != _SCHEMA:
-            raise RecordError(path, f"the record does not follow schema {_SCHEMA}")
+        schema = value.pop("schema", None) if isinstance(value, dict) else None
+        if schema not in (_SCHEMA, _COUNTED_SCHEMA):
+            raise RecordError(
+                path, f"the record follows neither schema {_SCHEMA} nor {_COUNTED_SCHEMA}"
+            )
         current, previous = value.pop("current"), value.pop("previous")
-        record = Record(**value, current=_entry(current), previous=_entry(previous))
+        counted = _counted(value.pop("counted")) if schema == _COUNTED_SCHEMA else None
+        record = Record(
+            **value, current=_entry(current), previous=_entry(previous), counted=counted
+        )
         version_key(record.highest)
     except PatchFileError as error:
         raise RecordError(path, f"the record is damaged: {error.reason}") from error
@@ -92,6 +108,19 @@ def decode_record(data: bytes, task: str, path: str) -> Record:
     if record.task != task:
         raise RecordError(path, f"this is the record of {record.task!r}, not of {task!r}")
     return record
+
+
+def _counted(value: Any) -> Counted:
+    counted = Counted(**value)
+    # A release of the same fields refuses what is no number.
+    Release(counted.number)
+    if not isinstance(counted.sha256, str) or not _SHA256.fullmatch(counted.sha256):
+        raise TypeError(f"{counted.sha256!r} is no sha256")
+    if not isinstance(counted.withdrawn, list):
+        raise TypeError(f"{counted.withdrawn!r} are no releases")
+    return dataclasses.replace(
+        counted, withdrawn=tuple(Release(number).number for number in counted.withdrawn)
+    )
 
 
 def _entry(value: Any) -> Entry | None:

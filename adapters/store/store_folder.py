@@ -3,6 +3,7 @@
     STORE/patches/TASK/SHA256.patch   the patches, each named after its own bytes and never changed
     STORE/state/TASK.record           which of them is current, which previous, the highest version
     STORE/state/backbone              the backbone that all of them are for
+    STORE/state/keyed                 there once a patch was installed by trusted keys
     STORE/state/.lock                 held while anything here is changed
 
 Nothing here knows what a good patch is; `installed.Store` does.
@@ -35,6 +36,7 @@ from adapters.store.record import (
     decode_record,
     encode_record,
 )
+from adapters.store.sealed import seal
 from adapters.store.store_backbone import (
     StoreBackbone,
     StoreBackboneError,
@@ -43,9 +45,9 @@ from adapters.store.store_backbone import (
 )
 
 _RECORD = ".record"
-_BACKBONE = "backbone"
+_BACKBONE, _KEYED = "backbone", "keyed"
 _OURS = re.compile(r"\.?[0-9a-f]{64}\.patch(\..*)?").fullmatch  # a patch, or one half-written
-_ASIDE = re.compile(rf"\.(.*{re.escape(_RECORD)}|{_BACKBONE})\..*", re.DOTALL).fullmatch
+_ASIDE = re.compile(rf"\.(.*{re.escape(_RECORD)}|{_BACKBONE}|{_KEYED})\..*", re.DOTALL).fullmatch
 
 
 class StoreFolder:
@@ -102,6 +104,14 @@ class StoreFolder:
     def put_backbone(self, backbone: StoreBackbone) -> None:
         """Replaces what is remembered of the backbone, like `files.write_bytes`."""
         files.write_bytes(self._state / _BACKBONE, encode_backbone(backbone))
+
+    def is_keyed(self) -> bool:
+        """Whether patches were installed here by trusted keys."""
+        return os.path.lexists(self._state / _KEYED) and bool(self.tasks())
+
+    def put_keyed(self) -> None:
+        """Remembers that keys were trusted here, like `files.write_bytes`."""
+        files.write_bytes(self._state / _KEYED, seal({"schema": 1}))
 
     def tasks(self) -> tuple[str, ...]:
         """The tasks that something is remembered of, by name; those of damaged records too."""

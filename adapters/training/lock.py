@@ -31,7 +31,10 @@ def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
     root = pathlib.Path(directory)
     with files.writing(root):
         root.mkdir(parents=True, exist_ok=True)
-        file = open(root / ".lock", "a+")  # noqa: SIM115, closed below
+        # Its owner alone may open it: whoever can read a file can lock it.
+        descriptor = os.open(root / ".lock", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        file = os.fdopen(descriptor, "a+")
+        os.fchmod(descriptor, 0o600)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

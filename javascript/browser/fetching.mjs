@@ -1,4 +1,5 @@
 // Files that are what the page's manifest says.
+import { digest, isVouchedFor } from "./signature.mjs";
 
 /**
  * The bytes of a file, Uint8Array, and the milliseconds that fetching it took. Throws where it cannot
@@ -19,14 +20,23 @@ export async function fetchChecked(folder, { file, sha256 }) {
   return { bytes, milliseconds };
 }
 
-/** The page's manifest, always a fresh one. */
-export async function fetchManifest(folder) {
-  const response = await fetch(new URL("manifest.json", folder), { cache: "no-cache" });
-  if (!response.ok) throw new Error(`manifest.json cannot be fetched: ${response.status}`);
-  return response.json();
+/**
+ * The page's manifest, always a fresh one, and whether a signature `vouched` for it: one by one of the
+ * `trusted` keys, in hexadecimal, must, unless there are none; undefined then, and false where this
+ * browser cannot tell.
+ */
+export async function fetchManifest(folder, trusted) {
+  const bytes = await fetchFresh(folder, "manifest.json");
+  let vouched;
+  if (trusted.length) {
+    const line = new TextDecoder().decode(await fetchFresh(folder, "folder.sig"));
+    vouched = await isVouchedFor(line, trusted, "manifest.json", bytes);
+  }
+  return { ...JSON.parse(new TextDecoder().decode(bytes)), vouched };
 }
 
-async function digest(bytes) {
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+async function fetchFresh(folder, name) {
+  const response = await fetch(new URL(name, folder), { cache: "no-cache" });
+  if (!response.ok) throw new Error(`${name} cannot be fetched: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
 }

@@ -18,9 +18,12 @@ export class Network {
   #installed = new Map();
   #turn = Promise.resolve();
 
-  /** Fetches and opens the backbone of the page in `folder`, a URL; this happens once. */
-  static async open(folder) {
-    const manifest = await fetchManifest(folder);
+  /**
+   * Fetches and opens the backbone of the page in `folder`, a URL; this happens once. One of the
+   * `trusted` keys, in hexadecimal, must vouch for the folder, unless there are none.
+   */
+  static async open(folder, trusted = []) {
+    const manifest = await fetchManifest(folder, trusted);
     const { bytes, milliseconds } = await fetchChecked(folder, manifest.backbone);
     const start = performance.now();
     const session = await ort.InferenceSession.create(bytes);
@@ -32,7 +35,7 @@ export class Network {
     });
   }
 
-  constructor(folder, { backbone, patches, runtime }, session, cost) {
+  constructor(folder, { backbone, patches, runtime, vouched }, session, cost) {
     this.#folder = folder;
     this.#session = session;
     /** The manifest's: `name`, `fingerprint`, `size`. */
@@ -40,6 +43,8 @@ export class Network {
     /** The manifest's, each with `task` and `bytes`. */
     this.patches = patches;
     this.runtimeBytes = runtime.bytes;
+    /** Whether the folder's signature was checked; undefined where no key is trusted. */
+    this.vouched = vouched;
     /** Of the backbone: `bytes`, and the milliseconds in which it was `fetched` and `opened`. */
     this.cost = cost;
   }
@@ -74,7 +79,7 @@ export class Network {
     const { bytes, milliseconds } = await fetchChecked(this.#folder, entry);
     const start = performance.now();
     const patch = parsePatchInputs(bytes);
-    this.#checkFits(patch);
+    this.#checkFits(entry, patch);
     const feeds = {};
     for (const { name, shape, values } of patch.inputs) {
       feeds[name] = new ort.Tensor("float32", values, shape);
@@ -89,13 +94,17 @@ export class Network {
     return { feeds, labels, preprocessing, ...cost };
   }
 
-  #checkFits({ inputs, fingerprint, preprocessing }) {
+  #checkFits(entry, { task, inputs, fingerprint, preprocessing, parity }) {
     const { name, size } = this.backbone;
+    if (task !== entry.task) throw new Error(`the patch is of ${task}, not of ${entry.task}`);
     if (fingerprint !== this.backbone.fingerprint) {
       throw new Error(`the patch is for other weights than this page's ${name}`);
     }
     if (preprocessing.size !== size) {
       throw new Error(`the patch is for images of ${preprocessing.size} pixels, not ${size}`);
+    }
+    if (parity.shape.join() !== `${size},${size},3`) {
+      throw new Error(`the patch's parity image is not of ${size} pixels`);
     }
     const given = new Set(inputs.map((input) => input.name));
     const missing = this.#session.inputNames.filter((name) => name !== IMAGES && !given.has(name));

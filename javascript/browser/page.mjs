@@ -2,6 +2,7 @@
 import { best } from "./answers.mjs";
 import { Network } from "./network.mjs";
 import { openPicture, rgbPixels } from "./picture.mjs";
+import { plain } from "./plain.mjs";
 import { networkInput } from "./preprocessing.mjs";
 
 const ANSWERS = 5;
@@ -20,7 +21,8 @@ try {
   if (!isSecureContext) {
     throw new Error("open this page by https, or from this computer as localhost");
   }
-  network = await Network.open(new URL("./", import.meta.url));
+  const { content } = document.querySelector('meta[name="trusted"]');
+  network = await Network.open(new URL("./", import.meta.url), content.split(" ").filter(Boolean));
   showBackbone();
   showTasks();
   element("file").disabled = element("camera").disabled = false;
@@ -46,7 +48,12 @@ function showBackbone() {
   element("backbone").textContent =
     `${backbone.name}: ${bytes(cost.bytes)}, fetched once in ${milliseconds(cost.fetched)}, ` +
     `ready after ${milliseconds(cost.opened)} more`;
-  element("runtime").textContent = `It runs in ONNX Runtime Web: ${bytes(network.runtimeBytes)}.`;
+  const said = {
+    true: " Its files are those that were signed.",
+    false: " This browser cannot check who signed its files.",
+  };
+  element("runtime").textContent =
+    `It runs in ONNX Runtime Web: ${bytes(network.runtimeBytes)}.${said[network.vouched] ?? ""}`;
 }
 
 function showTasks() {
@@ -55,7 +62,7 @@ function showTasks() {
     const input = row.querySelector("input");
     input.value = patch.task;
     input.addEventListener("change", () => attempt(() => choose(patch.task)));
-    row.querySelector(".name").textContent = patch.task;
+    row.querySelector(".name").textContent = plain(patch.task);
     row.querySelector(".cost").textContent = bytes(patch.bytes);
     row.querySelector("label").dataset.task = patch.task;
     element("tasks").append(row);
@@ -145,14 +152,14 @@ async function answer() {
   showPicture(looked, picture);
   const rows = best(labels, logits[0], ANSWERS).map(({ label, probability }) => {
     const row = element("answer").content.cloneNode(true);
-    row.querySelector(".label").textContent = label;
+    row.querySelector(".label").textContent = plain(label);
     row.querySelector("meter").value = probability;
     row.querySelector(".probability").textContent = `${(100 * probability).toFixed(1)} %`;
     return row;
   });
   element("answers").replaceChildren(...rows);
   element("time").textContent =
-    `${asked}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
+    `${plain(asked)}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
 }
 
 function showPicture(drawn, { width, height }) {
@@ -173,13 +180,13 @@ async function attempt(action) {
 }
 
 function refuse(error) {
-  element("refused").textContent = `${error.message}.`;
+  element("refused").textContent = plain(`${error.message}.`);
   const chosen = element("tasks").querySelector(`[value="${CSS.escape(task ?? "")}"]`);
   if (chosen) chosen.checked = true; // What was chosen before still answers.
 }
 
 function say(text) {
-  element("said").textContent = text;
+  element("said").textContent = plain(text);
 }
 
 export { network };

@@ -14,8 +14,8 @@ from adapters.backbones.checkpoint import (
     write_checkpoint,
 )
 from adapters.backbones.convert import ConversionError, load_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 
 
 @pytest.fixture

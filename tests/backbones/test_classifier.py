@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from adapters.backbones.convert import ConversionError, convert
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 
 TORCH2, TIMM2 = ("torchvision", "mobilenet_v2_0.35"), ("timm", "mobilenet_v2_0.35")

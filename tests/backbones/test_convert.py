@@ -20,10 +20,10 @@ from adapters.backbones.convert import (
     convert,
     load_checkpoint,
 )
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.naming.known import NAMINGS
 from adapters.backbones.registry import table
 from adapters.backbones.safetensors_file import SafetensorsFileError
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from adapters.backbones.conversion_error import ConversionError
 from adapters.backbones.convert import convert
 from adapters.backbones.entries import EntryNeededError
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.formats import read_tensors
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 from tests.backbones.torch_writer import torch_file
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from adapters.backbones.fingerprint import fingerprint
+from adapters.fingerprint import fingerprint
 
 
 def weights() -> dict[str, dict[str, np.ndarray]]:

@@ -9,10 +9,10 @@ import pytest
 import safetensors.numpy
 
 from adapters.backbones.convert import load_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.formats import read_tensors, read_weights
 from adapters.backbones.not_weights import NotWeightsError
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 from tests.backbones.torch_writer import torch_file
 

@@ -10,10 +10,10 @@ import safetensors.numpy
 from adapters.backbones import named_weights
 from adapters.backbones.conventions import KERAS, TORCH, TORCH_CENTRED
 from adapters.backbones.convert import load_checkpoint
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.named_weights import ClientMissingError, NamedWeightsError, PinError
 from adapters.backbones.registry import table
 from adapters.experiment import backbones
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 
 TABLE = "mobilenet_v3_small_0.75"

@@ -10,11 +10,11 @@ import pytest
 from adapters.analysis.cost import network_cost
 from adapters.backbones import registry
 from adapters.backbones.builder import build, count_parameters, expected_shapes
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.necks import NECKS, with_neck
 from adapters.backbones.table import NeckRow
 from adapters.backbones.taps import channels, tap
 from adapters.errors import UnknownNameError
+from adapters.fingerprint import fingerprint
 from adapters.heads.registry import from_spec
 from adapters.modules import numbered_blocks
 from adapters.patches.scale_bias import scale_bias

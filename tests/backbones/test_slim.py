@@ -7,8 +7,8 @@ import pytest
 
 from adapters.backbones.conventions import KERAS
 from adapters.backbones.convert import ConversionError, convert
-from adapters.backbones.fingerprint import fingerprint
 from adapters.backbones.registry import table
+from adapters.fingerprint import fingerprint
 from tests.backbones import published
 
 # Variables, the head's included. A convolution with its norm has five; MobileNetV3 large has 46

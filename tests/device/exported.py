@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.backbones.fingerprint import fingerprint
 from adapters.export import litert
+from adapters.fingerprint import fingerprint
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from adapters.runtime import signatures
 from adapters.runtime.graph_file import Graph

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from adapters.backbones import registry
-from adapters.backbones.fingerprint import fingerprint
 from adapters.export import litert
+from adapters.fingerprint import fingerprint
 from adapters.patches.basisnet import basisnet
 from adapters.patches.registry import from_spec
 from adapters.runtime import graph_file

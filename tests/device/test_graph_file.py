@@ -1,12 +1,21 @@
 """The file of an exported backbone: a round trip, and every way it can be damaged."""
 
+import dataclasses
 import hashlib
+import json
+import random
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.fingerprint import fingerprint
 from adapters.runtime import graph_file
 from adapters.runtime.device import Device
 from adapters.runtime.engine import Engine, LiteRTError
+from adapters.runtime.stored import StoredDevice
+from adapters.store import signed_folder
+from adapters.store.errors import ChangedFolderError, UnsignedFolderError
+from adapters.store.trust import TrustedKey
 from tests.device import exported
 
 
@@ -30,6 +39,109 @@ def test_a_file_gives_back_what_was_written(written, tmp_path):
     again = tmp_path / "again.tflite"
     graph_file.write_graph(again, read)
     assert again.read_bytes() == written
+
+
+def test_other_weights_than_the_graph_names_are_noticed(tmp_path):
+    """Whoever changes a constant, or the name of what it is, can give the file a right digest."""
+    graph = exported.graph()
+    assert fingerprint(graph.weights) == graph.fingerprint
+    data = bytearray(graph.flatbuffer)
+    place = next(iter(graph.kernels.values()))
+    data[place.offsets[0]] ^= 1
+    for change in ({"fingerprint": "f" * 64}, {"flatbuffer": bytes(data)}):
+        path = tmp_path / "forged.tflite"
+        graph_file.write_graph(path, dataclasses.replace(graph, **change))
+        with pytest.raises(graph_file.GraphFileError, match="other weights than those it names"):
+            graph_file.read_graph(path)
+
+
+def resealed(beside, length, written):
+    """The file with another part beside the flatbuffer, and a right digest."""
+    own = int.from_bytes(written[-16:-8], "little")
+    body = written[: -48 - own] + beside
+    return body + hashlib.sha256(body).digest() + length.to_bytes(8, "little") + written[-8:]
+
+
+def described(written):
+    """What a graph's file says of itself, and the bytes of its leaves."""
+    own = int.from_bytes(written[-16:-8], "little")
+    beside = written[-48 - own : -48]
+    end = 8 + int.from_bytes(beside[:8], "little")
+    return json.loads(beside[8:end]), beside[end:]
+
+
+def saying(written, header):
+    text = json.dumps(header).encode()
+    beside = len(text).to_bytes(8, "little") + text + described(written)[1]
+    return resealed(beside, len(beside), written)
+
+
+@pytest.mark.parametrize("tolerance", [1e300, 0.01, -1.0, float("inf"), float("nan")])
+def test_a_graph_does_not_say_how_well_its_patches_are_checked(written, tmp_path, tolerance):
+    header, _ = described(written)
+    about = json.loads(header["__metadata__"]["modelpatch_graph"])
+    header["__metadata__"]["modelpatch_graph"] = json.dumps(about | {"tolerance": tolerance})
+    path = tmp_path / "lax.tflite"
+    path.write_bytes(saying(written, header))
+    with pytest.raises(graph_file.GraphFileError, match="another version"):
+        graph_file.read_graph(path)
+
+
+OTHERS = [None, -1, 0, 1.5, 2**63, 2**70, 1e308, "", "x", [], {}, [1], [-1], True, [[1], [0], [0]]]
+
+
+def altered(value, chance):
+    """Another value in place of one somewhere inside; what is left out as often."""
+    if not value or not isinstance(value, dict | list) or chance.random() < 0.2:
+        return chance.choice(OTHERS)
+    copy = value.copy()
+    key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+    if chance.random() < 0.2:
+        del copy[key]
+    elif key == "modelpatch_graph":
+        copy[key] = json.dumps(altered(json.loads(value[key]), chance))
+    else:
+        copy[key] = altered(value[key], chance)
+    return copy
+
+
+def test_whatever_a_graph_says_of_itself_is_read_or_refused(written, tmp_path):
+    chance, path = random.Random(1), tmp_path / "any.tflite"
+    header, tail = described(written)
+    own = len(written) - 48 - len(tail)
+    refused = 0
+    for _ in range(400):
+        if chance.random() < 0.9:
+            path.write_bytes(saying(written, altered(header, chance)))
+        else:
+            length = chance.choice([0, 7, 8, 9, 2**40, chance.randrange(own)])
+            path.write_bytes(resealed(tail, length, written))
+        try:
+            graph = graph_file.read_graph(path)
+        except graph_file.GraphFileError:
+            refused += 1
+        else:
+            assert fingerprint(graph.weights) == graph.fingerprint
+    assert refused > 300
+
+
+def test_a_graph_that_nobody_vouches_for_is_not_opened_where_keys_are_trusted(written, tmp_path):
+    maker = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    trusted = {maker.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
+    path = tmp_path / "device" / "narrow.tflite"
+    path.parent.mkdir()
+    path.write_bytes(written)
+    where = path, tmp_path / "store"
+    with pytest.raises(UnsignedFolderError, match=r"has no folder\.sig"):
+        StoredDevice(*where, trusted=trusted)
+    assert StoredDevice(*where, trusted=trusted, unsigned_graph=True).tasks() == ()
+    beside = path.parent / signed_folder.NAME
+    beside.write_bytes(signed_folder.sign_folder(path.parent, maker))
+    assert StoredDevice(*where, trusted=trusted).tasks() == ()
+    assert Device(path, signed_by=trusted).graph.backbone == "narrow"
+    path.write_bytes(written + b"\0")
+    with pytest.raises(ChangedFolderError, match=r"narrow\.tflite.* is not the file"):
+        StoredDevice(*where, trusted=trusted)
 
 
 def test_any_litert_runtime_opens_the_file_as_it_is(written):

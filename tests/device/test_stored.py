@@ -21,13 +21,15 @@ from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.runtime.stored import StoredDevice
 from adapters.store import errors, signature
 from adapters.store.installed import NotInstalledError
+from adapters.store.release import Release
+from adapters.store.trust import TrustedKey
 from tests import imports
 from tests.device import exported
 from tests.patches.table import PLAIN
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
+TRUSTED = {MAKER.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
 IMAGE = exported.png(1)
 
 
@@ -35,7 +37,7 @@ IMAGE = exported.png(1)
 def start(backbone, tmp_path):
     """A device as a new process would open it."""
     return lambda trusted=TRUSTED, **how: StoredDevice(
-        backbone, tmp_path / "store", trusted=trusted, **how
+        backbone, tmp_path / "store", trusted=trusted, unsigned_graph=True, **how
     )
 
 
@@ -269,6 +271,24 @@ def test_what_the_disk_does_not_confirm_answers_here_as_at_the_next_start(
         assert opened.run("one", IMAGE) == answer(new)
 
 
+def test_a_patch_that_expired_answers_still_and_says_so(start, tmp_path, answer):
+    made = patch()
+    path = signed(tmp_path, made)
+    line = signature.sign(path.read_bytes(), MAKER, Release(7, expires=100))
+    signature.signature_path(path).write_bytes(line)
+    device = start(clock=lambda: 100)
+    device.install(path)
+    assert device.expired == {}
+    later = start(clock=lambda: 101)
+    assert list(later.expired) == ["one"]
+    assert not later.refused
+    assert later.run("one", IMAGE) == answer(made)
+    with pytest.raises(errors.ExpiredError):
+        later.install(path)
+    later.remove("one")
+    assert later.expired == {}
+
+
 def test_it_runs_where_jax_cannot_be_imported(backbone, tmp_path, answer):
     made = patch()
     path = signed(tmp_path, made)
@@ -277,8 +297,10 @@ import json, sys
 for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
     sys.modules[name] = None  # importing it fails from here on
 from adapters.runtime.stored import StoredDevice
-trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): "maker.pub"}}
-device = StoredDevice({str(backbone)!r}, {str(tmp_path / "store")!r}, trusted=trusted)
+from adapters.store.trust import TrustedKey
+trusted = {{bytes.fromhex({next(iter(TRUSTED)).hex()!r}): TrustedKey("maker.pub")}}
+where = {str(backbone)!r}, {str(tmp_path / "store")!r}
+device = StoredDevice(*where, trusted=trusted, unsigned_graph=True)
 device.install({str(path)!r})
 print(json.dumps(device.run("one", bytes.fromhex({IMAGE.hex()!r}))))
 """

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import ExifTags, Image, ImageDraw
 
 from adapters.backbones import registry
@@ -16,7 +17,9 @@ from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from adapters.runtime import signatures
 from adapters.runtime.feeds import patch_inputs
 from adapters.runtime.input_file import write_inputs
+from adapters.store import signed_folder
 from adapters.store.edits import apply_edits
+from adapters.store.trust import TrustedKey
 from tests import narrow
 from tests.device import exported
 from tests.javascript import chromium
@@ -312,7 +315,7 @@ def one_missing(made, inputs):
         (other_weights, "the patch is for other weights than this page's narrow"),
         (other_size, "the patch is for images of 64 pixels, not 32"),
         (other_head, "logits differ by up to"),
-        (no_number, "logits differ by up to NaN"),
+        (no_number, "holds what is no finite number"),
         (one_missing, "the patch lacks block_"),
     ],
 )
@@ -343,6 +346,30 @@ def test_a_changed_backbone_is_refused(browser, root):
     (site / "backbone.onnx").write_bytes((site / "backbone.onnx").read_bytes()[:-1] + b"\0")
     browser.open(site.name)
     assert "backbone.onnx is not the file that this page was made with" in browser.text("#refused")
+
+
+def test_a_page_that_trusts_a_key_starts_what_it_signed_and_nothing_else(browser, root):
+    maker = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    site = copied(root, "signed")
+    page_folder._write_trusted(
+        site / "index.html", {maker.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
+    )
+    browser.open(site.name)
+    assert "folder.sig cannot be fetched" in browser.text("#refused")
+    (site / signed_folder.NAME).write_bytes(signed_folder.sign_folder(site, maker))
+    browser.open(site.name)
+    assert browser.text("#refused") == ""
+    assert "Its files are those that were signed." in browser.text("#runtime")
+    manifest = site / "manifest.json"
+    manifest.write_text(manifest.read_text() + " ")
+    browser.open(site.name)
+    assert "manifest.json is not the file that was signed" in browser.text("#refused")
+
+
+def test_a_page_that_is_opened_as_a_file_says_why_it_does_not_start(browser, root):
+    browser.call("goto", (root / "site" / "index.html").as_uri())
+    browser.wait(chromium.REFUSED)
+    assert "from a file" in browser.text("#refused")
 
 
 def copied(root, name) -> pathlib.Path:

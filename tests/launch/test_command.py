@@ -9,6 +9,13 @@ import pytest
 from launch import command, console
 from tests.imports import ROOT
 
+SHOW = """
+from absl import logging
+def main(_):
+    print("gnp\\u202eexe a\\u200bb", flush=True)
+    logging.warning("c\\u200bd")
+command.run(main, compiles=False)
+"""
 PREAMBLE = "import sys\nfrom launch import command\n"
 
 
@@ -19,8 +26,7 @@ def run(code, *arguments, **how):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
         timeout=60,
-        stderr=subprocess.PIPE,
-        **how,
+        **{"stderr": subprocess.PIPE, **how},
     )
 
 
@@ -65,3 +71,14 @@ def test_it_hands_over_arguments_and_name():
     )
     assert ended.returncode == 0, ended.stderr
     assert "Signs patch files" in ended.stdout
+
+
+def test_a_terminal_shows_every_character_of_a_name_and_a_pipe_gets_it_as_it_is():
+    ours, theirs = os.openpty()
+    assert run(SHOW, stdout=theirs, stderr=theirs).returncode == 0
+    printed, logged = os.read(ours, 1000).splitlines()
+    assert printed == b"gnp\\u202eexe a\\u200bb"
+    assert logged.endswith(b"c\\u200bd")
+    os.close(ours)
+    os.close(theirs)
+    assert run(SHOW, stdout=subprocess.PIPE).stdout == "gnp\u202eexe a\u200bb\n"

@@ -21,8 +21,10 @@ from adapters.store import errors
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
 from adapters.store.keys import new_key, read_private_key
+from adapters.store.release import Release
 from adapters.store.signature import sign, signature_path
 from adapters.store.store_backbone import StoreBackbone
+from adapters.store.trust import TrustedKey
 from adapters.store.write import write_patch
 from tests import narrow
 from tests.launch import small
@@ -125,8 +127,10 @@ def test_from_a_new_key_to_an_active_patch(tmp_path, patch, weights, contents, n
 
     assert "no signature" in narrow_install(patch, *flags, status=2)
     assert not store.exists()
-    assert said("sign", patch, f"--key={maker}") == f"{patch}.sig is written.\n"
-    assert f"task squares 1.0.0, signed with {maker}.pub" in said("verify", patch, trusted)
+    signed = said("sign", patch, f"--key={maker}", "--release=7", "--valid_days=9999")
+    assert signed == f"{patch}.sig is written: release 7.\n"
+    told = said("verify", patch, trusted)
+    assert f"task squares 1.0.0, release 7, signed with {maker}.pub" in told
     assert "squares 1.0.0 is active" in narrow_install(patch, *flags)
     digest = hashlib.sha256(patch.read_bytes()).hexdigest()
     installed = store / "patches" / "squares" / f"{digest}.patch"
@@ -134,7 +138,8 @@ def test_from_a_new_key_to_an_active_patch(tmp_path, patch, weights, contents, n
 
     write_patch(patch, dataclasses.replace(contents, task_version="1.1.0"))
     assert "does not belong to these bytes" in refused("verify", patch, trusted)
-    signature_path(patch).write_bytes(sign(patch.read_bytes(), read_private_key(maker)))
+    release = Release(8)
+    signature_path(patch).write_bytes(sign(patch.read_bytes(), read_private_key(maker), release))
     assert "squares 1.1.0 is active" in narrow_install(patch, *flags)
     rolled = narrow_install("--roll_back=squares", *flags)
     assert "squares 1.0.0 is active" in rolled
@@ -204,7 +209,7 @@ def test_a_store_believes_no_patch_before_it_is_verified(patch):
     with pytest.raises(errors.HeaderError):
         named_backbone(str(patch), None)
     with pytest.raises(errors.UnsignedError, match=str(patch)):
-        named_backbone(str(patch), {bytes(32): "maker.pub"})
+        named_backbone(str(patch), {bytes(32): TrustedKey("maker.pub")})
 
 
 @pytest.fixture(scope="module")

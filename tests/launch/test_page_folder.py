@@ -17,6 +17,7 @@ from adapters.export.onnx.session import Session
 from adapters.heads.registry import OtherHeadError
 from adapters.runtime import signatures
 from adapters.store import parity
+from adapters.store.trust import TrustedKey
 from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
@@ -106,7 +107,8 @@ def test_a_page_holds_what_its_manifest_says(weights, tmp_path, family, kind):
 
 def test_a_page_holds_its_modules_and_the_runtime(weights, tmp_path):
     out = tmp_path / "site"
-    page_folder.write_page([patch(tmp_path, "one")], weights, out)
+    trusted = {bytes(range(32)): TrustedKey("a"), bytes(32): TrustedKey("b")}
+    page_folder.write_page([patch(tmp_path, "one")], weights, out, trusted)
     files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
     own = {path.name for path in (*SOURCE.glob("*.html"), *SOURCE.glob("*.mjs"))}
     runtime = {f"onnxruntime-web/{name}" for name in page_folder.RUNTIME_FILES}
@@ -115,7 +117,9 @@ def test_a_page_holds_its_modules_and_the_runtime(weights, tmp_path):
     for path in out.glob("*.mjs"):
         for module in re.findall(r'from "\./(.+)"', path.read_text()):
             assert module in files
-    assert 'src="page.mjs"' in (out / "index.html").read_text()
+    text = (out / "index.html").read_text()
+    assert 'src="page.mjs"' in text
+    assert f'<meta name="trusted" content="{bytes(32).hex()} {bytes(range(32)).hex()}" />' in text
 
 
 def test_the_page_asks_no_other_address_and_pins_what_it_runs():

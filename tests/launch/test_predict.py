@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pathlib
 import pickle
 import types
@@ -99,6 +100,7 @@ def test_images_are_named_in_four_ways(tmp_path):
     for name in ("a.png", "b.JPG", "deep/c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / name)
+    os.mkfifo(tmp_path / "deep" / "pipe.png")
     (tmp_path / "list.txt").write_text("a.png\n\n deep/c.webp \n")
     (tmp_path / "list.csv").write_text("\ufefflabel,path\nx,b.JPG\ny,a.png\n")
     a, b, c = (str(tmp_path / name) for name in ("a.png", "b.JPG", "deep/c.webp"))
@@ -115,6 +117,17 @@ def test_images_are_named_in_four_ways(tmp_path):
     (tmp_path / "odd.csv").write_text("name,label\nx,y\n")
     with pytest.raises(NoImagesError, match="has the columns name, label"):
         image_paths([tmp_path / "odd.csv"])
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_not_read(predictors, tmp_path, kind):
+    path = tmp_path / "x.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    (answer,) = predicting.predict_files(predictors, [str(path)], top=1)
+    assert answer.fault == "this is no regular file"
 
 
 def test_two_patches_of_one_task_are_refused(place):

@@ -20,12 +20,14 @@ from PIL import Image
 from adapters import files
 from adapters.experiment import backbones, serving
 from adapters.experiment.installation import open_store
+from adapters.serving.access import AccessError
 from adapters.serving.app import SIGNATURE
 from adapters.serving.errors import SignedPatchError
 from adapters.serving.network import FullError, UnservedPatchError
 from adapters.store import errors
-from adapters.store.installed import NotInstalledError
+from adapters.store.installed import KeysNeededError, NotInstalledError
 from adapters.store.signature import sign, signature_path
+from adapters.store.trust import TrustedKey
 from adapters.store.write import encode_patch
 from tests import narrow
 from tests.launch import small
@@ -34,7 +36,7 @@ from tests.serving import patches
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC = MAKER.public_key().public_bytes_raw()
-TRUSTED = {PUBLIC: "maker.pub"}
+TRUSTED = {PUBLIC: TrustedKey("maker.pub")}
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +98,19 @@ def test_a_token_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
     assert serving.changes_token(None) is None
     monkeypatch.setenv("MODELPATCH_CHANGES_TOKEN", "from the environment")
     (tmp_path / "token").write_text("from a file\n")
+    (tmp_path / "token").chmod(0o600)
     assert serving.changes_token(None) == "from the environment"
     assert serving.changes_token(str(tmp_path / "token")) == "from a file"
     with pytest.raises(FileNotFoundError):
         serving.changes_token(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_token_that_others_can_open_is_refused(tmp_path, mode):
+    (tmp_path / "token").write_text("t" * 32)
+    (tmp_path / "token").chmod(mode)
+    with pytest.raises(AccessError, match=r"can be read by others.*chmod 600"):
+        serving.changes_token(str(tmp_path / "token"))
 
 
 def damage(path):
@@ -170,7 +181,8 @@ def test_what_the_disk_does_not_confirm_is_served_as_at_the_next_start(
 ):
     install(made("a", 1))
     network, installer = opened()
-    data = encode_patch(made("a", 2, "2.0.0"))
+    first, data = encode_patch(made("a", 1)), encode_patch(made("a", 2, "2.0.0"))
+    installer.install("a", first, sign(first, MAKER))
     real = files.sync_directory
 
     def broken(folder):
@@ -219,9 +231,10 @@ def test_a_store_that_says_too_little(opened, install, made):
     data = encode_patch(made("a", 1))
     installer.install("a", data, sign(data, MAKER))
     assert labels(opened()[0]) == {"a": "1.0.0"}
-    install(made("a", 2), STRANGER)
+    with pytest.raises(KeysNeededError):
+        install(made("a", 2), STRANGER)
     with pytest.raises(errors.UntrustedKeyError):
-        opened({STRANGER.public_key().public_bytes_raw()[::-1]: "x"})
+        opened({STRANGER.public_key().public_bytes_raw(): TrustedKey("x")})
 
 
 @contextlib.contextmanager
@@ -262,6 +275,7 @@ def test_the_command_serves_a_store(tmp_path, install, made, weights):
     install(made("a", 1))
     (tmp_path / "maker.pub").write_bytes(PUBLIC)
     (tmp_path / "token").write_text(f"{'t' * 32}\n")
+    (tmp_path / "token").chmod(0o600)
     flags = [f"--store={tmp_path / 'store'}", f"--trusted={tmp_path / 'maker.pub'}"]
     flags.append(f"--changes_token={tmp_path / 'token'}")
     new = made("a", 2, "2.0.0")

@@ -7,8 +7,11 @@ import sys
 from tests.imports import ROOT
 
 COMMANDS = {
-    "answer": {"graph", "store", "trusted"},
-    "install": {"backbone", "weights", "roll_back", "remove", "graph", "store", "trusted"},
+    "answer": {"accept_unsigned", "graph", "store", "trusted", "unsigned_graph"},
+    "install": {
+        *("accept_unsigned", "backbone", "graph", "remove", "roll_back", "store", "trusted"),
+        *("unsigned_graph", "weights"),
+    },
     "verify": {"trusted"},
 }
 CODE = """

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from adapters.store import errors, signature
+from adapters.store.trust import TrustedKey
 from tests.store import make_patches, toy_store
 
 
@@ -43,7 +44,9 @@ def test_a_signature_of_other_bytes_does_not_replace_the_right_one(install, root
 
 
 def test_a_revoked_patch_does_not_push_out_the_good_one_behind_it(install, root):
-    both = toy_store.TRUSTED | {toy_store.STRANGER.public_key().public_bytes_raw(): "stranger.pub"}
+    both = toy_store.TRUSTED | {
+        toy_store.STRANGER.public_key().public_bytes_raw(): TrustedKey("stranger.pub")
+    }
     install(1, key=toy_store.MAKER, trusted=both)
     install(2, key=toy_store.STRANGER, trusted=both)
     install(3, key=toy_store.MAKER, trusted=toy_store.TRUSTED)
@@ -106,7 +109,7 @@ def test_signatures_are_checked_again_at_every_start(install, root):
     ]
     install(3, key=toy_store.MAKER, trusted=toy_store.TRUSTED)
     assert toy_store.number(root, trusted=toy_store.TRUSTED) == 3
-    others = {toy_store.STRANGER.public_key().public_bytes_raw(): "stranger.pub"}
+    others = {toy_store.STRANGER.public_key().public_bytes_raw(): TrustedKey("stranger.pub")}
     found = toy_store.store(root, others).active("tiny")
     assert found.contents.head["b"][0] == 2
     assert [type(error) for error in found.refused] == [errors.UntrustedKeyError]

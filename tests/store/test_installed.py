@@ -158,7 +158,7 @@ def test_the_longest_names_fit_a_folder(root, tmp_path, task):
     files.write_bytes(signature.signature_path(path), signature.sign(content, toy_store.MAKER))
     toy_store.store(root, toy_store.TRUSTED).install(path)
     assert toy_store.number(root, task, toy_store.TRUSTED) == 1
-    assert toy_store.store(root).tasks() == (task,)
+    assert toy_store.store(root, toy_store.TRUSTED).tasks() == (task,)
 
 
 @pytest.mark.parametrize("task", ["../tiny", "tiny/../tiny", "", ".", "a\0b"])

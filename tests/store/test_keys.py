@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from adapters import files
 from adapters.store import keys
 from adapters.store.keys import KeyFileError
+from adapters.store.trust import TrustedKey
 from tests.store.faults import Faults
 
 PEM = serialization.Encoding.PEM
@@ -28,7 +29,7 @@ def test_a_new_pair_belongs_together_and_is_its_owners(tmp_path):
     raw = tmp_path / "raw"
     raw.write_bytes(held)
     assert keys.read_public_key(raw) == held
-    assert keys.read_trusted_keys([public, raw]) == {held: str(public)}
+    assert keys.read_trusted_keys([public, raw]) == {held: TrustedKey(str(public))}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
@@ -141,7 +142,7 @@ def test_the_trusted_set_is_every_file_of_a_folder(tmp_path):
     (folder / ".note").write_text("hidden files are none of ours")
     found = keys.read_trusted_keys([folder])
     assert found == {
-        maker.public_key().public_bytes_raw(): str(folder / str(number))
+        maker.public_key().public_bytes_raw(): TrustedKey(str(folder / str(number)))
         for number, maker in enumerate(makers)
     }
     (folder / "note").write_text("not a key")
@@ -149,6 +150,33 @@ def test_the_trusted_set_is_every_file_of_a_folder(tmp_path):
         keys.read_trusted_keys([folder])
     with pytest.raises(KeyFileError, match="there is no such file"):
         keys.read_trusted_keys([tmp_path / "none"])
+
+
+def test_a_key_s_file_says_what_it_is_trusted_for(tmp_path):
+    path, pem = tmp_path / "key", _pem(Ed25519PrivateKey.generate().public_key())
+    for before, tasks in (
+        ("", None),
+        ("# from the shop\n\n", None),
+        ("tasks: digits\n", ("digits",)),
+        ("# from the shop\ntasks: digits, shop-*\n", ("digits", "shop-*")),
+    ):
+        path.write_bytes(before.encode() + pem)
+        ((_, found),) = keys.read_trusted_keys([path]).items()
+        assert found == TrustedKey(str(path), tasks)
+    for before in (
+        "task: digits\n",
+        "tasks:\n",
+        "tasks: a,,b\n",
+        "tasks: a\ntasks: b\n",
+        "digits\n",
+    ):
+        path.write_bytes(before.encode() + pem)
+        with pytest.raises(KeyFileError, match="before its key"):
+            keys.read_trusted_keys([path])
+    path.write_bytes(b"tasks: digits\n" + pem)
+    (tmp_path / "other").write_bytes(pem)
+    with pytest.raises(KeyFileError, match="hold the same key"):
+        keys.read_trusted_keys([path, tmp_path / "other"])
 
 
 def _pem(public):

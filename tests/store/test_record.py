@@ -1,5 +1,6 @@
 """What a store remembers: damage of any kind is noticed, and never another version or patch."""
 
+import dataclasses
 import hashlib
 import json
 import pickle
@@ -7,6 +8,7 @@ import pickle
 import pytest
 
 from adapters.store.record import Entry, Record, RecordError, decode_record, encode_record
+from adapters.store.release import Counted
 from tests.store import toy_store
 
 RECORD = Record("tiny", "1.2.0", Entry("a" * 64, "ed25519 ...\n"), Entry("b" * 64, None))
@@ -28,6 +30,10 @@ def spelled(**fields):
 def test_its_spelling():
     assert encode_record(RECORD) == spelled()
     assert decode_record(spelled(), "tiny", "path") == RECORD
+    counted = {"number": 7, "sha256": "c" * 64, "withdrawn": [8, 9]}
+    later = dataclasses.replace(RECORD, counted=Counted(7, "c" * 64, (8, 9)))
+    assert encode_record(later) == spelled(schema=2, counted=counted)
+    assert decode_record(spelled(schema=2, counted=counted), "tiny", "path") == later
     removed = Record("tiny", "1", None, None)
     assert removed.entries == ()
     assert decode_record(encode_record(removed), "tiny", "path") == removed
@@ -37,6 +43,12 @@ def test_its_spelling():
     "fields",
     [
         {"schema": 2},
+        {"schema": 3},
+        {"schema": 2, "counted": None},
+        {"schema": 2, "counted": {"number": 0, "sha256": "c" * 64, "withdrawn": []}},
+        {"schema": 2, "counted": {"number": 7, "sha256": "c", "withdrawn": []}},
+        {"schema": 2, "counted": {"number": 7, "sha256": "c" * 64, "withdrawn": ["8"]}},
+        {"schema": 2, "counted": {"number": 7, "sha256": "c" * 64}},
         {"highest": "new"},
         {"highest": None},
         {"highest": 1},

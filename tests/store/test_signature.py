@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.store import errors, keys, signature
+from adapters.store.trust import TrustedKey
 
 # RFC 8032, section 7.1, test 3.
 SECRET = "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7"
@@ -17,13 +18,13 @@ SIGNATURE = (
     "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
 )
 LINE = f"ed25519 {PUBLIC} {SIGNATURE}\n".encode()
-TRUSTED = {bytes.fromhex(PUBLIC): "maker.pub"}
+TRUSTED = {bytes.fromhex(PUBLIC): TrustedKey("maker.pub")}
 
 
 def test_it_is_that_of_the_standard():
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(SECRET))
     assert signature.sign(MESSAGE, key) == LINE
-    assert signature.verify(MESSAGE, LINE, TRUSTED) == "maker.pub"
+    assert signature.verify(MESSAGE, LINE, TRUSTED) == (TrustedKey("maker.pub"), None)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
@@ -35,7 +36,7 @@ def test_openssl_makes_the_keys_and_checks_the_signature(tmp_path, good, path):
     openssl("genpkey", "-algorithm", "ed25519", "-out", private)
     openssl("pkey", "-in", private, "-pubout", "-out", public)
     line = signature.sign(good, keys.read_private_key(private))
-    assert signature.verify(good, line, keys.read_trusted_keys([public])) == str(public)
+    assert signature.verify(good, line, keys.read_trusted_keys([public])).key.file == str(public)
     path.write_bytes(good)
     (tmp_path / "raw").write_bytes(bytes.fromhex(line.split()[2].decode()))
     openssl(
@@ -48,7 +49,7 @@ def test_unsigned_and_untrusted_are_told_apart():
     with pytest.raises(errors.UnsignedError, match=r"no signature.*TASK\.patch\.sig"):
         signature.verify(MESSAGE, None, TRUSTED)
     with pytest.raises(errors.UntrustedKeyError, match=f"unknown key {PUBLIC[:12]}"):
-        signature.verify(MESSAGE, LINE, {bytes(32): "other.pub"})
+        signature.verify(MESSAGE, LINE, {bytes(32): TrustedKey("other.pub")})
 
 
 def test_every_change_is_refused():
@@ -86,7 +87,7 @@ def test_the_file_beside_a_patch(tmp_path):
     beside = tmp_path / "a.patch.sig"
     beside.write_bytes(LINE)
     assert signature.read_signature(patch) == LINE
-    beside.write_bytes(LINE + b"\n")
+    beside.write_bytes(LINE * 20)
     with pytest.raises(errors.BadSignatureError, match=r"a\.patch\.sig: this is no signature"):
         signature.read_signature(patch)
     beside.unlink()

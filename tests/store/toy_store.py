@@ -14,11 +14,12 @@ from adapters.store import parity
 from adapters.store.contents import PatchContents
 from adapters.store.installed import Checks, Store
 from adapters.store.store_backbone import StoreBackbone
+from adapters.store.trust import TrustedKey
 from tests.store import make_patches
 
 MAKER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-TRUSTED = {MAKER.public_key().public_bytes_raw(): "maker.pub"}
+TRUSTED = {MAKER.public_key().public_bytes_raw(): TrustedKey("maker.pub")}
 # The head's columns in another order: good but for parity.
 SWAPPED = make_patches.TENSORS | {"head/w": ([3, 2], [1.0, 0.0, 3.0, 2.0, 5.0, 4.0])}
 

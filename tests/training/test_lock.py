@@ -1,5 +1,6 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -31,6 +32,12 @@ def test_a_second_run_is_refused_until_the_first_ends(tmp_path):
     assert not lock.is_held(folder)
     with lock.lock(folder):
         pass
+
+
+def test_others_cannot_open_the_lock_and_so_cannot_hold_it(tmp_path):
+    (tmp_path / ".lock").touch(0o644)  # of a run begun before
+    with lock.lock(tmp_path):
+        assert stat.S_IMODE((tmp_path / ".lock").stat().st_mode) == 0o600
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path):

@@ -36,6 +36,11 @@ def test_pictures_are_drawn_and_do_not_depend_on_the_time(tmp_path, log):
         assert len(np.unique(np.asarray(image).reshape(-1, 4), axis=0)) > 20
 
 
+def test_names_are_no_formulas(tmp_path, log):
+    odd = [dataclasses.replace(ROWS[0], task="$x^$"), dataclasses.replace(ROWS[1], task="$\\frac$")]
+    assert len(plots.plots(tmp_path, odd, log)) == 3
+
+
 def test_the_figures_show_the_data(log):
     records = metrics.read(log)
     above, below = plots._curves(records, ROWS[1:]).axes

@@ -8,12 +8,12 @@ import numpy as np
 
 from adapters.backbones import registry
 from adapters.backbones.builder import Backbone, build
-from adapters.backbones.fingerprint import fingerprint
 from adapters.benchmarking import cases, stand_ins
 from adapters.benchmarking.device import names
 from adapters.export import litert
 from adapters.export.jax_program import jax_program
 from adapters.export.onnx import export as onnx
+from adapters.fingerprint import fingerprint
 from adapters.inference.compiled import Inference, inference, parity_vector
 from adapters.patches.registry import from_spec
 from adapters.preprocessing import Preprocessing
