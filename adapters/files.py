@@ -89,8 +89,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def new_directory(path: str | os.PathLike[str], replaces: bool = False) -> Iterator[pathlib.Path]:
     """Gives a folder beside `path` to fill; it becomes `path` only when the block ends well.
+
+    With `replaces`, the folder that is there is deleted then; between the two there is none for a
+    moment, and a kill in that moment leaves both beside `path`, hidden.
 
     When another process published `path` meanwhile, its folder stays and ours is dropped: both were
     made from the same pinned input. An OSError, also one in the block, is raised as
@@ -103,6 +106,10 @@ def new_directory(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         stack.callback(shutil.rmtree, aside, ignore_errors=True)
         yield aside
         os.chmod(aside, 0o755)
+        if replaces and target.is_dir():
+            old = pathlib.Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+            os.rename(target, old / target.name)
+            stack.callback(shutil.rmtree, old, ignore_errors=True)
         try:
             os.rename(aside, target)
         except OSError:

@@ -51,6 +51,7 @@ _TOLERANCE = flags.DEFINE_float(
     "tolerance", TOLERANCE, "Largest difference to JAX, as a part of the largest logit."
 )
 _OUT = flags.DEFINE_string("out", None, "The file to write.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a file that is there.")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -84,6 +85,7 @@ def _task(patch: str, out: str, images: Sequence[str]) -> str:
         depthwise=_DEPTHWISE.value,
         images=images,
         tolerance=_TOLERANCE.value,
+        overwrite=_OVERWRITE.value,
     )
 
 
@@ -117,6 +119,7 @@ def _backbone(name: str, out: str, images: Sequence[str]) -> str:
         portable=_PORTABLE.value,
         images=images,
         tolerance=_TOLERANCE.value,
+        overwrite=_OVERWRITE.value,
     )
 
 

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.experiment import output, page_folder
+from adapters.experiment import page_folder
 from adapters.export.onnx.installed import check_installed
 from adapters.store.keys import read_trusted_keys
 from launch import command, shared_flags
 
 _OUT = flags.DEFINE_string("out", None, "The folder to write.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the page that is there.")
 _WEIGHTS = shared_flags.weights()
 _TRUSTED = shared_flags.trusted()
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
             "give patch files, and the folder to write: launch/page out/*.patch --out=site"
         )
     check_installed()
-    out = output.new_file(_OUT.value)
+    out = page_folder.place(_OUT.value, _OVERWRITE.value)
     trusted = None if _TRUSTED.value is None else read_trusted_keys(_TRUSTED.value)
     print(page_folder.write_page(paths, _WEIGHTS.value, out, trusted))
     print(f"To look at it: python3 -m http.server --directory={out}")

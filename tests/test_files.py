@@ -75,6 +75,19 @@ def test_the_folder_of_another_process_stays(tmp_path):
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_a_folder_is_replaced_when_the_new_one_is_whole(tmp_path):
+    target = tmp_path / "folder"
+    (target / "old").mkdir(parents=True)
+    with pytest.raises(KeyError), files.new_directory(target, replaces=True) as ours:
+        raise KeyError
+    assert os.listdir(target) == ["old"]
+    with files.new_directory(target, replaces=True) as ours:
+        (ours / "new").write_text("whole")
+        assert os.listdir(target) == ["old"]
+    assert os.listdir(target) == ["new"]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 def test_a_path_below_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(files.NotWrittenError, match=r"file/below cannot .* A file stands where"):

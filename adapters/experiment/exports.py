@@ -35,6 +35,7 @@ def export_backbone(
     portable: bool = False,
     images: Sequence[str] = (),
     tolerance: float = TOLERANCE,
+    overwrite: bool = False,
 ) -> str:
     """Writes a graph of a backbone that takes patches as inputs; returns what to print of it.
 
@@ -51,15 +52,16 @@ def export_backbone(
       portable: whether LiteRT's graph is for runtimes without XNNPACK's DYNAMIC_FULLY_CONNECTED.
       images: paths of image files to compare with JAX on, beside seeded noise.
       tolerance: the largest difference of a logit allowed, as a part of the largest.
+      overwrite: whether a file at `out` is replaced, once the new one answers as it should.
 
     Raises:
       ExportParityError: it does not answer as JAX does; nothing is written.
-      OutputFileError: `out` exists.
+      OutputFileError: `out` exists, and is not to be overwritten or is no file.
       SettingError, UnknownNameError: a value that cannot work.
     """
     _check_format(to, BACKBONE_FORMATS, out)
     sizes, batches = _numbers("sizes", sizes), _numbers("batches", batches)
-    path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
+    path, comparison = output.new_file(out, overwrite), exporting.Comparison(images, tolerance)
     if to != "litert" and len(sizes) != 1:
         raise SettingError("sizes", f"must be one size for {to}, not {list(sizes)}.")
     if to == "jax":
@@ -87,6 +89,7 @@ def export_task(
     depthwise: bool = False,
     images: Sequence[str] = (),
     tolerance: float = TOLERANCE,
+    overwrite: bool = False,
 ) -> str:
     """Writes a graph of one patch file's task, the patch folded in; returns what to print of it.
 
@@ -97,13 +100,13 @@ def export_task(
       weights: the backbone's local checkpoint, where it brings none.
       batches: numbers of images in one call of LiteRT's graph; `onnx` takes any number.
       depthwise: of `inputs`, whether the graph takes depthwise kernels.
-      images, tolerance: as for `export_backbone`.
+      images, tolerance, overwrite: as for `export_backbone`.
 
     Raises what `export_backbone` does, and PatchFileError where the patch fails a check.
     """
     _check_format(to, TASK_FORMATS, out)
     batches = _numbers("batches", batches)
-    path, comparison = output.new_file(out), exporting.Comparison(images, tolerance)
+    path, comparison = output.new_file(out, overwrite), exporting.Comparison(images, tolerance)
     name = os.fspath(patch)
     if to == "onnx":
         check_installed()

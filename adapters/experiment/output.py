@@ -25,15 +25,18 @@ class OutputFileError(ModelPatchError):
     """A file that a command should write is there already."""
 
 
-def new_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    """A path that nothing lies at yet.
+def new_file(path: str | os.PathLike[str], overwrite: bool | None = None) -> pathlib.Path:
+    """A path that nothing lies at yet; or a file, with `overwrite`.
 
-    Raises OutputFileError.
+    `overwrite` is None where nobody can ask for it. Raises OutputFileError.
     """
     found = pathlib.Path(path)
-    if found.exists():
+    if found.exists() and not (overwrite and found.is_file()):
+        offered = overwrite is not None and found.is_file()
         raise OutputFileError(
-            f"{found} exists already: move it, or choose another file.", settings=["directory"]
+            f"{found} exists already: {'overwrite it, ' if offered else ''}move it, or choose "
+            "another file.",
+            settings=["overwrite", "directory"] if offered else ["directory"],
         )
     return found
 

@@ -13,6 +13,7 @@ where a file is `file`, its address from the folder on, `bytes` and `sha256`.
 
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import urllib.parse
@@ -21,7 +22,7 @@ from typing import Any
 
 from adapters import files
 from adapters.errors import ModelPatchError
-from adapters.experiment import backbones, exporting, exporting_onnx
+from adapters.experiment import backbones, exporting, exporting_onnx, output
 from adapters.experiment.backbones import Loaded
 from adapters.export.export_parity import TOLERANCE
 from adapters.export.litert import own_weights
@@ -38,7 +39,7 @@ from adapters.store.trust import Trusted
 SOURCE = pathlib.Path(__file__).parents[2] / "javascript" / "browser"
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-GRAPH = "backbone.onnx"
+GRAPH, MANIFEST = "backbone.onnx", "manifest.json"
 _TRUSTED = '<meta name="trusted" content="{}" />'
 NOISE = exporting.Comparison((), TOLERANCE)
 
@@ -51,6 +52,23 @@ class RuntimeNeededError(PageError):
     """ONNX Runtime Web, which the page brings along, is not installed here."""
 
 
+def place(path: str | os.PathLike[str], overwrite: bool) -> pathlib.Path:
+    """Where a page may be written: nothing is there, or a page and `overwrite`.
+
+    Raises OutputFileError.
+    """
+    found = pathlib.Path(path)
+    is_page = all((found / name).is_file() for name in (GRAPH, MANIFEST, "index.html"))
+    if not is_page:
+        return output.new_file(found)
+    if not overwrite:
+        raise output.OutputFileError(
+            f"{found} holds a page already: overwrite it, or choose another folder.",
+            settings=["overwrite", "directory"],
+        )
+    return found
+
+
 def write_page(
     paths: Sequence[str], weights: str | None, out: pathlib.Path, trusted: Trusted | None = None
 ) -> str:
@@ -59,13 +77,13 @@ def write_page(
     Args:
       paths: of patch files for one backbone and one size of images.
       weights: a local checkpoint of the backbone, if it brings none.
-      out: the folder, which must not exist.
+      out: the folder, as `place` gives it; a page there is replaced when the new one is whole.
       trusted: keys one of which must sign the folder, or the page starts nothing; None asks nobody.
 
     Raises PageError, OtherHeadError, a PatchFileError where a patch fails a check,
     ExportParityError where the graph does not answer as JAX does, and what `backbones.load` raises.
     """
-    parts = _parts()
+    parts, replaces = _parts(), out.is_dir()
     cards = [read_patch(path) for path in paths]
     for card in cards:
         check_classifier(card, "a page")
@@ -74,7 +92,7 @@ def write_page(
     patches = [exporting.checked_patch(backbone, path)[0] for path in paths]
     kind, inputs = _inputs(backbone, paths, patches)
     graph, found = exporting_onnx.compared_graph(backbone, kind, size, NOISE)
-    with files.new_directory(out) as folder:
+    with files.new_directory(out, replaces) as folder:
         for name, source in parts.items():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / name)
@@ -83,7 +101,7 @@ def write_page(
         for contents, given in zip(patches, inputs, strict=True):
             write_inputs(folder / _inputs_name(contents), contents, given)
         manifest = _manifest(folder, backbone, size, patches)
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     about = f"{backbone.name} at {size} pixels"
     lines = [exporting.report(out / GRAPH, about, found, NOISE, max(differences.BATCHES))]
     for contents in patches:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from adapters.experiment import backbones, exporting
+from adapters.experiment import backbones, exporting, output
 from adapters.export import export_parity, litert
 from adapters.runtime import engine, signatures
 from adapters.runtime.device import Device, network_input
@@ -101,6 +101,17 @@ def test_a_jax_program_is_read_back(loaded, tmp_path):
     program = jax.export.deserialize(bytearray(out.read_bytes()))
     images = np.zeros((2, narrow.SIZE, narrow.SIZE, 3), np.float32)
     assert program.call(loaded.weights, exported.head(4, seed=0), images).shape == (2, 4)
+
+
+def test_a_file_is_replaced_when_that_is_asked_for_and_a_folder_never(tmp_path):
+    file = tmp_path / "backbone.tflite"
+    file.write_text("old")
+    assert output.new_file(file, overwrite=True) == file
+    for path, overwrite, said in ((file, False, "overwrite it, move"), (file, None, "y: move it")):
+        with pytest.raises(output.OutputFileError, match=said):
+            output.new_file(path, overwrite)
+    with pytest.raises(output.OutputFileError, match="already: move it"):
+        output.new_file(tmp_path, overwrite=True)
 
 
 def test_the_command_exports_a_backbone(tmp_path):

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 from adapters.backbones import registry
 from adapters.experiment import page_folder
+from adapters.experiment.output import OutputFileError
 from adapters.export.onnx.session import Session
 from adapters.heads.registry import OtherHeadError
 from adapters.runtime import signatures
@@ -55,6 +56,21 @@ def weights(tmp_path):
 
 def patch(folder, *arguments, **changes):
     return str(exported.patch_file(folder, exported.contents(*arguments, **changes)))
+
+
+def test_a_page_is_replaced_when_that_is_asked_for_and_nothing_else_is(tmp_path):
+    page, other = tmp_path / "site", tmp_path / "photographs"
+    for folder, names in ((page, ("index.html", "manifest.json", "backbone.onnx")), (other, ["a"])):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text("")
+    assert page_folder.place(tmp_path / "new", False) == tmp_path / "new"
+    assert page_folder.place(page, True) == page
+    with pytest.raises(OutputFileError, match="holds a page already: overwrite it") as refused:
+        page_folder.place(page, False)
+    assert refused.value.settings == ("overwrite", "directory")
+    with pytest.raises(OutputFileError, match="photographs exists already: move it"):
+        page_folder.place(other, True)
 
 
 def entry(name):
