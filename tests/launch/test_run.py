@@ -298,7 +298,7 @@ def test_a_run_begins_with_a_patch_and_labels_that_it_has_keep_their_rows(
     still = {"steps": 12, "patch_rate": 0.0, "head_rate": 0.0}
     settings = small.settings(weights, from_patch=str(first), recipe=still)
     out, tasks = tmp_path / "out", registry.resolve(folders)
-    training_run.run(tasks, settings, out, "a test", test=False, validations=0)
+    training_run.run(tasks, settings, out, "a test", test=False)
     old = read_patch(first)
     for task in tasks:
         new = read_patch(out / f"{task.name}.patch")
