@@ -74,7 +74,7 @@ def test_a_browser_shows_a_run_as_it_goes_on_and_ends(run, monkeypatch):
         assert len(sizes) == 14
         assert all(width > 5 for width in sizes)
         assert page.evaluate("() => document.scripts.length") == 0
-        assert HOSTILE in page.evaluate(
+        assert HOSTILE.replace("\u202e", r"\u202e") in page.evaluate(
             "() => [...document.querySelectorAll('h3 bdi')].map((e) => e.textContent)"
         )
         colour = "() => getComputedStyle(document.body).backgroundColor"
