@@ -2,8 +2,9 @@
 
 One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
 array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them; in the place of
-`label`, heads with a value for each output have a tensor of them, and heads with a class for each
-pixel an image of them, 255 where a pixel does not count. TensorFlow is not needed.
+`label`, heads with a value for each output have a tensor of them, heads with a class for each pixel
+an image of them, 255 where a pixel does not count, and heads that find objects a row for each.
+TensorFlow is not needed.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from PIL import Image
 
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
-from tasks import digest, made_from, records
+from tasks import digest, made_from, objects, records
 from tasks.digest import Contents
 from tasks.records import NO_CLASS
 from tasks.task import Examples, Task, TaskError
@@ -37,8 +38,9 @@ KEPT_CONTENTS = ".contents"
 class Example(NamedTuple):
     """One image of a carrier, with the split it belongs to.
 
-    `label` is what its head learns: the number of a class, a number for each output, or classes
-    [H, W] of the image's pixels, -1 where one does not count. `inputs` are those of the task,
+    `label` is what its head learns: the number of a class, a number for each output, classes [H, W]
+    of the image's pixels, -1 where one does not count, or objects [n, 5]: left, top, right and
+    bottom in parts of the image's sides, and the class's number. `inputs` are those of the task,
     beside the image.
     """
 
@@ -126,6 +128,8 @@ def write(
 
     Raises TaskError when a split stays empty, or an example belongs to no split or class.
     """
+    head = task.made_head
+    ((target, how),) = head.targets.items()
     by_split: dict[str, list[Example]] = {split: [] for split in task.splits}
     for example in examples:
         fault = _fault(example, task)
@@ -134,7 +138,7 @@ def write(
         image = preprocessing.shrink(
             preprocessing.to_rgb(example.image, task.background), short_side
         )
-        if isinstance(example.label, np.ndarray):
+        if how.per == "pixel" and isinstance(example.label, np.ndarray):
             example = example._replace(
                 label=preprocessing.shrink_classes(example.label, short_side)
             )
@@ -142,8 +146,6 @@ def write(
     empty = [split for split, members in by_split.items() if not members]
     if empty:
         raise TaskError(f"task {task.name!r}: no images for {', '.join(empty)}.")
-    head = task.made_head
-    ((target, _),) = head.targets.items()
     for split, members in by_split.items():
         try:
             head.check_targets({target: _together([example.label for example in members])})
@@ -182,6 +184,10 @@ def _fault(example: Example, task: Task) -> str | None:
             return f"no classes of its pixels; {task.head} takes an array of them, {list(size)}"
         if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= outputs:
             return f"a pixel whose class is none of 0 to {outputs - 1}, nor -1 for no class"
+    elif how.per == "object":
+        fault = objects.fault(label, outputs)
+        if fault:
+            return f"{fault}; {task.head} takes an array [n, 5] of float32"
     elif how.per == "output":
         if not (isinstance(label, tuple) and _finite(label, (outputs,))):
             return f"the label {label!r}; {task.head} takes a tuple of finite numbers, {outputs}"
@@ -253,11 +259,13 @@ def _feature(task: Task, how: Target) -> Any:
             return tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
         case "pixel":
             return tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+        case "object":
+            return tfds.features.Tensor(shape=(None, objects.WIDTH), dtype=np.dtype(how.dtype))
 
 
 def _record(example: Example, target: str, how: Target) -> dict[str, Any]:
     label: Any = example.label
-    if how.per == "output":
+    if how.per in ("output", "object"):
         label = np.asarray(label, how.dtype)
     elif how.per == "pixel":
         label = _png(Image.fromarray(np.where(label < 0, NO_CLASS, label).astype(np.uint8)))

@@ -113,7 +113,7 @@ class _Decoded:
     def _known(self, index: int, stored: Any) -> Any:
         if self._per == "pixel":
             return self._cache.get((index, self._target), lambda: _classes(stored))
-        return stored if self._per == "output" else int(stored)
+        return int(stored) if self._per == "image" else stored
 
     def _decode(self, index: int, data: bytes) -> np.ndarray:
         try:
@@ -135,7 +135,7 @@ def _labels(feature: Any, how: Target, labels: Sequence[str]) -> Sequence[str]:
             return feature.names
         case "output":
             return labels[: feature.shape[0]]
-        case "pixel":
+        case _:
             return labels
 
 

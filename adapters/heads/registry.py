@@ -10,6 +10,7 @@ from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.multilabel import multilabel
 from adapters.heads.regression import regression
 from adapters.heads.segmentation import segmentation
+from adapters.heads.ssdlite import ssdlite
 from adapters.spec import SpecError, parse
 
 HEADS: dict[str, Callable[..., Head]] = {
@@ -17,6 +18,7 @@ HEADS: dict[str, Callable[..., Head]] = {
     "multilabel": multilabel,
     "regression": regression,
     "segmentation": segmentation,
+    "ssdlite": ssdlite,
 }
 
 
