@@ -24,7 +24,8 @@ from tasks.augmentation import POLICIES
 TASKS = flags.DEFINE_list(
     "tasks",
     [],
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, or a task's Python file.",
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, "
+    "coco:IMAGES,ANNOTATIONS, or a task's Python file.",
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tasks
 from adapters import errors
-from tasks import folder, suites, table
+from tasks import coco, folder, suites, table
 from tasks.task import Task
 
 _TASKS: dict[str, Task] = {}
@@ -44,20 +44,35 @@ def resolve(names: Sequence[str]) -> tuple[Task, ...]:
     """Returns the tasks meant by `names`, in their order, each once.
 
     A name is a task's, a suite's (see `tasks.suites`), `folder:PATH` for images with one sub-folder
-    a class, `csv:FILE` for a table of images and labels, or the path of a Python file that
-    registers tasks, which is run: names come from who runs the program, never from a file (see
-    `registered`).
+    a class, `csv:FILE` for a table of images and labels, `coco:IMAGES,ANNOTATIONS` for images with
+    boxes, or the path of a Python file that registers tasks, which is run: names come from who runs
+    the program, never from a file (see `registered`).
 
     Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
     name, TaskFileError, or FolderError.
     """
     _discover()
     chosen: dict[str, Task] = {}
-    for name in names:
+    for name in whole(names):
         for task in _members(name):
             if chosen.setdefault(task.name, task) != task:
                 raise errors.DuplicateNameError("task", task.name)
     return tuple(chosen.values())
+
+
+def whole(names: Sequence[str]) -> list[str]:
+    """Names that were cut at commas, with those of `coco:IMAGES,ANNOTATIONS` whole again.
+
+    >>> whole(["digits", "coco:shots", "shots.json"])
+    ['digits', 'coco:shots,shots.json']
+    """
+    found: list[str] = []
+    for name in names:
+        if found and found[-1].startswith(coco.PREFIX) and "," not in found[-1]:
+            found[-1] += f",{name}"
+        else:
+            found.append(name)
+    return found
 
 
 def resolve_one(name: str) -> Task:
@@ -89,6 +104,8 @@ def _members(name: str) -> Sequence[Task]:
         return [_new(folder.folder_task(name.removeprefix(folder.PREFIX)))]
     if name.startswith(table.PREFIX):
         return [_new(table.table_task(name.removeprefix(table.PREFIX)))]
+    if name.startswith(coco.PREFIX):
+        return [_new(coco.coco_task(name.removeprefix(coco.PREFIX)))]
     if name.endswith(".py"):
         return _register_file(pathlib.Path(name).expanduser().resolve())
     if name in suites.SUITES:

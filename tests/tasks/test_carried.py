@@ -31,6 +31,7 @@ GOLDEN = {
     "silhouettes_by_place": ((6798, 1459, 1459), "2c6f8a3bb73d"),
     "silhouettes_anywhere": ((6798, 1459, 1459), "e2fd16d7eddf"),
     "nuclei_masks": ((500, 100, 200), "2abe8cd8fd89"),
+    "nuclei": ((180, 60, 60), "f8ee1b2267df"),
 }
 
 
@@ -53,6 +54,9 @@ def test_a_carried_task_is_what_its_file_says(name: str):
                 assert seen.setdefault(example["image"].tobytes(), split) == split
         if how.per == "pixel":
             assert set(np.unique(labels)) == set(range(len(task.labels))), split
+        elif how.per == "object":
+            found = np.concatenate(labels)[:, 4]
+            assert set(np.unique(found)) == set(range(len(task.labels))), split
         elif how.per == "output":
             assert (np.std(labels, axis=0) > 0).all(), split
         else:
