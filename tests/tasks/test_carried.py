@@ -31,6 +31,11 @@ GOLDEN = {
     "silhouettes_by_place": ((6798, 1459, 1459), "2c6f8a3bb73d"),
     "silhouettes_anywhere": ((6798, 1459, 1459), "e2fd16d7eddf"),
     "nuclei_masks": ((500, 100, 200), "2abe8cd8fd89"),
+    "tree_crowns": ((432, 24, 30), None),
+    "sign_scenes": ((700, 100, 150), None),
+    "digit_scenes": ((700, 100, 150), None),
+    "emoji_scenes": ((700, 100, 150), None),
+    "stamp_scenes": ((700, 100, 150), None),
     "nuclei": ((180, 60, 60), "f8ee1b2267df"),
 }
 
