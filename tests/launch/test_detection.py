@@ -1,18 +1,30 @@
 """Boxes around objects, in one run of a narrow network, up to its answers."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import adapters
-from adapters.experiment import box_picture, contact_sheet, encoding, evaluation, predicting
+from adapters.experiment import (
+    box_picture,
+    contact_sheet,
+    detecting,
+    encoding,
+    evaluation,
+    predicting,
+)
 from adapters.experiment import training_run as runs
 from adapters.experiment.box_picture import COLOURS
+from adapters.experiment.output import OutputFileError
 from adapters.experiment.teaching import TeacherError
 from adapters.heads.contract import HeadSettingError
 from adapters.heads.registry import from_spec
 from adapters.heads.together import TaskHeads
 from adapters.store.read import read_patch
+from tasks import coco_annotations
+from tests.device import exported
 from tests.launch import small
 from tests.launch.made_tasks import SQUARES
 
@@ -26,7 +38,7 @@ def weights(tmp_path_factory):
 def finished(weights, tmp_path_factory):
     """(folder, rows) of a run."""
     out = tmp_path_factory.mktemp("runs") / "squares"
-    settings = small.settings(weights, recipe={"steps": 80, "head_rate": 3e-2})
+    settings = small.settings(weights, recipe={"steps": 120, "head_rate": 3e-2})
     return out, runs.run([SQUARES], settings, out, "a test", validations=0)
 
 
@@ -103,3 +115,67 @@ def test_frames_lie_on_the_edges_of_their_boxes():
     said = np.asarray(box_picture.framed(image, [[0.25, 0.5, 0.75, 0.9]], [0], ["a"]))
     assert (said.min(axis=-1) > 150).any()
     assert not np.asarray(image).any()
+
+
+@pytest.fixture(scope="module")
+def detected(finished, weights, tmp_path_factory):
+    """(folder, found) of three images: one wide, one that is none, one of the task's."""
+    place = tmp_path_factory.mktemp("images")
+    examples = SQUARES.source.open(SQUARES, "test", None)
+    Image.fromarray(examples[1]["image"]).resize((96, 40)).save(place / "a.png")
+    (place / "b.png").write_bytes(b"no image")
+    Image.fromarray(examples[2]["image"]).save(place / "c.png")
+    predictor = adapters.load(finished[0] / "squares.patch", weights=weights)
+    paths = [str(place / name) for name in ("a.png", "b.png", "c.png")]
+    return place / "found", list(detecting.detect_files(predictor, paths, place / "found"))
+
+
+def test_what_is_found_is_drawn_and_written_as_coco_has_it(detected):
+    folder, (wide, odd, plain) = detected
+    assert odd.fault
+    assert str(odd).endswith(odd.fault)
+    document = json.loads((folder / detecting.DOCUMENT).read_text())
+    assert [(one["width"], one["height"]) for one in document["images"]] == [(96, 40), (24, 20)]
+    names = {one["id"]: one["name"] for one in document["categories"]}
+    for number, found in enumerate((wide, plain), 1):
+        own = [one for one in document["annotations"] if one["image_id"] == number]
+        assert [names[one["category_id"]] for one in own] == list(found.labels)
+        corners = np.reshape([one["bbox"] for one in own], (-1, 4))
+        np.testing.assert_allclose(corners[:, :2], found.boxes[:, :2], atol=0.01)
+        np.testing.assert_allclose(
+            corners[:, 2:], found.boxes[:, 2:] - found.boxes[:, :2], atol=0.02
+        )
+        assert str(found).count("%") == len(found.labels)
+    (truth,) = SQUARES.source.open(SQUARES, "test", None)[1]["objects"]
+    apart = np.abs(wide.boxes - truth[:4] * [96, 40, 96, 40]).max(axis=1)
+    assert apart.min() < 8
+    drawn = np.asarray(Image.open(folder / "0000_a.png"))
+    assert drawn.shape == (40, 96, 3)
+    assert any((drawn == colour).all(axis=-1).any() for colour in COLOURS[:2])
+    assert {file.name for file in folder.iterdir()} == {
+        detecting.DOCUMENT,
+        "0000_a.png",
+        "0002_c.png",
+    }
+
+
+def test_what_is_found_is_a_task_again(detected):
+    folder, _ = detected
+    read = coco_annotations.read(folder / detecting.DOCUMENT)
+    assert read.labels == SQUARES.labels
+    assert [image.name for image in read.images] == ["a.png", "c.png"]
+    assert set(read.found) <= set(coco_annotations.USED)
+
+
+def test_nothing_is_overwritten_and_other_patches_find_nothing(
+    detected, finished, weights, tmp_path
+):
+    folder, _ = detected
+    predictor = adapters.load(finished[0] / "squares.patch", weights=weights)
+    with pytest.raises(OutputFileError, match="exists already"):
+        next(detecting.detect_files(predictor, [], folder))
+    exported.patch_file(tmp_path, exported.contents("plain", seed=2))
+    other = adapters.load(tmp_path / "plain.patch", weights=weights)
+    with pytest.raises(detecting.NoDetectorError, match="predicts classification, and finds no"):
+        next(detecting.detect_files(other, [], tmp_path / "found"))
+    assert not (tmp_path / "found").exists()
