@@ -38,9 +38,11 @@ from adapters.heads.detection.detections import (
     Detections,
     detections,
 )
+from adapters.heads.detection.thresholds import best_threshold
 
 OBJECTS = "objects"
 NECK = ("neck_02", "neck_04", "neck_06", "neck_08")
+UNKNOWN = 0.5  # how sure an answer is, where nothing was chosen
 _MASKED = -1e9  # as in `adapters.heads.wide`
 
 
@@ -51,7 +53,7 @@ def ssdlite(
     smallest: float = 0.2,
     largest: float = 0.95,
     anchors: str = "torchvision",
-    threshold: float = 0.5,
+    threshold: float | None = None,
 ) -> Head:
     """Boxes around objects; by default as torchvision's SSDLite, of six maps.
 
@@ -63,7 +65,8 @@ def ssdlite(
       smallest, largest: scales of the first map's anchors and of the last's, in parts of the
         image's side.
       anchors: a convention, `torchvision` or `tensorflow`.
-      threshold: how sure a box has to be to be an answer, from 0 to 1.
+      threshold: how sure a box has to be to be an answer, from 0 to 1; by default what has the best
+        F1 on validation, and 0.5 before there is one.
 
     Raises HeadSettingError.
     """
@@ -79,11 +82,12 @@ def ssdlite(
         raise HeadSettingError(
             f"maps is {maps!r}; from stride {finest} on it is 1 to {len(names)}."
         )
-    if not all(type(value) in (int, float) for value in (smallest, largest, threshold)):
+    least = UNKNOWN if threshold is None else threshold
+    if not all(type(value) in (int, float) for value in (smallest, largest, least)):
         raise HeadSettingError("smallest, largest and threshold must be numbers.")
-    if not 0 < smallest <= largest <= 1 or not 0 <= threshold <= 1:
+    if not 0 < smallest <= largest <= 1 or not 0 <= least <= 1:
         raise HeadSettingError(
-            f"smallest, largest and threshold are {smallest}, {largest} and {threshold}; it must "
+            f"smallest, largest and threshold are {smallest}, {largest} and {least}; it must "
             "be 0 < smallest <= largest <= 1, and a threshold from 0 to 1."
         )
     if anchors not in CONVENTIONS:
@@ -110,7 +114,7 @@ def ssdlite(
 
     def answer(predictions: Arrays) -> Detections:
         finite(predictions)
-        return detections(predictions).above(threshold)
+        return detections(predictions).above(least)
 
     def decode(labels: Sequence[str], predictions: Arrays) -> Boxes:
         found = answer(predictions)
@@ -125,7 +129,12 @@ def ssdlite(
             for box, score, each in zip(*found, strict=True)
         ]
 
-    given = {
+    def after_validation(predictions: Arrays, targets: Arrays) -> Head:
+        _, images = _gathered(_no_images(0), predictions, targets)
+        chosen = best_threshold(*zip(*images, strict=True))
+        return ssdlite(**{**given, "threshold": chosen})
+
+    given: dict[str, Any] = {
         **{"maps": maps, "finest": finest, "coarsest": coarsest},
         **{"smallest": smallest, "largest": largest},
         **{"anchors": anchors, "threshold": threshold},
@@ -148,12 +157,13 @@ def ssdlite(
         soft_targets=None,
         initial=predictors.initial,
         check_targets=_check_targets,
+        after_validation=after_validation if threshold is None else None,
     )
 
 
 _DEFAULTS: dict[str, Any] = {
     **{"maps": 6, "finest": 16, "coarsest": 32, "smallest": 0.2, "largest": 0.95},
-    **{"anchors": "torchvision", "threshold": 0.5},
+    **{"anchors": "torchvision", "threshold": None},
 }
 
 

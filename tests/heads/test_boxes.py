@@ -48,8 +48,14 @@ def test_anchors_are_torchvisions():
 
 
 def test_tensorflow_has_three_anchors_in_the_first_map_s_cells():
-    """The 1:1 anchor there is a tenth of the image; the last map's second square is near whole."""
-    first, *_, last = anchors.sides_of("tensorflow", 6, 0.2, 0.95)
+    """All are those whose scales and ratios stand in a frozen graph of its SSDLite."""
+    found = anchors.sides_of("tensorflow", 6, 0.2, 0.95)
+    ratios, last_scales = [1, 2, 0.5, 3, 0.3333, 1], [0.41833, 0.57009, 0.72111, 0.87178, 0.97468]
+    for own, scale, last in zip(found[1:], (0.35, 0.5, 0.65, 0.8, 0.95), last_scales, strict=True):
+        wide, high = np.array(own).T
+        np.testing.assert_allclose(wide / high, ratios, rtol=1e-3)
+        np.testing.assert_allclose(np.sqrt(wide * high), [scale] * 5 + [last], rtol=1e-5)
+    first, *_, last = found
     np.testing.assert_allclose(
         first, [(0.1, 0.1), (0.282843, 0.141421), (0.141421, 0.282843)], 1e-5
     )

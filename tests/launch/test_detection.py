@@ -20,7 +20,7 @@ from adapters.experiment.box_picture import COLOURS
 from adapters.experiment.output import OutputFileError
 from adapters.experiment.teaching import TeacherError
 from adapters.heads.contract import HeadSettingError
-from adapters.heads.registry import from_spec
+from adapters.heads.registry import from_spec, head_of
 from adapters.heads.together import TaskHeads
 from adapters.store.read import read_patch
 from tasks import coco_annotations
@@ -50,6 +50,12 @@ def test_squares_are_found_and_scored_as_coco_does(finished):
     shapes = {leaf: values.shape for leaf, values in head.items()}
     assert shapes["1/classes/w"] == (16, 6, 3)
     assert shapes["1/boxes/depthwise"] == (3, 3, 16)
+
+
+def test_how_sure_an_answer_is_was_chosen_on_validation(finished):
+    card = read_patch(finished[0] / "squares.patch")
+    assert 0 < card.head_settings["threshold"] < 1
+    assert head_of(card).after_validation is None
 
 
 def test_a_file_evaluates_to_its_saved_score(finished, weights):
