@@ -47,8 +47,8 @@ def detections(predictions: Arrays) -> Detections:
     boxes = inside(decoded(np.asarray(predictions[OFFSETS]), np.asarray(predictions[ANCHORS])))
     found: list[tuple[Array, Array]] = []
     for column in scores.T:
-        order = np.argsort(-column, kind="stable")[:MOST]
-        order = order[column[order] > LEAST_SCORE]
+        likely = np.flatnonzero(column > LEAST_SCORE)
+        order = likely[np.argsort(-column[likely], kind="stable")[:MOST]]
         found.append((order[suppression.kept(boxes[order], column[order], MOST_OVERLAP)], column))
     numbers = np.concatenate([own for own, _ in found])
     sure = np.concatenate([column[own] for own, column in found])

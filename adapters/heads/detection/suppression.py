@@ -24,12 +24,11 @@ def kept(boxes: Array, scores: Array, most_overlap: float, classes: Array | None
       classes: [N]; by default all boxes are of one.
     """
     order = np.argsort(-scores, kind="stable")
-    found = []
-    while order.size:
-        best, order = order[0], order[1:]
-        found.append(best)
-        over = overlaps(boxes[best][None], boxes[order])[0] > most_overlap
-        if classes is not None:
-            over &= classes[order] == classes[best]
-        order = order[~over]
-    return np.array(found, np.int64)
+    rivals = overlaps(boxes[order], boxes[order]) > most_overlap
+    if classes is not None:
+        rivals &= classes[order][:, None] == classes[order][None]
+    stays = np.ones(len(order), bool)
+    for number in range(len(order)):
+        if stays[number]:
+            stays[number + 1 :] &= ~rivals[number, number + 1 :]
+    return order[stays]
