@@ -71,7 +71,8 @@ def ssdlite(
     Raises HeadSettingError.
     """
     strides = [2**power for power in range(1, 8)]
-    if finest not in strides or coarsest not in strides or finest > coarsest:
+    both = (finest, coarsest)
+    if not all(type(one) is int and one in strides for one in both) or finest > coarsest:
         raise HeadSettingError(
             f"finest and coarsest are {finest!r} and {coarsest!r}; they must be powers of two from "
             f"{strides[0]} to {strides[-1]}, the finest the smaller."

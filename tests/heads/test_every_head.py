@@ -381,6 +381,7 @@ for kind, make in HEADS.items():
         ("segmentation", {"low": 8}),
         ("ssdlite", {"finest": 12}),
         ("ssdlite", {"finest": 32, "coarsest": 16}),
+        ("ssdlite", {"finest": 16.0}),
         ("ssdlite", {"maps": 7}),
         ("ssdlite", {"maps": "six"}),
         ("ssdlite", {"smallest": 0.5, "largest": 0.2}),

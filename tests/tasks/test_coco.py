@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adapters.experiment import chosen_tasks
 from tasks import loading, pipeline, registry
 from tasks.inventory import InventoryWarning
 from tasks.listing import FolderError
@@ -83,6 +84,15 @@ def test_boxes_lie_around_what_they_are_of(folder):
         task, "test", pipeline.Preprocessing(64, (0.0,) * 3, (1.0,) * 3), 4
     )
     assert (batch.targets["objects"][batch.mask][..., 4] >= 0).sum() == batch.mask.sum()
+
+
+def test_a_name_cut_at_its_comma_is_whole_again(folder):
+    """As a flag with a list gives it; beside other tasks."""
+    where, document = folder
+    resolved(where, document)
+    parts = ["digits", f"coco:{where / 'shots'}", str(where / "shots.json"), "glyphs"]
+    assert [task.name for task in chosen_tasks.chosen(parts)] == ["digits", "shots", "glyphs"]
+    assert chosen_tasks.names(parts) == ["digits", f"{parts[1]},{parts[2]}", "glyphs"]
 
 
 def test_other_boxes_are_other_data(folder):
