@@ -10,27 +10,15 @@ network's image, and the class's number; -1 in rows that only fill up. The score
 precision (AP).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from adapters.heads.contract import (
-    Array,
-    Arrays,
-    Boxes,
-    Figure,
-    Head,
-    HeadSettingError,
-    Metric,
-    Shape,
-    Target,
-    TargetError,
-    finite,
-)
-from adapters.heads.detection import predictors
+from adapters.heads.classification import softmax
+from adapters.heads.contract import Arrays, Head, HeadSettingError, Shape
+from adapters.heads.detection import answering, predictors
 from adapters.heads.detection.anchors import CONVENTIONS, placed, sides_of
-from adapters.heads.detection.average_precision import average_precision
 from adapters.heads.detection.detections import (
     ANCHORS,
     LOGITS,
@@ -38,11 +26,8 @@ from adapters.heads.detection.detections import (
     Detections,
     detections,
 )
-from adapters.heads.detection.thresholds import best_threshold
 
-OBJECTS = "objects"
 NECK = ("neck_02", "neck_04", "neck_06", "neck_08")
-UNKNOWN = 0.5  # how sure an answer is, where nothing was chosen
 _MASKED = -1e9  # as in `adapters.heads.wide`
 
 
@@ -83,13 +68,13 @@ def ssdlite(
         raise HeadSettingError(
             f"maps is {maps!r}; from stride {finest} on it is 1 to {len(names)}."
         )
-    least = UNKNOWN if threshold is None else threshold
-    if not all(type(value) in (int, float) for value in (smallest, largest, least)):
-        raise HeadSettingError("smallest, largest and threshold must be numbers.")
-    if not 0 < smallest <= largest <= 1 or not 0 <= least <= 1:
+    least = answering.threshold_of(threshold)
+    if not all(type(value) in (int, float) for value in (smallest, largest)):
+        raise HeadSettingError("smallest and largest must be numbers.")
+    if not 0 < smallest <= largest <= 1:
         raise HeadSettingError(
-            f"smallest, largest and threshold are {smallest}, {largest} and {least}; it must "
-            "be 0 < smallest <= largest <= 1, and a threshold from 0 to 1."
+            f"smallest and largest are {smallest} and {largest}; it must be 0 < smallest <= "
+            "largest <= 1."
         )
     if anchors not in CONVENTIONS:
         raise HeadSettingError(f"anchors is {anchors!r}; it must be {' or '.join(CONVENTIONS)}.")
@@ -113,26 +98,8 @@ def ssdlite(
             ANCHORS: space.broadcast_to(space.asarray(around), (*before, *around.shape)),
         }
 
-    def answer(predictions: Arrays) -> Detections:
-        finite(predictions)
-        return detections(predictions).above(least)
-
-    def decode(labels: Sequence[str], predictions: Arrays) -> Boxes:
-        found = answer(predictions)
-        counts = np.bincount(found.classes, minlength=len(labels))
-        said = ", ".join(f"{count} {labels[each]}" for each, count in enumerate(counts) if count)
-        return Boxes(said or "nothing", *found)
-
-    def listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
-        found = answer(predictions)
-        return [
-            {"label": labels[each], "score": float(score), "box": box.tolist()}
-            for box, score, each in zip(*found, strict=True)
-        ]
-
     def after_validation(predictions: Arrays, targets: Arrays) -> Head:
-        _, images = _gathered(_no_images(0), predictions, targets)
-        chosen = best_threshold(*zip(*images, strict=True))
+        chosen = answering.threshold_chosen(_find, predictions, targets)
         return ssdlite(**{**given, "threshold": chosen})
 
     given: dict[str, Any] = {
@@ -147,19 +114,23 @@ def ssdlite(
         together="padded",
         shapes=shapes,
         channels=channels,
-        targets={OBJECTS: Target("float32", per="object")},
+        targets=answering.TARGETS,
         least=1,
-        metric=Metric("AP", _no_images, _gathered, _figures_of),
+        metric=answering.metric(_find),
         apply=apply,
         loss=_loss,
         figures=lambda predictions, targets, own: {},
-        decode=decode,
-        listed=listed,
+        decode=answering.decode(_find, least),
+        listed=answering.listed(_find, least),
         soft_targets=None,
         initial=predictors.initial,
-        check_targets=_check_targets,
+        check_targets=answering.check_targets,
         after_validation=after_validation if threshold is None else None,
     )
+
+
+def _find(predictions: Arrays) -> Detections:
+    return detections(predictions, softmax(np.asarray(predictions[LOGITS]))[:, 1:])
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -176,58 +147,18 @@ def _loss(
     import jax
     import jax.numpy as jnp
 
-    from adapters.heads.detection import losses, matching
-    from adapters.heads.detection.boxes import encoded
+    from adapters.heads.detection import losses
+    from adapters.heads.detection.matched import matched
 
-    objects, anchors = jnp.asarray(targets[OBJECTS]), jnp.asarray(predictions[ANCHORS])
-    boxes, classes = objects[:, :4], objects[:, 4].astype(jnp.int32)
-    match = matching.matches(anchors, boxes, classes >= 0)
-    positive, mine = match != matching.NONE, jnp.maximum(match, 0)
+    positive, classes, offsets = matched(predictions, targets)
     columns = jnp.concatenate([jnp.ones(1, bool), own])[None]
     told = jax.nn.log_softmax(jnp.where(columns, predictions[LOGITS], jnp.float32(_MASKED)))
-    truth = jnp.where(positive, classes[mine] + 1, 0)
+    truth = jnp.where(positive, classes + 1, 0)
     right = jnp.take_along_axis(told, truth[:, None], axis=-1)[:, 0]
     mean = jnp.sum(jnp.where(columns, told, jnp.zeros((), told.dtype)), axis=-1)
     mean = mean / jnp.sum(columns).astype(told.dtype)
     costs = -((1 - smoothing) * right + smoothing * mean)
-    # Rows that only fill up are of no area, whose logarithm no gradient should see.
-    wanted = encoded(jnp.where(positive[:, None], boxes[mine], anchors), anchors)
     return {
         "classes": losses.mined_loss(costs, positive),
-        "boxes": losses.box_loss(predictions[OFFSETS], wanted, positive),
-    }
-
-
-def _check_targets(targets: Arrays) -> None:
-    """Also of images of several numbers of objects: a list of [n, 5] is as good as [N, n, 5]."""
-    if not any((np.asarray(objects)[:, 4] >= 0).any() for objects in targets[OBJECTS]):
-        raise TargetError("no example has an object: there is nothing to find.")
-
-
-_State = tuple[int, tuple[tuple[Array, Detections], ...]]
-
-
-def _no_images(outputs: int) -> _State:
-    return outputs, ()
-
-
-def _gathered(state: _State, predictions: Arrays, targets: Arrays) -> _State:
-    outputs, before = state
-    new = []
-    for row, objects in enumerate(targets[OBJECTS]):
-        truth = np.asarray(objects)
-        one = {name: values[row] for name, values in predictions.items()}
-        new.append((truth[truth[:, 4] >= 0], detections(one)))
-    return outputs, (*before, *new)
-
-
-def _figures_of(state: _State) -> dict[str, Figure]:
-    outputs, images = state
-    if not images:
-        raise TargetError("average precision of no examples is undefined.")
-    truths, found = zip(*images, strict=True)
-    score = average_precision(truths, found, outputs)
-    return {
-        "AP": Figure(score.over_overlaps, "fraction"),
-        "AP50": Figure(score.at_half, "fraction"),
+        "boxes": losses.box_loss(predictions[OFFSETS], offsets, positive),
     }

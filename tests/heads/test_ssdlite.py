@@ -16,6 +16,7 @@ from adapters.backbones.mobilenet_v3 import mobilenet_v3_large
 from adapters.backbones.naming.known import NAMINGS
 from adapters.backbones.rows import InvertedResidual
 from adapters.backbones.table import make_divisible
+from adapters.heads.classification import softmax
 from adapters.heads.detection.detections import detections
 from adapters.heads.registry import from_spec
 from tests.golden import closed_formula, detection_formula
@@ -170,7 +171,7 @@ def test_raw_outputs_are_torchvisions(predicted):
 
 def test_final_boxes_are_torchvisions(predicted):
     """As many, and the surest the same; equally sure ones may change places in float32."""
-    found = detections(predicted)
+    found = detections(predicted, softmax(predicted["logits"])[:, 1:])
     count = detection_formula.SCORES
     assert len(found.scores) == GOLDEN["answers"]
     np.testing.assert_allclose(found.scores[:count], GOLDEN["scores"], atol=1e-5)

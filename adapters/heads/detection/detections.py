@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.heads.classification import softmax
 from adapters.heads.contract import Arrays
 from adapters.heads.detection import suppression
 from adapters.heads.detection.boxes import decoded, inside
@@ -36,14 +35,13 @@ class Detections(NamedTuple):
         return Detections(*(values[self.scores >= score] for values in self))
 
 
-def detections(predictions: Arrays) -> Detections:
+def detections(predictions: Arrays, scores: Array) -> Detections:
     """The boxes that are found in one image, as torchvision's SSD finds them.
 
     Args:
-      predictions: of one image: `logits` [A, 1 + classes], that of "nothing" first, `offsets`
-        [A, 4] and `anchors` [A, 4].
+      predictions: of one image, `offsets` [A, 4] and `anchors` [A, 4] among them.
+      scores: [A, classes], from 0 to 1.
     """
-    scores = softmax(np.asarray(predictions[LOGITS]))[:, 1:]
     boxes = inside(decoded(np.asarray(predictions[OFFSETS]), np.asarray(predictions[ANCHORS])))
     found: list[tuple[Array, Array]] = []
     for column in scores.T:
