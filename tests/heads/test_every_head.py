@@ -128,6 +128,19 @@ def _box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
     return (classes + sum(far)) / len(found)
 
 
+def _focal_box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
+    found = _found(anchors, objects)
+    total = 0.0
+    for number, row in enumerate(logits):
+        for label, logit in enumerate(row.astype(float)):
+            here = number in found and found[number][4] == label
+            sure, alpha = (logit, 0.25) if here else (-logit, 0.75)
+            wrong = np.exp(-np.logaddexp(0, sure))
+            total += alpha * wrong**2 * np.logaddexp(0, -sure)
+    far = [_huber_loss(offsets[n], _offset(anchors[n], one[:4])) for n, one in found.items()]
+    return (total + sum(far)) / len(found)
+
+
 CLASSES = np.array([0, 1, 2, 2, 1, 0], np.int32)
 LABELS = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 0, 0]], np.float32)
 VALUES = np.array(GENERATOR.normal(50, 20, (EXAMPLES, 3)), np.float32)
@@ -148,15 +161,6 @@ ENTRIES += [
         {"classes": REGIONS[:, ::2, ::2] % 3},
     )
 ]
-DETECTOR = from_spec("ssdlite(maps=2, smallest=0.3, largest=0.5)")
-GRIDS = {"stride_16/expand": (3, 3, 5), "stride_32": (2, 2, 4)}
-ANCHORS = DETECTOR.apply(
-    {
-        leaf: np.zeros(shape)
-        for leaf, shape in DETECTOR.shapes({"stride_16/expand": 5, "stride_32": 4}, 3).items()
-    },
-    {name: np.zeros(shape, np.float32) for name, shape in GRIDS.items()},
-)["anchors"]
 
 
 def _objects() -> Any:
@@ -168,23 +172,39 @@ def _objects() -> Any:
     return np.concatenate([rows, np.full((EXAMPLES, 1, 5), -1)], axis=1).astype(np.float32)
 
 
-OBJECTS = _objects()
-FOUND = [_found(ANCHORS, objects) for objects in OBJECTS]
-OFFSETS = np.zeros((EXAMPLES, len(ANCHORS), 4), np.float32)
-ANCHOR_CLASSES = np.zeros((EXAMPLES, len(ANCHORS)), int)
-for row, own in enumerate(FOUND):
-    for anchor, one in own.items():
-        OFFSETS[row, anchor] = _offset(ANCHORS[anchor], one[:4])
-        ANCHOR_CLASSES[row, anchor] = one[4] + 1
+def _detector(spec: str, maps: dict[str, Any], nothing: int, loss: Callable[..., float]) -> Entry:
+    """Of a head of boxes, `nothing` of whose scores are of no class."""
+    head, objects = from_spec(spec), _objects()
+    shapes = head.shapes({name: shape[-1] for name, shape in maps.items()}, 3)
+    anchors = head.apply(
+        {leaf: np.zeros(shape, np.float32) for leaf, shape in shapes.items()},
+        {name: np.zeros(shape, np.float32) for name, shape in maps.items()},
+    )["anchors"]
+    offsets = np.zeros((EXAMPLES, len(anchors), 4), np.float32)
+    right = np.full((EXAMPLES, len(anchors), 3 + nothing), -15.0)
+    right[:, :, :nothing] = 15
+    for row, own in enumerate(objects):
+        for anchor, one in _found(anchors, own).items():
+            offsets[row, anchor] = _offset(anchors[anchor], one[:4])
+            right[row, anchor] = -15
+            right[row, anchor, int(one[4]) + nothing] = 15
+    beside = {"offsets": offsets, "anchors": np.stack([anchors] * EXAMPLES)}
+    return Entry(head, {"objects": objects}, right, loss, maps, beside=beside)
+
+
 ENTRIES += [
-    Entry(
-        DETECTOR,
-        {"objects": OBJECTS},
-        30 * np.eye(4)[ANCHOR_CLASSES],
+    _detector(
+        "ssdlite(maps=2, smallest=0.3, largest=0.5)",
+        {"stride_16/expand": (3, 3, 5), "stride_32": (2, 2, 4)},
+        1,
         _box_loss,
-        GRIDS,
-        beside={"offsets": OFFSETS, "anchors": np.stack([ANCHORS] * EXAMPLES)},
-    )
+    ),
+    _detector(
+        "fpnlite(finest=5, coarsest=6, anchor=0.8)",
+        {"neck_01": (3, 3, 4), "neck_06": (2, 2, 4)},
+        0,
+        _focal_box_loss,
+    ),
 ]
 NAMES = ("rose", "tulip", "daisy")
 every_head = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.head.kind)
@@ -364,6 +384,7 @@ for kind, make in HEADS.items():
     assert "multilabel b + a" in ended.stdout
     assert "segmentation b 100%" in ended.stdout
     assert "ssdlite nothing" in ended.stdout
+    assert "fpnlite" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -388,6 +409,10 @@ for kind, make in HEADS.items():
         ("ssdlite", {"threshold": 1.5}),
         ("ssdlite", {"threshold": True}),
         ("ssdlite", {"anchors": "mine"}),
+        ("fpnlite", {"finest": 2}),
+        ("fpnlite", {"finest": 5, "coarsest": 4}),
+        ("fpnlite", {"anchor": 0}),
+        ("fpnlite", {"threshold": -1}),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(kind, settings):

@@ -60,7 +60,7 @@ def predicted(weights: Arrays, maps: Sequence[Any], branch: str) -> Any:
         leaf = {
             name: weights[f"{number}/{branch}/{name}"] for name in ("depthwise", "offset", "w", "b")
         }
-        inner = _depthwise(own, leaf["depthwise"]) + _last(leaf["offset"], own.ndim)
+        inner = depthwise(own, leaf["depthwise"]) + last(leaf["offset"], own.ndim)
         *before, height, width, read = inner.shape
         space = own.__array_namespace__()
         wide = leaf["w"].reshape(read, -1)
@@ -70,18 +70,18 @@ def predicted(weights: Arrays, maps: Sequence[Any], branch: str) -> Any:
     return found[0].__array_namespace__().concatenate(found, axis=-2)
 
 
-def _depthwise(maps: Any, kernel: Any) -> Any:
+def depthwise(maps: Any, kernel: Any) -> Any:
     """As shifted products: a 3x3 convolution [3, 3, C] of each channel alone, padded by zeros."""
     space = maps.__array_namespace__()
     height, width = maps.shape[-3:-1]
     around = [(0, 0)] * (maps.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
     padded = space.pad(maps, around)
     return sum(
-        padded[..., y : y + height, x : x + width, :] * _last(kernel[y, x], maps.ndim)
+        padded[..., y : y + height, x : x + width, :] * last(kernel[y, x], maps.ndim)
         for y in range(SIDE)
         for x in range(SIDE)
     )
 
 
-def _last(values: Any, axes: int) -> Any:
+def last(values: Any, axes: int) -> Any:
     return values.reshape((1,) * (axes - 1) + (-1,))
