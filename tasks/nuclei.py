@@ -6,8 +6,9 @@ Sizes: 20 frames of one film, cut into tiles of 192 x 192; 180 to train, 60 to v
   Columns of the field are held out, with a gap between them: a nucleus that moves within its column
   is always on one side. The masks that the boxes are of were made by a machine, and some nuclei
   have none.
-Command: launch/train --tasks=pocket_detection --size=192 --examples=8 --groups=1 --steps=1000
-Expected: nothing is known yet.
+Command: launch/train --tasks=nuclei --size=192 --examples=8 --groups=1 --steps=150
+  --backbone=mobilenet_v2_torchvision
+Expected: an AP of 50 to 63 % on test, by one run measured.
 """
 
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ registry.register(
         source=Carried(examples, short_side=SIDE),
         labels=("nucleus",),
         description=__doc__,
-        expected=(0.0, 1.0),
+        expected=(0.50, 0.63),
         background=(0, 0, 0),
         augmentation=Augmentation(flip=True),
         head=HEAD,
