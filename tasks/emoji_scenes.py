@@ -1,8 +1,8 @@
-"""Emoji of two makers on photographs, to be found and told apart by group.
+"""Rendered scenes: emoji of two makers on photographs, to be found and told apart by group.
 
 Licence: Apache-2.0 (Google's Noto) and CC BY 4.0 (Twitter's Twemoji); metadata MIT; photographs:
   GPL-2+ (Debian's package mate-backgrounds) and BSD-3-Clause (the package scikit-image).
-Sizes: rendered, not photographed: 950 scenes of 192 x 192 pixels with up to four emoji on a
+Sizes: 950 scenes of 192 x 192 pixels with up to four emoji on a
   photograph; 700 to train, 100 to validate, 150 to test. Emoji are held out, with both drawings.
 Command: launch/train --tasks=pocket_detection --size=192 --examples=8 --groups=1 --steps=3000
 Expected: nothing is known yet.

@@ -1,8 +1,8 @@
-"""Drawings of traffic signs on photographs, to be found and told apart by what they are for.
+"""Rendered scenes: traffic signs on photographs, to be found and told apart by their purpose.
 
 Licence: MIT (npm's package mapillary_sprite_source); photographs: GPL-2+ (Debian's package mate-
   backgrounds) and BSD-3-Clause (the package scikit-image).
-Sizes: rendered, not photographed: 950 scenes of 192 x 192 pixels with up to four signs on a
+Sizes: 950 scenes of 192 x 192 pixels with up to four signs on a
   photograph; 700 to train, 100 to validate, 150 to test. Signs are held out, with all their
   national variants. Signs are never mirrored.
 Command: launch/train --tasks=pocket_detection --size=192 --examples=8 --groups=1 --steps=3000

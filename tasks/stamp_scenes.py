@@ -1,8 +1,8 @@
-"""Cut-out things on photographs, to be found and told apart: Tux Paint's stamps.
+"""Rendered scenes: Tux Paint's cut-out things on photographs, to be found and told apart.
 
 Licence: GPL-2 (Debian's package tuxpaint-stamps-default); photographs: GPL-2+ (Debian's package
   mate-backgrounds) and BSD-3-Clause (the package scikit-image).
-Sizes: rendered, not photographed: 950 scenes of 192 x 192 pixels with up to four things on a
+Sizes: 950 scenes of 192 x 192 pixels with up to four things on a
   photograph; 700 to train, 100 to validate, 150 to test. Files are held out, and with a file all
   others of the same thing.
 Command: launch/train --tasks=pocket_detection --size=192 --examples=8 --groups=1 --steps=3000
