@@ -154,6 +154,60 @@ def prepare_classes(
     return np.asarray(_placed(image, preprocessing, box, Image.Resampling.NEAREST, -1), np.int32)
 
 
+def prepare_boxes(
+    boxes: np.ndarray, width: int, height: int, preprocessing: Preprocessing, box: Box | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what `prepare` shows of boxes, float32 [N, 4], and the share of each area, [N].
+
+    boxes: left, top, right, bottom in parts of the sides of an image of `width` x `height` pixels;
+      those that are returned are in parts of the network's image.
+    """
+    (left, top, right, bottom), _, _ = _places(width, height, preprocessing, box)
+    low, high = np.array([left / width, top / height]), np.array([right / width, bottom / height])
+    inside = np.clip(boxes, np.tile(low, 2), np.tile(high, 2))
+    shown, whole = (np.prod(each[:, 2:] - each[:, :2], axis=1) for each in (inside, boxes))
+    origin, scale = _frame(width, height, preprocessing, box)
+    return ((inside - np.tile(origin, 2)) * np.tile(scale, 2)).astype(np.float32), shown / whole
+
+
+def restore_boxes(
+    boxes: np.ndarray, width: int, height: int, preprocessing: Preprocessing
+) -> np.ndarray:
+    """Returns float32 boxes [N, 4] in parts of the image's sides: `prepare_boxes` backwards."""
+    origin, scale = _frame(width, height, preprocessing, None)
+    return np.clip(boxes / np.tile(scale, 2) + np.tile(origin, 2), 0, 1).astype(np.float32)
+
+
+def _frame(
+    width: int, height: int, preprocessing: Preprocessing, box: Box | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken from places in an image, and what they are multiplied by; x and y."""
+    (left, top, right, bottom), target, margins = _places(width, height, preprocessing, box)
+    sides, seen = np.array([width, height]), np.array([right - left, bottom - top])
+    scale = sides / seen * np.array(target) / preprocessing.size
+    return np.array([left, top]) / sides - np.array(margins) / preprocessing.size / scale, scale
+
+
+def _places(
+    width: int, height: int, preprocessing: Preprocessing, box: Box | None
+) -> tuple[Box, tuple[int, int], tuple[int, int]]:
+    """The part of an image that is seen, the size it gets, and what is left free before it."""
+    left, top, right, bottom = box or (0.0, 0.0, float(width), float(height))
+    wide, high = right - left, bottom - top
+    size = preprocessing.size
+    if preprocessing.fit == "crop":
+        side = min(wide, high)
+        left, top = left + (wide - side) / 2, top + (high - side) / 2
+        wide = high = side
+    target = (size, size)
+    if preprocessing.fit == "pad":
+        scale = size / max(wide, high)
+        target = (max(1, round(wide * scale)), max(1, round(high * scale)))
+    # Rounding may carry the far edge a hair beyond the image, which Pillow refuses.
+    region = (left, top, min(left + wide, width), min(top + high, height))
+    return region, target, ((size - target[0]) // 2, (size - target[1]) // 2)
+
+
 def _placed(
     image: Image.Image,
     preprocessing: Preprocessing,
@@ -161,24 +215,13 @@ def _placed(
     resampling: Image.Resampling,
     beside: Colour | int,
 ) -> Image.Image:
-    left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
-    width, height = right - left, bottom - top
-    size = preprocessing.size
-    if preprocessing.fit == "crop":
-        side = min(width, height)
-        left, top = left + (width - side) / 2, top + (height - side) / 2
-        width = height = side
-    target = (size, size)
-    if preprocessing.fit == "pad":
-        scale = size / max(width, height)
-        target = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Rounding may carry the far edge a hair beyond the image, which Pillow refuses.
-    region = (left, top, min(left + width, image.width), min(top + height, image.height))
+    region, target, margins = _places(image.width, image.height, preprocessing, box)
     resized = image.resize(target, resampling, box=region)
+    size = preprocessing.size
     if target == (size, size):
         return resized
     canvas = Image.new(image.mode, (size, size), beside)
-    canvas.paste(resized, ((size - target[0]) // 2, (size - target[1]) // 2))
+    canvas.paste(resized, margins)
     return canvas
 
 

@@ -24,8 +24,8 @@ from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
 TASKS = task_flags.define(
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, tfds:NAME, hf:NAME, or a task's "
-    "Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings."
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, tfds:NAME, "
+    "hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -53,8 +54,7 @@ POLICIES: dict[str, Callable[[Augmentation], Augmentation]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A part of an image, in pixels (left, top, right, bottom), and whether to mirror it."""
 
     box: preprocessing.Box

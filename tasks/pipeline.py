@@ -13,7 +13,7 @@ from PIL import Image
 
 from adapters.heads.contract import Target
 from adapters.preprocessing import Preprocessing, prepare, prepare_classes
-from tasks import loading
+from tasks import loading, objects
 from tasks.augmentation import (
     POLICIES,
     Augmentation,
@@ -25,6 +25,7 @@ from tasks.augmentation import (
 from tasks.task import Examples, ImageFileExamples, Task
 from tasks.trivial_augment import one_operation
 
+PLACED = ("pixel", "object")  # what moves with the pixels of its image
 READ_THREADS = 2
 READ_AHEAD = 4  # batches
 
@@ -74,7 +75,8 @@ def training_iterator(
     """Returns endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets.
 
     A classifier has `"label": int32 [examples]`; what has a value for each output is float32
-    [examples, outputs], what has one for each pixel int32 [examples, S, S].
+    [examples, outputs], what has one for each pixel int32 [examples, S, S], what has one for each
+    object float32 [examples, MOST_OBJECTS, 5].
 
     Every epoch has its own order and augmentation, both decided by `seed` alone: the same call
     gives the same batches, with any number of `workers` (processes that decode; 0 decodes in
@@ -85,16 +87,16 @@ def training_iterator(
     `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
     number of workers.
 
-    Raises AugmentationError where an operation would bend images and not the classes of their
-    pixels, and what `loading.open_split` raises.
+    Raises AugmentationError where an operation would bend images and not what has a place in them,
+    and what `loading.open_split` raises.
     """
     # Grain takes a second to import, and not every command needs it.
     import grain
 
     how, targets = POLICIES[augmentation](task.augmentation), task.made_head.targets
-    if how.operation and any(target.per == "pixel" for target in targets.values()):
+    if how.operation and any(target.per in PLACED for target in targets.values()):
         raise AugmentationError(
-            f"the examples of {task.name} have classes of their pixels, which operations on images "
+            f"the examples of {task.name} have places in their images, which operations on images "
             "would leave where they were: choose another augmentation."
         )
     source = loading.open_split(task, split, data_dir, preprocessing.size)
@@ -156,7 +158,8 @@ def _prepared(source: Examples, index: int, how: Preprocessing) -> Mapping[str, 
     if isinstance(source, ImageFileExamples):
         return source.prepared(index, how)
     example = source[index]
-    return {**example, "image": prepare(Image.fromarray(example["image"]), how)}
+    image = prepare(Image.fromarray(example["image"]), how)
+    return {**example, "image": image, "shape": example["image"].shape[:2]}
 
 
 def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str, np.ndarray]:
@@ -170,17 +173,23 @@ def all_targets(task: Task, split: str, data_dir: str | None = None) -> dict[str
     return _targets(task, examples, len(examples))
 
 
-def training_pixels(
-    image: np.ndarray,
+def training_view(
+    example: Mapping[str, Any],
+    others: Mapping[str, Target],
     augmentation: Augmentation,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Returns one random view of pixels `[H, W, 3]`, as uint8 `[size, size, 3]`."""
-    return _training_view(image, augmentation, preprocessing, rng)[0]
+) -> dict[str, np.ndarray]:
+    """Returns one random view of an example: `image` as uint8 `[size, size, 3]`, and `others`."""
+    pixels, view = _random_pixels(example["image"], augmentation, preprocessing, rng)
+    known = {
+        name: _seen(example[name], target, example["image"].shape[:2], preprocessing, view)
+        for name, target in others.items()
+    }
+    return {"image": pixels, **known}
 
 
-def _training_view(
+def _random_pixels(
     image: np.ndarray,
     augmentation: Augmentation,
     preprocessing: Preprocessing,
@@ -207,21 +216,30 @@ class _Prepare:
         self._others = others
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        pixels, view = _training_view(
-            example["image"], self._augmentation, self._preprocessing, rng
-        )
-        known = {
-            name: self._classes(example[name], view)
-            if target.per == "pixel"
-            else np.asarray(example[name], target.dtype)
-            for name, target in self._others.items()
-        }
-        return {"image": pixels, **known}
+        return training_view(example, self._others, self._augmentation, self._preprocessing, rng)
 
-    def _classes(self, classes: np.ndarray, view: View) -> np.ndarray:
-        """The same view of what has a value for each pixel."""
-        found = prepare_classes(classes, self._preprocessing, view.box)
-        return found[:, ::-1] if view.mirrored else found
+
+def _seen(
+    value: Any,
+    target: Target,
+    shape: Sequence[int],
+    preprocessing: Preprocessing,
+    view: View | None = None,
+) -> np.ndarray:
+    """A target as the network sees its image, of `shape` (H, W): the whole of it, or a view.
+
+    Only targets that are places in the image need its shape.
+    """
+    box, mirrored = (None, False) if view is None else view
+    match target.per:
+        case "pixel":
+            found = prepare_classes(value, preprocessing, box)
+            return found[:, ::-1] if mirrored else found
+        case "object":
+            height, width = shape
+            return objects.seen(value, width, height, preprocessing, box, mirrored)
+        case _:
+            return np.asarray(value, target.dtype)
 
 
 def _targets(
@@ -233,9 +251,15 @@ def _targets(
     """Of `count` examples, those beyond the given ones zero; pixels as `preprocessing` has them."""
     found = {}
     for name, target in task.made_head.targets.items():
-        values = [np.asarray(example[name], target.dtype) for example in examples]
-        if target.per == "pixel" and preprocessing is not None:
-            values = [prepare_classes(each, preprocessing) for each in values]
+        if preprocessing is not None:
+            values = [
+                _seen(example[name], target, example.get("shape", ()), preprocessing)
+                for example in examples
+            ]
+        elif target.per == "object":
+            values = [objects.filled(example[name]) for example in examples]
+        else:
+            values = [np.asarray(example[name], target.dtype) for example in examples]
         found[name] = np.zeros((count, *values[0].shape), target.dtype)
         found[name][: len(examples)] = values
     return found

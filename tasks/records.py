@@ -167,7 +167,8 @@ class _Decoded:
         """An example whose image is the network's pixels of the whole one."""
         record = self._record(index)
         whole = self._decode(index, record, how.background, None)
-        return {**self._known(index, record), "image": preprocessing.prepare(whole, how)}
+        image = preprocessing.prepare(whole, how)
+        return {**self._known(index, record), "image": image, "shape": (whole.height, whole.width)}
 
     def _record(self, index: int) -> Mapping[str, Any]:
         record: Mapping[str, Any] = self._encoded[index]
@@ -210,7 +211,7 @@ def _labels(feature: Any, how: Target, labels: Sequence[str]) -> Sequence[str]:
             return feature.names
         case "output":
             return labels[: feature.shape[0]]
-        case "pixel":
+        case _:
             return labels
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tasks
 from adapters import errors
-from tasks import own_data, suites
+from tasks import own_data, spelling, suites
 from tasks.task import Task
 
 _TASKS: dict[str, Task] = {}
@@ -53,7 +53,7 @@ def resolve(names: Sequence[str], data_dir: str | None = None) -> tuple[Task, ..
     """
     _discover()
     chosen: dict[str, Task] = {}
-    for name in names:
+    for name in spelling.whole(names):
         for task in _members(name, data_dir):
             if chosen.setdefault(task.name, task) != task:
                 raise errors.DuplicateNameError("task", task.name)

@@ -8,7 +8,7 @@ followed by `()`. Else a path may hold brackets, commas and equals signs; a name
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adapters import errors, preprocessing
@@ -16,6 +16,7 @@ from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, Cut, fractions_fault
 
 _SPELLED = re.compile(r"(?:([^=:()/\\]+)=)?([a-z]+):(.*)", re.DOTALL)
+_HALF = re.compile(r"(?:[^=:()/\\]+=)?coco:[^,]*")
 _PAIR = r"\s*\w+\s*=[^()=,]*"
 _SETTINGS = re.compile(rf"(.*)\(((?:{_PAIR}(?:,{_PAIR})*)?\s*)\)\s*", re.DOTALL)
 
@@ -105,6 +106,21 @@ def split(pieces: list[str]) -> list[str]:
             found += [joined] if _SETTINGS.fullmatch(joined) else waiting
             waiting = []
     return found + waiting
+
+
+def whole(names: Sequence[str]) -> list[str]:
+    """Names that were cut at commas, with those of `coco:IMAGES,ANNOTATIONS` whole again.
+
+    >>> whole(["digits", "cells=coco:shots", "shots.json(seed=1)"])
+    ['digits', 'cells=coco:shots,shots.json(seed=1)']
+    """
+    found: list[str] = []
+    for name in names:
+        if found and _HALF.fullmatch(found[-1]):
+            found[-1] += f",{name}"
+        else:
+            found.append(name)
+    return found
 
 
 def wanted(spelled: Spelled, columns: tuple[str, ...]) -> Wanted:

@@ -38,14 +38,14 @@ LABELS = {
     "vegetables": ("food/vegetables/",),
     "vehicles": ("vehicles/",),
 }
-_FOLDER = "usr/share/tuxpaint/stamps/"
+FOLDER = "usr/share/tuxpaint/stamps/"
 
 
 def examples() -> Iterator[Example]:
     """Yields the stamps of the chosen folders."""
     candidates = []
-    for member, data in carriers.iterate_members(carriers.fetch(STAMPS), _FOLDER, ".png"):
-        name = member.removeprefix(_FOLDER)
+    for member, data in carriers.iterate_members(carriers.fetch(STAMPS), FOLDER, ".png"):
+        name = member.removeprefix(FOLDER)
         for label, folders in enumerate(LABELS.values()):
             if name.startswith(folders) and not name.endswith(("_mirror.png", "_flip.png")):
                 image = preprocessing.decode(data, shrink_to=layout.SHORT_SIDE)

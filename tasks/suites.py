@@ -29,5 +29,14 @@ SUITES: dict[str, tuple[str, ...]] = {
         "emoji",
         "textures",
     ),
+    # Objects to be found: two of real pictures, four of scenes that are pasted together.
+    "pocket_detection": (
+        "nuclei",
+        "tree_crowns",
+        "sign_scenes",
+        "digit_scenes",
+        "emoji_scenes",
+        "stamp_scenes",
+    ),
     "decathlon": DECATHLON,
 }

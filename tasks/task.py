@@ -49,7 +49,8 @@ class ImageFileExamples(Examples, Protocol):
     def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels [size, size, 3] of the whole file.
 
-        They are those that a server makes.
+        They are those that a server makes. `shape` is (H, W) of that file's image, where a target
+        says places in it.
         """
         ...
 

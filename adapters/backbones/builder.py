@@ -16,6 +16,7 @@ from adapters.backbones.rows import Pooled, Row
 from adapters.backbones.sites import sites
 from adapters.backbones.skipping import check_open
 from adapters.backbones.table import LayerTable
+from adapters.layers.enlarging import added
 from adapters.layers.norm import Normalise
 from adapters.modules import block_of
 from adapters.vocabulary import STATISTICS, Folded, NormMode
@@ -83,8 +84,9 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
             endpoints |= inside
             if not isinstance(row, Pooled):
                 endpoints[name] = x
-        for name, reads, row in table.neck:
-            endpoints[name], _ = _block(row, padding, name, endpoints[reads], norm)
+        for name, reads, row, adds in table.neck:
+            y, _ = _block(row, padding, name, endpoints[reads], norm)
+            endpoints[name] = added(y, endpoints[adds]) if adds else y
         return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
 
     transformed = hk.transform_with_state(network)
@@ -139,8 +141,9 @@ def _apply_blocks(
     x = image
     for name, row in table.named_rows():
         x = run(name, row, x)
-    for name, reads, row in table.neck:
-        run(name, row, endpoints[reads])
+    for name, reads, row, adds in table.neck:
+        y = run(name, row, endpoints[reads])
+        endpoints[name] = added(y, endpoints[adds]) if adds else y
     return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
 
 

@@ -8,10 +8,15 @@ from collections.abc import Callable
 
 from adapters.backbones.rows import Convolution, Gated, Pooled, Separable
 from adapters.backbones.table import LayerTable, NeckRow
-from adapters.errors import UnknownNameError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.modules import NECK
 
 SEPARATOR = "+"
+PYRAMID = 128  # channels
+
+
+class NeckError(ModelPatchError):
+    """A neck that reads maps which a table does not have."""
 
 
 def with_neck(table: LayerTable, name: str) -> LayerTable:
@@ -68,7 +73,42 @@ def ssdlite(table: LayerTable) -> tuple[NeckRow, ...]:
     return tuple(found)
 
 
+def fpn(table: LayerTable) -> tuple[NeckRow, ...]:
+    """A feature pyramid: five maps of 128 channels, of the strides 8, 16, 32, 64 and 128.
+
+    In this order they are `neck_05`, `neck_04`, `neck_01`, `neck_06` and `neck_07`. Lin et al.,
+    "Feature Pyramid Networks for Object Detection", arXiv 1612.03144, section 3, with separable
+    convolutions for smoothing and for the two coarsest maps, as in TensorFlow's
+    `ssd_mobilenet_v2_fpnlite`; there nothing lies between depthwise and 1x1, here a norm and ReLU6.
+
+    Raises NeckError for a table without maps of the strides 8, 16 and 32.
+    """
+    last, stride = {}, 1
+    for name, row in table.named_rows():
+        stride *= row.stride
+        if not isinstance(row, Pooled):
+            last[stride] = (name, row.outputs)
+    if missing := sorted({8, 16, 32} - last.keys()):
+        raise NeckError(
+            f"{table.name} has no map of the stride {missing[0]}, which a feature pyramid reads: "
+            "choose another backbone."
+        )
+    lateral = [Convolution(inputs=last[stride][1], outputs=PYRAMID) for stride in (32, 16, 8)]
+    smooth = Separable(inputs=PYRAMID, outputs=PYRAMID, kernel=3, activation="relu6")
+    halved = dataclasses.replace(smooth, stride=2)
+    return (
+        NeckRow(f"{NECK}_01", last[32][0], lateral[0]),
+        NeckRow(f"{NECK}_02", last[16][0], lateral[1], adds=f"{NECK}_01"),
+        NeckRow(f"{NECK}_03", last[8][0], lateral[2], adds=f"{NECK}_02"),
+        NeckRow(f"{NECK}_04", f"{NECK}_02", smooth),
+        NeckRow(f"{NECK}_05", f"{NECK}_03", smooth),
+        NeckRow(f"{NECK}_06", f"{NECK}_01", halved),
+        NeckRow(f"{NECK}_07", f"{NECK}_06", halved),
+    )
+
+
 NECKS: dict[str, Callable[[LayerTable], tuple[NeckRow, ...]]] = {
+    "fpn": fpn,
     "lraspp": lraspp,
     "ssdlite": ssdlite,
 }

@@ -15,11 +15,14 @@ class NeckRow(NamedTuple):
       name: of the block and of its map, `neck_01`, say.
       reads: the block whose map it takes: one of the table's, or of the neck's before it.
       row: the block.
+      adds: the block whose map is added to what the row gives, enlarged to its size by its nearest
+        cells; "": none is.
     """
 
     name: str
     reads: str
     row: Row
+    adds: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

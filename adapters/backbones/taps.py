@@ -18,7 +18,8 @@ def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
       outputs: of `Backbone.apply`.
       name: `features`, the pooled vector [C]; a block's name, such as `block_13` or, of a neck,
         `neck_01`, for its output [H', W', C']; `block_13/expand` for its expansion, after norm and
-        activation; or `stride_8`, say, for the output of the last block at an eighth of the side.
+        activation; `stride_8`, say, for the output of the last block at an eighth of the side; or
+        `stride_8/expand`, for the expansion of the first block that leaves that size.
 
     Raises UnknownNameError.
     """
@@ -46,11 +47,13 @@ def _places(table: LayerTable, name: str) -> dict[str, str]:
     found = {FEATURES: FEATURES}
     stride = 1
     for block, row in table.named_rows():
-        stride *= row.stride
+        before, stride = stride, stride * row.stride
         if isinstance(row, Pooled):
             continue
         if any(part.name == EXPAND[1:] for part in row.parts):
             found[block + EXPAND] = block + EXPAND
+            if before != stride:
+                found[f"{STRIDE}{before}{EXPAND}"] = block + EXPAND
         found[block] = found[f"{STRIDE}{stride}"] = block
     found |= {own.name: own.name for own in table.neck}
     if name not in found:

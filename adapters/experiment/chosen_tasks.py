@@ -125,6 +125,8 @@ def _listed(tasks: Wanted | Sequence[Wanted]) -> Sequence[Wanted]:
         raise NoTaskError(f"{type(tasks).__name__} is no task")
     if not tasks:
         raise NoTaskError("no task is given")
+    if all(isinstance(one, str) for one in tasks):
+        return spelling.whole([str(one) for one in tasks])
     return [one if _has_name(one) else _arrays(one) for one in tasks]
 
 

@@ -2,20 +2,23 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from adapters.experiment import output
+from adapters.experiment.box_picture import framed
 from adapters.experiment.mounting import INK, PAPER, mounted, shortened
+from adapters.heads.contract import Target
 from adapters.preprocessing import Preprocessing
 from tasks import loading, pipeline
 from tasks.task import Examples, Task
 
 ROWS, STORED, AUGMENTED = 12, 8, 4
 CELL, GAP, LABEL, LINE = 64, 4, 150, 22  # pixels
-Samples = dict[int, list[np.ndarray]]  # the images of each label
+Samples = dict[int, list[Mapping[str, Any]]]  # the examples of each label
 MOST_SEGMENTED = 500  # images whose every pixel is counted
 MOST_SEEN = 20_000  # examples that are looked at, so that a vast task does not take an hour
 
@@ -35,7 +38,7 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
 
     A class shows images of its own; of a label with a value for each image, those whose values lie
     evenly from the greatest to the least; of a class for each pixel, those of which it covers most,
-    the rest of them faded.
+    the rest of them faded; of objects, any with one of the class, all in frames.
     """
     count = min(ROWS, len(task.labels))
     shown = [index * len(task.labels) // count for index in range(count)]
@@ -57,8 +60,9 @@ def contact_sheet(task: Task, data_dir: str | None) -> Image.Image:
         top = LINE + row * column
         text = shortened(task.labels[label], font, LABEL - 2 * GAP)
         draw.text((GAP, top + CELL // 2), text, INK, font, anchor="lm")
-        for number, image in enumerate(samples[label]):
-            sheet.paste(mounted(image, CELL), (LABEL + number * column, top))
+        for number, example in enumerate(samples[label]):
+            marked = np.asarray(_marked(example, target, how))
+            sheet.paste(mounted(marked, CELL), (LABEL + number * column, top))
         for number, view in enumerate(_views(task, samples[label], rng)):
             sheet.paste(view, (views_left + number * column, top))
     return sheet
@@ -77,10 +81,23 @@ def _of_classes(examples: Examples, target: str, classes: Sequence[int]) -> Samp
         example = examples[index]
         label = example[target]
         if label in waiting:
-            found[label].append(example["image"])
+            found[label].append(example)
             if len(found[label]) == STORED:
                 waiting.remove(label)
         if not waiting:
+            break
+    return found
+
+
+def _with_objects(examples: Examples, target: str, classes: Sequence[int]) -> Samples:
+    """Up to 8 images with an object of each class."""
+    found: Samples = {label: [] for label in classes}
+    for index in _order(examples):
+        example = examples[index]
+        for label in set(np.asarray(example[target])[:, 4].astype(int)) & set(classes):
+            if len(found[label]) < STORED:
+                found[label].append(example)
+        if all(len(own) == STORED for own in found.values()):
             break
     return found
 
@@ -98,7 +115,7 @@ def _across(examples: Examples, target: str, labels: Sequence[int]) -> Samples:
         for wanted in np.linspace(column.max(), column.min(), min(STORED, len(order))):
             nearest = int(np.where(free, abs(column - wanted), np.inf).argmin())
             free[nearest] = False
-            found[label].append(examples[int(order[mixed[nearest]])]["image"])
+            found[label].append(examples[int(order[mixed[nearest]])])
     return found
 
 
@@ -112,7 +129,10 @@ def _covering(examples: Examples, target: str, classes: Sequence[int]) -> Sample
     for column, label in enumerate(classes):
         best = np.argsort(-shares[:, column], kind="stable")[:STORED]
         chosen = [examples[order[place]] for place in best if shares[place, column]]
-        found[label] = [_faded(example["image"], example[target] == label) for example in chosen]
+        found[label] = [
+            {**example, "image": _faded(example["image"], example[target] == label)}
+            for example in chosen
+        ]
     return found
 
 
@@ -125,14 +145,32 @@ _KINDS = {
     "image": (_of_classes, "classes", ""),
     "output": (_across, "labels", ", the most to the least"),
     "pixel": (_covering, "classes of pixels", ", the class's own pixels alone"),
+    "object": (_with_objects, "kinds of objects", ", all objects in frames"),
 }
 
 
-def _views(task: Task, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Image.Image]:
-    """Two random views of each of the first images."""
+def _views(
+    task: Task, examples: Sequence[Mapping[str, Any]], rng: np.random.Generator
+) -> list[Image.Image]:
+    """Two random views of each of the first examples, with what is learned of them."""
     preprocessing = Preprocessing(CELL, (0.0,) * 3, (1.0,) * 3, task.fit, task.background)
+    ((target, how),) = task.made_head.targets.items()
     return [
-        Image.fromarray(pipeline.training_pixels(image, task.augmentation, preprocessing, rng))
-        for image in images[: AUGMENTED // 2]
+        _marked(
+            pipeline.training_view(example, {target: how}, task.augmentation, preprocessing, rng),
+            target,
+            how,
+        )
+        for example in examples[: AUGMENTED // 2]
         for _ in range(2)
     ]
+
+
+def _marked(example: Mapping[str, Any], target: str, how: Target) -> Image.Image:
+    """An example's image, with frames around its objects where it has such."""
+    image = Image.fromarray(example["image"])
+    if how.per != "object":
+        return image
+    found = np.asarray(example[target])
+    found = found[found[:, 4] >= 0]
+    return framed(image, found[:, :4], found[:, 4], width=max(1, round(max(image.size) / CELL)))

@@ -59,12 +59,12 @@ def in_words(rows: Sequence[Mapping[str, Any]]) -> str:
     """
 
     def said(row: Mapping[str, Any]) -> str:
-        share = row.get("probability", row.get("share"))
+        share = row.get("probability", row.get("share", row.get("score")))
         if share is not None:
             return f"{row['label']} ({share:.1%})"
         return f"{row['label']} {row['value']:.4g} {row.get('unit', '')}".strip()
 
-    return ", ".join(map(said, rows))
+    return ", ".join(map(said, rows)) or "nothing"
 
 
 def load_all(

@@ -13,7 +13,7 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.heads.contract import Answer, Regions, Values
+from adapters.heads.contract import Answer, Boxes, Regions, Said, Values
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
@@ -75,6 +75,23 @@ class RegionPrediction(NamedTuple):
     classes: npt.NDArray[np.int32]
 
 
+class BoxPrediction(NamedTuple):
+    """What a patch says of N images, of a head that finds objects.
+
+    Attributes:
+      labels: N texts, the answer of each image in words.
+      boxes: of each image [n, 4], left, top, right and bottom in parts of the image's sides, the
+        surest first.
+      scores: of each image [n], how sure each box is.
+      classes: of each image [n], the number of each box's label.
+    """
+
+    labels: tuple[str, ...]
+    boxes: tuple[npt.NDArray[np.float32], ...]
+    scores: tuple[npt.NDArray[np.float32], ...]
+    classes: tuple[npt.NDArray[np.int64], ...]
+
+
 class Predictor:
     """A patch on its backbone, through every check of its file; `load` makes one."""
 
@@ -96,7 +113,7 @@ class Predictor:
         self,
         images: Picture | Sequence[Picture],
         inputs: Mapping[str, npt.ArrayLike] | None = None,
-    ) -> Prediction | NumberPrediction | RegionPrediction:
+    ) -> Prediction | NumberPrediction | RegionPrediction | BoxPrediction:
         """What the patch says of one image or of many, made ready as the training images were.
 
         Args:
@@ -112,6 +129,9 @@ class Predictor:
         """
         head = head_of(self._patch.contents)
         answers = [head.decode(self.labels, one) for one in self._predictions(images, inputs)]
+        boxes = [one for one in answers if isinstance(one, Boxes)]
+        if boxes:
+            return BoxPrediction(*zip(*boxes, strict=True))
         rows = [[_numbers_of(one)[label] for label in self.labels] for one in answers]
         table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
         said = tuple(one.label for one in answers)
@@ -243,7 +263,7 @@ def load(
     return Predictor(opened(path, data, backbones.load(card.backbone, weights), patch=patch), path)
 
 
-def _numbers_of(answer: Answer | Values | Regions) -> Mapping[str, float]:
+def _numbers_of(answer: Said) -> Mapping[str, float]:
     match answer:
         case Answer():
             return answer.probabilities
@@ -251,6 +271,8 @@ def _numbers_of(answer: Answer | Values | Regions) -> Mapping[str, float]:
             return answer.values
         case Regions():
             return answer.shares
+        case Boxes():
+            raise TypeError("boxes have no number for each label")
 
 
 def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -44,6 +44,13 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
     """
     if settings.teacher is None:
         return None
+    for task in tasks:
+        if task.made_head.soft_targets is None:
+            raise TeacherError(
+                f"task {task.name} has the head {task.made_head.kind}, which learns from its own "
+                "examples alone: train it in a run of its own, without a teacher.",
+                settings=["teacher"],
+            )
     files = _files(settings, tasks)
     taught = []
     for task, path in zip(tasks, files, strict=True):
@@ -65,6 +72,7 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
         said = predictions(
             *(opened.network, edited, opened.contents.head, {"image": images}, head.apply)
         )
+        assert head.soft_targets is not None  # its kind is the task's
         return head.soft_targets(said).astype(np.float32)
 
     return teach

@@ -23,6 +23,9 @@ Shape = tuple[int, ...]
 Arrays = Mapping[str, Any]
 """Arrays by name: what a head reads, its weights, its predictions, or its targets."""
 
+MOST_OBJECTS = 100
+"""Of one image: rows of a target that has one for each object."""
+
 
 class HeadSettingError(ModelPatchError):
     """A setting of a head that it does not have, or out of its range."""
@@ -41,12 +44,14 @@ class Target(NamedTuple):
 
     Attributes:
       dtype: `int32` or `float32`.
-      per: what it has a value for: the `image`, a scalar; each `output`, [outputs]; or each `pixel`
-        of the network's input, [H, W].
+      per: what it has a value for: the `image`, a scalar; each `output`, [outputs]; each `pixel`
+        of the network's input, [H, W]; or each `object` in it, [MOST_OBJECTS, 5]: left, top, right
+        and bottom in parts of the input's sides, and the number of its class, -1 in rows that only
+        fill up.
     """
 
     dtype: str
-    per: Literal["image", "output", "pixel"]
+    per: Literal["image", "output", "pixel", "object"]
 
 
 class Figure(NamedTuple):
@@ -126,6 +131,34 @@ class Regions(NamedTuple):
         return self.label
 
 
+class Boxes(NamedTuple):
+    """What a task says of an image, of a head that finds objects.
+
+    Attributes:
+      label: the answer in words.
+      boxes: [n, 4], left, top, right and bottom in parts of the sides of the network's image, the
+        surest first.
+      scores: [n], how sure each is, from 0 to 1.
+      classes: [n], the number of each one's label.
+    """
+
+    label: str
+    boxes: Array
+    scores: Array
+    classes: Array
+
+    def __str__(self) -> str:
+        return self.label
+
+
+Said = Answer | Values | Regions | Boxes
+"""What a task says of an image."""
+
+
+def _zeros(shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    return {leaf: np.zeros(shape, np.float32) for leaf, shape in shapes.items()}
+
+
 def _as_they_are(targets: Arrays) -> Arrays:
     return targets
 
@@ -147,7 +180,7 @@ class Head(NamedTuple):
       taps: the maps of the backbone that it reads, by name; see `adapters.backbones.taps`.
       together: how the heads of many tasks stand in one batch: in rows of one `wide` matrix, or
         each in a `padded` row of its own; see `adapters.heads.wide` and `padded`.
-      shapes: ({tap: channels}, outputs) -> {leaf: shape}, of its weights. All start at zero.
+      shapes: ({tap: channels}, outputs) -> {leaf: shape}, of its weights.
       channels: ({leaf: shape}) -> {tap: channels}, the same backwards; raises KeyError or
         IndexError for leaves of another head.
       targets: what a training example has, by name.
@@ -160,16 +193,16 @@ class Head(NamedTuple):
         owns `own`. A target called `teacher` takes the share `distillation` of the loss, a
         number or a scalar array.
       figures: (predictions, targets, own) -> {name: scalar} to watch while training.
-      decode: (labels, predictions of one image) -> Answer, Values or Regions; raises
-        NoAnswerError.
+      decode: (labels, predictions of one image) -> what is said of it; raises NoAnswerError.
       listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
-        label with the most telling first; raises NoAnswerError.
+        label, or a box, with the most telling first; raises NoAnswerError.
       check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
       check_targets: (targets of a whole split) -> None; raises TargetError where they can be
         neither learned nor scored. Asked where a task's examples are made.
       standardised: (targets {name: [N, ...]}) -> the same in the units that are trained on.
       soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns,
-        [N, ..., outputs].
+        [N, ..., outputs]; None where there is nobody to learn from.
+      initial: ({leaf: shape}) -> the weights that training starts from; zeros, by default.
       after_training_targets: (targets of the whole training split) -> this head with what it has to
         know of them, or TargetError; asked before training.
       after_validation: (predictions, targets of the validation split) -> this head with what is
@@ -194,9 +227,10 @@ class Head(NamedTuple):
     apply: Callable[[Arrays, Arrays], dict[str, Any]]
     loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]]
     figures: Callable[[Arrays, Arrays, Any], dict[str, Any]]
-    decode: Callable[[Sequence[str], Arrays], "Answer | Values | Regions"]
+    decode: Callable[[Sequence[str], Arrays], Said]
     listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
-    soft_targets: Callable[[Arrays], Array]
+    soft_targets: Callable[[Arrays], Array] | None
+    initial: Callable[[Mapping[str, Shape]], dict[str, Array]] = _zeros
     check: Callable[[int], None] = _any_number
     check_targets: Callable[[Arrays], None] = _any_targets
     standardised: Callable[[Arrays], Arrays] = _as_they_are

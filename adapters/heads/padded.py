@@ -1,7 +1,7 @@
 """Heads of many tasks in one batch where they are no one matrix product: a padded row a task.
 
-Each leaf of the table is as large as the largest task's, with zeros beyond a smaller one's own. A
-group of a batch takes the row of its task, and computes no other task's outputs.
+Each leaf of the table is as large as the largest task's; what lies beyond a smaller one's own means
+nothing. A group of a batch takes the row of its task, and computes no other task's outputs.
 """
 
 import dataclasses
@@ -32,10 +32,10 @@ class PaddedLayout:
         return np.flatnonzero(self.outputs).astype(np.int32)
 
     def initial(self, channels: Mapping[str, int]) -> dict[str, jax.Array]:
-        """Heads that favour no output: zeros [R, ...], for taps of so many channels."""
-        largest = self.head.shapes(channels, max(self.outputs))
+        """What training starts from, [R, ...], for taps of so many channels."""
+        first = self.head.initial(self.head.shapes(channels, max(self.outputs)))
         rows = len(self.owners)
-        return {leaf: jnp.zeros((rows, *shape), jnp.float32) for leaf, shape in largest.items()}
+        return {leaf: jnp.stack([jnp.asarray(value)] * rows) for leaf, value in first.items()}
 
     def own(self, task: jax.Array) -> jax.Array:
         """Which outputs of a padded row the task has: [outputs] bool."""

@@ -7,16 +7,20 @@ from typing import Any, Protocol
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.heads.classification import classification
 from adapters.heads.contract import Head, HeadSettingError
+from adapters.heads.fpnlite import fpnlite
 from adapters.heads.multilabel import multilabel
 from adapters.heads.regression import regression
 from adapters.heads.segmentation import segmentation
+from adapters.heads.ssdlite import ssdlite
 from adapters.spec import SpecError, parse
 
 HEADS: dict[str, Callable[..., Head]] = {
     "classification": classification,
+    "fpnlite": fpnlite,
     "multilabel": multilabel,
     "regression": regression,
     "segmentation": segmentation,
+    "ssdlite": ssdlite,
 }
 
 

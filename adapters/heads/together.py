@@ -50,7 +50,8 @@ class TaskHeads:
       heads: of each task.
       outputs: their widths.
 
-    Raises HeadSettingError where heads of one kind read different maps.
+    Raises HeadSettingError where heads of one kind read different maps, or where `padded` ones have
+    other settings: one program makes their predictions.
     """
 
     heads: tuple[Head, ...]
@@ -64,6 +65,13 @@ class TaskHeads:
                 raise HeadSettingError(
                     f"tasks with the head {kind} read the maps {listed}: one step can give them "
                     "one set of maps. Choose the same for all, or train them in runs of their own."
+                )
+            padded = [h for h in self.heads if h.kind == kind and h.together == "padded"]
+            if any(head.settings != padded[0].settings for head in padded):
+                listed = " and ".join(sorted({str(dict(head.settings)) for head in padded}))
+                raise HeadSettingError(
+                    f"tasks with the head {kind} have the settings {listed}: one step has one. "
+                    "Choose the same for all, or train them in runs of their own."
                 )
 
     @property

@@ -20,7 +20,7 @@ from PIL import Image
 
 from adapters.errors import UnknownNameError
 from adapters.heads import linear
-from adapters.heads.contract import Answer, Head, NoAnswerError, Regions, Values
+from adapters.heads.contract import Head, NoAnswerError, Said
 from adapters.heads.registry import head_of
 from adapters.preprocessing import (
     Preprocessing,
@@ -140,7 +140,7 @@ class Device:
         """The installed tasks, sorted."""
         return tuple(sorted(self._tasks))
 
-    def run(self, task: str, image: Picture) -> Answer | Values | Regions:
+    def run(self, task: str, image: Picture) -> Said:
         """What a task says of one image.
 
         Args:
@@ -154,7 +154,7 @@ class Device:
         """
         return self.run_all(task, [image])[0]
 
-    def run_all(self, task: str, images: Sequence[Picture]) -> list[Answer | Values | Regions]:
+    def run_all(self, task: str, images: Sequence[Picture]) -> list[Said]:
         """What a task says of each image, in the largest batches that the graph has."""
         installed = self._installed(task)
         inputs = [network_input(image, installed.preprocessing) for image in images]
@@ -243,7 +243,7 @@ def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     return normalise(prepare(opened, preprocessing), preprocessing)
 
 
-def _answer(name: str, task: _Task, logits: Array) -> Answer | Values | Regions:
+def _answer(name: str, task: _Task, logits: Array) -> Said:
     try:
         return task.head.decode(task.labels, {linear.LOGITS: logits})
     except NoAnswerError as error:

@@ -10,8 +10,9 @@ import pytest
 from adapters.analysis.cost import network_cost
 from adapters.backbones import registry
 from adapters.backbones.builder import build, count_parameters, expected_shapes
-from adapters.backbones.necks import NECKS, with_neck
-from adapters.backbones.table import NeckRow
+from adapters.backbones.necks import NECKS, NeckError, with_neck
+from adapters.backbones.rows import Convolution, InvertedResidual
+from adapters.backbones.table import LayerTable, NeckRow
 from adapters.backbones.taps import channels, tap
 from adapters.errors import UnknownNameError
 from adapters.fingerprint import fingerprint
@@ -33,6 +34,9 @@ def added(name):
 
 def test_sizes_are_those_of_torchvision():
     assert added("mobilenet_v2_1.0+ssdlite") == 656_960
+    separable = 9 * 128 + 128 * 128 + 2 * 2 * 128
+    laterals = (1280 + 96 + 32) * 128 + 3 * 2 * 128
+    assert added("mobilenet_v2_1.0+fpn") == laterals + 4 * separable == 253_184
     assert added("mobilenet_v2_1.0+lraspp") == 320 * 128 + 2 * 128 + 320 * 128
     # lraspp_mobilenet_v3_large as published, for 21 classes; it has a second bias.
     head = from_spec("segmentation(low=block_06, high=neck_01)")
@@ -125,3 +129,42 @@ def test_a_neck_s_rows_may_follow_one_another(weights, image):
         jax.random.key(0),
     )
     assert shapes.endpoints["neck_02"].shape == (8, 8, 4)
+
+
+def test_a_pyramid_adds_each_coarser_map_to_the_next():
+    """Also where a side is odd; at 36 pixels strides of 8, 16 and 32 leave 5, 3 and 2 cells."""
+    halving = InvertedResidual(inputs=4, outputs=4, kernel=3, expanded=8, stride=2)
+    stem = Convolution(inputs=3, outputs=4, kernel=3, stride=2)
+    table = with_neck(LayerTable("halving", (stem, *[halving] * 4)), "fpn")
+    network = build(table)
+    weights = jax.jit(network.init)(jax.random.key(2))
+    image = np.random.default_rng(0).normal(size=(36, 36, 3)).astype(np.float32)
+    outputs, again = jax.jit(
+        lambda weights, image: (
+            network.apply(weights, image),
+            network.apply(weights, image, rematerialise=True),
+        )
+    )(weights, image)
+    maps = {name: np.asarray(tap(table, outputs, name)) for name in outputs.endpoints}
+    sides = {f"neck_0{n}": len(maps[f"neck_0{n}"]) for n in range(1, 8)}
+    assert list(sides.values()) == [2, 3, 5, 3, 5, 1, 1]
+
+    def lateral(name, read):
+        norm = weights[f"{name}/norm"]
+        product = maps[read] @ np.asarray(weights[name]["w"])
+        scale = np.asarray(norm["scale"]) / np.sqrt(np.asarray(norm["var"]) + 1e-3)
+        return (product - np.asarray(norm["mean"])) * scale + np.asarray(norm["offset"])
+
+    stages = {own.name: own.reads for own in table.neck}
+    for name, coarser in (("neck_02", "neck_01"), ("neck_03", "neck_02")):
+        side = sides[name]
+        wide = maps[coarser].repeat(2, axis=0).repeat(2, axis=1)[:side, :side]
+        np.testing.assert_allclose(
+            maps[name], lateral(name, stages[name]) + wide, rtol=1e-4, atol=1e-5
+        )
+    np.testing.assert_allclose(again.endpoints["neck_03"], maps["neck_03"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_pyramid_needs_its_maps():
+    with pytest.raises(NeckError, match="narrow has no map of the stride 8"):
+        with_neck(narrow.TABLE, "fpn")

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.heads.contract import (
     Answer,
+    Boxes,
     Head,
     HeadSettingError,
     NoAnswerError,
@@ -32,17 +33,19 @@ class Entry:
     """A head, targets {name: [N, ...]} for three outputs, and logits that predict them well.
 
     `maps` are the shapes of what the head reads of one image; the loss is of one, in NumPy.
-    `plain` are targets that such logits tell whole, if others than `targets`.
+    `plain` are targets that such logits tell whole, if others than `targets`. `beside` are further
+    predictions of one image that go with the logits.
     """
 
     head: Head
     targets: dict[str, Any]
     right: Any
-    loss: Callable[[Any, Any], float]
+    loss: Callable[..., float]
     maps: dict[str, tuple[int, ...]] = dataclasses.field(
         default_factory=lambda: {"features": (FEATURES,)}
     )
     plain: dict[str, Any] = dataclasses.field(default_factory=dict)
+    beside: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def taps(self, *before: int) -> dict[str, Any]:
         return {
@@ -52,6 +55,11 @@ class Entry:
 
     def logits(self, *before: int) -> Any:
         return GENERATOR.normal(size=(*before, *self.right.shape[1:]))
+
+    def said(self, logits: Any, *rows: int) -> dict[str, Any]:
+        """Predictions with these logits, of the examples `rows`, or of all."""
+        others = {name: values[rows] if rows else values for name, values in self.beside.items()}
+        return {"logits": logits, **others}
 
 
 def _sigmoid_loss(logits: Any, truth: Any) -> float:
@@ -80,6 +88,59 @@ def _pixel_loss(logits: Any, classes: Any) -> float:
     return np.mean([_softmax_loss(logits[at], classes[at]) for at in counted])
 
 
+def _overlap(one: Any, other: Any) -> float:
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
+    shared, first, second = (
+        np.prod(np.maximum(sides, 0))
+        for sides in (high - low, one[2:] - one[:2], other[2:] - other[:2])
+    )
+    return shared / (first + second - shared)
+
+
+def _found(anchors: Any, objects: Any) -> dict[int, Any]:
+    """Of each anchor that has one, its object."""
+    real = [one for one in objects if one[4] >= 0]
+    table = np.array([[_overlap(one[:4], anchor) for anchor in anchors] for one in real])
+    found = {
+        number: real[column.argmax()]
+        for number, column in enumerate(table.T)
+        if column.max() >= 0.5
+    }
+    return found | {int(row.argmax()): one for row, one in zip(table, real, strict=True)}
+
+
+def _offset(anchor: Any, box: Any) -> Any:
+    sides, wanted = anchor[2:] - anchor[:2], box[2:] - box[:2]
+    moved = (box[:2] + wanted / 2 - anchor[:2] - sides / 2) / sides * 10
+    return np.concatenate([moved, np.log(wanted / sides) * 5])
+
+
+def _box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
+    """The worst three anchors of nothing for each with an object."""
+    found = _found(anchors, objects)
+    costs = [
+        _softmax_loss(row, int(found[number][4]) + 1 if number in found else 0)
+        for number, row in enumerate(logits)
+    ]
+    empty = sorted((cost for number, cost in enumerate(costs) if number not in found), reverse=True)
+    classes = sum(costs[number] for number in found) + sum(empty[: 3 * len(found)])
+    far = [_huber_loss(offsets[n], _offset(anchors[n], one[:4])) * 4 for n, one in found.items()]
+    return (classes + sum(far)) / len(found)
+
+
+def _focal_box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
+    found = _found(anchors, objects)
+    total = 0.0
+    for number, row in enumerate(logits):
+        for label, logit in enumerate(row.astype(float)):
+            here = number in found and found[number][4] == label
+            sure, alpha = (logit, 0.25) if here else (-logit, 0.75)
+            wrong = np.exp(-np.logaddexp(0, sure))
+            total += alpha * wrong**2 * np.logaddexp(0, -sure)
+    far = [_huber_loss(offsets[n], _offset(anchors[n], one[:4])) for n, one in found.items()]
+    return (total + sum(far)) / len(found)
+
+
 CLASSES = np.array([0, 1, 2, 2, 1, 0], np.int32)
 LABELS = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 0, 0]], np.float32)
 VALUES = np.array(GENERATOR.normal(50, 20, (EXAMPLES, 3)), np.float32)
@@ -100,6 +161,51 @@ ENTRIES += [
         {"classes": REGIONS[:, ::2, ::2] % 3},
     )
 ]
+
+
+def _objects() -> Any:
+    """Two in each image, where no anchor is the nearest of both, and a row that fills up."""
+    corners = np.array([[0.05, 0.1], [0.5, 0.55]]) + GENERATOR.uniform(0, 0.1, (EXAMPLES, 2, 2))
+    sides = GENERATOR.uniform(0.25, 0.35, (EXAMPLES, 2, 2))
+    classes = GENERATOR.integers(0, 3, (EXAMPLES, 2, 1))
+    rows = np.concatenate([corners, corners + sides, classes], axis=-1)
+    return np.concatenate([rows, np.full((EXAMPLES, 1, 5), -1)], axis=1).astype(np.float32)
+
+
+def _detector(spec: str, maps: dict[str, Any], nothing: int, loss: Callable[..., float]) -> Entry:
+    """Of a head of boxes, `nothing` of whose scores are of no class."""
+    head, objects = from_spec(spec), _objects()
+    shapes = head.shapes({name: shape[-1] for name, shape in maps.items()}, 3)
+    anchors = head.apply(
+        {leaf: np.zeros(shape, np.float32) for leaf, shape in shapes.items()},
+        {name: np.zeros(shape, np.float32) for name, shape in maps.items()},
+    )["anchors"]
+    offsets = np.zeros((EXAMPLES, len(anchors), 4), np.float32)
+    right = np.full((EXAMPLES, len(anchors), 3 + nothing), -15.0)
+    right[:, :, :nothing] = 15
+    for row, own in enumerate(objects):
+        for anchor, one in _found(anchors, own).items():
+            offsets[row, anchor] = _offset(anchors[anchor], one[:4])
+            right[row, anchor] = -15
+            right[row, anchor, int(one[4]) + nothing] = 15
+    beside = {"offsets": offsets, "anchors": np.stack([anchors] * EXAMPLES)}
+    return Entry(head, {"objects": objects}, right, loss, maps, beside=beside)
+
+
+ENTRIES += [
+    _detector(
+        "ssdlite(maps=2, smallest=0.3, largest=0.5)",
+        {"stride_16/expand": (3, 3, 5), "stride_32": (2, 2, 4)},
+        1,
+        _box_loss,
+    ),
+    _detector(
+        "fpnlite(finest=5, coarsest=6, anchor=0.8)",
+        {"neck_01": (3, 3, 4), "neck_06": (2, 2, 4)},
+        0,
+        _focal_box_loss,
+    ),
+]
 NAMES = ("rose", "tulip", "daisy")
 every_head = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.head.kind)
 
@@ -112,8 +218,8 @@ def test_the_table_has_every_head():
 def test_settings_make_the_head_again(entry):
     again = from_settings(entry.head.kind, entry.head.settings)
     assert again.settings == entry.head.settings
-    logits = {"logits": entry.logits()}
-    assert again.listed(NAMES, logits) == entry.head.listed(NAMES, logits)
+    said = entry.said(entry.logits(), 0)
+    assert again.listed(NAMES, said) == entry.head.listed(NAMES, said)
 
 
 @every_head
@@ -141,10 +247,13 @@ def test_the_loss_beside_another_task_is_the_task_s_own(entry):
     assert {leaf: values.shape for leaf, values in own.items()} == entry.head.shapes(
         {name: shape[-1] for name, shape in entry.maps.items()}, 3
     )
-    logits = entry.head.apply(own, taps)["logits"]
-    wanted = [entry.loss(*pair) for pair in zip(logits, target, strict=True)]
-    np.testing.assert_allclose(total(table), wanted, rtol=1e-4, atol=1e-5)
-    gradient = jax.grad(lambda table: jnp.sum(total(table)))(table)
+    said = entry.head.apply(own, taps)
+    others = [values for name, values in said.items() if name != "logits"]
+    wanted = [entry.loss(*each) for each in zip(said["logits"], target, *others, strict=True)]
+    found, gradient = jax.jit(
+        lambda table: (total(table), jax.grad(lambda table: jnp.sum(total(table)))(table))
+    )(table)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     assert not any(values.any() for values in layout.weights(gradient, 0).values())
     whole, part = (
         sum(float(np.abs(values).sum()) for values in each.values())
@@ -154,7 +263,11 @@ def test_the_loss_beside_another_task_is_the_task_s_own(entry):
     assert whole > 0
 
 
-@every_head
+@pytest.mark.parametrize(
+    "entry",
+    [entry for entry in ENTRIES if entry.head.soft_targets],
+    ids=lambda entry: entry.head.kind,
+)
 def test_a_teacher_who_is_sure_is_learned_like_the_truth(entry):
     """The part of a teacher is a term of its own; the two shares add up to the whole."""
     heads = TaskHeads((entry.head,), (3,))
@@ -175,14 +288,16 @@ def test_a_teacher_who_is_sure_is_learned_like_the_truth(entry):
 @every_head
 def test_the_metric_of_batches_is_that_of_the_whole(entry):
     metric = entry.head.metric
-    logits = entry.logits(EXAMPLES)
-    whole = metric.update(metric.init(3), {"logits": logits}, entry.targets)
+    said = entry.said(entry.logits(EXAMPLES))
+    whole = metric.update(metric.init(3), said, entry.targets)
     state = metric.init(3)
     for part in (slice(0, 2), slice(2, 5), slice(5, 6)):
-        own = {name: values[part] for name, values in entry.targets.items()}
-        state = metric.update(state, {"logits": logits[part]}, own)
+        own, some = (
+            {name: values[part] for name, values in each.items()} for each in (entry.targets, said)
+        )
+        state = metric.update(state, some, own)
     assert metric.result(state) == metric.result(whole)
-    right = metric.update(metric.init(3), {"logits": entry.right}, entry.targets)
+    right = metric.update(metric.init(3), entry.said(entry.right), entry.targets)
     assert metric.result(right)[metric.score].value == pytest.approx(1.0)
     assert metric.result(whole)[metric.score].value < 1
     with pytest.raises(TargetError, match="no examples"):
@@ -193,8 +308,17 @@ def test_the_metric_of_batches_is_that_of_the_whole(entry):
 def test_an_answer_and_its_json_say_the_same(entry):
     (target,) = entry.targets.values()
     for row in range(EXAMPLES):
-        said = {"logits": entry.right[row]}
+        said = entry.said(entry.right[row], row)
         answer, listed = entry.head.decode(NAMES, said), entry.head.listed(NAMES, said)
+        if isinstance(answer, Boxes):
+            (truth,) = (values[row] for values in entry.targets.values())
+            wanted = sorted((NAMES[int(one[4])], *one[:4].tolist()) for one in truth if one[4] >= 0)
+            found = sorted((each["label"], *each["box"]) for each in listed)
+            assert [one[0] for one in found] == [one[0] for one in wanted]
+            np.testing.assert_allclose([o[1:] for o in found], [o[1:] for o in wanted], atol=1e-5)
+            assert answer.boxes.tolist() == [each["box"] for each in listed]
+            assert answer.label.count(" ") == 2 * len({one[0] for one in wanted}) - 1
+            continue
         assert {each["label"] for each in listed} == set(NAMES)
         if isinstance(answer, Answer):
             assert list(answer.probabilities) == [each["label"] for each in listed]
@@ -207,13 +331,14 @@ def test_an_answer_and_its_json_say_the_same(entry):
         else:
             found = [answer.values[name] for name in NAMES]
             np.testing.assert_allclose(found, target[row], rtol=1e-5)
+    odd = np.where(np.arange(entry.right.shape[-1]) == 1, np.nan, entry.right[0])
     with pytest.raises(NoAnswerError, match="not finite"):
-        entry.head.decode(NAMES, {"logits": np.where(np.arange(3) == 1, np.nan, entry.right[0])})
+        entry.head.decode(NAMES, entry.said(odd, 0))
 
 
 @every_head
 def test_a_head_predicts_for_one_image_and_for_many(entry):
-    """The same in JAX and in NumPy; a linear layer is counted by hand."""
+    """The same in JAX and in NumPy; linear layers are counted by hand."""
     channels = {name: shape[-1] for name, shape in entry.maps.items()}
     shapes = entry.head.shapes(channels, 3)
     assert entry.head.channels(shapes) == channels
@@ -223,6 +348,8 @@ def test_a_head_predicts_for_one_image_and_for_many(entry):
     many = entry.head.apply(weights, taps)["logits"]
     first = {name: jnp.asarray(values[0]) for name, values in taps.items()}
     np.testing.assert_allclose(entry.head.apply(weights, first)["logits"], many[0], rtol=1e-5)
+    if entry.beside:
+        return  # no linear layer: tests/heads/test_ssdlite.py has its values
     total = sum(values[0].mean(axis=(0, 1)[: values.ndim - 2]).sum() for values in taps.values())
     means = many[0].reshape(-1, 3).mean(axis=0)
     np.testing.assert_allclose(means, total + np.arange(3), rtol=1e-4)
@@ -237,13 +364,15 @@ import numpy as np
 from adapters.heads.registry import HEADS
 targets = {"label": np.array([1]), "labels": np.array([[0.0, 1.0]]), "values": np.ones((1, 2))}
 targets["classes"] = np.ones((1, 4, 4), int)
+targets["objects"] = np.array([[[0.2, 0.2, 0.6, 0.7, 1]]])
 for kind, make in HEADS.items():
     head = make()
     shapes = head.shapes(dict.fromkeys(head.taps, 3), 2)
     weights = {leaf: np.ones(shape) for leaf, shape in shapes.items()} | {"b": np.arange(2.0)}
     taps = {name: np.ones((2, 3) if name == "features" else (2, 2, 2, 3)) for name in head.taps}
     said = head.apply(weights, taps)
-    print(kind, head.decode(("a", "b"), {"logits": said["logits"][0]}).label)
+    first = {name: values[0] for name, values in said.items()}
+    print(kind, head.decode(("a", "b"), first).label)
     many = {name: np.repeat(values, 2, axis=0) for name, values in targets.items()}
     many["values"][0] = 3.0
     print(head.metric.result(head.metric.update(head.metric.init(2), said, many)))
@@ -254,6 +383,8 @@ for kind, make in HEADS.items():
     assert "classification b" in ended.stdout
     assert "multilabel b + a" in ended.stdout
     assert "segmentation b 100%" in ended.stdout
+    assert "ssdlite nothing" in ended.stdout
+    assert "fpnlite" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -269,6 +400,19 @@ for kind, make in HEADS.items():
         ("regression", {"mean": [float("nan")], "deviation": [1.0]}),
         ("segmentation", {"low": "stride_8", "high": "stride_8"}),
         ("segmentation", {"low": 8}),
+        ("ssdlite", {"finest": 12}),
+        ("ssdlite", {"finest": 32, "coarsest": 16}),
+        ("ssdlite", {"finest": 16.0}),
+        ("ssdlite", {"maps": 7}),
+        ("ssdlite", {"maps": "six"}),
+        ("ssdlite", {"smallest": 0.5, "largest": 0.2}),
+        ("ssdlite", {"threshold": 1.5}),
+        ("ssdlite", {"threshold": True}),
+        ("ssdlite", {"anchors": "mine"}),
+        ("fpnlite", {"finest": 2}),
+        ("fpnlite", {"finest": 5, "coarsest": 4}),
+        ("fpnlite", {"anchor": 0}),
+        ("fpnlite", {"threshold": -1}),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(kind, settings):

@@ -32,9 +32,12 @@ class Squares:
                 "multilabel": {"labels": on.astype(np.float32)},
                 "regression": {"values": np.array([image.mean(), image.std()], np.float32)},
                 "segmentation": {"classes": np.zeros((20, 24), np.int16)},
+                "ssdlite": {"objects": np.zeros((0, 5), np.float32)},
             }
             if self.kind == "segmentation":
                 image, targets["segmentation"]["classes"] = patch_of_light(image, generator)
+            if self.kind == "ssdlite" and number:  # the first shows nothing
+                image, targets["ssdlite"]["objects"] = square(image, generator)
             example = {"name": f"{split}-{number}", "image": image, **targets[self.kind]}
             yield {**example, "place": place}
 
@@ -51,6 +54,16 @@ def patch_of_light(
     return lit, classes
 
 
+def square(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The image with a square in it, lit or dark, and where: its class is 0 if lit, else 1."""
+    left, top = generator.integers(0, 14, 2)
+    dark = int(generator.integers(0, 2))
+    shown = image // 4 + 90
+    shown[top : top + 6, left : left + 8] = 5 if dark else 250
+    box = [left / 24, top / 20, (left + 8) / 24, (top + 6) / 20, dark]
+    return shown, np.array([box], np.float32)
+
+
 def task(name: str, head: str, labels: tuple[str, ...], **fields: Any) -> Task:
     kind = head.partition("(")[0]
     return Task(name, Squares(kind), labels, "Made for a test.", (0.0, 1.0), head=head, **fields)
@@ -60,4 +73,9 @@ COLOURS = task("colours", "multilabel", ("red", "green", "blue"))
 BRIGHTNESS = task("brightness", "regression(unit=levels)", ("mean", "deviation"))
 LIGHTS = task("lights", "segmentation(low=stride_2, high=stride_4)", ("ground", "light"))
 THREE_LIGHTS = dataclasses.replace(LIGHTS, name="three_lights", labels=("ground", "light", "none"))
+SQUARES = task(
+    "squares",
+    "ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, largest=0.3)",
+    ("lit", "dark"),
+)
 HEMISPHERE = task("hemisphere", "classification", ("southern", "northern"), inputs={"place": (3,)})

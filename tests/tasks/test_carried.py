@@ -31,6 +31,12 @@ GOLDEN = {
     "silhouettes_by_place": ((6798, 1459, 1459), "2c6f8a3bb73d"),
     "silhouettes_anywhere": ((6798, 1459, 1459), "e2fd16d7eddf"),
     "nuclei_masks": ((500, 100, 200), "2abe8cd8fd89"),
+    "tree_crowns": ((432, 24, 30), None),
+    "sign_scenes": ((700, 100, 150), None),
+    "digit_scenes": ((700, 100, 150), None),
+    "emoji_scenes": ((700, 100, 150), None),
+    "stamp_scenes": ((700, 100, 150), None),
+    "nuclei": ((180, 60, 60), "f8ee1b2267df"),
 }
 
 
@@ -53,6 +59,9 @@ def test_a_carried_task_is_what_its_file_says(name: str):
                 assert seen.setdefault(example["image"].tobytes(), split) == split
         if how.per == "pixel":
             assert set(np.unique(labels)) == set(range(len(task.labels))), split
+        elif how.per == "object":
+            found = np.concatenate(labels)[:, 4]
+            assert set(np.unique(found)) == set(range(len(task.labels))), split
         elif how.per == "output":
             assert (np.std(labels, axis=0) > 0).all(), split
         else:

@@ -93,5 +93,5 @@ def test_other_classes_are_refused(label, said):
 
 def test_what_bends_images_alone_is_refused():
     how = Preprocessing(32, (0.0,) * 3, (1.0,) * 3)
-    with pytest.raises(AugmentationError, match="classes of their pixels"):
+    with pytest.raises(AugmentationError, match="places in their images"):
         pipeline.training_iterator(segmented(), how, 2, seed=0, augmentation="trivial_augment")

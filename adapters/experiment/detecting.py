@@ -1,0 +1,148 @@
+"""Objects found in image files: pictures with their boxes, and a COCO file of all of them."""
+
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from adapters import files
+from adapters.errors import ModelPatchError
+from adapters.experiment import output
+from adapters.experiment.box_picture import framed
+from adapters.experiment.predictor import BoxPrediction, Predictor
+from adapters.heads.contract import NoAnswerError
+from adapters.heads.registry import head_of
+from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, restore_boxes
+
+DOCUMENT = "detections.json"
+LINE = 300  # pixels of an image for one of its frames' width
+
+
+class NoDetectorError(ModelPatchError):
+    """A patch that finds no objects."""
+
+
+class Detected(NamedTuple):
+    """What is found in one image file.
+
+    Attributes:
+      path: of the image.
+      boxes: [n, 4], left, top, right and bottom in pixels of the image as it is seen, surest first.
+      scores: [n], how sure each is.
+      labels: n texts.
+      fault: why there is no answer; "" where there is.
+    """
+
+    path: str
+    boxes: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+    labels: tuple[str, ...]
+    fault: str = ""
+
+    def __str__(self) -> str:
+        said = ", ".join(
+            f"{label} {score:.0%}" for label, score in zip(self.labels, self.scores, strict=True)
+        )
+        return f"{self.path}: {self.fault or said or 'nothing'}"
+
+
+def detect_files(
+    predictor: Predictor, paths: Sequence[str], folder: str | os.PathLike[str]
+) -> Iterator[Detected]:
+    """What is found in each image file; `folder` is there when the last has been asked for.
+
+    It holds a picture of each image with its boxes drawn, `0000_NAME.png`, and `DOCUMENT`: images,
+    by their paths below the folder that all lie in, categories, and annotations with a `score`
+    each, in COCO's format, so that they can be corrected and trained on. A file that cannot be read
+    or answered has a `fault` and ends nothing.
+
+    Raises NoDetectorError, OutputFileError where `folder` is there already, and NotWrittenError.
+    """
+    check(predictor)
+    output.new_file(folder)
+    preprocessing = Preprocessing.from_json(predictor.card.preprocessing)
+    document: dict[str, list[dict[str, Any]]] = {
+        "images": [],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(predictor.labels, 1)],
+        "annotations": [],
+    }
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths] or ["/"])
+    with files.new_directory(folder) as aside:
+        for number, path in enumerate(paths):
+            try:
+                image = decode(pathlib.Path(path).read_bytes(), preprocessing.background)
+                found = _detected(predictor, path, image, preprocessing)
+            except (OSError, UnreadableImageError, NoAnswerError) as error:
+                said = error.strerror if isinstance(error, OSError) else str(error)
+                nothing = np.zeros((0, 4), np.float32)
+                yield Detected(path, nothing, nothing[:, 0], (), said or "it cannot be read.")
+                continue
+            below = os.path.relpath(os.path.abspath(path), root)
+            _add(document, below, image, found, predictor.labels)
+            name = f"{number:04d}_{pathlib.Path(path).stem}.png"
+            _picture(image, found, predictor.labels).save(aside / name)
+            yield found
+        (aside / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def check(predictor: Predictor) -> None:
+    """Raises NoDetectorError unless the patch finds objects."""
+    targets = head_of(predictor.card).targets.values()
+    if not any(target.per == "object" for target in targets):
+        raise NoDetectorError(
+            f"the patch for {predictor.card.task} predicts {predictor.card.head_kind}, and finds "
+            "no objects: give one that was trained on boxes."
+        )
+
+
+def _detected(
+    predictor: Predictor, path: str, image: Image.Image, preprocessing: Preprocessing
+) -> Detected:
+    said = predictor.predict(image)
+    assert isinstance(said, BoxPrediction)
+    boxes = restore_boxes(said.boxes[0], *image.size, preprocessing)
+    pixels = (boxes * np.tile(image.size, 2)).astype(np.float32)
+    labels = tuple(predictor.labels[int(number)] for number in said.classes[0])
+    return Detected(path, pixels, said.scores[0], labels)
+
+
+def _add(
+    document: dict[str, list[dict[str, Any]]],
+    name: str,
+    image: Image.Image,
+    found: Detected,
+    labels: Sequence[str],
+) -> None:
+    """Puts an image and what is found in it into a document, numbered from one."""
+    number = len(document["images"]) + 1
+    size = {"width": image.width, "height": image.height}
+    document["images"].append({"id": number, "file_name": name, **size})
+    for box, score, label in zip(found.boxes, found.scores, found.labels, strict=True):
+        left, top, right, bottom = (round(float(value), 2) for value in box)
+        wide, high = round(right - left, 2), round(bottom - top, 2)
+        document["annotations"].append(
+            {
+                "id": len(document["annotations"]) + 1,
+                "image_id": number,
+                "category_id": labels.index(label) + 1,
+                "bbox": [left, top, wide, high],
+                "area": round(wide * high, 2),
+                "iscrowd": 0,
+                "score": round(float(score), 4),
+            }
+        )
+
+
+def _picture(image: Image.Image, found: Detected, labels: Sequence[str]) -> Image.Image:
+    return framed(
+        image,
+        found.boxes / np.tile(image.size, 2),
+        [labels.index(label) for label in found.labels],
+        [f"{a} {b:.0%}" for a, b in zip(found.labels, found.scores, strict=True)],
+        max(1, round(max(image.size) / LINE)),
+    )

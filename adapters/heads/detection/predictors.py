@@ -1,0 +1,87 @@
+"""SSDLite's predictors: of each map, a depthwise 3x3 convolution and a 1x1, for classes and boxes.
+
+Sandler et al., "MobileNetV2", arXiv 1801.04381, section 6.2. Of the norm between them its offset is
+left: its scale is in the depthwise kernel. Functions of NumPy's arrays and JAX's.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Any]
+Shape = tuple[int, ...]
+
+CLASSES, BOXES = "classes", "boxes"
+SIDE = 3
+
+
+def shapes(channels: Sequence[int], anchors: Sequence[int], outputs: int) -> dict[str, Shape]:
+    """Of all leaves.
+
+    Args:
+      channels: of each map.
+      anchors: of a cell of each map.
+      outputs: scores of each anchor.
+    """
+    found: dict[str, Shape] = {}
+    for number, (width, count) in enumerate(zip(channels, anchors, strict=True), 1):
+        for branch, values in ((CLASSES, outputs), (BOXES, 4)):
+            own = f"{number}/{branch}"
+            found |= {
+                f"{own}/depthwise": (SIDE, SIDE, width),
+                f"{own}/offset": (width,),
+                f"{own}/w": (width, count, values),
+                f"{own}/b": (count, values),
+            }
+    return found
+
+
+def channels(shapes: Mapping[str, Shape], maps: int) -> list[int]:
+    """Of each map, what predictors with leaves of these shapes read."""
+    return [shapes[f"{number}/{CLASSES}/w"][0] for number in range(1, maps + 1)]
+
+
+def initial(shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Depthwise kernels that change nothing, and zeros: what is learned first is the 1x1's."""
+    found = {leaf: np.zeros(shape, np.float32) for leaf, shape in shapes.items()}
+    for leaf, values in found.items():
+        if leaf.endswith("/depthwise"):
+            values[SIDE // 2, SIDE // 2] = 1
+    return found
+
+
+def predicted(weights: Arrays, maps: Sequence[Any], branch: str) -> Any:
+    """Values [..., A, n] of the anchors of maps [..., h, w, C], as `anchors.placed` has them."""
+    found = []
+    for number, own in enumerate(maps, 1):
+        leaf = {
+            name: weights[f"{number}/{branch}/{name}"] for name in ("depthwise", "offset", "w", "b")
+        }
+        inner = depthwise(own, leaf["depthwise"]) + last(leaf["offset"], own.ndim)
+        *before, height, width, read = inner.shape
+        space = own.__array_namespace__()
+        wide = leaf["w"].reshape(read, -1)
+        values = space.clip(inner, 0.0, 6.0).reshape(-1, read) @ wide + leaf["b"].reshape(1, -1)
+        cells = height * width * leaf["b"].shape[0]
+        found.append(values.reshape(*before, cells, leaf["b"].shape[1]))
+    return found[0].__array_namespace__().concatenate(found, axis=-2)
+
+
+def depthwise(maps: Any, kernel: Any) -> Any:
+    """As shifted products: a 3x3 convolution [3, 3, C] of each channel alone, padded by zeros."""
+    space = maps.__array_namespace__()
+    height, width = maps.shape[-3:-1]
+    around = [(0, 0)] * (maps.ndim - 3) + [(1, 1), (1, 1), (0, 0)]
+    padded = space.pad(maps, around)
+    return sum(
+        padded[..., y : y + height, x : x + width, :] * last(kernel[y, x], maps.ndim)
+        for y in range(SIDE)
+        for x in range(SIDE)
+    )
+
+
+def last(values: Any, axes: int) -> Any:
+    return values.reshape((1,) * (axes - 1) + (-1,))

@@ -1,0 +1,214 @@
+"""What a COCO file says of images: their boxes and classes, and all that it says wrong.
+
+Lin et al., "Microsoft COCO", arXiv 1405.0312; the format is described at cocodataset.org. Boxes are
+`[x, y, width, height]` in pixels. Nothing is opened but the file itself.
+"""
+
+import collections
+import json
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.heads.contract import MOST_OBJECTS
+from tasks.listing import FolderError
+
+LEAST_SIDE = 1.0  # pixels: what is smaller is no object that can be found
+SLACK = 1.0  # pixels that a box may reach over the edge: tools round
+
+NO_OBJECTS = "no objects"
+CUT = "boxes that reach over the edge of their image, cut there"
+USED = (NO_OBJECTS, CUT)
+"""What is odd, and used all the same."""
+
+MARK = ", annotation "
+"""Between the name of an image and what tells one of its annotations."""
+
+
+class AnnotatedImage(NamedTuple):
+    """An image and the objects in it.
+
+    Attributes:
+      name: of its file, below the folder of images.
+      width, height: as the file of annotations has them; 0 where it says nothing.
+      boxes: [n, 4], left, top, right, bottom in pixels.
+      labels: [n], numbers of the labels.
+    """
+
+    name: str
+    width: int
+    height: int
+    boxes: npt.NDArray[np.float64]
+    labels: npt.NDArray[np.int64]
+
+
+class Annotations(NamedTuple):
+    """What a file of annotations holds.
+
+    Attributes:
+      labels: names of its categories, in the order of their numbers.
+      images: in the order of their names.
+      found: {what is odd: names}, of what is left out, and of what is used in another form.
+    """
+
+    labels: tuple[str, ...]
+    images: tuple[AnnotatedImage, ...]
+    found: Mapping[str, Sequence[str]]
+
+
+def read(path: pathlib.Path) -> Annotations:
+    """Reads a file of annotations.
+
+    Raises FolderError for one that cannot be read, or has no images, no categories, two of one
+    number or name, or not one object.
+    """
+    document = _document(path)
+    categories = _categories(path, document["categories"])
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    images = _images(document["images"], found)
+    boxes: dict[Any, list[tuple[list[float], int]]] = {key: [] for key in images}
+    numbers = {key: place for place, key in enumerate(categories)}
+    for place, entry in enumerate(document["annotations"]):
+        key = entry.get("image_id") if isinstance(entry, dict) else None
+        if isinstance(entry, dict) and _known(key, images):
+            name, width, height = images[key]
+            fault, box = _box(entry, numbers, width, height)
+            said = f"{name}{MARK}{entry.get('id', place)}"
+        else:
+            fault, box, said = _strange(entry), None, f"annotation {place}"
+        if fault:
+            found[fault].append(said)
+        if box is not None:
+            boxes[key].append((box, numbers[entry["category_id"]]))
+    made = []
+    for key, (name, width, height) in images.items():
+        own = boxes[key]
+        if len(own) > MOST_OBJECTS:
+            found[f"more than {MOST_OBJECTS} objects"].append(name)
+            continue
+        if not own:
+            found[NO_OBJECTS].append(name)
+        rows = np.array([box for box, _ in own], np.float64).reshape(-1, 4)
+        labels = np.array([label for _, label in own], np.int64)
+        made.append(AnnotatedImage(name, width, height, rows, labels))
+    if not any(len(image.boxes) for image in made):
+        said = ", ".join(f"{len(names)} {why}" for why, names in found.items())
+        raise FolderError(f"{path} has no object that can be used ({said or 'no annotation'}).")
+    made.sort(key=lambda image: image.name)
+    return Annotations(tuple(categories.values()), tuple(made), dict(found))
+
+
+def _document(path: pathlib.Path) -> dict[str, list[Any]]:
+    try:
+        read = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise FolderError(f"{path} cannot be read as JSON: {why}.") from error
+    for part in ("images", "annotations", "categories"):
+        if not isinstance(read, dict) or not isinstance(read.get(part), list):
+            raise FolderError(
+                f"{path} has no list of {part}; a COCO file has images, annotations and categories."
+            )
+        if part != "annotations" and not read[part]:
+            raise FolderError(f"{path} has no {part}: there is nothing to find.")
+    return dict(read)
+
+
+def _categories(path: pathlib.Path, entries: Sequence[Any]) -> dict[Any, str]:
+    """{number: name}, in the order of the numbers."""
+    found: dict[int, str] = {}
+    for entry in entries:
+        key, name = (
+            (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
+        )
+        if type(key) is not int or not isinstance(name, str) or not name.strip():
+            raise FolderError(f"{path} has a category {entry!r}; each has a number and a name.")
+        if key in found or name in found.values():
+            raise FolderError(
+                f"{path} has two categories of the number {key} or the name {name!r}."
+            )
+        found[key] = name
+    return dict(sorted(found.items()))
+
+
+def _images(entries: Sequence[Any], found: dict[str, list[str]]) -> dict[Any, tuple[str, int, int]]:
+    """{number: (name, width, height)}; of a number or a name that comes twice the first."""
+    images: dict[Any, tuple[str, int, int]] = {}
+    names = set()
+    for place, entry in enumerate(entries):
+        known = entry if isinstance(entry, dict) else {}
+        key, name = known.get("id"), known.get("file_name")
+        if type(key) not in (int, str) or not isinstance(name, str) or not name:
+            found["images without a number or a file name"].append(f"image {place}")
+        elif not _inside(name):
+            found["images outside the folder"].append(name)
+        elif key in images:
+            found["images whose number another has"].append(name)
+        elif os.path.normpath(name) in names:
+            found["images that are listed twice"].append(name)
+        else:
+            names.add(os.path.normpath(name))
+            images[key] = (name, _side(known.get("width")), _side(known.get("height")))
+    return images
+
+
+def _inside(name: str) -> bool:
+    """Whether a name leads nowhere but below the folder of images."""
+    parts = pathlib.PurePosixPath(name.replace("\\", "/")).parts
+    return not pathlib.PurePath(name).is_absolute() and ".." not in parts and "\0" not in name
+
+
+def _side(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _known(key: Any, images: Mapping[Any, Any]) -> bool:
+    return type(key) in (int, str) and key in images
+
+
+def _strange(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return "annotations that are none"
+    return "annotations of images that are not listed"
+
+
+def _box(
+    entry: Mapping[str, Any], categories: Mapping[Any, int], width: int, height: int
+) -> tuple[str, list[float] | None]:
+    """What is odd about an annotation, "" if nothing is, and its box, None if it has none."""
+    category = entry.get("category_id")
+    if type(category) is not int or category not in categories:
+        return "annotations of unknown categories", None
+    if entry.get("iscrowd"):
+        return "crowds", None
+    given = entry.get("bbox")
+    if not (
+        isinstance(given, list)
+        and len(given) == 4
+        and all(type(value) in (int, float) and math.isfinite(value) for value in given)
+    ):
+        return "annotations without a box of four numbers", None
+    left, top, wide, high = given
+    if wide < LEAST_SIDE or high < LEAST_SIDE:
+        return "boxes of no area", None
+    box = [left, top, left + wide, top + high]
+    if not (width and height):
+        return "", box  # told where the image is opened
+    return cut(box, width, height)
+
+
+def cut(box: Sequence[float], width: int, height: int) -> tuple[str, list[float] | None]:
+    """What of a box lies in an image, and what is odd about it; see `_box`."""
+    left, top, right, bottom = (
+        min(max(value, 0.0), float(most))
+        for value, most in zip(box, (width, height, width, height), strict=True)
+    )
+    if right - left < LEAST_SIDE or bottom - top < LEAST_SIDE:
+        return "boxes outside their image", None
+    over = max(-box[0], -box[1], box[2] - width, box[3] - height)
+    return CUT if over > SLACK else "", [left, top, right, bottom]

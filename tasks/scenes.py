@@ -1,0 +1,103 @@
+"""Scenes made of cut-outs that are pasted on photographs, with the exact box of each."""
+
+import collections
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tasks.cutting import cut_by_hash
+from tasks.detectors import SIDE
+from tasks.layout import Example
+from tasks.photographs import cutting, photographs
+from tasks.tiles import boxes_of
+
+SCENES = {"train": 700, "validation": 100, "test": 150}
+OBJECTS = (1, 5)  # of a scene, the second never reached
+SIDES = (28, 84)  # of an object's longer side, pixels, the second never reached
+LEAST_SEEN = 0.67  # of an object, under those that are pasted later
+SOLID = 0.5  # of alpha
+TRIES = 8  # places for an object
+
+
+class CutOut(NamedTuple):
+    """A thing to paste.
+
+    Attributes:
+      group: what must be on one side: the thing it is of, whoever drew it.
+      image: RGBA.
+      label: the number of its class.
+    """
+
+    group: str
+    image: Image.Image
+    label: int
+
+
+def scenes(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Example]:
+    """Yields the scenes of every split, each with things of its own.
+
+    Args:
+      name: of the task: others give other scenes.
+      cut_outs: of all splits; each class is cut by its groups.
+    """
+    groups: dict[int, dict[str, list[CutOut]]] = collections.defaultdict(dict)
+    for one in cut_outs:
+        groups[one.label].setdefault(one.group, []).append(one)
+    grounds = photographs()
+    cuts = {label: cut_by_hash(sorted(own), str) for label, own in sorted(groups.items())}
+    for split, number in SCENES.items():
+        things = [
+            [thing for group in cut[split] for thing in groups[label][group]]
+            for label, cut in cuts.items()
+        ]
+        for place in range(number):
+            seed = hashlib.sha256(f"{name} {split} {place}".encode()).digest()
+            generator = np.random.default_rng(list(seed))
+            ground = cutting(grounds[generator.integers(len(grounds))], SIDE, generator)
+            image, objects = scene(ground, things, generator)
+            yield Example(split, f"{split}-{place:04d}", image, objects)
+
+
+def scene(
+    ground: Image.Image, things: Sequence[Sequence[CutOut]], generator: np.random.Generator
+) -> tuple[Image.Image, np.ndarray]:
+    """A photograph with one to four things on it, and their objects [n, 5].
+
+    `things` are those of each class; all classes are as frequent. A thing is pasted where it leaves
+    two thirds of every older one to be seen; where no place is found, it is left out.
+    """
+    canvas, side = ground.copy(), ground.width
+    seen: list[tuple[np.ndarray, int]] = []  # what is left of each, and its whole area
+    rows: list[list[float]] = []
+    for _ in range(generator.integers(*OBJECTS)):
+        own = things[int(generator.integers(len(things)))]
+        thing = own[int(generator.integers(len(own)))]
+        pasted = _sized(thing.image, int(generator.integers(*SIDES)))
+        solid = np.asarray(pasted)[..., 3] > 255 * SOLID
+        if not solid.any():
+            continue
+        for _ in range(TRIES):
+            left, top = (int(generator.integers(0, side - size + 1)) for size in pasted.size)
+            mask = np.zeros((side, side), bool)
+            mask[top : top + pasted.height, left : left + pasted.width] = solid
+            left_over = [(old & ~mask, area) for old, area in seen]
+            if all(old.sum() >= LEAST_SEEN * area for old, area in left_over):
+                canvas.paste(pasted, (left, top), pasted)
+                seen = [*left_over, (mask, int(mask.sum()))]
+                (box,) = boxes_of(mask.astype(np.int64))
+                rows.append([*(box / side), float(thing.label)])
+                break
+    return canvas, np.array(rows, np.float32).reshape(-1, 5)
+
+
+def _sized(image: Image.Image, longer: int) -> Image.Image:
+    """RGBA without its empty edges, its longer side of so many pixels."""
+    cut = image.crop(image.getchannel("A").getbbox() or (0, 0, *image.size))
+    scale = longer / max(cut.size)
+    return cut.resize(
+        (max(1, round(cut.width * scale)), max(1, round(cut.height * scale))),
+        Image.Resampling.BILINEAR,
+    )

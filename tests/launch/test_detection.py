@@ -1,0 +1,187 @@
+"""Boxes around objects, in one run of a narrow network, up to its answers."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import adapters
+from adapters.experiment import (
+    box_picture,
+    contact_sheet,
+    detecting,
+    encoding,
+    evaluation,
+    predicting,
+)
+from adapters.experiment import training_run as runs
+from adapters.experiment.box_picture import COLOURS
+from adapters.experiment.output import OutputFileError
+from adapters.experiment.teaching import TeacherError
+from adapters.heads.contract import HeadSettingError
+from adapters.heads.registry import from_spec, head_of
+from adapters.heads.together import TaskHeads
+from adapters.store.read import read_patch
+from tasks import coco_annotations
+from tests.device import exported
+from tests.launch import small
+from tests.launch.made_tasks import SQUARES
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return small.write_backbone(tmp_path_factory.mktemp("weights") / "narrow.safetensors")
+
+
+@pytest.fixture(scope="module")
+def finished(weights, tmp_path_factory):
+    """(folder, rows) of a run."""
+    out = tmp_path_factory.mktemp("runs") / "squares"
+    settings = small.settings(weights, recipe={"steps": 120, "head_rate": 3e-2})
+    return out, runs.run([SQUARES], settings, out, "a test", validations=0)
+
+
+def test_squares_are_found_and_scored_as_coco_does(finished):
+    out, (row,) = finished
+    assert row.metric == "AP"
+    assert row.test_accuracy > 0.5
+    head = read_patch(out / "squares.patch").head
+    shapes = {leaf: values.shape for leaf, values in head.items()}
+    assert shapes["1/classes/w"] == (16, 6, 3)
+    assert shapes["1/boxes/depthwise"] == (3, 3, 16)
+
+
+def test_how_sure_an_answer_is_was_chosen_on_validation(finished):
+    card = read_patch(finished[0] / "squares.patch")
+    assert 0 < card.head_settings["threshold"] < 1
+    assert head_of(card).after_validation is None
+
+
+def test_a_file_evaluates_to_its_saved_score(finished, weights):
+    path = str(finished[0] / "squares.patch")
+    found = evaluation.evaluate(path, "test", SQUARES, str(weights))
+    assert found.score == found.saved
+    assert found.others["AP50"].value > found.score
+
+
+def test_a_prediction_tells_where_objects_are(finished, weights):
+    loaded = adapters.load(finished[0] / "squares.patch", weights=weights)
+    examples = SQUARES.source.open(SQUARES, "test", None)[1:]
+    found = loaded.predict([example["image"] for example in examples])
+    right = 0
+    for example, boxes, classes in zip(examples, found.boxes, found.classes, strict=True):
+        (truth,) = example["objects"]
+        right += any(
+            label == truth[4] and np.abs(box - truth[:4]).max() < 0.1
+            for box, label in zip(boxes, classes, strict=True)
+        )
+    assert right > len(examples) / 2
+    assert set(" ".join(found.labels).split()) <= {"1", "2", "lit", "dark", "nothing", "lit,"}
+    listed = loaded.listed(examples[0]["image"])[0]
+    assert [each["box"] for each in listed] == found.boxes[0].tolist()
+    assert predicting.in_words(listed).count("%") == len(listed)
+
+
+def test_a_file_may_be_rounded(finished, weights):
+    path = str(finished[0] / "squares.patch")
+    made = encoding.encoded(path, "float16", str(weights), None, SQUARES)
+    assert abs(made.after - made.before) < 0.05
+
+
+def test_what_does_not_fit_together_is_refused(finished, weights, tmp_path):
+    other = from_spec("ssdlite(maps=1, finest=4, coarsest=4, smallest=0.1)")
+    with pytest.raises(HeadSettingError, match=r"'smallest': 0\.1"):
+        TaskHeads((SQUARES.made_head, other), (2, 2))
+    settings = small.settings(weights, teacher=str(finished[0]))
+    with pytest.raises(TeacherError, match="the head ssdlite, which learns from its own"):
+        runs.Run([SQUARES], settings, tmp_path / "run")
+
+
+def test_a_picture_shows_frames_that_move_with_their_squares():
+    """The row of a class; of its stored images each has a frame, and nearly each of its views."""
+    sheet = np.asarray(contact_sheet.contact_sheet(SQUARES, None)).astype(int)
+    cell, gap = contact_sheet.CELL, contact_sheet.GAP
+    for row, colour in enumerate(COLOURS[:2]):
+        top = contact_sheet.LINE + row * (cell + gap)
+        drawn = (sheet[top : top + cell] == colour).all(axis=-1)
+        stored = drawn[:, contact_sheet.LABEL :][:, : contact_sheet.STORED * (cell + gap)]
+        views = drawn[:, contact_sheet.LABEL + stored.shape[1] + 3 * gap :]
+        for part, count in ((stored, contact_sheet.STORED), (views, contact_sheet.AUGMENTED)):
+            cells = np.stack(np.split(part[:, : count * (cell + gap)], count, axis=1))
+            assert (cells.sum((1, 2)) > cell).sum() >= count - 1
+
+
+def test_frames_lie_on_the_edges_of_their_boxes():
+    image = Image.new("RGB", (40, 20))
+    made = np.asarray(box_picture.framed(image, [[0.25, 0.2, 0.75, 0.8]], [1]))
+    rows, columns = np.nonzero((made == COLOURS[1]).all(axis=-1))
+    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (10, 4, 29, 15)
+    assert len(rows) == 2 * 20 + 2 * 10
+    said = np.asarray(box_picture.framed(image, [[0.25, 0.5, 0.75, 0.9]], [0], ["a"]))
+    assert (said.min(axis=-1) > 150).any()
+    assert not np.asarray(image).any()
+
+
+@pytest.fixture(scope="module")
+def detected(finished, weights, tmp_path_factory):
+    """(folder, found) of three images: one wide, one that is none, one of the task's."""
+    place = tmp_path_factory.mktemp("images")
+    examples = SQUARES.source.open(SQUARES, "test", None)
+    Image.fromarray(examples[1]["image"]).resize((96, 40)).save(place / "a.png")
+    (place / "b.png").write_bytes(b"no image")
+    Image.fromarray(examples[2]["image"]).save(place / "c.png")
+    predictor = adapters.load(finished[0] / "squares.patch", weights=weights)
+    paths = [str(place / name) for name in ("a.png", "b.png", "c.png")]
+    return place / "found", list(detecting.detect_files(predictor, paths, place / "found"))
+
+
+def test_what_is_found_is_drawn_and_written_as_coco_has_it(detected):
+    folder, (wide, odd, plain) = detected
+    assert odd.fault
+    assert str(odd).endswith(odd.fault)
+    document = json.loads((folder / detecting.DOCUMENT).read_text())
+    assert [(one["width"], one["height"]) for one in document["images"]] == [(96, 40), (24, 20)]
+    names = {one["id"]: one["name"] for one in document["categories"]}
+    for number, found in enumerate((wide, plain), 1):
+        own = [one for one in document["annotations"] if one["image_id"] == number]
+        assert [names[one["category_id"]] for one in own] == list(found.labels)
+        corners = np.reshape([one["bbox"] for one in own], (-1, 4))
+        np.testing.assert_allclose(corners[:, :2], found.boxes[:, :2], atol=0.01)
+        np.testing.assert_allclose(
+            corners[:, 2:], found.boxes[:, 2:] - found.boxes[:, :2], atol=0.02
+        )
+        assert str(found).count("%") == len(found.labels)
+    (truth,) = SQUARES.source.open(SQUARES, "test", None)[1]["objects"]
+    apart = np.abs(wide.boxes - truth[:4] * [96, 40, 96, 40]).max(axis=1)
+    assert apart.min() < 8
+    drawn = np.asarray(Image.open(folder / "0000_a.png"))
+    assert drawn.shape == (40, 96, 3)
+    assert any((drawn == colour).all(axis=-1).any() for colour in COLOURS[:2])
+    assert {file.name for file in folder.iterdir()} == {
+        detecting.DOCUMENT,
+        "0000_a.png",
+        "0002_c.png",
+    }
+
+
+def test_what_is_found_is_a_task_again(detected):
+    folder, _ = detected
+    read = coco_annotations.read(folder / detecting.DOCUMENT)
+    assert read.labels == SQUARES.labels
+    assert [image.name for image in read.images] == ["a.png", "c.png"]
+    assert set(read.found) <= set(coco_annotations.USED)
+
+
+def test_nothing_is_overwritten_and_other_patches_find_nothing(
+    detected, finished, weights, tmp_path
+):
+    folder, _ = detected
+    predictor = adapters.load(finished[0] / "squares.patch", weights=weights)
+    with pytest.raises(OutputFileError, match="exists already"):
+        next(detecting.detect_files(predictor, [], folder))
+    exported.patch_file(tmp_path, exported.contents("plain", seed=2))
+    other = adapters.load(tmp_path / "plain.patch", weights=weights)
+    with pytest.raises(detecting.NoDetectorError, match="predicts classification, and finds no"):
+        next(detecting.detect_files(other, [], tmp_path / "found"))
+    assert not (tmp_path / "found").exists()
