@@ -225,7 +225,7 @@ def test_files_that_are_no_task_are_refused(folder):
             resolved(where, wrong)
     few = changed(document, images=document["images"][:2])
     task = resolved(where, few)
-    with pytest.raises(FolderError, match="2 different images that can be used; three are needed"):
+    with pytest.raises(FolderError, match="2 different images that can be used, and needs three"):
         loading.open_split(task, "train")
     (where / "shots.json").write_text("{")
     with pytest.raises(FolderError, match="cannot be read as JSON"):
