@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.patches.scale_bias import scale_bias as scale_bias
     from adapters.patches.spotpatch import spotpatch as spotpatch
     from adapters.runtime.device import Device as Device
+    from adapters.training.cluster import cluster as cluster
     from tasks.task import Task as Task
 
 MARK = "modelpatch"
@@ -59,6 +60,7 @@ _VERBS = {
     "Predictor": "adapters.experiment.predictor",
     "Task": "tasks.task",
     "chain": "adapters.patches.combine",
+    "cluster": "adapters.training.cluster",
     "compare": "adapters.experiment.comparing",
     "evaluate": "adapters.experiment.evaluating",
     "export_backbone": "adapters.experiment.exports",

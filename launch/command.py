@@ -17,7 +17,7 @@ import tasks
 from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
 from adapters.runtime.notices import end_without_notices
-from adapters.training.interrupt import StoppedError
+from adapters.training.interrupt import ProcessLostError, StoppedError
 from launch.flag_names import flag_of
 from launch.plain_output import PlainOutput
 from launch.remedies import remedies
@@ -31,9 +31,10 @@ HELP = ("-?", *(f"{dashes}{name}" for dashes in ("-", "--") for name in ("help",
 def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None:
     """Runs an absl `main`; our own errors end it with their message instead of a stack trace.
 
-    The exit status is 2 for bad input, 3 for a run that a signal stopped, 130 for any other
-    command that Ctrl-C ends, and 141 where nobody reads the output to its end. A command that
-    compiles nothing says so, and then needs no JAX.
+    The exit status is 2 for bad input, 3 for a run that a signal stopped or whose other processes
+    are gone, and that can be resumed, 130 for any other command that Ctrl-C ends, and 141 where
+    nobody reads the output to its end. A command that compiles nothing says so, and then needs no
+    JAX.
     """
 
     def guarded(arguments: Sequence[str]) -> None:
@@ -49,12 +50,12 @@ def run(main: Callable[[Sequence[str]], None], *, compiles: bool = True) -> None
             sys.exit(CLOSED)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        except StoppedError as error:
+        except (StoppedError, ProcessLostError) as error:
             print(in_words(error), file=sys.stderr)
-            sys.exit(STOPPED)
+            _end(STOPPED)
         except (ModelPatchError, OSError) as error:
             print(f"error: {in_words(error)}", file=sys.stderr)
-            sys.exit(BAD_INPUT)
+            _end(BAD_INPUT)
 
     try:
         app.run(guarded)
@@ -71,6 +72,15 @@ def _show_every_character() -> None:
     if sys.stderr.isatty():
         sys.stderr = PlainOutput(sys.stderr)
         logging.get_absl_handler().python_handler.stream = sys.stderr
+
+
+def _end(status: int) -> None:
+    """Ends this process; one that trains with others, at once, so that those notice."""
+    if "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized():
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(status)  # Python's own end would wait for them, and they may wait for this one
+    sys.exit(status)
 
 
 def _let_nobody_write() -> None:

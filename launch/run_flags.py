@@ -190,7 +190,9 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "Train the shared weights too; they go to backbone.safetensors.",
     ),
     flags.DEFINE_integer(
-        "workers", DEFAULTS["workers"], "Processes that decode images; 0: threads."
+        "workers",
+        DEFAULTS["workers"],
+        "Processes that decode images; 0: threads. Of several processes, each has its own.",
     ),
 ]
 _DISTILLATION = flags.DEFINE_float(

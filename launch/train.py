@@ -15,11 +15,12 @@ from absl import app, flags
 
 from adapters.experiment.fitting import fit
 from adapters.experiment.settings import DEFAULTS
-from launch import command, run_flags
+from launch import cluster_flags, command, run_flags
 
 _PATCH = run_flags.patch_flag()
 _PATCH_RATE, _HEAD_RATE = run_flags.rate_flags()
 flags.adopt_module_key_flags(run_flags)  # so that --help lists them
+flags.adopt_module_key_flags(cluster_flags)
 
 _RESUME = flags.DEFINE_bool(
     "resume",
@@ -37,16 +38,18 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
     if not run_flags.TASKS.value:
         raise app.UsageError("name what to train: --tasks=pocket, say.")
-    fitted = fit(
-        run_flags.TASKS.value,
-        directory=run_flags.OUT.value,
-        resume=_RESUME.value,
-        overwrite=_OVERWRITE.value,
-        command=shlex.join(["launch/train", *sys.argv[1:]]),
-        **values(),
-    )
-    print(fitted.summary)
-    print(f"\nPatch files, plots and results.csv are in {fitted.directory}/.")
+    with cluster_flags.joined() as member:
+        fitted = fit(
+            run_flags.TASKS.value,
+            directory=run_flags.OUT.value,
+            resume=_RESUME.value,
+            overwrite=_OVERWRITE.value,
+            command=shlex.join(["launch/train", *sys.argv[1:]]),
+            **values(),
+        )
+    if member.main:
+        print(fitted.summary)
+        print(f"\nPatch files, plots and results.csv are in {fitted.directory}/.")
 
 
 def values() -> dict[str, Any]:

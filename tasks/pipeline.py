@@ -1,14 +1,13 @@
-"""Batches of images: an endless, resumable stream to train on, one ordered pass to measure.
+"""Batches of images: endless numbered ones to train on, one ordered pass to measure.
 
 Pixels leave here as uint8 `[examples, size, size, 3]`; `adapters.preprocessing.normalise`, or the
 same two numbers inside a jitted step, makes them the network's input.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from absl import flags
 from PIL import Image
 
 from adapters.heads.contract import Target
@@ -24,6 +23,9 @@ from tasks.augmentation import (
 )
 from tasks.task import Examples, ImageFileExamples, Task
 from tasks.trivial_augment import one_operation
+
+if TYPE_CHECKING:
+    import grain
 
 PLACED = ("pixel", "object")  # what moves with the pixels of its image
 READ_THREADS = 2
@@ -46,46 +48,32 @@ class EvaluationBatch(NamedTuple):
     names: list[str]
 
 
-class TrainingIterator(Protocol):
-    """Endless batches; a new iterator given this one's state, a JSON value, goes on as it would."""
-
-    def __iter__(self) -> Iterator[Mapping[str, np.ndarray]]: ...
-
-    def __next__(self) -> Mapping[str, np.ndarray]: ...
-
-    def get_state(self) -> dict[str, Any]: ...
-
-    def set_state(self, state: dict[str, Any]) -> None: ...
-
-
-def training_iterator(
+def training_batches(
     task: Task,
     preprocessing: Preprocessing,
     examples: int,
     seed: int,
     *,
-    workers: int = 0,
     split: str = "train",
     data_dir: str | None = None,
     augmentation: str = "task",
     inputs: Collection[str] = (),
     shard_index: int = 0,
     shard_count: int = 1,
-) -> TrainingIterator:
-    """Returns endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets.
+) -> "grain.MapDataset[Mapping[str, np.ndarray]]":
+    """Endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets, by number.
 
     A classifier has `"label": int32 [examples]`; what has a value for each output is float32
     [examples, outputs], what has one for each pixel int32 [examples, S, S], what has one for each
     object float32 [examples, MOST_OBJECTS, 5].
 
     Every epoch has its own order and augmentation, both decided by `seed` alone: the same call
-    gives the same batches, with any number of `workers` (processes that decode; 0 decodes in
-    threads). Batches run on over the end of an epoch, so that a split smaller than a batch works
-    too. Of several hosts, number `shard_index` of `shard_count` sees its own part of every epoch.
+    gives the same batches, wherever and in whatever order they are read. Batches run on over the
+    end of an epoch, so that a split smaller than a batch works too.
 
     `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`.
-    `augmentation` is one of `tasks.augmentation.POLICIES`. The state of an iterator belongs to one
-    number of workers.
+    `augmentation` is one of `tasks.augmentation.POLICIES`. With `shard_count` parts, these are
+    of part `shard_index` of every epoch.
 
     Raises AugmentationError where an operation would bend images and not what has a place in them,
     and what `loading.open_split` raises.
@@ -100,29 +88,24 @@ def training_iterator(
             "would leave where they were: choose another augmentation."
         )
     source = loading.open_split(task, split, data_dir, preprocessing.size)
-    dataset = (
+    others = {**dict.fromkeys(inputs, Target("float32", "output")), **targets}
+    return (
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
         .repeat(None)
-        .random_map(
-            _Prepare(
-                how,
-                preprocessing,
-                {**dict.fromkeys(inputs, Target("float32", "output")), **targets},
-            ),
-            seed=seed,
-        )
+        .random_map(_Prepare(how, preprocessing, others), seed=seed)
         .batch(examples, drop_remainder=True)
-        .to_iter_dataset(grain.ReadOptions(READ_THREADS, READ_AHEAD))
     )
-    if workers:
-        # Worker processes ask for Grain's flags; a program without flags never parsed any.
-        if not flags.FLAGS.is_parsed():
-            flags.FLAGS.mark_as_parsed()
-        dataset = dataset.mp_prefetch(
-            grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=READ_AHEAD)
-        )
-    return iter(dataset)
+
+
+def training_iterator(
+    task: Task, preprocessing: Preprocessing, examples: int, seed: int, **options: Any
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """The batches that `training_batches` gives for the same call, in order, read ahead."""
+    import grain
+
+    batches = training_batches(task, preprocessing, examples, seed, **options)
+    return iter(batches.to_iter_dataset(grain.ReadOptions(READ_THREADS, READ_AHEAD)))
 
 
 def evaluation_batches(

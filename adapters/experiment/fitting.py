@@ -21,6 +21,7 @@ from adapters.experiment.training_run import Run
 from adapters.patches.contract import Patch
 from adapters.patches.registry import text_of
 from adapters.store.read import read_bytes
+from adapters.training import cluster
 from adapters.training.interrupt import StoppedError
 from adapters.training.loop import Record
 from adapters.training.report import Row
@@ -100,6 +101,9 @@ def fit(
 ) -> Fitted:
     """Trains a patch for each task, jointly, on one frozen backbone.
 
+    Within `adapters.cluster` several processes train together; what the main one returns has the
+    patches, what the others return has none.
+
     Args:
       tasks: a task or suite by name (`folder:PATH` for a folder of images), the path of such a
         folder, a `Task`, arrays `(images uint8 [N, H, W, 3], labels [N])`, or a list of these.
@@ -122,6 +126,8 @@ def fit(
       DivergedError: a loss is not finite.
       StoppedError: a signal stopped it; `resume` goes on.
     """
+    if directory is None and cluster.current().count > 1:
+        raise SettingError("directory", "is needed by several processes: the same one for all.")
     if directory is None and (resume or overwrite):
         raise SettingError("directory", "is needed to go on with a run in it, or to overwrite it.")
     if on_record is not None and not callable(on_record):

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from adapters.training.loop import Stream, Teacher
+from adapters.training.loop import Teacher
+from adapters.training.reading import Batches, in_order
 
 
-def remembered(teacher: Teacher, streams: Sequence[Stream], sizes: Sequence[int]) -> Teacher:
+def remembered(teacher: Teacher, batches: Sequence[Batches], sizes: Sequence[int]) -> Teacher:
     """What `teacher` says of every training image, told again in the run.
 
     All are asked before the run, in one order, so that a run that is resumed learns from the same
@@ -16,16 +17,18 @@ def remembered(teacher: Teacher, streams: Sequence[Stream], sizes: Sequence[int]
 
     Args:
       teacher: whose answers are kept, one row of numbers an image.
-      streams: of each task, from their beginning; nothing else may take from them.
-      sizes: how many images each has. A stream's first ones are all of them once.
+      batches: of each task.
+      sizes: how many images each has. The first batches have all of them once.
     """
-    known: Mapping[int, dict[bytes, np.ndarray]] = {task: {} for task in range(len(streams))}
-    for task, (stream, size) in enumerate(zip(streams, sizes, strict=True)):
+    known: Mapping[int, dict[bytes, np.ndarray]] = {task: {} for task in range(len(batches))}
+    for task, (own, size) in enumerate(zip(batches, sizes, strict=True)):
         seen = 0
-        while seen < size:
-            images = next(stream)["image"]
+        for batch in in_order(own):
+            images = batch["image"]
             known[task].update(zip(map(_key, images), teacher(task, images), strict=True))
             seen += len(images)
+            if seen >= size:
+                break
 
     def tell(task: int, images: np.ndarray) -> np.ndarray:
         return np.stack([known[task][_key(image)] for image in images])

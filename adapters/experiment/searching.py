@@ -30,6 +30,7 @@ from adapters.search.union import union
 from adapters.spec import SpecError, parse
 from adapters.store.kinds import Array, Edits
 from adapters.training import loop, packing
+from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.step import State, Trainer
@@ -157,10 +158,10 @@ class Search(Run):
         made = super()._trainer(recipe, pixels)
         return supernet(made, self.backbone.network, self._patch, recipe, pixels, self._search)
 
-    def _streams(self, *purpose: str, part: int = 0, parts: int = 1) -> list[loop.Stream]:
+    def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         if purpose:
-            return super()._streams(*purpose, part=part, parts=parts)
-        held, *train = (super(Search, self)._streams(part=each, parts=PARTS) for each in range(4))
+            return super()._batches(*purpose, part=part, parts=parts)
+        held, *train = (super(Search, self)._batches(part=each, parts=PARTS) for each in range(4))
         return [TrainedAndHeld(own, beside) for *own, beside in zip(*train, held, strict=True)]
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
@@ -230,32 +231,17 @@ class TrainedAndHeld:
     """Batches whose first half trains and whose second half, other images, never does.
 
     Args:
-      train: streams of parts of the training images, taken in turn.
+      train: batches of parts of the training images, taken in turn.
       held: of another part.
     """
 
-    def __init__(self, train: Sequence[loop.Stream], held: loop.Stream):
-        self._train, self._held, self._turn = list(train), held, 0
+    def __init__(self, train: Sequence[Batches], held: Batches):
+        self._train, self._held = list(train), held
 
-    def __next__(self) -> Mapping[str, np.ndarray]:
-        first, second = next(self._train[self._turn]), next(self._held)
-        self._turn = (self._turn + 1) % len(self._train)
+    def __getitem__(self, number: int) -> Mapping[str, np.ndarray]:
+        turn, part = divmod(number, len(self._train))
+        first, second = self._train[part][turn], self._held[number]
         return {name: np.concatenate([first[name], second[name]]) for name in first}
-
-    def get_state(self) -> Any:
-        """A JSON value."""
-        return {
-            "turn": self._turn,
-            "train": [stream.get_state() for stream in self._train],
-            "held": self._held.get_state(),
-        }
-
-    def set_state(self, state: Any) -> None:
-        """Goes on where `get_state` was asked."""
-        self._turn = state["turn"]
-        for stream, own in zip(self._train, state["train"], strict=True):
-            stream.set_state(own)
-        self._held.set_state(state["held"])
 
 
 def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Settings:
       seed: the same one gives the same bytes.
       data_dir: folder with prepared TFDS data sets.
       augmentation: how training images vary, one of `tasks.augmentation.POLICIES`.
-      workers: processes that decode images; 0: threads.
+      workers: processes that decode images for this one; 0: threads.
       encoding: how patch files store numbers, one of `adapters.store.encoding.ENCODINGS`.
       train_shared: whether the weights that all tasks share are trained too.
       recipe: of the optimisation.

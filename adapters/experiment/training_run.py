@@ -1,5 +1,6 @@
 """A whole run: from settings to trained patches, one file per task."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -44,8 +45,9 @@ from adapters.preprocessing import Preprocessing
 from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
 from adapters.store.kinds import Array, Edits
-from adapters.training import best, loop, packing
+from adapters.training import best, cluster, loop, packing, placement
 from adapters.training.calibration import calibrated
+from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.starting import started
@@ -81,10 +83,11 @@ class Run:
 
     To iterate over it is to do it: each step's record comes when the step is done, and after the
     last one the files are written and `rows` has a row of figures per task. A run that is left
-    early can be resumed.
+    early can be resumed. Of several processes (`adapters.cluster`) the main one alone has the
+    folder, validates and writes.
 
     Attributes:
-      rows: figures, by task; empty until the run is done.
+      rows: figures, by task; empty until the run is done, and on other processes than the main one.
       backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
       network: the compiled one that scores them.
     """
@@ -186,6 +189,18 @@ class Run:
           DivergedError: a loss is not finite.
           StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
         """
+        member = cluster.current()
+        member.check_same(self._configuration)
+        with contextlib.ExitStack() as held:
+            member.by_main(lambda: held.enter_context(self._begun()))
+            outcome = yield from self._train()
+            outcome = outcome._replace(state=placement.local(outcome.state))
+            with cluster.together():
+                member.by_main(lambda: self.rows.extend(self._finish(outcome)))
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[None]:
+        """Holds the output folder, having said what the run is of."""
         with output.claimed(
             self._directory, self._configuration, self._resume, self._overwrite, extensible=True
         ):
@@ -195,8 +210,7 @@ class Run:
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
             results.write_inventories(self._inventories, self._directory)
             origins.write(self._tasks, self._directory)
-            outcome = yield from self._train()
-            self.rows = self._finish(outcome)
+            yield
 
     def _train(self) -> Generator[loop.Record, None, loop.Outcome]:
         settings, recipe = self._settings, self._settings.recipe
@@ -213,6 +227,7 @@ class Run:
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
             validate_every=every,
+            workers=settings.workers,
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
         )
@@ -220,7 +235,7 @@ class Run:
             self._trainer(recipe, (checkpoint.mean, checkpoint.std)),
             self._weights,
             [task.name for task in self._tasks],
-            self._streams(),
+            self._batches(),
             self._sampler,
             plan,
             self._validate,
@@ -251,7 +266,7 @@ class Run:
                 self._patch,
                 self._heads,
                 pixels,
-                self._streams("calibration"),
+                self._batches("calibration"),
             )
         return compiled
 
@@ -263,18 +278,17 @@ class Run:
         if self._teacher is None or not again:
             return self._teacher
         logging.info("the teacher is asked of all %d training images", sum(self._sizes))
-        return remembered(self._teacher, self._streams(), self._sizes)
+        return remembered(self._teacher, self._batches(), self._sizes)
 
-    def _streams(self, *purpose: str, part: int = 0, parts: int = 1) -> list[loop.Stream]:
+    def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         """Of every task, its training images, or one of `parts` of them, for a purpose."""
         settings = self._settings
         return [
-            pipeline.training_iterator(
+            pipeline.training_batches(
                 task,
                 preprocessing,
                 settings.examples,
                 _seed(settings.seed, task.name, *purpose),
-                workers=settings.workers,
                 augmentation=settings.augmentation,
                 data_dir=settings.data_dir,
                 inputs=[need.name for need in self._patch.needs],

@@ -1,4 +1,8 @@
-"""Flat dictionaries of JAX arrays in a folder, bit for bit, written and read by Orbax."""
+"""Flat dictionaries of JAX arrays in a folder, bit for bit, written and read by Orbax.
+
+One process writes and reads them, alone; of several that train together, the others know nothing
+of it.
+"""
 
 import contextlib
 import errno
@@ -28,7 +32,9 @@ def write(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
     said = None
     with _orbax() as (ocp, checkpointer):
         try:
-            checkpointer.save(os.path.abspath(folder), args=ocp.args.PyTreeSave(_filled(arrays)))
+            checkpointer.save(
+                os.path.abspath(folder), args=ocp.args.PyTreeSave(_own(_filled(arrays)))
+            )
         except Exception as error:  # of a full disk, tensorstore makes a ValueError
             said = str(error)
     # Not in the block above: the error holds on to Orbax's unfinished writes, which complain when
@@ -72,6 +78,11 @@ def _filled(arrays: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     return {name: array for name, array in arrays.items() if array.size}
 
 
+def _own(arrays: dict[str, jax.Array]) -> dict[str, Any]:
+    """As NumPy's where there are other processes: of JAX's arrays, Orbax wants all of them."""
+    return arrays if jax.process_count() == 1 else jax.device_get(arrays)
+
+
 def _uncommitted(array: jax.Array) -> jax.Array:
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         data = jnp.array(jax.device_get(jax.random.key_data(array)))
@@ -89,8 +100,11 @@ def _orbax() -> Iterator[tuple[Any, Any]]:
 
     logger = logging.getLogger("absl")
     logger.addFilter(_is_not_chatter)
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(primary_host=own, active_processes={own})
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
     try:
-        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        with ocp.Checkpointer(handler, multiprocessing_options=alone) as checkpointer:
             yield ocp, checkpointer
     finally:
         logger.removeFilter(_is_not_chatter)

@@ -15,7 +15,7 @@ from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.statistics import measure
 from adapters.training.forward import mixed_forward
-from adapters.training.loop import Stream
+from adapters.training.reading import Batches, in_order
 from adapters.training.step import State, Trainer
 
 BATCHES = 16  # of each task; on the pocket tasks
@@ -27,7 +27,7 @@ def calibrated(
     patch: Patch,
     heads: TaskHeads,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
-    streams: Sequence[Stream],
+    batches: Sequence[Batches],
 ) -> Trainer:
     """`trainer`, but its first state holds each task's own statistics in `measured`.
 
@@ -37,7 +37,7 @@ def calibrated(
     Args:
       trainer: whose patch keeps statistics.
       backbone, patch, heads, pixels: as for `step.trainer`.
-      streams: one a task, drawn from only here.
+      batches: of each task, read only here.
     """
     forward = mixed_forward(backbone, patch, heads.layout(heads.kinds[0]), "batch")
     mean, std = (np.asarray(values, np.float32).reshape(1, 1, 1, -1) for values in pixels)
@@ -65,11 +65,10 @@ def calibrated(
 
     def init(key: jax.Array, weights: Weights) -> State:
         state = trainer.init(key, weights)
-        for task, stream in enumerate(streams):
-            for number in range(BATCHES):
-                images = next(stream)["image"]
+        for task, own in enumerate(batches):
+            for number, batch in zip(range(BATCHES), in_order(own), strict=False):
                 kept = np.float32(number / (number + 1))
-                patches = moved(state, weights, np.int32(task), images, kept)
+                patches = moved(state, weights, np.int32(task), batch["image"], kept)
                 state = state._replace(patches=patches)
         return state
 

@@ -2,7 +2,8 @@
 
 A checkpoint is a sealed folder `step_00001000` holding `arrays/` (Orbax), `state.json` (the step,
 the configuration, the host's state) and `SHA256SUMS`. It is filled under a hidden name and renamed
-when whole. One run at a time may write a folder: see `lock`. One process holds every array.
+when whole. One run at a time may write a folder: see `lock`. Of several processes that train
+together the main one writes and reads it, with arrays of its own.
 """
 
 import json
@@ -22,7 +23,7 @@ from adapters.training import differences, host_state, sealed
 from adapters.training.extension import beyond_length
 
 KEPT = 2
-FORMAT = 2  # 1 had patches' learning rates in other units
+FORMAT = 3  # 2 had iterators' states for counts of batches; 1 learning rates in other units
 
 
 class CheckpointError(errors.ModelPatchError):

@@ -13,6 +13,10 @@ class StoppedError(ModelPatchError):
     """A signal stopped the run; its state is saved."""
 
 
+class ProcessLostError(ModelPatchError):
+    """Another process of the run has ended, or cannot be reached; the last checkpoint is there."""
+
+
 class Interrupt:
     """Whether a signal asked the run to stop; `reason` names the first one, such as `SIGTERM`."""
 

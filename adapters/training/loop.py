@@ -4,15 +4,19 @@ What a step gave stays on the device for `LAG` steps, so that the host makes the
 the device computes. Records come that much later, or as soon as something is logged, validated or
 saved; a sampler gets a step's figures exactly `LAG` steps late, so that its choices depend on
 nothing else.
+
+Several processes run it together (`cluster`): each trains its own groups, and the main one alone
+writes and validates.
 """
 
 import collections
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,28 +26,19 @@ from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Sampler
 from adapters.training import best as best_steps
-from adapters.training import checkpoint
+from adapters.training import checkpoint, cluster, placement
 from adapters.training.best import Best
 from adapters.training.extension import is_extended
 from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
+from adapters.training.reading import Arrays, Batches, Reader
 from adapters.training.report import named, one_score
 from adapters.training.step import Batch, Metrics, State, Trainer
 from adapters.training.stopping import End, Stopping
 
 CHECKPOINTS = "checkpoints"
 LAG = 2  # steps
-
-
-class Stream(Protocol):
-    """A task's endless training batches: {"image": [E, H, W, 3] uint8}, and inputs and targets."""
-
-    def __next__(self) -> Mapping[str, np.ndarray]: ...
-
-    def get_state(self) -> Any: ...
-
-    def set_state(self, state: Any) -> None: ...
 
 
 Teacher = Callable[[int, np.ndarray], np.ndarray]
@@ -68,6 +63,7 @@ class Plan:
       validate_every: in steps, and after the last one; None: never.
       stopping: when the run ends before its steps are done.
       keeps_best: whether what each task had trained at its best step is kept.
+      workers: processes that decode images; 0: threads.
     """
 
     steps: int
@@ -80,6 +76,7 @@ class Plan:
     validate_every: int | None
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     keeps_best: bool = False
+    workers: int = 0
 
 
 class Record(NamedTuple):
@@ -124,7 +121,7 @@ def train(
     trainer: Trainer,
     weights: Weights,
     tasks: Sequence[str],
-    streams: Sequence[Stream],
+    batches: Sequence[Batches],
     sampler: Sampler,
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
@@ -134,7 +131,7 @@ def train(
 
     Takes and raises what `records` does.
     """
-    steps = records(trainer, weights, tasks, streams, sampler, plan, validate, teacher)
+    steps = records(trainer, weights, tasks, batches, sampler, plan, validate, teacher)
     while True:
         try:
             next(steps)
@@ -146,7 +143,7 @@ def records(
     trainer: Trainer,
     weights: Weights,
     tasks: Sequence[str],
-    streams: Sequence[Stream],
+    batches: Sequence[Batches],
     sampler: Sampler,
     plan: Plan,
     validate: Callable[[State], Mapping[str, float]],
@@ -165,7 +162,7 @@ def records(
       trainer: the compiled functions.
       weights: of the backbone, shared by all tasks.
       tasks: their names, in the order of the tables' rows.
-      streams: one a task.
+      batches: of each task.
       sampler: chooses each step's tasks.
       plan: everything else.
       validate: gives each task's validation metric, by name.
@@ -179,45 +176,80 @@ def records(
       StoppedError: SIGTERM or SIGINT came; a checkpoint of the last whole step was written.
       ConfigurationMismatchError: the directory's checkpoint belongs to other settings or data.
       DamagedCheckpointError: the directory has checkpoints, and none can be read.
+      MainProcessError, ProcessLostError: another process of the run failed, or is gone.
     """
+    with cluster.together():
+        return (
+            yield from _records(trainer, weights, tasks, batches, sampler, plan, validate, teacher)
+        )
+
+
+def _records(
+    trainer: Trainer,
+    weights: Weights,
+    tasks: Sequence[str],
+    batches: Sequence[Batches],
+    sampler: Sampler,
+    plan: Plan,
+    validate: Callable[[State], Mapping[str, float]],
+    teacher: Teacher | None,
+) -> Generator[Record, None, Outcome]:
+    member, mesh = cluster.current(), trainer.mesh
+    agreed = cluster.Agreement(mesh)
     key = jax.random.key(plan.seed)
-    state = trainer.init(jax.random.fold_in(key, 0), weights)
-    step_key = jax.random.fold_in(key, 1)
+    weights = placement.copied(mesh, weights)
+    state = trainer.init(placement.copied(mesh, jax.random.fold_in(key, 0)), weights)
+    step_key = placement.copied(mesh, jax.random.fold_in(key, 1))
     sampled: Mapping[str, Any] = sampler.init()
     pending: collections.deque[_Pending] = collections.deque()
     unfed: collections.deque[tuple[int, dict[int, dict[str, float]]]] = collections.deque()
     folder = plan.directory / CHECKPOINTS
+    reader = Reader(batches, placement.own_groups(mesh, plan.groups), plan.steps, plan.workers)
     start, best, seconds, extended, told = None, Best(), 0.0, list[int](), ""
     started = plan.stopping.clock()
-    if checkpoint.latest(folder) is not None:
-        template = state, best_steps.stored(best, state) if plan.keeps_best else None
-        restored = checkpoint.restore(folder, template, plan.configuration)
+    template = state, best_steps.stored(best, state) if plan.keeps_best else None
+    if (restored := _restored(folder, template, plan)) is not None:
         start, seconds = restored.step, restored.host["seconds"]
         (state, leaves), sampled = restored.arrays, restored.host["sampler"]
+        state = placement.copied(mesh, state)
         best = Best.from_json(restored.host["best"], leaves)
         extended += restored.host["extended"]
         if is_extended(restored.configuration, plan.configuration):
             best, extended = dataclasses.replace(best, without=0), [*extended, start]
             told = f"step {start}: rates take the course of {plan.steps} steps from here on"
         unfed.extend((step, dict(map(_unlisted, own))) for step, own in restored.host["unfed"])
-        for stream, position in zip(streams, restored.host["streams"], strict=True):
-            stream.set_state(position)
+        reader.go_on(restored.host["taken"])
 
     def save(step: int) -> None:
         host = {
             "sampler": sampled,
             "unfed": [[number, list(map(list, own.items()))] for number, own in unfed],
-            "streams": [stream.get_state() for stream in streams],
+            "taken": reader.taken.tolist(),
             "best": best.to_json(),
             "extended": extended,
-            "seconds": seconds + plan.stopping.clock() - started,
+            "seconds": spent(),
         }
         arrays = state, best_steps.stored(best, state) if plan.keeps_best else None
-        checkpoint.save(folder, step, arrays, host, plan.configuration)
+        own = placement.local(arrays)
+        member.by_main(lambda: checkpoint.save(folder, step, own, host, plan.configuration))
+
+    def spent() -> float:
+        return seconds + plan.stopping.clock() - started
 
     def end(done: int) -> End | None:
-        spent = seconds + plan.stopping.clock() - started
-        return plan.stopping.end(plan.steps - done, best.without, spent)
+        known = spent() if member.count == 1 else heard
+        return plan.stopping.end(plan.steps - done, best.without, known)
+
+    def validated() -> Mapping[str, float]:
+        own = placement.local(state)
+        return member.by_main(lambda: {task: float(one) for task, one in validate(own).items()})
+
+    def log(step: int, values: Mapping[str, float]) -> None:
+        if writer is not None:
+            writer.write(step, values)
+
+    def foreseen(step: int) -> np.ndarray:
+        return sampler.next(sampled, plan.seed, step, plan.groups)[0]
 
     def read(one: _Pending) -> Record:
         figures = _by_task(one.tasks, one.metrics)
@@ -227,29 +259,32 @@ def records(
         _check_finite(losses, one.step)
         progress.update(one.step, one.images, losses)
         if one.step % plan.log_every == 0:
-            writer.write(one.step, _tagged("train", tasks, figures))
+            log(one.step, _tagged("train", tasks, figures))
         return Record(one.step, named, {})
 
     with (
         interruptible() as interrupt,
-        MetricsWriter(plan.directory, start) as writer,
-        Progress(plan.steps, start or 0) as progress,
+        MetricsWriter(plan.directory, start) if member.main else contextlib.nullcontext() as writer,
+        Progress(plan.steps, start or 0, enabled=member.main) as progress,
+        reader,
     ):
-        step, ended = start or 0, None if start is None else end(start)
+        step, heard = start or 0, seconds
+        ended = None if start is None else end(start)
         if told:
             progress.message(told)
         while not ended:
             while unfed and unfed[0][0] <= step - LAG:
                 sampled = sampler.feedback(sampled, unfed.popleft()[1])
             chosen, sampled = sampler.next(sampled, plan.seed, step, plan.groups)
-            batch = _batch(chosen, streams, trainer.heads, teacher)
+            parts = reader.read(step, chosen, foreseen)
+            batch = _batch(chosen, parts, reader.own, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
-            ended = end(done)
-            images = math.prod(batch.inputs["image"].shape[:2])
-            pending.append(_Pending(done, chosen, images, metrics))
             # Asked once: a signal that comes later is this step's no more.
-            reason = interrupt.reason
+            reason, heard = agreed(interrupt.reason, spent())
+            ended = end(done)
+            images = len(chosen) * batch.inputs["image"].shape[1]
+            pending.append(_Pending(done, chosen, images, metrics))
             saves = bool(reason) or done % plan.checkpoint_every == 0
             validates = bool(plan.validate_every) and (
                 bool(ended) or done % (plan.validate_every or 1) == 0
@@ -259,8 +294,8 @@ def records(
             while len(pending) > (0 if now else LAG):
                 ready.append(read(pending.popleft()))
             if validates:
-                scores = validate(state)
-                writer.write(done, _scored(tasks, trainer.heads, scores))
+                scores = validated()
+                log(done, _scored(tasks, trainer.heads, scores))
                 progress.message(_summary(done, tasks, trainer.heads, scores))
                 ready[-1] = ready[-1]._replace(scores=scores)
                 best = best_steps.updated(
@@ -297,12 +332,34 @@ def _unlisted(pair: Sequence[Any]) -> tuple[int, dict[str, float]]:
     return int(task), dict(figures)
 
 
+def _restored(folder: pathlib.Path, template: Any, plan: Plan) -> checkpoint.Restored | None:
+    """The last checkpoint, if there is one: the main process reads it and tells the others."""
+    member, own, found = cluster.current(), placement.local(template), None
+
+    def read() -> list[Any] | None:
+        nonlocal found
+        if checkpoint.latest(folder) is None:
+            return None
+        found = checkpoint.restore(folder, own, plan.configuration)
+        return [found.step, found.host, found.configuration]
+
+    if (told := member.by_main(read)) is None:
+        return None
+    step, host, configuration = told
+    arrays = member.from_main(own if found is None else found.arrays)
+    return checkpoint.Restored(step, arrays, host, configuration)
+
+
 def _batch(
-    chosen: np.ndarray, streams: Sequence[Stream], heads: TaskHeads, teacher: Teacher | None
+    chosen: np.ndarray,
+    parts: Sequence[Arrays],
+    own: Sequence[int],
+    heads: TaskHeads,
+    teacher: Teacher | None,
 ) -> Batch:
     inputs, targets = [], []
-    for task in map(int, chosen):
-        part = dict(next(streams[task]))
+    for group, read in zip(own, parts, strict=True):
+        task, part = int(chosen[group]), dict(read)
         known = {name: part.pop(name) for name in heads.heads[task].targets}
         if teacher is not None:
             known["teacher"] = teacher(task, part["image"])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.taps import channels
@@ -24,7 +24,7 @@ from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.scheduling.contract import Scheduling, Tasks
 from adapters.scheduling.registry import plain
-from adapters.training import gradients
+from adapters.training import gradients, placement
 from adapters.training.forward import mixed_forward
 from adapters.training.losses import loss_of
 from adapters.training.optimiser import adam
@@ -38,6 +38,9 @@ _COMBINING = 2**31 - 1  # of a step's key; an image's own are the numbers below
 
 class Batch(NamedTuple):
     """One step's examples, G groups of E, of tasks whose heads are of one kind.
+
+    Where several processes train together, inputs and targets are of a process's `own_groups`
+    (`placement`), and `tasks` are those of all.
 
     Attributes:
       tasks: [G] int32, the task of each group.
@@ -89,11 +92,13 @@ class Trainer(NamedTuple):
       step: (state, weights, batch, key, number) -> (state, Metrics); `state` is donated. `number`
         counts the steps done; without it the state is asked, and waited for.
       heads: of the tasks, in order.
+      mesh: of the devices that share a batch's groups.
     """
 
     init: Callable[[jax.Array, Weights], State]
     step: Callable[..., tuple[State, Metrics]]
     heads: TaskHeads
+    mesh: Mesh
 
 
 class StatisticsMissingError(ModelPatchError):
@@ -255,10 +260,7 @@ def trainer(
 
         return step
 
-    everywhere, by_group = (
-        NamedSharding(mesh, PartitionSpec()),
-        NamedSharding(mesh, PartitionSpec("data")),
-    )
+    everywhere, by_group = placement.everywhere(mesh), placement.by_group(mesh)
     batch_sharding: Any = Batch(by_group, by_group, by_group)  # type: ignore[arg-type]
     compiled_init = jax.jit(init, out_shardings=everywhere)
     compiled = {
@@ -284,9 +286,14 @@ def trainer(
                 "to each kind."
             )
         done = int(state.step) if number is None else number
-        return compiled[kinds[0]](state, weights, batch, schedule(recipe, done), key)
+        placed = Batch(
+            placement.shared_out(mesh, ids[placement.own_groups(mesh, len(ids))]),
+            placement.shared_out(mesh, batch.inputs),
+            placement.shared_out(mesh, batch.targets),
+        )
+        return compiled[kinds[0]](state, weights, placed, schedule(recipe, done), key)
 
-    return Trainer(compiled_init, checked_step, heads)
+    return Trainer(compiled_init, checked_step, heads, mesh)
 
 
 def _tasks(heads: TaskHeads) -> Tasks:

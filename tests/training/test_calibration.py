@@ -9,19 +9,19 @@ from adapters.patches.registry import from_spec
 from adapters.training.calibration import BATCHES, calibrated
 from adapters.training.forward import mixed_forward
 from tests import narrow
-from tests.training.test_loop import CountingStream
+from tests.training.test_loop import Numbered
 from tests.training.test_step import batch, make
 
 PATCH = from_spec("scale_bias", "calibrated")
 
 
-class RepeatingStream:
+class Repeating:
     """The same two images for ever."""
 
     def __init__(self, task):
         self.image = narrow.images(1, 2, seed=task)[0][0]
 
-    def __next__(self):
+    def __getitem__(self, number):
         return {"image": self.image}
 
 
@@ -52,7 +52,7 @@ def stem_outputs(images):
 
 
 def test_statistics_are_averages_over_batches_of_the_moments_of_each(trained):
-    state = start(trained, [CountingStream(task) for task in range(3)])
+    state = start(trained, [Numbered(task) for task in range(3)])
     (norms,) = (part for part in measured(state) if part)
     for task in range(3):
         seeds = [1000 * task + number for number in range(BATCHES)]
@@ -66,10 +66,10 @@ def test_statistics_are_averages_over_batches_of_the_moments_of_each(trained):
 
 def test_every_norm_measures_what_it_sees_below_norms_that_use_the_batch(trained):
     """Of one batch repeated, the statistics are its moments: both modes then answer alike."""
-    streams = [RepeatingStream(task) for task in range(3)]
-    state = start(trained, streams)
+    batches = [Repeating(task) for task in range(3)]
+    state = start(trained, batches)
     head = narrow.disturbed(narrow.head(state), 5)
-    images = narrow.normalised(np.stack([stream.image for stream in streams]))
+    images = narrow.normalised(np.stack([one.image for one in batches]))
     logits = {}
     for mode in ("calibrated", "batch"):
         forward = jax.jit(mixed_forward(narrow.BACKBONE, PATCH, narrow.LAYOUT, mode))
@@ -86,7 +86,7 @@ def test_every_norm_measures_what_it_sees_below_norms_that_use_the_batch(trained
 
 
 def test_a_task_s_statistics_come_from_its_own_images_alone(trained):
-    others = [[CountingStream(task) for task in (0, other, 2)] for other in (1, 7)]
+    others = [[Numbered(task) for task in (0, other, 2)] for other in (1, 7)]
     first, second = (jax.tree.leaves(measured(start(trained, streams))) for streams in others)
     for one, two in zip(first, second, strict=True):
         np.testing.assert_array_equal(one[[0, 2]], two[[0, 2]])
@@ -94,7 +94,7 @@ def test_a_task_s_statistics_come_from_its_own_images_alone(trained):
 
 
 def test_training_leaves_the_statistics_as_they_were_measured(trained):
-    state = start(trained, [CountingStream(task) for task in range(3)])
+    state = start(trained, [Numbered(task) for task in range(3)])
     before, scale_bias = measured(state), jax.tree.map(np.asarray, state.patches.trained)
     for _ in range(3):  # the first has rate 0, the second zero heads
         state, _ = trained.step(state, narrow.weights(), batch(), jax.random.key(1))

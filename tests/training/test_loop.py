@@ -24,23 +24,16 @@ STEPS = 12
 NAMES = ["a", "b", "c"]
 
 
-class CountingStream:
-    """Batches from a counter; `before` is called with each one's number."""
+class Numbered:
+    """Batches made from their numbers; `before` is called with each one's."""
 
     def __init__(self, task, before=lambda number: None):
-        self._task, self._number, self._before = task, 0, before
+        self._task, self._before = task, before
 
-    def __next__(self):
-        self._before(self._number)
-        pixels, labels = narrow.images(1, 2, seed=1000 * self._task + self._number)
-        self._number += 1
+    def __getitem__(self, number):
+        self._before(number)
+        pixels, labels = narrow.images(1, 2, seed=1000 * self._task + number)
         return {"image": pixels[0], "label": labels[0]}
-
-    def get_state(self):
-        return {"number": self._number}
-
-    def set_state(self, state):
-        self._number = state["number"]
 
 
 def worst_first():
@@ -75,6 +68,7 @@ def arguments(
     stopping=None,
     validate_every=6,
     validate=None,
+    devices=1,
     **configuration,
 ):
     plan = loop.Plan(
@@ -90,10 +84,10 @@ def arguments(
         keeps_best=True,
     )
     return (
-        made(),
+        made(devices),
         narrow.weights(),
         NAMES,
-        [CountingStream(0, before), CountingStream(1), CountingStream(2)],
+        [Numbered(0, before), Numbered(1), Numbered(2)],
         worst_first(),
         plan,
         validate or scores,
@@ -101,8 +95,8 @@ def arguments(
 
 
 @functools.cache
-def made():
-    return make()
+def made(devices=1):
+    return make(devices=devices)
 
 
 def scores(state):
@@ -305,13 +299,13 @@ def test_an_extension_begins_patience_anew(again):
 
 
 def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
-    trained = made()
+    trained = made(1)
 
     def spoilt(*arguments):
         state, metrics = trained.step(*arguments)
         return state, metrics._replace(loss=metrics.loss * np.float32("nan"))
 
-    monkeypatch.setattr(f"{__name__}.made", lambda: trained._replace(step=spoilt))
+    monkeypatch.setattr(f"{__name__}.made", lambda devices: trained._replace(step=spoilt))
     with pytest.raises(
         loop.DivergedError, match=r"the loss of a .*\(patch_rate, head_rate, shared_rate\)"
     ):
