@@ -117,10 +117,12 @@ class Agreement:
             functools.partial(jnp.max, axis=0), out_shardings=placement.everywhere(mesh)
         )
 
-    def __call__(self, reason: str | None, seconds: float) -> tuple[str | None, float]:
+    def __call__(
+        self, reason: str | None, seconds: Callable[[], float]
+    ) -> tuple[str | None, Callable[[], float]]:
         """Why any of them was asked to stop, and the longest time that any has spent.
 
-        As of `LAG` steps ago; one process alone is answered at once.
+        As of `LAG` steps ago; one process alone gets back what it gives.
 
         Args:
           reason: the signal, `SIGTERM` say, that asked this process by now.
@@ -129,12 +131,12 @@ class Agreement:
         if jax.process_count() == 1:
             return reason, seconds
         number = float(signal.Signals[reason]) if reason else 0.0
-        asked = np.tile(np.float32([[number, seconds]]), (self._own, 1))
+        asked = np.tile(np.float32([[number, seconds()]]), (self._own, 1))
         self._asked.append(self._highest(placement.shared_out(self._mesh, asked)))
         if len(self._asked) <= LAG:
-            return None, 0.0
+            return None, lambda: 0.0
         number, heard = np.asarray(self._asked.popleft()).tolist()
-        return signal.Signals(int(number)).name if number else None, heard
+        return signal.Signals(int(number)).name if number else None, lambda: heard
 
 
 def current() -> Cluster:

@@ -237,8 +237,7 @@ def _records(
         return seconds + plan.stopping.clock() - started
 
     def end(done: int) -> End | None:
-        known = spent() if member.count == 1 else heard
-        return plan.stopping.end(plan.steps - done, best.without, known)
+        return plan.stopping.end(plan.steps - done, best.without, heard())
 
     def validated() -> Mapping[str, float]:
         own = placement.local(state)
@@ -268,7 +267,7 @@ def _records(
         Progress(plan.steps, start or 0, enabled=member.main) as progress,
         reader,
     ):
-        step, heard = start or 0, seconds
+        step, heard = start or 0, spent if member.count == 1 else lambda: seconds
         ended = None if start is None else end(start)
         if told:
             progress.message(told)
@@ -281,7 +280,7 @@ def _records(
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
             # Asked once: a signal that comes later is this step's no more.
-            reason, heard = agreed(interrupt.reason, spent())
+            reason, heard = agreed(interrupt.reason, spent)
             ended = end(done)
             images = len(chosen) * batch.inputs["image"].shape[1]
             pending.append(_Pending(done, chosen, images, metrics))
