@@ -11,7 +11,7 @@ from adapters.experiment import output, training_run
 from adapters.experiment.results import SHARED_BACKBONE
 from adapters.experiment.run_files import RESULTS
 from adapters.experiment.settings import Settings
-from adapters.training import interrupt, loop, tidy
+from adapters.training import cluster, interrupt, loop, tidy
 from adapters.training.progress import duration
 from tasks.task import Task
 
@@ -29,7 +29,11 @@ class Runs:
         steps: list[int],
         command: Callable[[Settings], str],
     ):
-        """`steps` are those of every run to come; `command` is what repeats one, in words."""
+        """`steps` are those of every run to come; `command` is what repeats one, in words.
+
+        Raises ClusterError where several processes train together.
+        """
+        cluster.check_alone("a row of runs")
         self._tasks, self._directory, self._command = tasks, directory, command
         self._done, self._total, self._steps_left = 0, len(steps), sum(steps)
         self._steps_timed, self._seconds = 0, 0.0

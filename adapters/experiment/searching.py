@@ -29,7 +29,7 @@ from adapters.search.supernet import Searching, routes_of, supernet
 from adapters.search.union import union
 from adapters.spec import SpecError, parse
 from adapters.store.kinds import Array, Edits
-from adapters.training import loop, packing
+from adapters.training import cluster, loop, packing
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
@@ -105,8 +105,10 @@ class Search(Run):
           directory, command, resume, overwrite, test: as for a `Run`.
 
         Raises SettingError where they do not fit a search, SpaceError for a backbone without
-        choices, SearchError for tasks that are not classified, and what a `Run` raises.
+        choices, SearchError for tasks that are not classified, ClusterError where several processes
+        train together, and what a `Run` raises.
         """
+        cluster.check_alone("a search")
         _check(settings, len(tasks))
         table = backbones.load(settings.backbone, settings.weights).network.table
         self.space: BlockSpace = block_space(table)

@@ -121,7 +121,7 @@ def supernet(
             metrics.loss, figures
         )
 
-    return Trainer(init, step, heads)
+    return trainer._replace(init=init, step=step)
 
 
 def with_routes(state: State, routes: jax.Array) -> State:

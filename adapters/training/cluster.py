@@ -131,7 +131,7 @@ class Agreement:
         if jax.process_count() == 1:
             return reason, seconds
         number = float(signal.Signals[reason]) if reason else 0.0
-        asked = np.tile(np.float32([[number, seconds()]]), (self._own, 1))
+        asked = np.tile(np.asarray([[number, seconds()]], np.float32), (self._own, 1))
         self._asked.append(self._highest(placement.shared_out(self._mesh, asked)))
         if len(self._asked) <= LAG:
             return None, lambda: 0.0
@@ -142,6 +142,12 @@ class Agreement:
 def current() -> Cluster:
     """What this process is; alone, unless it has joined others."""
     return Cluster(jax.process_index(), jax.process_count())
+
+
+def check_alone(what: str) -> None:
+    """Raises ClusterError where this process has joined others, for what only one can do."""
+    if jax.process_count() > 1:
+        raise ClusterError(f"{what} takes one process: start it without a coordinator.")
 
 
 @contextlib.contextmanager

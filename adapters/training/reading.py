@@ -6,10 +6,10 @@ all groups of every step, and reads its own alone. A checkpoint holds the counts
 
 import collections
 import concurrent.futures
-import functools
 import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Batches(Protocol):
     """A task's endless training batches, the same one for a number whenever it is asked for.
 
     {"image": [E, H, W, 3] uint8}, and inputs and targets. Asked by several threads at once; where
-    worker processes read, it can be pickled.
+    worker processes read, it can be pickled (by cloudpickle).
     """
 
     def __getitem__(self, number: int, /) -> Arrays: ...
@@ -128,12 +128,11 @@ class Reader:
 def in_order(batches: Batches) -> Iterator[Arrays]:
     """All of a task's batches from the first one on, read ahead in threads."""
     with concurrent.futures.ThreadPoolExecutor(_THREADS, "read") as threads:
-        ahead = collections.deque(
-            map(functools.partial(threads.submit, batches.__getitem__), range(READ_AHEAD))
-        )
-        for number in itertools.count(READ_AHEAD):
+        ahead: collections.deque[concurrent.futures.Future[Arrays]] = collections.deque()
+        for number in itertools.count():
             ahead.append(threads.submit(batches.__getitem__, number))
-            yield ahead.popleft().result()
+            if number >= READ_AHEAD:
+                yield ahead.popleft().result()
 
 
 def _pool(
@@ -143,8 +142,10 @@ def _pool(
     if not workers:
         threads = concurrent.futures.ThreadPoolExecutor(_THREADS, "read")
         return lambda task, number: threads.submit(lambda: batches[task][number]), threads
+    import cloudpickle  # here, for runs without; Grain's batches cannot be pickled by pickle alone
+
     processes = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _begin, (batches,)
+        workers, multiprocessing.get_context("spawn"), _begin, (cloudpickle.dumps(list(batches)),)
     )
     return lambda task, number: processes.submit(_read, task, number), processes
 
@@ -152,12 +153,12 @@ def _pool(
 _BATCHES: list[Batches] = []  # of a worker process
 
 
-def _begin(batches: Sequence[Batches]) -> None:
+def _begin(pickled: bytes) -> None:
     """Makes a worker process ready: it ends with its parent alone, whatever signals reach both."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _BATCHES[:] = batches
+    _BATCHES[:] = pickle.loads(pickled)
 
 
 def _end_with_parent() -> None:

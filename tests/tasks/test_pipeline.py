@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 
+import cloudpickle
 import numpy as np
 import pytest
 from PIL import Image
@@ -91,7 +92,7 @@ def test_a_batch_is_the_same_by_its_number_in_any_order_and_when_it_is_sent_else
         for index in range(2)
     )
     assert len({grey for part in parts for grey in part[0]["image"][:, 0, 0, 0]}) == 10
-    sent = pickle.loads(pickle.dumps(batches))  # as worker processes get them
+    sent = pickle.loads(cloudpickle.dumps(batches))  # as worker processes get them
     assert_same([sent[number] for number in order], [whole[number] for number in order])
 
 
