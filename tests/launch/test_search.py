@@ -199,4 +199,4 @@ def test_search_settings_out_of_their_range_are_refused(own, error):
 def test_tasks_without_one_label_an_image_are_refused():
     heads = TaskHeads((classification(), regression()), (2, 1))
     with pytest.raises(SearchError, match="kinds classification, regression"):
-        supernet(Trainer(None, None, heads), None, None, None, None, None)
+        supernet(Trainer(None, None, heads, None), None, None, None, None, None)
