@@ -199,6 +199,7 @@ def _records(
     key = jax.random.key(plan.seed)
     weights = placement.copied(mesh, weights)
     state = trainer.init(placement.copied(mesh, jax.random.fold_in(key, 0)), weights)
+    state = placement.copied(mesh, state)
     step_key = placement.copied(mesh, jax.random.fold_in(key, 1))
     sampled: Mapping[str, Any] = sampler.init()
     pending: collections.deque[_Pending] = collections.deque()

@@ -12,6 +12,7 @@ from adapters.heads.together import TaskHeads
 from adapters.heads.wide import HeadLayout
 from adapters.patches.contract import LeafEdits, Patch, Weights
 from adapters.patches.unpacking import unpacked
+from adapters.training import placement
 from adapters.training.packing import task_params
 from adapters.training.step import State, Trainer
 
@@ -48,7 +49,7 @@ def started(
     """
 
     def init(key: jax.Array, weights: Weights) -> State:
-        state = trainer.init(key, weights)
+        state = placement.local(trainer.init(key, weights))
         rows = [unpacked(patch, task_params(state, task), edits) for task in range(len(kept))]
         patches = jax.tree.map(lambda *own: jnp.stack(own), *rows)
         tables = {kind: dict(own) for kind, own in state.heads.items()}
