@@ -1,13 +1,12 @@
 """One writer at a time in a folder, across processes."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import time
 from collections.abc import Iterator
 
-from adapters import files
+from adapters import file_locks, files
 from adapters.errors import ModelPatchError
 
 NAME = ".lock"
@@ -33,7 +32,7 @@ def exclusive(folder: pathlib.Path, patience: float) -> Iterator[None]:
     try:
         deadline = time.monotonic() + patience
         with files.writing(folder):
-            while not _taken(descriptor):
+            while not file_locks.locked(descriptor):
                 if time.monotonic() > deadline:
                     raise StoreInUseError(
                         f"another process has been changing {folder} for {patience:g} seconds; "
@@ -43,11 +42,3 @@ def exclusive(folder: pathlib.Path, patience: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

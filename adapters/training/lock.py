@@ -1,12 +1,11 @@
 """One run at a time in an output folder."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
 from collections.abc import Iterator
 
-from adapters import errors, files
+from adapters import errors, file_locks, files
 
 
 class FolderInUseError(errors.ModelPatchError):
@@ -36,11 +35,9 @@ def lock(directory: str | os.PathLike[str]) -> Iterator[None]:
         file = os.fdopen(descriptor, "a+")
         os.fchmod(descriptor, 0o600)
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not file_locks.locked(descriptor):
             file.seek(0)
-            raise FolderInUseError(root, file.read().strip()) from error
+            raise FolderInUseError(root, file.read().strip())
         file.truncate(0)
         file.write(f"process {os.getpid()}\n")
         file.flush()
@@ -57,8 +54,4 @@ def is_held(directory: str | os.PathLike[str]) -> bool:
     except FileNotFoundError:
         return False
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+        return not file_locks.locked(file.fileno(), shared=True)
