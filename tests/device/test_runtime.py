@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 from adapters.errors import UnknownNameError
-from adapters.heads.contract import NoAnswerError
+from adapters.heads.contract import Answer, NoAnswerError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime import engine, graph_file, signatures
-from adapters.runtime.device import Answer
 from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
@@ -227,7 +226,7 @@ def test_the_runtime_runs_where_jax_cannot_be_imported(backbone, tmp_path):
 import json, pathlib, sys
 for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
     sys.modules[name] = None  # importing it fails from here on
-from adapters.runtime.device import Answer, Device
+from adapters.runtime.device import Device
 device = Device({str(backbone)!r})
 device.install({str(path)!r})
 print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))

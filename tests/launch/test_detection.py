@@ -38,8 +38,9 @@ def weights(tmp_path_factory):
 def finished(weights, tmp_path_factory):
     """(folder, rows) of a run."""
     out = tmp_path_factory.mktemp("runs") / "squares"
-    settings = small.settings(weights, recipe={"steps": 120, "head_rate": 3e-2})
-    return out, runs.run([SQUARES], settings, out, "a test", validations=0)
+    recipe = {"steps": 120, "head_rate": 3e-2}
+    settings = small.settings(weights, recipe=recipe, validations=0)
+    return out, runs.run([SQUARES], settings, out, "a test")
 
 
 def test_squares_are_found_and_scored_as_coco_does(finished):

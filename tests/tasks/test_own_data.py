@@ -101,7 +101,9 @@ def test_a_path_alone_is_answered_with_its_spelling(trees, tmp_path):
         with pytest.raises(errors.UnknownNameError) as raised:
             registry.resolve([given])
         assert spelled in str(raised.value)
-    with pytest.raises(errors.UnknownNameError, match="Own data are folder:, csv:, tfds:, hf:"):
+    with pytest.raises(
+        errors.UnknownNameError, match="Own data are folder:, csv:, coco:, tfds:, hf:"
+    ):
         registry.resolve(["directory:/somewhere"])
 
 
