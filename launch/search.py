@@ -43,7 +43,7 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the search in --out a
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
 
 # Where these are not given, a search has other defaults than a run.
-_OTHERS = ("groups", "train_shared", "scheduler", "checkpoint")
+_OTHERS = ("groups", "train_shared", "scheduler", "checkpoint", "norm")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -37,6 +37,8 @@ from adapters.training.step import State, Trainer
 from tasks.task import Task
 
 ROUTES, PICTURE = "routes.json", "routes.png"
+SHARED_RATE = 1e-3
+"""Of the shared weights, which have to learn to do without what routes leave out."""
 PARTS = 4  # of the training images, one is held out to score routes on
 
 
@@ -123,8 +125,7 @@ class Search(Run):
             search.share,
             search.rate,
         )
-        norm = settings.recipe.norm
-        patch = chain(from_spec(settings.patch, norm), route(self.space))
+        patch = chain(from_spec(settings.patch), route(self.space))
         super().__init__(
             tasks,
             dataclasses.replace(settings, patch=text_of(patch)),
@@ -201,19 +202,22 @@ def search(
       search: how to search; by default as `SearchSettings` has it.
       resume, overwrite, test, command: as for `adapters.fit`.
       settings: fields of `Settings` and of `Recipe` by name. Of those that are not given, shared
-        weights are trained, a step has one group of each task, tasks are weighed by `balanced`, and
-        the last step ships.
+        weights are trained at `SHARED_RATE`, a step has one group of each task, tasks are weighed
+        by `balanced`, norms have each task's own statistics, and the last step ships.
 
     Raises what `Search` and `adapters.fit` raise.
     """
     wanted = chosen_tasks.chosen(tasks)
     own = {name: value for name, value in settings.items() if value is not None}
-    defaults = {
+    defaults: dict[str, Any] = {
         "train_shared": True,
         "groups": len(wanted),
         "scheduler": "balanced",
         "checkpoint": "last",
+        "norm": "batch",
     }
+    if own.get("train_shared", True):
+        defaults["shared_rate"] = SHARED_RATE
     run = Search(
         wanted,
         settings_of(**{**defaults, **own}),

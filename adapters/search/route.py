@@ -15,6 +15,10 @@ from adapters.search.space import SpaceError
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 
 
+ROUTE = "route"
+"""What the leaf of a task's route is called, wherever it stands among a chain's."""
+
+
 def route(space: BlockSpace) -> Patch:
     """Each task takes a route of `space`; the largest, until another is written into `fixed`.
 
@@ -26,14 +30,14 @@ def route(space: BlockSpace) -> Patch:
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         del key, weights
-        return PatchParams(fixed=jnp.asarray(whole))
+        return PatchParams(fixed={ROUTE: jnp.asarray(whole)})
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         del context
-        return with_leaves(weights, masked(space, weights, params.fixed))
+        return with_leaves(weights, masked(space, weights, params.fixed[ROUTE]))
 
     def pack(params: PatchParams) -> LeafEdits:
-        if not np.array_equal(params.fixed, whole):
+        if not np.array_equal(params.fixed[ROUTE], whole):
             raise SpaceError("a route is stored as what it makes of the weights: `differences`.")
         return {}
 

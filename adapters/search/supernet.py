@@ -32,6 +32,7 @@ from adapters.search import controller
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import Costs
 from adapters.search.rewards import Reward
+from adapters.search.route import ROUTE
 from adapters.training.forward import mixed_forward
 from adapters.training.losses import loss_of
 from adapters.training.recipe import Recipe
@@ -86,7 +87,7 @@ def supernet(
     Args:
       trainer: of `patch`, classifiers, and trained shared weights.
       network, recipe, pixels: as it has them.
-      patch: a chain whose last is `route`.
+      patch: a chain with `route` in it.
       search: what to go by.
 
     Raises SearchError for tasks that are not all classified.
@@ -114,7 +115,7 @@ def supernet(
         train, held = halves(batch)
         moved, metrics = trainer.step(routed, weights, train, key, done)
         accuracies = qualities(moved, weights, held)
-        taken = moved.patches.fixed[-1]  # `routes` were donated to the step
+        taken = _taken(moved)  # `routes` were donated to the step
         chooser, told = learn(chooser, batch.tasks, taken, accuracies, np.float32(done))
         figures = {**metrics.figures, **told}
         return moved._replace(scheduling=(moved.scheduling, chooser)), Metrics(
@@ -126,13 +127,25 @@ def supernet(
 
 def with_routes(state: State, routes: jax.Array) -> State:
     """`state`, whose tasks take `routes` [T, D]."""
-    *others, _ = state.patches.fixed
-    return state._replace(patches=state.patches._replace(fixed=(*others, routes)))
+    fixed = jax.tree.map_with_path(
+        lambda path, leaf: routes if _is_route(path) else leaf, state.patches.fixed
+    )
+    return state._replace(patches=state.patches._replace(fixed=fixed))
 
 
 def routes_of(state: State) -> np.ndarray:
     """The routes that the tasks of `state` take, [T, D]."""
-    return np.asarray(state.patches.fixed[-1])
+    return np.asarray(_taken(state))
+
+
+def _taken(state: State) -> jax.Array:
+    leaves = jax.tree.leaves_with_path(state.patches.fixed)
+    (routes,) = (leaf for path, leaf in leaves if _is_route(path))
+    return routes
+
+
+def _is_route(path: tuple[Any, ...]) -> bool:
+    return getattr(path[-1], "key", None) == ROUTE
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
