@@ -84,4 +84,5 @@ def depthwise(maps: Any, kernel: Any) -> Any:
 
 
 def last(values: Any, axes: int) -> Any:
+    """Values [C] for the last of so many axes, the others 1."""
     return values.reshape((1,) * (axes - 1) + (-1,))
