@@ -1,7 +1,11 @@
 """Depthwise convolution: shifted multiply-adds on CPU, the native convolution elsewhere.
 
 XLA's CPU backend runs a grouped convolution many times slower than k*k shifted multiply-adds, and
-its transpose slower still; so both directions are written out here and `platform_dependent` picks.
+its transposes slower still; so all three are written out here and `platform_dependent` picks.
+
+The kernel's gradient is k*k sums over all pixels. XLA fuses no shifted image into a sum: each would
+be written to memory first. So an image at a time, its rows are gone through with one sum a tap and
+column, which stay in the innermost caches.
 """
 
 import functools
@@ -11,7 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from adapters.layers import padding as padding_lib
+from adapters.layers.parts import CACHE, in_parts
 from adapters.layers.windows import Geometry, taps
+
+_ROWS_AT_ONCE = 4  # of 1, 2, 4 the fastest on x86
 
 
 def depthwise(
@@ -91,26 +98,90 @@ def shifted(x: jax.Array, w: jax.Array, geometry: Geometry) -> jax.Array:
 def _shifted_kernel_gradient(
     x: jax.Array, w: jax.Array, dy: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    gradients = [jnp.sum(seen * dy, axis=(0, 1)) for seen in taps(x, w.shape[0], geometry)]
-    return jnp.stack(gradients).reshape(w.shape)
+    of_image = functools.partial(_kernel_gradient, kernel=w.shape[0], geometry=geometry)
+    one_at_a_time = in_parts(of_image, CACHE)
+    return one_at_a_time(x, dy).reshape(w.shape).astype(w.dtype)
+
+
+def _kernel_gradient(x: jax.Array, dy: jax.Array, kernel: int, geometry: Geometry) -> jax.Array:
+    """[k, k, C] of x [H, W, C] and dy [H', W', C]; added up in float32 at least."""
+    stride, dilation, pads = geometry
+    padded = jnp.pad(x, (*pads, (0, 0)))
+    rows, columns, channels = dy.shape
+    width = (columns - 1) * stride + 1
+    dtype = x.dtype if jnp.finfo(x.dtype).bits >= 32 else jnp.float32
+
+    def of_kernel_row(i: int) -> jax.Array:
+        def add(row: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+            seen = lax.dynamic_index_in_dim(padded, row * stride + i * dilation, keepdims=False)
+            here = lax.dynamic_index_in_dim(dy, row, keepdims=False).astype(dtype)
+            shifted_rows = (
+                lax.slice(seen, (left, 0), (left + width, channels), (stride, 1)).astype(dtype)
+                for left in range(0, kernel * dilation, dilation)
+            )
+            return tuple(each + met * here for each, met in zip(sums, shifted_rows, strict=True))
+
+        nothing = (jnp.zeros((columns, channels), dtype),) * kernel
+        sums = lax.fori_loop(0, rows, add, nothing, unroll=min(_ROWS_AT_ONCE, rows))
+        return jnp.stack([jnp.sum(each, axis=0) for each in sums])
+
+    return jnp.stack([of_kernel_row(i) for i in range(kernel)])
 
 
 def _shifted_input_gradient(
     x: jax.Array, w: jax.Array, dy: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    """Correlates dy, spread out by the stride, with the kernel turned around."""
+    of_image = functools.partial(_input_gradient, shape=x.shape, geometry=geometry)
+    if geometry.stride == 1:
+        return of_image(w, dy)
+    # Its parts are interleaved in the end, which is slow in memory and fast in a cache.
+    return in_parts(of_image, CACHE)(w, dy)
+
+
+def _input_gradient(
+    w: jax.Array, dy: jax.Array, shape: tuple[int, ...], geometry: Geometry
+) -> jax.Array:
+    """[H, W, C], the `shape`, of w [k, k, 1, C] and dy [H', W', C].
+
+    Pixels of equal remainders by the stride are met by the same taps: each of these parts is a sum
+    over shifted dy.
+    """
+    stride = geometry.stride
+    height, width, channels = shape
+    counts = -(-height // stride), -(-width // stride)
+    met = [_met(axis, w.shape[0], geometry) for axis in (0, 1)]
+    reach = [max(abs(shift) for taps in axis for _, shift in taps) for axis in met]
+    after = [max(counts[axis] + reach[axis] - dy.shape[axis], 0) for axis in (0, 1)]
+    padded = jnp.pad(dy, ((reach[0], after[0]), (reach[1], after[1]), (0, 0)))
+    weights = w.reshape(*w.shape[:2], 1, 1, channels)
+
+    def seen(down: int, right: int) -> jax.Array:
+        top, left = reach[0] + down, reach[1] + right
+        return lax.slice(padded, (top, left, 0), (top + counts[0], left + counts[1], channels))
+
+    def of_pixels(rows: list[tuple[int, int]], columns: list[tuple[int, int]]) -> jax.Array:
+        terms = [seen(down, right) * weights[i, j] for i, down in rows for j, right in columns] or [
+            jnp.zeros((*counts, channels), dy.dtype)
+        ]
+        return functools.reduce(jnp.add, terms)
+
+    parts = [jnp.concatenate([of_pixels(r, c) for c in met[1]], axis=-1) for r in met[0]]
+    whole = jnp.stack(parts, axis=1).reshape(counts[0] * stride, counts[1] * stride, channels)
+    return whole[:height, :width]
+
+
+def _met(axis: int, kernel: int, geometry: Geometry) -> list[list[tuple[int, int]]]:
+    """For each remainder of a pixel's place by the stride: (tap, shift of dy) that meet it.
+
+    Tap i of output r meets the input at r * stride + i * dilation - pad.
+    """
     stride, dilation = geometry.stride, geometry.dilation
-    reach = (w.shape[0] - 1) * dilation
-    before = tuple(reach - low for low, _ in geometry.pads)
-    # What the padded forward image has beyond the last window lies outside dy: it gets zeros.
-    after = tuple(
-        x.shape[axis] + reach - before[axis] - ((dy.shape[axis] - 1) * stride + 1)
-        for axis in (0, 1)
-    )
-    zero = jnp.zeros((), dy.dtype)
-    spread = lax.pad(
-        dy,
-        zero,
-        ((before[0], after[0], stride - 1), (before[1], after[1], stride - 1), (0, 0, 0)),
-    )
-    return shifted(spread, w[::-1, ::-1], Geometry(1, dilation, ((0, 0), (0, 0))))
+    before = geometry.pads[axis][0]
+    return [
+        [
+            (tap, (place + before - tap * dilation) // stride)
+            for tap in range(kernel)
+            if (place + before - tap * dilation) % stride == 0
+        ]
+        for place in range(stride)
+    ]

@@ -51,7 +51,7 @@ def _in_parts(
                 next(left) if along else argument
                 for argument, along in zip(arguments, batched, strict=True)
             )
-            return mapped(*merged)
+            return _in_parts(function, size, innermost=False)(*merged)
 
         mapped_over = [each for each, along in zip(arguments, batched, strict=True) if along]
         return lax.map(one, mapped_over, batch_size=_part(count, max(CACHE // size, 1))), True

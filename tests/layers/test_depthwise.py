@@ -82,6 +82,14 @@ def test_native_path_equals_the_shifted_one():
         np.testing.assert_allclose(one, ours, atol=3e-5)
 
 
+def test_a_kernels_gradient_of_bfloat16_is_added_up_in_float32():
+    """4,096 equal terms: in bfloat16 the sum would stop growing at 256."""
+    x, dy = jnp.ones((64, 64, 2), jnp.bfloat16), jnp.ones((64, 64, 2), jnp.bfloat16)
+    w = jnp.ones((1, 1, 1, 2), jnp.bfloat16)
+    _, transpose = jax.vjp(depthwise.depthwise, x, w)
+    np.testing.assert_array_equal(transpose(dy)[1], np.full((1, 1, 1, 2), 4096))
+
+
 def test_the_native_path_is_what_a_gpu_runs():
     def f(x, w):
         return jnp.sum(depthwise.depthwise(x, w, 2) ** 2)

@@ -43,6 +43,16 @@ def test_groups_that_devices_share_are_not_taken_in_turn(monkeypatch, devices, t
     assert turns_of(mapped, x) == turns
 
 
+@pytest.mark.parametrize(("devices", "loops"), [(1, 2), (2, 1)])
+def test_nor_are_they_where_examples_come_one_at_a_time(monkeypatch, devices, loops):
+    monkeypatch.setattr(parts, "CACHE", 100)
+    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    mapped = jax.vmap(jax.vmap(parts.in_parts(lambda x: 2 * x, 100)))
+    x = np.arange(12.0, dtype=np.float32).reshape(4, 3)
+    np.testing.assert_array_equal(mapped(x), 2 * x)
+    assert str(jax.make_jaxpr(mapped)(x)).count("scan[") == loops
+
+
 @pytest.mark.parametrize("cache", [0, 1_000_000])
 def test_gradients_in_parts_equal_the_native_convolutions(monkeypatch, cache):
     """Groups of examples, the kernel each group's own."""
