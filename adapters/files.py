@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import shutil
@@ -66,14 +67,21 @@ def cache_directory() -> pathlib.Path:
     return pathlib.Path(base).expanduser() / "modelpatch"
 
 
-def read_regular(path: str | os.PathLike[str]) -> bytes:
-    """The content of a plain file. Raises OSError, for a pipe or a device too: it may never end."""
+@contextlib.contextmanager
+def open_regular(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
+    """A plain file to read. Raises OSError, for a pipe or a device too: it may never end."""
     # Opening a pipe would wait for its writer, were it not for O_NONBLOCK.
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
         kind = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(kind):
             said = errno.EISDIR if stat.S_ISDIR(kind) else None
             raise OSError(said or errno.EINVAL, os.strerror(said) if said else _NOT_PLAIN, path)
+        yield file
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The content of a plain file. Raises what `open_regular` does."""
+    with open_regular(path) as file:
         return file.read()
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from adapters import files
 from tasks.task import Examples, Task
 
 DIGITS = 16  # hexadecimal, of a SHA-256: against accidents, not against forgers
@@ -35,10 +36,13 @@ class TellsContents(Protocol):
     def contents(self, task: Task, split: str, data_dir: str | None) -> Contents: ...
 
 
-def of_files(files: Iterable[tuple[str, pathlib.Path]]) -> Contents:
-    """Of image files: each one's name and bytes. One that cannot be read counts as that."""
+def of_files(named: Iterable[tuple[str, pathlib.Path]]) -> Contents:
+    """Of image files: each one's name and bytes. One that cannot be read counts as that.
+
+    So does a pipe or a device, which is not waited for.
+    """
     found, images = hashlib.sha256(), 0
-    for name, path in files:
+    for name, path in named:
         found.update(os.fsencode(name) + b"\0" + _bytes_of(path).encode() + b"\0")
         images += 1
     return Contents(images, found.hexdigest()[:DIGITS])
@@ -56,7 +60,7 @@ def of_examples(examples: Examples) -> Contents:
 
 def _bytes_of(path: pathlib.Path) -> str:
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return "unreadable"

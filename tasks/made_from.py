@@ -29,7 +29,7 @@ class UndeclaredFileError(TaskError):
 def key(generate: Callable[[], Any], reads: Paths) -> str:
     """Eight digits that are others where the file of `generate` is, or what lies at `reads`.
 
-    Raises TaskError where nothing lies there.
+    Raises TaskError where nothing lies there, or a pipe or a device.
     """
     found = hashlib.sha256(pathlib.Path(inspect.getsourcefile(generate) or "").read_bytes())
     if reads:
@@ -53,6 +53,11 @@ def _files(reads: Paths) -> Iterator[tuple[str, pathlib.Path]]:
         path = _path(each)
         if not path.exists():
             raise TaskError(f"a task reads {path}, where nothing lies: mend its `reads`.")
+        if not path.is_file() and not path.is_dir():
+            raise TaskError(
+                f"a task reads {path}, which is a pipe or a device and may never end: write what "
+                "it gives into a file, and name that in `reads`."
+            )
         if path.is_file():
             yield str(number), path
         for folder, below, names in os.walk(path, followlinks=True):

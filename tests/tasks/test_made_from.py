@@ -1,6 +1,7 @@
 """Images that a user's file makes from files of the user's: made anew when one of those changes."""
 
 import dataclasses
+import os
 import pathlib
 import tempfile
 
@@ -71,6 +72,17 @@ def test_what_is_read_must_be_named(pictures):
 def test_what_is_named_must_be_there(pictures):
     with pytest.raises(TaskError, match="where nothing lies"):
         loading.open_split(task_of(of(pictures), [pictures / "gone"]), "train")
+
+
+def test_what_may_never_end_is_refused_by_name_and_not_waited_for_in_a_folder(pictures):
+    task = task_of(of(pictures), [pictures])
+    found = every_split(task)
+    os.mkfifo(pictures / "pipe")  # who opens it waits for ever
+    (pictures / "zeros").symlink_to("/dev/zero")
+    assert every_split(task) == found
+    for name in ("pipe", "zeros"):
+        with pytest.raises(TaskError, match=f"{name}, which is a pipe or a device"):
+            loading.open_split(task_of(of(pictures), [pictures / name]), "train")
 
 
 def unpacked(split):
