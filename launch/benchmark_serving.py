@@ -5,6 +5,7 @@
 
 The load generator is Locust, in a Python of its own; it asks for images of the tasks' test splits
 and checks every answer. Then a server gets malformed requests among good ones, and is told to end.
+At last one good client asks while a thousand slow ones and senders of the worst images do, too.
 docs/serving.md says more. Run it on a machine that does nothing else.
 """
 

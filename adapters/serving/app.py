@@ -16,9 +16,10 @@
 """
 
 import asyncio
+import collections
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from absl import logging
@@ -37,6 +38,7 @@ from adapters.serving import refusals
 from adapters.serving.access import Access
 from adapters.serving.batching import Batcher, BusyError
 from adapters.serving.bodies import Bodies
+from adapters.serving.clients import client_of
 from adapters.serving.contract import Answer, Network, Predictions, Queue
 from adapters.serving.decoding import Decoders
 from adapters.serving.errors import FormError
@@ -114,7 +116,8 @@ class _Server:
         self._changing = asyncio.Lock()  # never held while a client is waited for
         self._bodies = Bodies(limits)
         self._decoders = Decoders(limits)
-        self._present = 0  # images that are being read, decoded, or wait for the network
+        # Images that are decoded or wait for the network, by client.
+        self._present: collections.Counter[str] = collections.Counter()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -149,18 +152,15 @@ class _Server:
         self._network.task(name)
         # Whoever has not sent all of an image yet takes nobody's place in the queue.
         async with self._bodies.read(request, self._limits.image_bytes) as sent:
-            if self._present >= self._limits.queue:
-                raise BusyError(f"{self._present} images are waiting already; try again later.")
-            self._present += 1
-            try:
-                async with asyncio.timeout(self._limits.answer_seconds):
-                    given = [*request.query_params.multi_items(), *sent.fields.items()]
-                    asked = self._predictions(name, sent.file, given)
-                    task, predictions = await _while_there(request, asked)
-            except TimeoutError:
-                raise BusyError("others' images took all the time; try again later.") from None
-            finally:
-                self._present -= 1
+            client = client_of(request.client)
+            with self._place(client):
+                given = [*request.query_params.multi_items(), *sent.fields.items()]
+                asked = self._predictions(name, sent.file, given, client)
+                try:
+                    async with asyncio.timeout(self._limits.answer_seconds):
+                        task, predictions = await _while_there(request, asked)
+                except TimeoutError:
+                    raise BusyError("others' images took all the time; try again later.") from None
         try:
             rows = task.head.listed(task.contents.labels, predictions)
         except NoAnswerError as error:
@@ -175,13 +175,27 @@ class _Server:
             }
         )
 
+    @contextlib.contextmanager
+    def _place(self, client: str) -> Iterator[None]:
+        """A place among those who wait. Raises BusyError."""
+        most = self._limits.queue
+        if self._present.total() >= most or self._present[client] >= (most + 1) // 2:
+            waiting = self._present.total()
+            raise BusyError(f"{waiting} images are waiting already; try again later.")
+        self._present[client] += 1
+        try:
+            yield
+        finally:
+            self._present[client] -= 1
+            self._present += collections.Counter()  # without those who have none
+
     async def _predictions(
-        self, name: str, data: bytes, given: Sequence[tuple[str, str]]
+        self, name: str, data: bytes, given: Sequence[tuple[str, str]], client: str
     ) -> tuple[Task, Predictions]:
         while True:
             task = self._network.task(name)
             inputs = read_inputs(given, task)
-            pixels = await self._decoders.decode(data, task.preprocessing)
+            pixels = await self._decoders.decode(data, task.preprocessing, client)
             image = normalise(pixels, task.preprocessing)
             predictions = await self._queue.ask(Example(task, image, inputs))
             if predictions is not None:

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from adapters.serving.clients import client_of
 from adapters.serving.limits import Limits
+from adapters.serving.places import Places
 
 
 class Connection(H11Protocol):
@@ -32,10 +33,11 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         limits: Limits,
+        places: Places,
     ):
         super().__init__(config, server_state, app_state, _loop)
-        self._limits = limits
-        self._heard = self.loop.time()
+        self._limits, self._places = limits, places
+        self.name = ""
         self._spare = False  # beyond the limit: sent away once it asks
         self._phase = ""
         self._deadline: asyncio.TimerHandle | None = None
@@ -45,30 +47,26 @@ class Connection(H11Protocol):
         """Whether it is the client's turn to send something."""
         return self.conn.their_state in (h11.IDLE, h11.SEND_BODY)
 
+    def send_away(self) -> None:
+        """Closes it at once."""
+        self.transport.abort()
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a place, its own or another's."""
         super().connection_made(transport)
+        self.name = client_of(self.client)
         self._enter("head")
-        others = [
-            other
-            for other in self.connections
-            if isinstance(other, Connection)
-            and other is not self
-            and not other.transport.is_closing()
-        ]
-        client = client_of(self.client)
-        own = [other for other in others if client_of(other.client) == client]
-        most = self._limits.connections
-        self._spare = not (_has_room(own, most // 2) and _has_room(others, most))
+        self._spare = not self._places.take(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gives the place back."""
+        self._places.leave(self)
         self._enter("")
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Reads on, until the deadline of whatever has begun."""
-        self._heard = self.loop.time()
+        self._places.hear(self)
         if self._spare:
             self._refuse(503, "BusyError", "too many connections are open; try again later.")
             return
@@ -88,6 +86,7 @@ class Connection(H11Protocol):
 
     def _look(self) -> None:
         if self.transport.is_closing():
+            self._places.leave(self)
             self._enter("end")
         elif self.conn.their_state is not h11.IDLE:
             self._enter("request")
@@ -128,12 +127,3 @@ class Connection(H11Protocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
         self._look()
-
-
-def _has_room(others: list[Connection], most: int) -> bool:
-    """Whether one more is not too many; those that have waited for longest are given up for it."""
-    surplus = max(0, len(others) + 1 - most)
-    waiting = sorted((other for other in others if other.waits), key=lambda other: other._heard)
-    for other in waiting[:surplus]:
-        other.transport.abort()
-    return len(waiting) >= surplus

@@ -28,6 +28,10 @@ _SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 _JPEG = b"\xff\xd8"
 
 
+class LaterError(ModelPatchError):
+    """An image that takes more work than may be done here."""
+
+
 def main() -> None:
     """Answers until nobody asks any more."""
     # Who started it ends it, once those who wait are answered: some managers signal all processes.
@@ -39,7 +43,9 @@ def main() -> None:
             _answer(stream, json.loads(line))
 
 
-def pixels(data: bytes, how: Preprocessing, most: int, scans: int) -> np.ndarray:
+def pixels(
+    data: bytes, how: Preprocessing, most: int, scans: int, work: int | None = None
+) -> np.ndarray:
     """The pixels [size, size, 3] uint8 of an image file.
 
     Args:
@@ -47,16 +53,19 @@ def pixels(data: bytes, how: Preprocessing, most: int, scans: int) -> np.ndarray
       how: it becomes pixels.
       most: pixels that it may have, width times height.
       scans: that it may have if it is a JPEG: each goes over all pixels, however few its bytes.
+      work: pixels that may be gone over, each as often as there are scans; any number by default.
 
-    Raises TooMuchError, before anything is decoded, or UnreadableImageError.
+    Raises TooMuchError or LaterError, before anything is decoded, or UnreadableImageError.
     """
-    _check_size(data, most)
+    size = _checked_size(data, most)
     found = len(_SCAN.findall(data)) if data.startswith(_JPEG) else 0
     if found > scans:
         raise TooMuchError(
             f"the image has {found} scans; {scans} are allowed: save it as a JPEG that is not "
             "progressive."
         )
+    if work is not None and size * max(1, found) > work:
+        raise LaterError("the image is large.")
     return images.prepare(images.decode(data, how.background), how)
 
 
@@ -64,7 +73,7 @@ def _answer(stream: io.BufferedRWPair, asked: dict[str, Any]) -> None:
     data = stream.read(asked["bytes"])
     how = Preprocessing.from_json(asked["how"])
     try:
-        found = pixels(data, how, asked["pixels"], asked["scans"]).tobytes()
+        found = pixels(data, how, asked["pixels"], asked["scans"], asked["work"]).tobytes()
         said: dict[str, Any] = {"bytes": len(found)}
     except ModelPatchError as error:
         found, said = b"", {"error": type(error).__name__, "message": str(error), "bytes": 0}
@@ -72,8 +81,8 @@ def _answer(stream: io.BufferedRWPair, asked: dict[str, Any]) -> None:
     stream.flush()
 
 
-def _check_size(data: bytes, most: int) -> None:
-    """Looks at an image's header alone. Raises TooMuchError, or UnreadableImageError."""
+def _checked_size(data: bytes, most: int) -> int:
+    """An image's pixels, by its header alone. Raises TooMuchError, or UnreadableImageError."""
     try:
         with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
             width, height = image.size
@@ -87,6 +96,7 @@ def _check_size(data: bytes, most: int) -> None:
         raise TooMuchError(
             f"the image has {width} x {height} pixels; {most:,} are allowed: scale it down."
         )
+    return width * height
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Images decoded in a few processes that can be killed: when one takes too long, or for nobody.
 
-A thread cannot be stopped, and a file of kilobytes may take a decoder minutes.
+A thread cannot be stopped, and a file of kilobytes may take a decoder minutes. So that such files
+keep nobody else waiting, half of the processes decode what takes little work, as images' headers
+say; a larger image moves on to the other half. In both, clients take turns.
 """
 
 import asyncio
@@ -19,8 +21,14 @@ from adapters.serving import decoder
 from adapters.serving.errors import TooMuchError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Array
+from adapters.serving.turns import Turns
 
-PROCESSES = 4  # each takes a large image's memory; fewer leave cores idle between two images
+PROCESSES = 4  # half of them for large images; fewer leave cores idle between two images
+SMALL = 1 << 22  # pixels that are decoded among small images: tens of milliseconds
+FEW = 1 << 18  # bytes of a small image: a header, too, can be long, and says nothing before its end
+NICE = 10  # of large images: the server and small ones go first
+GRACE = 0.5  # seconds that a small image may go on for nobody: sooner than a process starts
+Said = tuple[dict[str, str], bytes]  # an error or none, and the bytes of pixels
 _ERRORS = {kind.__name__: kind for kind in (TooMuchError, UnreadableImageError)}
 
 
@@ -32,47 +40,91 @@ class Decoders:
     """
 
     def __init__(self, limits: Limits):
-        self._limits = limits
-        self._turns = asyncio.Semaphore(PROCESSES)
-        self._all: set[_Process] = set()
-        self._idle: list[_Process] = []
-        self.started = 0
+        self._small = _Pool(PROCESSES // 2, limits, SMALL, GRACE, 0)
+        self._large = _Pool(PROCESSES // 2, limits, None, 0.0, NICE)
 
-    async def decode(self, data: bytes, how: Preprocessing) -> Array:
+    @property
+    def started(self) -> int:
+        return self._small.started + self._large.started
+
+    async def decode(self, data: bytes, how: Preprocessing, client: str = "") -> Array:
         """The pixels [size, size, 3] uint8 of an image file.
 
         Whoever cancels it, or lets it take longer than the limit, kills the process.
 
+        Args:
+          data: of the file.
+          how: it becomes pixels.
+          client: who asks: clients take turns.
+
         Raises TooMuchError or UnreadableImageError.
         """
-        async with self._turns:
-            process = await self._free()
-            try:
-                async with asyncio.timeout(self._limits.decode_seconds):
-                    said, found = await process.ask(data, how, self._limits)
-            except TimeoutError:
-                self._end(process)
-                raise TooMuchError(
-                    f"the image takes longer than {self._limits.decode_seconds:g} s to decode: "
-                    "scale it down, or save it as a JPEG that is not progressive."
-                ) from None
-            except (OSError, EOFError) as error:
-                self._end(process)
-                raise UnreadableImageError(
-                    "the image ends the program that decodes it: save it anew."
-                ) from error
-            except BaseException:
-                self._end(process)
-                raise
-            self._idle.append(process)
+        said, found = await (self._small if len(data) <= FEW else self._large).ask(
+            data, how, client
+        )
+        if said.get("error") == decoder.LaterError.__name__:
+            said, found = await self._large.ask(data, how, client)
         if "error" in said:
             raise _ERRORS[said["error"]](said["message"])
         return np.frombuffer(found, np.uint8).reshape(how.size, how.size, 3)
 
     def close(self) -> None:
         """Ends all processes."""
-        for process in [*self._all]:
-            self._end(process)
+        self._small.close()
+        self._large.close()
+
+
+class _Pool:
+    """Processes for images of a kind.
+
+    Args:
+      count: processes.
+      limits: of an image.
+      work: pixels of an image, each as often as it is gone over, that are decoded here.
+      grace: seconds that one may go on for nobody before its process is killed.
+      nice: how much less urgent than the server they are, as in `nice`.
+    """
+
+    def __init__(self, count: int, limits: Limits, work: int | None, grace: float, nice: int):
+        self._limits, self._work, self._grace, self._nice = limits, work, grace, nice
+        self._turns = Turns(count)
+        self._all: set[_Process] = set()
+        self._idle: list[_Process] = []
+        self.started = 0
+
+    async def ask(self, data: bytes, how: Preprocessing, client: str) -> Said:
+        """What a process says of an image. Raises TooMuchError, UnreadableImageError."""
+        async with self._turns.turn(client):
+            process = await self._free()
+            answer = asyncio.ensure_future(process.ask(data, how, self._limits, self._work))
+            try:
+                async with asyncio.timeout(self._limits.decode_seconds):
+                    return await asyncio.shield(answer)
+            except TimeoutError:
+                raise TooMuchError(
+                    f"the image takes longer than {self._limits.decode_seconds:g} s to decode: "
+                    "scale it down, or save it as a JPEG that is not progressive."
+                ) from None
+            except (OSError, EOFError) as error:
+                raise UnreadableImageError(
+                    "the image ends the program that decodes it: save it anew."
+                ) from error
+            except asyncio.CancelledError:
+                await asyncio.wait([answer], timeout=self._grace)
+                raise
+            finally:
+                if answer.done() and not answer.cancelled() and answer.exception() is None:
+                    self._idle.append(process)
+                else:
+                    answer.cancel()
+                    await self._end(process)
+
+    def close(self) -> None:
+        """Ends all processes."""
+        for process in self._all:
+            process.kill()
+            process.wait()
+        self._all.clear()
         self._idle.clear()
 
     async def _free(self) -> "_Process":
@@ -80,24 +132,26 @@ class Decoders:
             process = self._idle.pop()
             if process.runs:
                 return process
-            self._end(process)
-        process = _Process()
+            await self._end(process)
+        process = _Process(self._nice)
         self.started += 1
         self._all.add(process)
         try:
             await process.connect()
         except BaseException:
-            self._end(process)
+            await self._end(process)
             raise
         return process
 
-    def _end(self, process: "_Process") -> None:
+    async def _end(self, process: "_Process") -> None:
         self._all.discard(process)
         process.kill()
+        # What it takes to free a large image's memory, nobody else has to wait.
+        await asyncio.to_thread(process.wait)
 
 
 class _Process:
-    def __init__(self) -> None:
+    def __init__(self, nice: int) -> None:
         folder = str(pathlib.Path(adapters.__path__[0]).parent)
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
         self._ours, theirs = socket.socketpair()
@@ -110,6 +164,8 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the server, which answers those who wait
                 env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
             )
+        urgency = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, self.pid, urgency + nice)
 
     @property
     def pid(self) -> int:
@@ -123,16 +179,15 @@ class _Process:
         self._reader, self._writer = await asyncio.open_unix_connection(sock=self._ours)
         await self._reader.readexactly(len(decoder.READY))
 
-    async def ask(
-        self, data: bytes, how: Preprocessing, limits: Limits
-    ) -> tuple[dict[str, str], bytes]:
-        """What it says, and the bytes of pixels. Raises OSError or EOFError if it ends."""
+    async def ask(self, data: bytes, how: Preprocessing, limits: Limits, work: int | None) -> Said:
+        """What it says. Raises OSError or EOFError if it ends."""
         assert self._writer is not None
         asked = {
             "bytes": len(data),
             "how": how.to_json(),
             "pixels": limits.pixels,
             "scans": limits.scans,
+            "work": work,
         }
         self._writer.write(json.dumps(asked).encode() + b"\n")
         self._writer.write(data)
@@ -141,9 +196,12 @@ class _Process:
         return said, await self._reader.readexactly(said["bytes"])
 
     def kill(self) -> None:
+        """Ends it; `wait` returns once it has ended."""
         self._process.kill()
-        self._process.wait()
         if self._writer is None:
             self._ours.close()
         else:
             self._writer.transport.abort()
+
+    def wait(self) -> None:
+        self._process.wait()

@@ -15,7 +15,7 @@ class Limits:
       scans: of a JPEG file; each goes over all its pixels. Encoders make a dozen.
       connections: that are open at once; half of them for one client.
       bytes_in_flight: of bodies that are arriving or being answered; half of them for one client.
-      queue: images that may be decoded or wait for the network.
+      queue: images that may be decoded or wait for the network; half of them for one client.
       answers: labels in an answer, the most telling first.
       head_seconds: that a request's head may take to arrive, once the connection is open or its
         first byte is there.

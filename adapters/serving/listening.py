@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from adapters.errors import ModelPatchError
 from adapters.serving.connections import Connection
 from adapters.serving.limits import Limits
+from adapters.serving.places import Places
 
 _BACKLOG = 64
 
@@ -51,7 +52,9 @@ class Server(uvicorn.Server):
                 application,
                 host=host,
                 port=port,
-                http=functools.partial(Connection, limits=limits),  # type: ignore[arg-type]
+                http=functools.partial(  # type: ignore[arg-type]
+                    Connection, limits=limits, places=Places(limits.connections)
+                ),
                 ws="none",
                 lifespan="on",
                 log_level="info",

@@ -1,5 +1,7 @@
 """`launch/benchmark_serving`: what is asked, what counts as wrong, and the rows of a whole run."""
 
+import asyncio
+import collections
 import contextlib
 import dataclasses
 import http.server
@@ -15,6 +17,8 @@ import pytest
 
 from adapters.benchmarking.interleave import MissingPeerError
 from adapters.benchmarking.serving import (
+    attack,
+    attackers,
     load,
     malformed,
     measure,
@@ -25,6 +29,9 @@ from adapters.benchmarking.serving import (
 )
 from adapters.benchmarking.serving.questions import Answer, Question
 from adapters.experiment import backbones
+from adapters.preprocessing import Preprocessing
+from adapters.serving import decoder
+from adapters.serving.errors import TooMuchError
 from adapters.store.write import write_patch
 from adapters.training import tidy
 from tests import imports, narrow
@@ -192,7 +199,7 @@ def test_a_run_writes_rows_and_can_be_resumed(tmp_path, generator):
         )
         return {(row.setting, row.metric): row for row in tidy.read(out)}
 
-    rows = once(run.WORKS)
+    rows = once(("throughput", robustness.WORK))
     shape = f"{narrow.SIZE} px, 2 tasks, 4 clients"
     named = {key[0].partition(f", {shape}")[0] for key in rows}
     assert named == {
@@ -210,10 +217,67 @@ def test_a_run_writes_rows_and_can_be_resumed(tmp_path, generator):
     assert once(("throughput",)) == rows
 
 
+def test_a_good_client_is_measured_alone_and_beside_attackers_in_turn(monkeypatch):
+    @contextlib.contextmanager
+    def attacked(port, path):
+        counts = {}
+        turns.append((port, path))
+        yield counts
+        turns.append("over")
+        counts |= {"opened": 5, "200": len(turns)}
+
+    class Asking:
+        def for_seconds(self, host, asked, clients, seconds, seed):
+            took = 30.0 if turns and turns[-1] != "over" else 10.0 + 10.0 * seed
+            return load.Report(1.0, took / 2, took, {"image": 7})
+
+    turns: list = []
+    monkeypatch.setattr(attack, "attacked", attacked)
+    settings = measure.Settings("narrow", "bias", 32, 2, 1, 3, 1, "x")
+    server = _Server((), "all is well")
+    rows = attack.compare(server, Asking(), [ASKED], settings)
+    assert turns == [(1, "/tasks/pets"), "over"] * 3
+    assert {row.metric: row.value for row in rows} == {
+        "p50 alone": 10.0,
+        "p50": 15.0,
+        "p99 alone": 20.0,
+        "p99": 30.0,
+        "p99 beside alone": 1.5,  # of 3, 1.5 and 1
+        "answers checked": 42,
+        "wrong answers": 0,
+        "of attackers: opened": 15,
+        "of attackers: 200": 12,
+    }
+    with pytest.raises(load.WrongAnswerError, match="Traceback"):
+        attack.compare(_Server((), "a request failed\nTraceback"), Asking(), [ASKED], settings)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs many loopback addresses")
+def test_attackers_come_from_addresses_of_their_own_until_they_are_told_to_end(answering):
+    server, _ = answering
+    with attack.attacked(server.server_port, "/tasks/pets", 6, 0) as counts:
+        assert counts == {}
+    assert counts["opened"] >= 6
+    counts = collections.Counter()
+    bodies = iter([b"an image"] * 3)
+    asyncio.run(
+        attackers.send(server.server_port, "127.0.2.1", "/tasks/pets", bodies, True, counts)
+    )
+    assert counts == {"200": 3}
+
+
+def test_the_worst_images_are_such_as_a_server_takes():
+    how = Preprocessing(8, (1.0, 2.0, 3.0), (1.0, 1.0, 1.0))
+    data = attackers.with_scans(64)
+    assert decoder.pixels(data, how, 64**2, 32).shape == (8, 8, 3)
+    with pytest.raises(TooMuchError, match="has 32 scans"):
+        decoder.pixels(data, how, 64**2, 31)
+
+
 class _Server:
     """Stands in for a server's process: what memory it takes at each look, and what it logs."""
 
-    host = "http://127.0.0.1:1"
+    host, port = "http://127.0.0.1:1", 1
 
     def __init__(self, resident, log):
         self._resident, self._log = iter(resident), log

@@ -44,8 +44,10 @@ def served(network, limits=LIMITS, access=ACCESS, changes=None, installer=None):
         assert not thread.is_alive()
 
 
-def ask(address, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection(*address[:2], timeout=20)
+def ask(address, method, path, body=None, headers=None, source=None):
+    """Status and body of an answer; `source` is the address that the client has."""
+    own = None if source is None else (source, 0)
+    connection = http.client.HTTPConnection(*address[:2], timeout=20, source_address=own)
     with contextlib.closing(connection):
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()

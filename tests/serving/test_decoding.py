@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from adapters.serving import decoding
 from adapters.serving.decoding import PROCESSES, Decoders
 from adapters.serving.errors import TooMuchError
 from adapters.serving.limits import Limits
+from adapters.serving.turns import Turns
 from tests import imports
 from tests.serving.loopback import LIMITS, ask, served
 from tests.serving.questions import OWN, check, figure, pixels_of, png, wait_until
@@ -31,6 +33,9 @@ def file(kind, image=PICTURE, **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+LARGE = file("PNG", PICTURE.resize((300, 200)))
 
 
 def with_scans(count):
@@ -105,7 +110,7 @@ def test_a_jpeg_may_have_as_many_scans_as_encoders_make_and_no_more():
 async def stopped(decoders):
     """A process that is there, and then does nothing any more."""
     await decoders.decode(file("PNG"), HOW)
-    (process,) = decoders._idle
+    (process,) = decoders._small._idle
     os.kill(process.pid, signal.SIGSTOP)
     return process
 
@@ -127,7 +132,7 @@ def test_what_nobody_waits_for_is_ended():
     async def left(decoders):
         process = await stopped(decoders)
         asked = asyncio.create_task(decoders.decode(file("PNG"), HOW))
-        while decoders._idle:  # until it is asked
+        while decoders._small._idle:  # until it is asked
             await asyncio.sleep(0)
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -139,11 +144,80 @@ def test_what_nobody_waits_for_is_ended():
     assert pixels.shape == (8, 8, 3)
 
 
+def test_large_images_take_the_processes_of_small_ones_from_nobody(monkeypatch):
+    monkeypatch.setattr(decoding, "SMALL", 50_000)  # pixels
+
+    async def kept_busy(decoders):
+        await decoders.decode(LARGE, HOW)
+        (process,) = decoders._large._idle
+        os.kill(process.pid, signal.SIGSTOP)
+        waiting = [asyncio.create_task(decoders.decode(LARGE, HOW, "b")) for _ in range(4)]
+        found = await decoders.decode(file("PNG"), HOW, "a")
+        done = [one.done() for one in waiting]
+        os.kill(process.pid, signal.SIGCONT)
+        for one in waiting:
+            np.testing.assert_array_equal(await one, await decoders.decode(LARGE, HOW))
+        return found.shape, all(done)
+
+    assert decoded(kept_busy) == [((8, 8, 3), False)]
+
+
+def test_a_small_image_in_a_large_file_is_none_of_the_small_ones():
+    """A header of thousands of parts takes seconds to read."""
+
+    async def asked(decoders):
+        data = file("PNG")
+        text = b"\0\0\0\3tEXta\0b" + zlib.crc32(b"tEXta\0b").to_bytes(4, "big")
+        await decoders.decode(data[:33] + text * 20_000 + data[33:], HOW)
+        return decoders._small.started, decoders._large.started
+
+    assert decoded(asked) == [(0, 1)]
+
+
+def test_whoever_asks_once_waits_for_no_more_than_one_of_another_s():
+    """Nor do those who left while they waited keep anybody from a turn."""
+
+    async def served():
+        turns, order = Turns(1), []
+
+        async def ask(client):
+            async with turns.turn(client):
+                order.append(client)
+                await asyncio.sleep(0)
+
+        asked = [asyncio.create_task(ask(client)) for client in ("many",) * 6]
+        await asyncio.sleep(0)
+        asked += [asyncio.create_task(ask(client)) for client in ("one", "other", "many")]
+        await asyncio.sleep(0)
+        asked[2].cancel()
+        await asyncio.wait(asked)
+        async with turns.turn("last"):
+            return order
+
+    order = asyncio.run(served())
+    assert order == ["many", "many", "one", "other", "many", "many", "many", "many"]
+
+
+def test_a_small_image_that_nobody_waits_for_costs_no_process():
+    async def left(decoders):
+        await decoders.decode(file("PNG"), HOW)
+        for _ in range(5):
+            asked = asyncio.create_task(decoders.decode(file("PNG"), HOW))
+            while decoders._small._idle:  # until it is asked
+                await asyncio.sleep(0)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        return decoders.started
+
+    assert decoded(left, decode_seconds=900) == [1]
+
+
 def test_an_image_that_ends_its_process_is_refused_and_a_dead_process_is_replaced():
     async def ended(decoders):
         process = await stopped(decoders)
         asked = asyncio.create_task(decoders.decode(file("PNG"), HOW))
-        while decoders._idle:
+        while decoders._small._idle:
             await asyncio.sleep(0)
         os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(UnreadableImageError, match="ends the program"):
@@ -159,9 +233,12 @@ def test_an_image_that_ends_its_process_is_refused_and_a_dead_process_is_replace
     assert count == 3
 
 
-def test_there_are_never_more_processes_than_that():
+def test_there_are_never_more_processes_than_that(monkeypatch):
+    monkeypatch.setattr(decoding, "SMALL", 50_000)  # pixels
+
     async def many(decoders):
-        found = await asyncio.gather(*(decoders.decode(file("PNG"), HOW) for _ in range(8)))
+        both = [file("PNG")] * 4 + [LARGE] * 4
+        found = await asyncio.gather(*(decoders.decode(data, HOW) for data in both))
         return len(found), decoders.started
 
     assert decoded(many) == [(8, PROCESSES)]
@@ -186,7 +263,7 @@ def test_whoever_hangs_up_is_not_decoded(network, monkeypatch):
     asked, given_up = [], []
     hung_up = 'modelpatch_requests_total{status="499"}'
 
-    async def endless(self, data, how):
+    async def endless(self, data, how, client):
         asked.append(data)
         try:
             await asyncio.Event().wait()

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from adapters.benchmarking import run
-from adapters.benchmarking.serving import images, measure, patches, picture, robustness
+from adapters.benchmarking.serving import attack, images, measure, patches, picture, robustness
 from adapters.benchmarking.serving.load import Generator
 from adapters.benchmarking.serving.measure import Settings
 from adapters.benchmarking.serving.server import Server
@@ -20,7 +20,7 @@ from tasks import registry
 from tasks.task import Task
 
 OURS, OTHERS = "launch.serve", "adapters.benchmarking.serving.other_server"
-WORKS = ("throughput", "robustness")
+WORKS = ("throughput", "robustness", attack.WORK)
 MIXED, ONE_TASK, NETWORKS = "mixed batches", "batches of one task", "a network a task"
 IMAGES = 24  # of a task, at most
 
@@ -109,6 +109,10 @@ def benchmark(
                     servers[MIXED], generator, good, alone, requests, most, settings
                 )
             run.keep(rows, out)
+    if attack.WORK in works and not (resume and known(attack.WORK, attack.NAME, 1)):
+        with _started({MIXED: starts[MIXED]}) as servers:
+            rows = attack.compare(servers[MIXED], generator, good, settings)
+        run.keep(rows, out)
     picture.draw(tidy.read(out), drawing)
 
 
