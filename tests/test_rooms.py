@@ -59,6 +59,10 @@ GROUPS = {
     "adapters.export.quantiser": "converter",
     "adapters.benchmarking.serving.locustfile": "load",
     "tests.device.test_onnx": "converter",
+    "tests.fuzzing": "fuzz",
+    "tests.backbones.fuzz_weights": "fuzz",
+    "tests.device.fuzz_graph": "fuzz",
+    "tests.serving.fuzz_requests": "fuzz",
     "tests.store.fuzz_reader": "fuzz",
 }
 RUNTIMES = ("adapters.runtime.device", "adapters.runtime.stored")

@@ -21,7 +21,6 @@ import hashlib
 import json
 import math
 import os
-import pathlib
 import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -42,6 +41,8 @@ from adapters.store.trust import Trusted
 MAGIC = b"MPGRAPH1"
 _KEY = "modelpatch_graph"
 _ALIGNMENT = 16
+_HEADER_LIMIT = 1 << 22  # bytes of JSON, which takes thirty times as many to read
+_LARGEST_FACTOR = np.finfo(np.float32).max / 128
 _TAIL = struct.Struct(f"<32sQ{len(MAGIC)}s")
 
 Array = npt.NDArray[np.float32]
@@ -84,7 +85,8 @@ class Place(NamedTuple):
         for offset in self.offsets:
             self._stored(graph, offset)
         for offset in self.factors:
-            self._factors(graph, offset)
+            if not (np.abs(self._factors(graph, offset)) <= _LARGEST_FACTOR).all():
+                raise ValueError("int8 is multiplied by what gives no numbers")
 
     def write(self, graph: bytearray, leaf: Array) -> None:
         """Puts `leaf` [shape] where every copy lies, rounded if that is as int8."""
@@ -217,7 +219,7 @@ def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> 
     other weights than it says; with `trusted` what `signed_folder.check_file` raises.
     """
     try:
-        data = pathlib.Path(path).read_bytes()
+        data = files.read_regular(path)
     except OSError as error:
         raise GraphFileError(
             f"{path} cannot be read ({error.strerror}): give an exported backbone."
@@ -236,7 +238,10 @@ def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> 
         )
     beside = data[end - length : end]
     try:
-        header = json.loads(beside[8 : 8 + int.from_bytes(beside[:8], "little")])
+        size = int.from_bytes(beside[:8], "little")
+        if size > _HEADER_LIMIT:
+            raise ValueError(f"its header has more than {_HEADER_LIMIT} bytes")
+        header = json.loads(beside[8 : 8 + size])
         described: dict[str, Any] = json.loads(header["__metadata__"][_KEY])
         leaves: dict[str, dict[str, Array]] = {}
         for name, leaf in safetensors.numpy.load(beside).items():

@@ -3,8 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import os
 import random
+import tracemalloc
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,6 +20,7 @@ from adapters.store import signed_folder
 from adapters.store.errors import ChangedFolderError, UnsignedFolderError
 from adapters.store.trust import TrustedKey
 from tests.device import exported
+from tests.device.changed_graphs import altered, described, resealed, saying
 
 
 @pytest.fixture(scope="module")
@@ -55,27 +59,6 @@ def test_other_weights_than_the_graph_names_are_noticed(tmp_path):
             graph_file.read_graph(path)
 
 
-def resealed(beside, length, written):
-    """The file with another part beside the flatbuffer, and a right digest."""
-    own = int.from_bytes(written[-16:-8], "little")
-    body = written[: -48 - own] + beside
-    return body + hashlib.sha256(body).digest() + length.to_bytes(8, "little") + written[-8:]
-
-
-def described(written):
-    """What a graph's file says of itself, and the bytes of its leaves."""
-    own = int.from_bytes(written[-16:-8], "little")
-    beside = written[-48 - own : -48]
-    end = 8 + int.from_bytes(beside[:8], "little")
-    return json.loads(beside[8:end]), beside[end:]
-
-
-def saying(written, header):
-    text = json.dumps(header).encode()
-    beside = len(text).to_bytes(8, "little") + text + described(written)[1]
-    return resealed(beside, len(beside), written)
-
-
 @pytest.mark.parametrize("tolerance", [1e300, 0.01, -1.0, float("inf"), float("nan")])
 def test_a_graph_does_not_say_how_well_its_patches_are_checked(written, tmp_path, tolerance):
     header, _ = described(written)
@@ -85,24 +68,6 @@ def test_a_graph_does_not_say_how_well_its_patches_are_checked(written, tmp_path
     path.write_bytes(saying(written, header))
     with pytest.raises(graph_file.GraphFileError, match="another version"):
         graph_file.read_graph(path)
-
-
-OTHERS = [None, -1, 0, 1.5, 2**63, 2**70, 1e308, "", "x", [], {}, [1], [-1], True, [[1], [0], [0]]]
-
-
-def altered(value, chance):
-    """Another value in place of one somewhere inside; what is left out as often."""
-    if not value or not isinstance(value, dict | list) or chance.random() < 0.2:
-        return chance.choice(OTHERS)
-    copy = value.copy()
-    key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
-    if chance.random() < 0.2:
-        del copy[key]
-    elif key == "modelpatch_graph":
-        copy[key] = json.dumps(altered(json.loads(value[key]), chance))
-    else:
-        copy[key] = altered(value[key], chance)
-    return copy
 
 
 def test_whatever_a_graph_says_of_itself_is_read_or_refused(written, tmp_path):
@@ -123,6 +88,28 @@ def test_whatever_a_graph_says_of_itself_is_read_or_refused(written, tmp_path):
         else:
             assert fingerprint(graph.weights) == graph.fingerprint
     assert refused > 300
+
+
+@pytest.mark.parametrize("factor", [3e38, float("inf"), float("nan")])
+def test_factors_of_int8_that_give_no_numbers_are_refused(factor):
+    place = graph_file.Place((2,), (0,), (0,), (2,))
+    kept = np.int8([100, -128]).tobytes()
+    place.check(kept + np.float32([2e36, -2e36]).tobytes())
+    with pytest.raises(ValueError, match="gives no numbers"):
+        place.check(kept + np.float32([1, factor]).tobytes())
+
+
+def test_a_header_of_megabytes_is_not_read(written, tmp_path):
+    path = tmp_path / "long.tflite"
+    path.write_bytes(saying(written, [{"": 0}] * 1_000_000))
+    size = path.stat().st_size
+    tracemalloc.start()
+    try:
+        with pytest.raises(graph_file.GraphFileError, match="more than 4194304 bytes"):
+            graph_file.read_graph(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_graph_that_nobody_vouches_for_is_not_opened_where_keys_are_trusted(written, tmp_path):
@@ -179,7 +166,8 @@ def test_something_else_is_no_exported_backbone(tmp_path, content):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    for path in (tmp_path / "missing.tflite", tmp_path):
+    os.mkfifo(tmp_path / "pipe.tflite")  # who opens it waits for ever
+    for path in (tmp_path / "missing.tflite", tmp_path, tmp_path / "pipe.tflite"):
         with pytest.raises(graph_file.GraphFileError, match=f"{path.name} cannot be read"):
             Device(path)
 
