@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from adapters.serving import decoding
 from adapters.serving.clients import client_of
 from adapters.store.write import encode_patch
 from tests.serving import patches
@@ -102,7 +103,11 @@ def test_a_body_has_a_deadline_and_takes_no_place_in_the_queue(network):
             assert one.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-def test_an_answer_has_a_deadline_in_words():
+def test_an_answer_has_a_deadline_in_words(monkeypatch):
+    async def at_once(self, data, how, client):  # a process may take longer to start
+        return pixels_of(0)
+
+    monkeypatch.setattr(decoding.Decoders, "decode", at_once)
     limits = dataclasses.replace(LIMITS, queue=1, answer_seconds=0.3)
     with held_back(limits) as (address, _, _, gate, passes):
         for _ in range(2):  # the first leaves no place taken
