@@ -19,10 +19,10 @@ from adapters.backbones.registry import table
 from tests.backbones import published
 from tests.golden import closed_formula
 from tests.golden.peers import PEERS
+from tests.quick import QUICKEST
 
 GOLDENS = json.loads(pathlib.Path(closed_formula.__file__).with_name("backbones.json").read_text())
 LIMIT = 1e-4  # measured: 1e-7 to 4e-5; with a wrong padding or epsilon from 1e-2 up
-QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
 TORCH_V3 = TORCH._replace(epsilon=1e-3)
 
 
@@ -91,7 +91,7 @@ def test_features_and_maps_are_the_code_bases_own(peer, size):
     checkpoint = convert(tensors, rows, ours.conventions, "", "")
     dilated = with_output_stride(rows, ours.output_stride, ours.lag)
     backbone = build(dilated, checkpoint.padding, checkpoint.epsilon)
-    outputs = jax.jit(backbone.apply, compiler_options=QUICK)(
+    outputs = jax.jit(backbone.apply, compiler_options=QUICKEST)(
         checkpoint.weights, closed_formula.image(size)
     )
     errors = {"features": error(outputs.features[::20], golden["features"][str(size)])}
