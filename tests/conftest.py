@@ -17,8 +17,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
-# Those that take longest, by their processor time: one begun last would end with the other worker
-# idle (`launch/test` gives each of two workers whole files, in this order).
+# Those that take longest: one begun last would end with the other worker idle (`launch/test` gives
+# each of two workers whole files, in this order).
 LONGEST = (
     "patches/test_common.py",
     "backbones/test_equality.py",
