@@ -40,6 +40,7 @@ def classification() -> Head:
     return Head(
         kind="classification",
         settings={},
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,

@@ -177,6 +177,8 @@ class Head(NamedTuple):
     Attributes:
       kind: its name in the registry, and in a file's card.
       settings: as JSON: what makes this head again out of its kind.
+      computes: what `apply` computes, as text: heads of one text predict the same from the same
+        weights and maps, whatever else they are set to, so that one program serves them.
       taps: the maps of the backbone that it reads, by name; see `adapters.backbones.taps`.
       together: how the heads of many tasks stand in one batch: in rows of one `wide` matrix, or
         each in a `padded` row of its own; see `adapters.heads.wide` and `padded`.
@@ -217,6 +219,7 @@ class Head(NamedTuple):
 
     kind: str
     settings: Mapping[str, Any]
+    computes: str
     taps: tuple[str, ...]
     together: Literal["wide", "padded"]
     shapes: Callable[[Mapping[str, int], int], dict[str, Shape]]
@@ -239,6 +242,16 @@ class Head(NamedTuple):
     balanced: Callable[[Arrays, int], "Head"] | None = None
     scaled: Callable[[Arrays, Arrays, Arrays], dict[str, Array]] | None = None
     assess: Callable[[Sequence[str], Arrays, Arrays], Assessment] | None = None
+
+
+def computed_by(kind: str, settings: Mapping[str, Any], without: str = "") -> str:
+    """`Head.computes`, of a kind whose settings, but for the one called `without`, all matter.
+
+    >>> computed_by("ssdlite", {"maps": 3, "threshold": 0.4}, without="threshold")
+    'ssdlite(maps=3)'
+    """
+    told = ", ".join(f"{name}={value}" for name, value in settings.items() if name != without)
+    return f"{kind}({told})"
 
 
 def finite(predictions: Arrays) -> None:

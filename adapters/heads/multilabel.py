@@ -96,6 +96,7 @@ def multilabel(thresholds: Sequence[float] | None = None) -> Head:
     return Head(
         kind="multilabel",
         settings={} if thresholds is None else {"thresholds": list(thresholds)},
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,

@@ -118,6 +118,7 @@ def regression(
     return Head(
         kind="regression",
         settings=settings,
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,

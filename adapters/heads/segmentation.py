@@ -27,6 +27,7 @@ from adapters.heads.contract import (
     Shape,
     Target,
     TargetError,
+    computed_by,
     finite,
 )
 from adapters.heads.linear import LOGITS
@@ -64,10 +65,12 @@ def segmentation(low: str = "stride_8", high: str = "stride_16") -> Head:
         bias = weights["b"].reshape((1,) * (fine.ndim - 1) + (-1,))
         return {LOGITS: fine + resized(coarse, height, width) + bias}
 
-    settings = {"low": low, "high": high}
+    given = {"low": low, "high": high}
+    settings = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
     return Head(
         kind="segmentation",
-        settings={name: value for name, value in settings.items() if value != _DEFAULTS[name]},
+        settings=settings,
+        computes=computed_by("segmentation", settings),
         taps=(low, high),
         together="padded",
         shapes=shapes,
