@@ -39,8 +39,10 @@ def main() -> None:
             _answer(stream, json.loads(line))
 
 
-def pixels(data: bytes, how: Preprocessing, most: int, scans: int) -> np.ndarray:
-    """The pixels [size, size, 3] uint8 of an image file.
+def pixels(
+    data: bytes, how: Preprocessing, most: int, scans: int
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels [size, size, 3] uint8 of an image file, and its own width and height.
 
     Args:
       data: of the file.
@@ -57,15 +59,17 @@ def pixels(data: bytes, how: Preprocessing, most: int, scans: int) -> np.ndarray
             f"the image has {found} scans; {scans} are allowed: save it as a JPEG that is not "
             "progressive."
         )
-    return images.prepare(images.decode(data, how.background), how)
+    image = images.decode(data, how.background)
+    return images.prepare(image, how), image.size
 
 
 def _answer(stream: io.BufferedRWPair, asked: dict[str, Any]) -> None:
     data = stream.read(asked["bytes"])
     how = Preprocessing.from_json(asked["how"])
     try:
-        found = pixels(data, how, asked["pixels"], asked["scans"]).tobytes()
-        said: dict[str, Any] = {"bytes": len(found)}
+        prepared, sides = pixels(data, how, asked["pixels"], asked["scans"])
+        found = prepared.tobytes()
+        said: dict[str, Any] = {"bytes": len(found), "sides": sides}
     except ModelPatchError as error:
         found, said = b"", {"error": type(error).__name__, "message": str(error), "bytes": 0}
     stream.write(json.dumps(said).encode() + b"\n" + found)

@@ -10,15 +10,17 @@ import pathlib
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
 import adapters
-from adapters.preprocessing import Preprocessing, UnreadableImageError
+from adapters.preprocessing import Preprocessing, UnreadableImageError, view_of
 from adapters.serving import decoder
 from adapters.serving.errors import TooMuchError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Array
+from adapters.view import View
 
 PROCESSES = 4  # each takes a large image's memory; fewer leave cores idle between two images
 _ERRORS = {kind.__name__: kind for kind in (TooMuchError, UnreadableImageError)}
@@ -38,8 +40,8 @@ class Decoders:
         self._idle: list[_Process] = []
         self.started = 0
 
-    async def decode(self, data: bytes, how: Preprocessing) -> Array:
-        """The pixels [size, size, 3] uint8 of an image file.
+    async def decode(self, data: bytes, how: Preprocessing) -> tuple[Array, View]:
+        """The pixels [size, size, 3] uint8 of an image file, and what they show of it.
 
         Whoever cancels it, or lets it take longer than the limit, kills the process.
 
@@ -67,7 +69,9 @@ class Decoders:
             self._idle.append(process)
         if "error" in said:
             raise _ERRORS[said["error"]](said["message"])
-        return np.frombuffer(found, np.uint8).reshape(how.size, how.size, 3)
+        pixels = np.frombuffer(found, np.uint8).reshape(how.size, how.size, 3)
+        width, height = said["sides"]
+        return pixels, view_of(width, height, how)
 
     def close(self) -> None:
         """Ends all processes."""
@@ -125,7 +129,7 @@ class _Process:
 
     async def ask(
         self, data: bytes, how: Preprocessing, limits: Limits
-    ) -> tuple[dict[str, str], bytes]:
+    ) -> tuple[dict[str, Any], bytes]:
         """What it says, and the bytes of pixels. Raises OSError or EOFError if it ends."""
         assert self._writer is not None
         asked = {

@@ -57,6 +57,7 @@ def detector(
         figures=lambda predictions, targets, own: {},
         decode=answering.decode(find, least),
         listed=answering.listed(find, least),
+        ranked=False,
         soft_targets=None,
         initial=initial,
         check_targets=answering.check_targets,
