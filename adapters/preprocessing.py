@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from adapters import errors, image_kinds
 from adapters.sample_depths import UnreadableImageError as UnreadableImageError
 from adapters.sample_depths import eight_bits
+from adapters.view import View
 
 FITS = ("stretch", "crop", "pad")
 # No others: Pillow would start a PostScript interpreter on some.
@@ -170,12 +171,10 @@ def prepare_boxes(
     return ((inside - np.tile(origin, 2)) * np.tile(scale, 2)).astype(np.float32), shown / whole
 
 
-def restore_boxes(
-    boxes: np.ndarray, width: int, height: int, preprocessing: Preprocessing
-) -> np.ndarray:
-    """Returns float32 boxes [N, 4] in parts of the image's sides: `prepare_boxes` backwards."""
+def view_of(width: int, height: int, preprocessing: Preprocessing) -> View:
+    """Which part of a picture of this size the network's image shows."""
     origin, scale = _frame(width, height, preprocessing, None)
-    return np.clip(boxes / np.tile(scale, 2) + np.tile(origin, 2), 0, 1).astype(np.float32)
+    return View(width, height, *origin.tolist(), *(origin + 1 / scale).tolist())
 
 
 def _frame(

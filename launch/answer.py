@@ -9,9 +9,10 @@ needs LiteRT and no JAX: after `pip install '.[device]'`, call `python -m launch
 docs/device.md says more.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
-from absl import app, logging
+from absl import app, flags, logging
 
 from adapters import files
 from adapters.errors import ModelPatchError
@@ -25,6 +26,11 @@ _STORE = shared_flags.store()
 _TRUSTED = shared_flags.trusted()
 _ACCEPT_UNSIGNED = shared_flags.accept_unsigned()
 _UNSIGNED_GRAPH = shared_flags.unsigned_graph()
+
+
+_JSON = flags.DEFINE_bool(
+    "json", False, "Print a line of JSON an image: boxes, say, in its pixels."
+)
 
 
 class NothingAnswersError(ModelPatchError):
@@ -44,12 +50,14 @@ def main(arguments: Sequence[str]) -> None:
         accept_unsigned=_ACCEPT_UNSIGNED.value,
         unsigned_graph=_UNSIGNED_GRAPH.value,
     )
-    for line in answers(device, named[0], named[1:]):
+    for line in answers(device, named[0], named[1:], _JSON.value):
         print(line)
 
 
-def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[str]:
-    """A line for each image file: what the task says of it, and how surely.
+def answers(
+    device: StoredDevice, task: str, paths: Sequence[str], as_json: bool = False
+) -> Iterator[str]:
+    """A line for each image file: what the task says of it, and how surely; in words or as JSON.
 
     Raises NothingAnswersError, UnreadableImageError naming the file, and what `Device.run` raises.
     """
@@ -62,7 +70,11 @@ def answers(device: StoredDevice, task: str, paths: Sequence[str]) -> Iterator[s
         logging.warning("the patch of %s answers still, though %s", task, device.expired[task])
     for path in paths:
         try:
-            answer = device.run(task, files.read_regular(path))
+            data = files.read_regular(path)
+            if as_json:
+                yield json.dumps({"image": path, "answers": device.listed(task, data)})
+                continue
+            answer = device.run(task, data)
         except UnreadableImageError as error:
             raise UnreadableImageError(f"{path}: {error}") from error
         yield f"{path}: {answer}"

@@ -7,15 +7,13 @@ path a line, .csv with a column `path`. A file that cannot be read is said, and 
 exit status is then 2.
 """
 
-import sys
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
-import adapters
 from adapters.experiment import detecting
-from adapters.experiment.image_paths import image_paths
 from launch import command, shared_flags
+from launch.answered_images import print_each
 
 _PATCH = flags.DEFINE_string("patch", None, "Patch file, of a task with boxes.")
 _OUT = flags.DEFINE_string("out", "detections", "New folder for pictures and detections.json.")
@@ -24,20 +22,16 @@ _WEIGHTS = shared_flags.weights()
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a line for each image, and where what was found lies."""
-    if len(arguments) < 2 or not _PATCH.value:
-        raise app.UsageError("give images and --patch: launch/detect three.png --patch=...")
-    images = image_paths(arguments[1:])
-    predictor = adapters.load(_PATCH.value, weights=_WEIGHTS.value)
-    faults = objects = 0
-    for one in detecting.detect_files(predictor, images, _OUT.value):
-        print(one, file=sys.stderr if one.fault else sys.stdout, flush=True)
-        faults += bool(one.fault)
-        objects += len(one.labels)
-    print(
-        f"{_OUT.value}: {objects} objects in {len(images) - faults} images, {faults} not answered"
+    print_each(
+        "detect",
+        arguments,
+        _PATCH.value,
+        _WEIGHTS.value,
+        lambda predictor, images: detecting.detect_files(predictor, images, _OUT.value),
+        lambda found: (
+            f"{_OUT.value}: {sum(len(one.labels) for one in found)} objects in {len(found)} images"
+        ),
     )
-    if faults:
-        sys.exit(command.BAD_INPUT)
 
 
 if __name__ == "__main__":

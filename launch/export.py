@@ -6,11 +6,13 @@
     launch/export --patch=out/digits.patch --to=inputs --out=device/digits.safetensors
     launch/export --backbone=mobilenet_v2 --kernels=int8 --sizes=64 --out=device/small.tflite
     launch/export --backbone=mobilenet_v2 --to=jax --sizes=64 --out=device/backbone.jax
+    launch/export --backbone=mobilenet_v2 --heads_of=out/nuclei.patch --out=device/backbone.tflite
 
 The first takes patches as inputs; `adapters.runtime.device` installs them. The second is one task's
 own graph, with any patch folded in. `--to=onnx` makes either for ONNX Runtime, and `--to=inputs`
 writes what the first kind of graph is fed for one patch. `--kernels=int8` makes the first with
-rounded kernels, of few bytes. The last is a program for `jax.export.deserialize`. Each graph is
+rounded kernels, of few bytes. `--to=jax` makes a program for `jax.export.deserialize`. The last has
+room for heads that find objects or tell pixels, too, as those of the patches named. Each graph is
 compared with JAX first, on the image files given as arguments and on seeded noise, and is not
 written where a logit differs too much. docs/export.md goes on from here.
 """
@@ -40,6 +42,9 @@ _BATCHES = flags.DEFINE_list(
 _CLASSES = flags.DEFINE_integer(
     "classes", exports.CLASSES, "Most classes a patch may have.", lower_bound=1
 )
+_HEADS_OF = flags.DEFINE_list(
+    "heads_of", [], "Patch files whose heads, of objects or pixels, a backbone's graph is for too."
+)
 _DEPTHWISE = flags.DEFINE_bool("depthwise", False, "Make depthwise kernels inputs too.")
 _KERNELS = flags.DEFINE_enum(
     "kernels", FLOAT32, (FLOAT32, INT8), "How a LiteRT graph for patches stores its kernels."
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
 def _task(patch: str, out: str, images: Sequence[str]) -> str:
     if _TO.value == "jax":
         raise app.UsageError("--patch makes one task's graph; a JAX program takes any patch")
-    unused = (_SIZES, _CLASSES, _KERNELS, _PORTABLE)
+    unused = (_SIZES, _CLASSES, _KERNELS, _PORTABLE, _HEADS_OF)
     _refuse(unused, "--patch makes what is of the file's size and head, and runs anywhere")
     if _TO.value == "inputs":
         _refuse((_BATCHES, _TOLERANCE), "--to=inputs makes no graph")
@@ -93,6 +98,8 @@ def _backbone(name: str, out: str, images: Sequence[str]) -> str:
     sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
     if _TO.value == "inputs":
         raise app.UsageError("--to=inputs is of a patch, which names its backbone: --patch=FILE")
+    if _TO.value != "litert" and _HEADS_OF.value:
+        _refuse((_SIZES,), "--heads_of tells the size of such a graph")
     if _TO.value == "jax":
         if len(sizes) != 1 or (_BATCHES.present and len(batches) != 1):
             raise app.UsageError(
@@ -117,6 +124,7 @@ def _backbone(name: str, out: str, images: Sequence[str]) -> str:
         depthwise=_DEPTHWISE.value,
         kernels=_KERNELS.value,
         portable=_PORTABLE.value,
+        heads_of=_HEADS_OF.value,
         images=images,
         tolerance=_TOLERANCE.value,
         overwrite=_OVERWRITE.value,

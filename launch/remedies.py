@@ -19,7 +19,7 @@ REMEDIES = {
     "UnsignedFolderError": "launch/sign FOLDER --key=KEY signs it.",
     "UnsignedError": "launch/sign FILE --key=KEY signs it.",
     "UnsupportedPatchError": "launch/export --patch=FILE makes a graph for one task alone; with "
-    "--depthwise and --classes=N a backbone's graph takes more.",
+    "--depthwise, --classes=N and --heads_of=FILE a backbone's graph takes more.",
     "WeightsNeedConvertingError": "launch/convert FILE --backbone=TABLE --conventions=... "
     "--out=... writes one; --entry=... chooses of several.",
 }

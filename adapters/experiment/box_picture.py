@@ -6,10 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-COLOURS = (
-    *((230, 60, 60), (30, 110, 230), (20, 160, 80), (240, 160, 0), (150, 60, 200)),
-    *((0, 170, 190), (230, 70, 170), (120, 120, 0)),
-)
+from adapters.indexed_png import COLOURS
+
 PAPER = (255, 255, 255)
 
 

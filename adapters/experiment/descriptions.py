@@ -15,7 +15,7 @@ from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
-from adapters.store.contents import PatchContents, auxiliary_heads
+from adapters.store.contents import PatchContents, first_looks
 from adapters.store.kinds import leaf_and_part
 from adapters.store.training_course import in_words
 from adapters.store.write import patch_size
@@ -52,7 +52,7 @@ def describe_patch(contents: PatchContents) -> str:
                     f"head {name!r}",
                     "reads a first look at the image (docs/basisnet.md)",
                 )
-                for name in auxiliary_heads(contents.head)
+                for name in first_looks(contents)
             ),
             ("bytes", f"{size.total:,}"),
             *(

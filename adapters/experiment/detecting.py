@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,11 +12,11 @@ from PIL import Image
 from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.experiment import output
+from adapters.experiment.answered_files import answered_files
 from adapters.experiment.box_picture import framed
 from adapters.experiment.predictor import BoxPrediction, Predictor
-from adapters.heads.contract import NoAnswerError
 from adapters.heads.registry import head_of
-from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, restore_boxes
+from adapters.preprocessing import Preprocessing, view_of
 
 DOCUMENT = "detections.json"
 LINE = 300  # pixels of an image for one of its frames' width
@@ -73,20 +72,15 @@ def detect_files(
     }
     root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths] or ["/"])
     with files.new_directory(folder) as aside:
-        for number, path in enumerate(paths):
-            try:
-                image = decode(pathlib.Path(path).read_bytes(), preprocessing.background)
-                found = _detected(predictor, path, image, preprocessing)
-            except (OSError, UnreadableImageError, NoAnswerError) as error:
-                said = error.strerror if isinstance(error, OSError) else str(error)
-                nothing = np.zeros((0, 4), np.float32)
-                yield Detected(path, nothing, nothing[:, 0], (), said or "it cannot be read.")
-                continue
+
+        def answer(path: str, image: Image.Image, name: str) -> Detected:
+            found = _detected(predictor, path, image, preprocessing)
             below = os.path.relpath(os.path.abspath(path), root)
             _add(document, below, image, found, predictor.labels)
-            name = f"{number:04d}_{pathlib.Path(path).stem}.png"
-            _picture(image, found, predictor.labels).save(aside / name)
-            yield found
+            _picture(image, found, predictor.labels).save(aside / f"{name}.png")
+            return found
+
+        yield from answered_files(paths, preprocessing.background, answer, _faulty)
         (aside / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -100,12 +94,17 @@ def check(predictor: Predictor) -> None:
         )
 
 
+def _faulty(path: str, fault: str) -> Detected:
+    nothing = np.zeros((0, 4), np.float32)
+    return Detected(path, nothing, nothing[:, 0], (), fault)
+
+
 def _detected(
     predictor: Predictor, path: str, image: Image.Image, preprocessing: Preprocessing
 ) -> Detected:
     said = predictor.predict(image)
     assert isinstance(said, BoxPrediction)
-    boxes = restore_boxes(said.boxes[0], *image.size, preprocessing)
+    boxes = view_of(*image.size, preprocessing).boxes(said.boxes[0])
     pixels = (boxes * np.tile(image.size, 2)).astype(np.float32)
     labels = tuple(predictor.labels[int(number)] for number in said.classes[0])
     return Detected(path, pixels, said.scores[0], labels)

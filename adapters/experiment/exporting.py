@@ -11,18 +11,22 @@ import numpy.typing as npt
 from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.experiment.backbones import Loaded
+from adapters.experiment.settings import SettingError
 from adapters.export import export_parity
 from adapters.export.jax_program import jax_program
 from adapters.export.litert import FLOAT32, Settings, export_backbone, export_task
+from adapters.heads import linear
+from adapters.heads.registry import head_of
 from adapters.inference.first_look import first_look, without_look
 from adapters.inference.self_test import self_test
 from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
 from adapters.runtime.graph_file import write_graph
+from adapters.runtime.room_choice import room_of
+from adapters.runtime.rooms import Room
 from adapters.store import parity
-from adapters.store.contents import PatchContents, check_reads_features
+from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
-from adapters.store.errors import naming
 from adapters.store.read import read_patch
 
 Array = npt.NDArray[Any]
@@ -66,11 +70,14 @@ def backbone_graph(
         (backbone.checkpoint.mean, backbone.checkpoint.std),
         settings,
     )
-    images = {size: pictures(backbone, comparison, size, settings.batches) for size in graph.sizes}
+    sizes = {room.size for room in graph.rooms}
+    images = {size: pictures(backbone, comparison, size, settings.batches) for size in sizes}
     meant = backbone.weights if settings.kernels == FLOAT32 else graph.weights
     found = export_parity.graph_differences(graph, backbone.network, meant, images)
     export_parity.check(found, comparison.tolerance)
     about = f"{backbone.name}, heads of up to {graph.classes} outputs"
+    for room in graph.others:
+        about += f", {room.head.computes} of up to {room.outputs} at {room.size} pixels"
     write_graph(out, graph)
     said = report(out, about, found, comparison, max(graph.batches))
     if not settings.portable:
@@ -104,12 +111,14 @@ def task_graph(
         batches,
         prepare,
         contents.inputs,
+        head_of(contents),
     )
     images = prepared(comparison, preprocessing, batches)
     patched = apply_edits(backbone.weights, contents.edits)
     found = export_parity.task_differences(
         *(graph, backbone.network, patched, contents.head, batches, images, prepare),
         others=seeded_inputs(contents, len(images)),
+        kind=head_of(contents),
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)
@@ -118,32 +127,59 @@ def task_graph(
 
 
 def jax_graph(
-    backbone: Loaded, size: int, batch: int, comparison: Comparison, out: pathlib.Path
+    backbone: Loaded,
+    size: int,
+    batch: int,
+    comparison: Comparison,
+    out: pathlib.Path,
+    room: Room | None = None,
 ) -> str:
     """Writes a serialised JAX program, patches being arguments; returns what to print.
 
-    Raises ExportParityError, and writes nothing, where it does not answer as the network does.
+    `room` is as for `jax_program`. Raises ExportParityError, and writes nothing, where it does not
+    answer as the network does.
     """
-    data = jax_program(backbone.network, backbone.shapes, size, batch)
+    data = jax_program(backbone.network, backbone.shapes, size, batch, room)
     images = pictures(backbone, comparison, size, (batch,))
-    generator = np.random.default_rng(0)
-    features = backbone.network.table.features
-    head = {
-        "w": generator.standard_normal((features, 10), np.float32),
-        "b": generator.standard_normal(10, np.float32),
-    }
+    own = room or Room(
+        "classification", {}, {linear.FEATURES: backbone.network.table.features}, 10, size
+    )
+    head = export_parity.random_head(own.head, own.channels, own.outputs)
     program = jax.export.deserialize(bytearray(data))
-    wanted = export_parity.jax_features(backbone.network, backbone.weights, images)
-    wanted = wanted @ head["w"] + head["b"]
+    wanted = export_parity.jax_predictions(
+        backbone.network, backbone.weights, own.head, head, images
+    )
 
-    def run(inputs: Mapping[str, Array]) -> Array:
-        return np.asarray(program.call(backbone.weights, head, inputs["images"]))
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        found = program.call(backbone.weights, head, inputs["images"])
+        return {name: np.asarray(values) for name, values in found.items()}
 
     found = {"call": export_parity.worst(wanted, {"images": images}, batch, run)}
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, data)
     about = f"{backbone.name}, {batch} images of {size} pixels a call"
     return report(out, about, found, comparison, batch)
+
+
+def rooms_for(backbone: Loaded, patches: Sequence[str]) -> tuple[Room, ...]:
+    """Rooms for the heads of patch files, each of which must pass every check: one for all alike.
+
+    Raises PatchFileError, and SettingError for a head that needs no room of its own.
+    """
+    widest: dict[tuple[str, int], Room] = {}
+    for patch in patches:
+        contents, preprocessing = checked_patch(backbone, patch)
+        room = room_of(contents, preprocessing.size)
+        if room.head.computes == linear.COMPUTES:
+            raise SettingError(
+                "heads_of",
+                f"has {patch}, whose head reads the pooled features: every graph has room for such "
+                "heads, of the sizes that are given. Leave it out.",
+                "sizes",
+            )
+        key = (room.head.computes, room.size)
+        widest[key] = max(room, widest.get(key, room), key=lambda one: one.outputs)
+    return tuple(widest.values())
 
 
 def outputs(contents: PatchContents) -> str:
@@ -169,8 +205,6 @@ def checked_patch(
             backbone.network, backbone.weights, checkpoint.mean, checkpoint.std, look
         ),
     )
-    with naming(patch):
-        check_reads_features(contents)
     return contents, Preprocessing.from_json(contents.preprocessing)
 
 

@@ -10,27 +10,38 @@ from adapters.export import export_parity
 from adapters.export.litert import own_weights
 from adapters.export.onnx import differences
 from adapters.export.onnx.export import export_backbone, export_task
+from adapters.heads.registry import head_of
 from adapters.inference.first_look import first_look
 from adapters.runtime.feeds import patch_inputs
 from adapters.runtime.input_file import about, write_inputs
+from adapters.runtime.rooms import Room
 from adapters.store.edits import apply_edits
 
 
 def backbone_graph(
-    backbone: Loaded, kind: str, size: int, comparison: Comparison, out: pathlib.Path
+    backbone: Loaded,
+    kind: str,
+    size: int,
+    comparison: Comparison,
+    out: pathlib.Path,
+    room: Room | None = None,
 ) -> str:
     """Writes the ONNX graph of a backbone with inputs of a kind; returns what to print.
 
+    `room` is for heads that read other maps than the pooled features, of images of that size.
     Raises ExportParityError, and writes nothing, where it does not answer as JAX does.
     """
-    graph, found = compared_graph(backbone, kind, size, comparison)
+    graph, found = compared_graph(backbone, kind, size, comparison, room)
     files.write_bytes(out, graph)
-    said = f"{backbone.name} at {size} pixels, heads of any number of outputs"
+    heads = "heads of any number of outputs"
+    if room is not None:
+        heads = f"{room.head.computes} of up to {room.outputs} outputs"
+    said = f"{backbone.name} at {size} pixels, {heads}"
     return exporting.report(out, said, found, comparison, max(differences.BATCHES))
 
 
 def compared_graph(
-    backbone: Loaded, kind: str, size: int, comparison: Comparison
+    backbone: Loaded, kind: str, size: int, comparison: Comparison, room: Room | None = None
 ) -> tuple[bytes, dict[str, float]]:
     """The ONNX graph of a backbone with inputs of a kind, and how far it is from JAX.
 
@@ -38,10 +49,10 @@ def compared_graph(
     """
     weights = own_weights(backbone.network, backbone.weights)
     known = {"backbone": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
-    graph = export_backbone(backbone.network, weights, kind, size, known)
+    graph = export_backbone(backbone.network, weights, kind, size, known, room)
     images = exporting.pictures(backbone, comparison, size, differences.BATCHES)
     found = differences.backbone_differences(
-        graph, kind, backbone.network, weights, backbone.checkpoint.epsilon, images
+        graph, kind, backbone.network, weights, backbone.checkpoint.epsilon, images, room
     )
     export_parity.check(found, comparison.tolerance)
     return graph, found
@@ -65,12 +76,14 @@ def task_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathli
         about(contents),
         prepare,
         contents.inputs,
+        head_of(contents),
     )
     images = exporting.prepared(comparison, preprocessing, differences.BATCHES)
     patched = apply_edits(backbone.weights, contents.edits)
     found = differences.task_differences(
         *(graph, backbone.network, patched, contents.head, images, prepare),
         others=exporting.seeded_inputs(contents, len(images)),
+        kind=head_of(contents),
     )
     export_parity.check(found, comparison.tolerance)
     files.write_bytes(out, graph)

@@ -33,6 +33,7 @@ def export_backbone(
     depthwise: bool = False,
     kernels: str = FLOAT32,
     portable: bool = False,
+    heads_of: Sequence[str] = (),
     images: Sequence[str] = (),
     tolerance: float = TOLERANCE,
     overwrite: bool = False,
@@ -50,6 +51,8 @@ def export_backbone(
       depthwise: whether depthwise kernels are inputs too.
       kernels: how LiteRT's graph stores them, `float32` or `int8`.
       portable: whether LiteRT's graph is for runtimes without XNNPACK's DYNAMIC_FULLY_CONNECTED.
+      heads_of: patch files whose heads, which read maps, and sizes the graph is for, beside heads
+        that read the pooled features: for `onnx` and `jax` one, and for heads like that one alone.
       images: paths of image files to compare with JAX on, beside seeded noise.
       tolerance: the largest difference of a logit allowed, as a part of the largest.
       overwrite: whether a file at `out` is replaced, once the new one answers as it should.
@@ -62,21 +65,30 @@ def export_backbone(
     _check_format(to, BACKBONE_FORMATS, out)
     sizes, batches = _numbers("sizes", sizes), _numbers("batches", batches)
     path, comparison = output.new_file(out, overwrite), exporting.Comparison(images, tolerance)
-    if to != "litert" and len(sizes) != 1:
-        raise SettingError("sizes", f"must be one size for {to}, not {list(sizes)}.")
-    if to == "jax":
+    if to == "litert":
+        kinds = tuple(
+            kind for kind in signatures.KINDS if depthwise or kind != signatures.DEPTHWISE
+        )
+        converter.check_installed()
+        if kernels == INT8:
+            quantiser.check_installed()
         loaded = backbones.load(backbone, weights)
-        return exporting.jax_graph(loaded, sizes[0], max(batches), comparison, path)
+        rooms = exporting.rooms_for(loaded, heads_of)
+        settings = Settings(classes, sizes, batches, kinds, kernels, portable, rooms)
+        return exporting.backbone_graph(loaded, settings, comparison, path)
+    if len(heads_of) > 1:
+        raise SettingError("heads_of", f"must be one patch for {to}, not {list(heads_of)}.")
     if to == "onnx":
         check_installed()
-        loaded = backbones.load(backbone, weights)
-        return exporting_onnx.backbone_graph(loaded, _kind(depthwise), sizes[0], comparison, path)
-    kinds = tuple(kind for kind in signatures.KINDS if depthwise or kind != signatures.DEPTHWISE)
-    settings = Settings(classes, sizes, batches, kinds, kernels, portable)
-    converter.check_installed()
-    if kernels == INT8:
-        quantiser.check_installed()
-    return exporting.backbone_graph(backbones.load(backbone, weights), settings, comparison, path)
+    loaded = backbones.load(backbone, weights)
+    rooms = exporting.rooms_for(loaded, heads_of)
+    sizes = tuple(room.size for room in rooms) or sizes
+    if len(sizes) != 1:
+        raise SettingError("sizes", f"must be one size for {to}, not {list(sizes)}.")
+    room = rooms[0] if rooms else None
+    if to == "jax":
+        return exporting.jax_graph(loaded, sizes[0], max(batches), comparison, path, room)
+    return exporting_onnx.backbone_graph(loaded, _kind(depthwise), sizes[0], comparison, path, room)
 
 
 def export_task(

@@ -1,16 +1,17 @@
 """Scores a patch file on an exported graph, beside JAX."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from adapters.experiment import evaluation, graph_runtimes, scoring
-from adapters.heads import linear
-from adapters.heads.contract import Answer
+from adapters.heads.contract import Arrays, Head
+from adapters.heads.linear import LOGITS
 from adapters.heads.registry import head_of
-from adapters.inference.compiled import Answers, logits
+from adapters.inference.compiled import Answers, joined, predictions
 from adapters.preprocessing import Preprocessing, normalise
-from adapters.store.contents import PatchContents, check_reads_features, check_without_look
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.training.tidy import Measurement
 from tasks import pipeline
@@ -27,7 +28,7 @@ class Comparison(NamedTuple):
       split: which.
       accuracy: the task's metric of the graph's answers.
       in_jax: the same of JAX's.
-      same: the share of images with the same answer; None of a head that tells numbers.
+      same: how far answers are the same, 1 where all are; None of a head that tells numbers.
       difference: the largest of a logit.
       largest: the largest of JAX's logits, without its sign.
       images: how many.
@@ -104,41 +105,48 @@ def compare(
     patch = evaluation.open_patch(path, split, task_name, weights, data_dir=data_dir)
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
     check_without_look(contents)
-    check_reads_features(contents)
     kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
-    patched = apply_edits(patch.backbone.weights, contents.edits)
-    wanted, got, targets = [], [], []
+    patched, head = apply_edits(patch.backbone.weights, contents.edits), head_of(contents)
+    wanted: list[Arrays] = []
+    got: list[Arrays] = []
+    targets: list[Arrays] = []
     for batch in pipeline.evaluation_batches(
         task, split, preprocessing, patch.network.examples, data_dir=data_dir
     ):
         images, real = normalise(batch.inputs["image"], preprocessing), batch.mask
-        wanted.append(logits(patch.network, patched, contents.head, images)[real])
-        got.append(run(images)[real])
-        targets.append({name: each[real] for name, each in batch.targets.items()})
-    theirs, ours = map(np.concatenate, (wanted, got))
-    truth = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
-    head = head_of(contents)
-    accuracy, in_jax = (
-        scoring.score(head, len(contents.labels), Answers([], truth, {linear.LOGITS: each}))
+        said = predictions(patch.network, patched, contents.head, {"image": images}, head.apply)
+        for parts, rows in zip(
+            (wanted, got, targets), (said, run(images), batch.targets), strict=True
+        ):
+            parts.append({name: each[real] for name, each in rows.items()})
+    theirs, ours, truth = map(joined, (wanted, got, targets))
+    score, in_jax = (
+        scoring.score(head, len(contents.labels), Answers([], truth, each))
         for each in (ours, theirs)
     )
-    said = [
-        [head.decode(contents.labels, {linear.LOGITS: row}) for row in each]
-        for each in (ours, theirs)
+    count = len(ours[LOGITS])
+    agreements = [
+        _decoded(head, contents.labels, ours, row).agreement(
+            _decoded(head, contents.labels, theirs, row)
+        )
+        for row in range(count)
     ]
-    same = [mine.label == other.label for mine, other in zip(*said, strict=True)]
     return Comparison(
         task,
         contents,
         kind,
         split,
-        accuracy,
+        score,
         in_jax,
-        same=float(np.mean(same)) if isinstance(said[0][0], Answer) else None,
-        difference=float(np.abs(ours - theirs).max()),
-        largest=float(np.abs(theirs).max()),
-        images=len(ours),
+        same=None if None in agreements else float(np.mean(agreements)),
+        difference=float(np.abs(ours[LOGITS] - theirs[LOGITS]).max()),
+        largest=float(np.abs(theirs[LOGITS]).max()),
+        images=count,
     )
+
+
+def _decoded(head: Head, labels: Sequence[str], predictions: Arrays, row: int) -> Any:
+    return head.decode(labels, {name: rows[row] for name, rows in predictions.items()})
 
 
 def _short(value: float) -> float:

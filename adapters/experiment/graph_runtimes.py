@@ -16,17 +16,21 @@ from adapters.errors import ModelPatchError
 from adapters.experiment.backbones import Loaded
 from adapters.export.litert import own_weights
 from adapters.export.onnx.session import Session
-from adapters.inference.compiled import Inference
+from adapters.heads import linear
+from adapters.heads.filling import emptied
+from adapters.inference.compiled import Inference, joined
 from adapters.runtime import signatures
 from adapters.runtime.engine import Engine
-from adapters.runtime.feeds import check_size, feed, padded_head, patch_inputs
+from adapters.runtime.feeds import feed, patch_inputs
 from adapters.runtime.graph_file import read_graph
 from adapters.runtime.input_file import write_inputs
+from adapters.runtime.room_choice import find_room, head_inputs, room_of
+from adapters.runtime.rooms import Room
 from adapters.store.contents import PatchContents
 from adapters.store.edits import apply_edits
 
 Array = npt.NDArray[Any]
-Run = Callable[[Array], Array]
+Run = Callable[[Array], dict[str, Array]]
 
 JAVASCRIPT = pathlib.Path(__file__).resolve().parents[2] / "javascript"
 
@@ -44,7 +48,7 @@ def opened(
 ) -> tuple[str, Run]:
     """What results call the runtime of the graph at `path`, and the graph with a patch.
 
-    It maps images [network.examples, size, size, 3] to logits [network.examples, classes].
+    It maps images [network.examples, size, size, 3] to predictions {name: [network.examples, ...]}.
 
     Args:
       path: of a `.onnx` graph, a `.jax` program or else a LiteRT graph.
@@ -69,10 +73,10 @@ def _litert(
 ) -> tuple[str, Run]:
     graph = read_graph(path)
     _check(path, graph.fingerprint, backbone.fingerprint)
-    check_size(contents.task, network.size, graph.sizes)
+    room = find_room(contents, network.size, graph.rooms)
     made = feed(graph, contents.edits, "auto")
     engine = Engine(made.flatbuffer or graph.flatbuffer, threads=1)
-    inputs = {**made.inputs, **padded_head(contents.task, contents.head, graph)}
+    inputs = {**made.inputs, **head_inputs(contents, room)}
     batch = max((count for count in graph.batches if network.examples % count == 0), default=0)
     if not batch:
         raise GraphError(
@@ -80,18 +84,15 @@ def _litert(
             f"divides {network.examples}. Export it for one image in a call too.",
             settings=["batches"],
         )
-    signature = signatures.signature(made.kind, network.size, batch)
+    signature = graph.signature(made.kind, room, batch)
 
-    def run(images: Array) -> Array:
-        parts = [
-            engine.run(
-                signature,
-                {**inputs, signatures.IMAGES: images[start : start + batch]},
-                signatures.LOGITS,
-            )
-            for start in range(0, len(images), batch)
-        ]
-        return np.concatenate(parts)[:, : len(contents.labels)]
+    def run(images: Array) -> dict[str, Array]:
+        starts = range(0, len(images), batch)
+        parts = (images[start : start + batch] for start in starts)
+        found = joined(
+            engine.predictions(signature, {**inputs, signatures.IMAGES: part}) for part in parts
+        )
+        return emptied(found, room.outputs - len(contents.labels))
 
     kernels = "int8" if graph.kernels_are_int8 else "float32"
     return f"LiteRT {kernels}, {'inputs' if made.flatbuffer is None else 'folded'}", run
@@ -100,9 +101,14 @@ def _litert(
 def _onnx(
     path: str, contents: PatchContents, backbone: Loaded, network: Inference
 ) -> tuple[str, Run]:
-    session, inputs = _onnx_inputs(path, contents, backbone, network)
-    inputs |= {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}
-    return "ONNX Runtime, inputs", lambda images: session.run({**inputs, signatures.IMAGES: images})
+    session, inputs, room = _onnx_inputs(path, contents, backbone, network)
+    inputs |= head_inputs(contents, room)
+    surplus = room.outputs - len(contents.labels)
+
+    def run(images: Array) -> dict[str, Array]:
+        return emptied(session.predictions({**inputs, signatures.IMAGES: images}), surplus)
+
+    return "ONNX Runtime, inputs", run
 
 
 def _node(
@@ -112,10 +118,15 @@ def _node(
         raise NodeError("Node.js is needed, version 20 or newer; there is no `node` on PATH.")
     if not (JAVASCRIPT / "node_modules").exists():
         raise NodeError("the graph needs packages to run in Node: npm ci --prefix javascript")
-    _, inputs = _onnx_inputs(path, contents, backbone, network)
+    _, inputs, room = _onnx_inputs(path, contents, backbone, network)
+    if room.head.computes != linear.COMPUTES:
+        raise GraphError(
+            f"the head {room.head.computes} is not read from Node yet: run {path} here.",
+            settings=["node"],
+        )
     graph = pathlib.Path(path).resolve()
 
-    def run(images: Array) -> Array:
+    def run(images: Array) -> dict[str, Array]:
         with tempfile.TemporaryDirectory() as folder:
             patch, pixels = pathlib.Path(folder, "patch"), pathlib.Path(folder, "images")
             write_inputs(patch, contents, inputs)
@@ -124,24 +135,26 @@ def _node(
             ended = subprocess.run(command, cwd=JAVASCRIPT, capture_output=True, text=True)
         if ended.returncode:
             raise NodeError(f"Node cannot run {path}: {ended.stderr.strip()}")
-        return np.array(json.loads(ended.stdout), np.float32)
+        return {signatures.LOGITS: np.array(json.loads(ended.stdout), np.float32)}
 
     return "ONNX Runtime in Node, inputs", run
 
 
 def _onnx_inputs(
     path: str, contents: PatchContents, backbone: Loaded, network: Inference
-) -> tuple[Session, dict[str, Array]]:
-    """The graph, which was checked to be for this patch, and what it takes of the patch's edits."""
+) -> tuple[Session, dict[str, Array], Room]:
+    """The graph, checked to be for this patch, what it takes of the patch's edits, and the room."""
     session = Session(pathlib.Path(path).read_bytes(), threads=1)
     about = session.about
     if "inputs" not in about:
         raise GraphError(f"{path} takes no patches: give an exported backbone.")
     _check(path, about["fingerprint"], backbone.fingerprint)
-    check_size(contents.task, network.size, (about["size"],))
+    read = {linear.FEATURES: backbone.network.table.features}
+    pooled: tuple[Any, ...] = ("classification", {}, read, len(contents.labels), about["size"])
+    room = find_room(contents, network.size, [Room(*about.get("room", pooled))])
     weights = own_weights(backbone.network, backbone.weights)
     epsilon = backbone.checkpoint.epsilon
-    return session, patch_inputs(weights, epsilon, contents.edits, about["inputs"])
+    return session, patch_inputs(weights, epsilon, contents.edits, about["inputs"]), room
 
 
 def _jax(
@@ -152,7 +165,7 @@ def _jax(
         batch, size = program.in_avals[-1].shape[:2]
     except Exception as error:  # whatever a damaged file makes of the reader
         raise GraphError(f"{path} is no backbone exported to jax: {error}") from error
-    check_size(contents.task, network.size, (size,))
+    find_room(contents, network.size, [room_of(contents, size)])
     if network.examples % batch:
         raise GraphError(
             f"{path} takes {batch} images in a call, which does not divide {network.examples}. "
@@ -161,12 +174,20 @@ def _jax(
         )
     patched = apply_edits(backbone.weights, contents.edits)
 
-    def run(images: Array) -> Array:
+    def run(images: Array) -> dict[str, Array]:
         starts = range(0, len(images), batch)
-        parts = [
-            program.call(patched, contents.head, images[start : start + batch]) for start in starts
-        ]
-        return np.concatenate([np.asarray(part) for part in parts])
+        try:
+            return joined(
+                {name: np.asarray(rows) for name, rows in found.items()}
+                for start in starts
+                for found in [program.call(patched, contents.head, images[start : start + batch])]
+            )
+        except (ValueError, AttributeError) as error:  # other leaves, or logits with no name
+            raise GraphError(
+                f"{path} is for another head than that of {contents.task}: export it again, for "
+                "this patch's.",
+                settings=["heads_of"],
+            ) from error
 
     return "jax.export", run
 

@@ -100,7 +100,7 @@ def predict_files(
     """What each patch says of each image file, in the order of the images.
 
     A file that cannot be read, or answered, has a `fault` and ends nothing. `top` is how many
-    labels of each task are kept.
+    labels are kept of each task that ranks its labels; of others all that is found.
     """
     for start in range(0, len(images), TOGETHER):
         part = images[start : start + TOGETHER]
@@ -127,9 +127,19 @@ def _together(
 ) -> list[FileAnswers]:
     found = {task: one.listed(paths) for task, one in predictors.items()}
     return [
-        FileAnswers(path, {task: rows[number][:top] for task, rows in found.items()}, "")
+        FileAnswers(
+            path,
+            {task: _first(predictors[task], rows[number], top) for task, rows in found.items()},
+            "",
+        )
         for number, path in enumerate(paths)
     ]
+
+
+def _first(
+    predictor: Predictor, rows: list[dict[str, Any]], top: int
+) -> Sequence[Mapping[str, Any]]:
+    return rows[:top] if head_of(predictor.card).ranked else rows
 
 
 def check_output(path: str | os.PathLike[str]) -> None:

@@ -1,7 +1,7 @@
 """A patch file that answers, in JAX."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,15 +13,23 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.heads.contract import Answer, Boxes, Regions, Said, Values
+from adapters.heads.contract import Answer, Arrays, Boxes, Regions, Said, Values
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
-from adapters.preprocessing import UnreadableImageError, decode, normalise, prepare, upright
+from adapters.preprocessing import (
+    UnreadableImageError,
+    decode,
+    normalise,
+    prepare,
+    upright,
+    view_of,
+)
 from adapters.store.contents import PatchCard
 from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
+from adapters.view import View
 
 Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
 """Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
@@ -35,6 +43,10 @@ class PictureError(ModelPatchError):
 
 class PredictionInputError(ModelPatchError):
     """What is given beside the images is not what the patch reads."""
+
+
+class NoMaskError(ModelPatchError):
+    """A patch that tells no label for each pixel."""
 
 
 class Prediction(NamedTuple):
@@ -128,7 +140,7 @@ class Predictor:
           NoAnswerError: the patched network overflows on an image.
         """
         head = head_of(self._patch.contents)
-        answers = [head.decode(self.labels, one) for one in self._predictions(images, inputs)]
+        answers = [head.decode(self.labels, one) for one, _ in self._predictions(images, inputs)]
         boxes = [one for one in answers if isinstance(one, Boxes)]
         if boxes:
             return BoxPrediction(*zip(*boxes, strict=True))
@@ -151,16 +163,39 @@ class Predictor:
         """`predict` as JSON: of each image a list of labels, the most telling first.
 
         What else stands beside a `label` is the head's: a classifier's `probability`, for one.
-        Raises what `predict` raises.
+        Places are in pixels of the image as it was given. Raises what `predict` raises.
         """
         head = head_of(self._patch.contents)
-        return [head.listed(self.labels, one) for one in self._predictions(images, inputs)]
+        return [head.listed(self.labels, *one) for one in self._predictions(images, inputs)]
+
+    def mask(self, image: Picture) -> npt.NDArray[np.int32]:
+        """The number of the label of each pixel of an image, [H, W]; -1 where none was seen.
+
+        Raises NoMaskError for a patch that tells no such labels, and what `predict` raises.
+        """
+        mask = self.check_mask()
+        ((found, view),) = self._predictions(image, None)
+        return mask(self.labels, found, view)
+
+    def check_mask(self) -> Callable[[Sequence[str], Arrays, View], npt.NDArray[np.int32]]:
+        """`Head.mask` of the patch's head. Raises NoMaskError where it has none."""
+        mask = head_of(self._patch.contents).mask
+        if mask is None:
+            raise NoMaskError(
+                f"the patch for {self.card.task} predicts {self.card.head_kind}, and tells no "
+                "label for each pixel: give one that was trained on masks."
+            )
+        return mask
 
     def _predictions(
         self, images: Picture | Sequence[Picture], inputs: Mapping[str, npt.ArrayLike] | None
-    ) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        """What the head predicts of each image, by name."""
-        pixels = [self._input(image) for image in _listed(images)]
+    ) -> Iterator[tuple[dict[str, npt.NDArray[Any]], View]]:
+        """What the head predicts of each image, by name, and how the network saw it."""
+        pixels, views = [], []
+        for image in _listed(images):
+            opened_image = _image(image, self._patch.preprocessing.background)
+            pixels.append(self._input(opened_image))
+            views.append(view_of(*opened_image.size, self._patch.preprocessing))
         others = self._others({} if inputs is None else inputs, len(pixels))
         contents = self._patch.contents
         for start in range(0, len(pixels), self._most):
@@ -173,7 +208,7 @@ class Predictor:
                 *(self._filled(batch, count), head_of(contents).apply),
             )
             for row in range(count):
-                yield {name: rows[row] for name, rows in found.items()}
+                yield {name: rows[row] for name, rows in found.items()}, views[start + row]
 
     def evaluate(
         self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None
@@ -229,10 +264,9 @@ class Predictor:
                 raise PredictionInputError(f"the input {name} must be finite numbers in float32.")
         return given
 
-    def _input(self, image: Picture) -> npt.NDArray[np.float32]:
+    def _input(self, image: Image.Image) -> npt.NDArray[np.float32]:
         preprocessing = self._patch.preprocessing
-        pixels = prepare(_image(image, preprocessing.background), preprocessing)
-        return normalise(pixels, preprocessing)
+        return normalise(prepare(image, preprocessing), preprocessing)
 
 
 def load(

@@ -11,6 +11,8 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones
 from adapters.experiment.backbones import Loaded
 from adapters.experiment.installation import backbone_of
+from adapters.heads import linear
+from adapters.heads.registry import head_of
 from adapters.preprocessing import Preprocessing
 from adapters.runtime.preprocessing_check import check_preprocessing
 from adapters.serving.access import AccessError
@@ -173,4 +175,5 @@ def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -
         wanted.batches,
         wanted.tabled,
         next((card for card in cards if card.inputs), None),
+        {*linear.TAPS, *(name for card in cards for name in head_of(card).taps)},
     )

@@ -23,16 +23,14 @@ class Signature(NamedTuple):
 
     Attributes:
       name: what runtimes find it by.
-      function: of one mapping {input name: array} to one array. Arrays that it closes over become
+      function: from {input name: array} to {output name: array}. Arrays that it closes over become
         constants of the graph; equal ones are stored once, also between signatures.
       inputs: {input name: shape and dtype}.
-      output: what the result is called.
     """
 
     name: str
-    function: Callable[[Mapping[str, jax.Array]], jax.Array]
+    function: Callable[[Mapping[str, jax.Array]], Mapping[str, jax.Array]]
     inputs: Mapping[str, jax.ShapeDtypeStruct]
-    output: str
 
 
 def check_installed() -> None:
@@ -65,9 +63,10 @@ def flatbuffer(signatures: Sequence[Signature]) -> bytes:
         with context, ir.Location.unknown(context):
             modules = []
             for signature in signatures:
-                module = ir.Module.parse(_stablehlo(signature))
+                text, outputs = _stablehlo(signature)
+                module = ir.Module.parse(text)
                 names = sorted(signature.inputs)
-                api.set_signature(module.operation, signature.name, names, [signature.output])
+                api.set_signature(module.operation, signature.name, names, outputs)
                 manager = passmanager.PassManager.parse("builtin.module()")
                 api.run_convert_to_tfl_passes(module, manager, api.ConvertToTFLConfig())
                 modules.append(module)
@@ -76,10 +75,10 @@ def flatbuffer(signatures: Sequence[Signature]) -> bytes:
         raise ConverterError(f"litert-converter refuses the graph: {error}.") from error
 
 
-def _stablehlo(signature: Signature) -> str:
-    """The function's text; its arguments are the inputs in the order of their names."""
+def _stablehlo(signature: Signature) -> tuple[str, list[str]]:
+    """The function's text, and its outputs; both they and the inputs stand by their names."""
     inputs: dict[str, Any] = dict(signature.inputs)
     traced = jax.jit(signature.function, keep_unused=True).trace(inputs)
     # As for a GPU, where depthwise layers stay one operation each: what CPUs need in XLA is several
     # times slower in LiteRT.
-    return traced.lower(lowering_platforms=("cuda",)).as_text()
+    return traced.lower(lowering_platforms=("cuda",)).as_text(), sorted(traced.out_info)

@@ -2,14 +2,14 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from adapters.backbones.builder import Backbone
 from adapters.errors import ModelPatchError
-from adapters.inference.compiled import inference
+from adapters.heads.classification import classification
+from adapters.heads.contract import Head
+from adapters.inference.compiled import inference, predictions
 from adapters.patches.contract import Prepare, no_look
 from adapters.runtime import signatures
 from adapters.runtime.engine import Engine
@@ -17,6 +17,7 @@ from adapters.runtime.feeds import fed
 from adapters.runtime.graph_file import Array, Graph, Weights
 
 TOLERANCE = 1e-4
+_NOISE = 0.1
 _AT_ONCE = 8  # images in one call of JAX, so that any number of them fits into memory
 
 
@@ -27,56 +28,61 @@ class ExportParityError(ModelPatchError):
 def graph_differences(
     graph: Graph, network: Backbone, weights: Weights, images: Mapping[int, Array]
 ) -> dict[str, float]:
-    """By signature, the largest difference of a logit to JAX's as a part of the largest logit.
+    """By signature, the largest difference of a prediction to JAX's as a part of the largest one.
 
-    The head is drawn at random and as wide as the graph allows.
+    Heads are drawn at random and as wide as the graph allows.
 
     Args:
       graph: what was exported.
       network, weights: what it was exported from.
       images: by their side, [N, side, side, 3], normalised; N is at least the largest batch.
     """
-    head = _random_head(graph)
     found = {}
     for kind in graph.inputs:
         feed = fed(graph, kind, graph.weights)
         engine = Engine(feed.flatbuffer or graph.flatbuffer, threads=1)
-        for size in graph.sizes:
-            wanted = jax_features(network, weights, images[size])
-            wanted = wanted @ head[signatures.HEAD_W] + head[signatures.HEAD_B]
+        for room in graph.rooms:
+            head = random_head(room.head, room.channels, room.outputs)
+            own = {signatures.HEAD + leaf: values for leaf, values in head.items()}
+            wanted = jax_predictions(network, weights, room.head, head, images[room.size])
             for batch in graph.batches:
-                name = signatures.signature(kind, size, batch)
-                run = functools.partial(_logits, engine, name, {**feed.inputs, **head})
-                found[name] = worst(wanted, {signatures.IMAGES: images[size]}, batch, run)
+                name = graph.signature(kind, room, batch)
+                run = functools.partial(_predictions, engine, name, {**feed.inputs, **own})
+                found[name] = worst(wanted, {signatures.IMAGES: images[room.size]}, batch, run)
     return found
 
 
 def moved(graph: Graph, network: Backbone, weights: Weights, images: Mapping[int, Array]) -> float:
-    """How far rounding the kernels has moved a logit, as a part of its image's largest, in JAX.
+    """How far rounding the kernels has moved a prediction, as a part of its image's largest.
+
+    Both are computed in JAX.
 
     Args:
       graph: with the rounded kernels.
       network, weights: what it was exported from.
       images: by their side, [N, side, side, 3], normalised.
     """
-    head = _random_head(graph)
-    worst = 0.0
-    for pictures in images.values():
+    furthest = 0.0
+    for room in graph.rooms:
+        head = random_head(room.head, room.channels, room.outputs)
         wanted, got = (
-            jax_features(network, each, pictures) @ head[signatures.HEAD_W]
-            + head[signatures.HEAD_B]
+            jax_predictions(network, each, room.head, head, images[room.size])
             for each in (weights, graph.weights)
         )
-        far = np.abs(got - wanted).max(axis=1) / np.abs(wanted).max(axis=1)
-        worst = max(worst, float(far.max()))
-    return worst
+        for name, values in wanted.items():
+            axes = tuple(range(1, values.ndim))
+            far = np.abs(got[name] - values).max(axis=axes) / np.abs(values).max(axis=axes)
+            furthest = max(furthest, float(far.max()))
+    return furthest
 
 
-def _random_head(graph: Graph) -> dict[str, Array]:
+def random_head(head: Head, channels: Mapping[str, int], outputs: int) -> dict[str, Array]:
+    """Weights of a head that are none's, near those that training starts from."""
     generator = np.random.default_rng(0)
+    initial = head.initial(head.shapes(channels, outputs))
     return {
-        signatures.HEAD_W: generator.standard_normal((graph.features, graph.classes), np.float32),
-        signatures.HEAD_B: generator.standard_normal(graph.classes, np.float32),
+        leaf: values + _NOISE * generator.standard_normal(values.shape, np.float32)
+        for leaf, values in initial.items()
     }
 
 
@@ -89,6 +95,7 @@ def task_differences(
     images: Array,
     prepare: Prepare = no_look,
     others: Mapping[str, Array] | None = None,
+    kind: Head = classification(),  # noqa: B008, it never changes
 ) -> dict[str, float]:
     """The same of a graph for one task, which `export.export_task` made.
 
@@ -101,63 +108,71 @@ def task_differences(
       images: [N, H, W, 3], normalised; N is at least the largest batch.
       prepare: the task's patch's.
       others: {name: [N, ...]} of the inputs that it reads beside the image.
+      kind: of the head.
     """
     others = others or {}
-    wanted = jax_features(network, patched, images, prepare, others) @ head["w"] + head["b"]
+    wanted = jax_predictions(network, patched, kind, head, images, prepare, others)
     inputs = {signatures.IMAGES: images, **others}
     engine = Engine(flatbuffer, threads=1)
     found = {}
     for batch in batches:
         name = signatures.task_signature(batch)
-        found[name] = worst(wanted, inputs, batch, functools.partial(_logits, engine, name, {}))
+        found[name] = worst(
+            wanted, inputs, batch, functools.partial(_predictions, engine, name, {})
+        )
     return found
 
 
-def _logits(
+def _predictions(
     engine: Engine, name: str, fixed: Mapping[str, Array], inputs: Mapping[str, Array]
-) -> Array:
-    return engine.run(name, {**fixed, **inputs}, signatures.LOGITS)
+) -> dict[str, Array]:
+    return engine.predictions(name, {**fixed, **inputs})
 
 
-def jax_features(
+def jax_predictions(
     network: Backbone,
     weights: Weights,
+    kind: Head,
+    head: Mapping[str, Array],
     images: Array,
     prepare: Prepare = no_look,
     others: Mapping[str, Array] | None = None,
-) -> Array:
-    """Features [N, C] of images [N, H, W, 3], by JAX, each after the patch's look at it.
+) -> dict[str, Array]:
+    """What a head predicts of images [N, H, W, 3] by JAX, {name: [N, ...]}.
 
-    `others` are the inputs that the patch reads beside the image, {name: [N, ...]}.
+    Each image is looked at by the patch first; `others` are the inputs that this reads beside it,
+    {name: [N, ...]}.
     """
     inputs = {"image": images, **(others or {})}
     at_once = min(_AT_ONCE, len(images))
-    compiled = inference(network, at_once, images.shape[1], prepare)
-    found = np.empty((len(images), network.table.features), np.float32)
+    compiled = inference(network, at_once, images.shape[1], prepare, kind.taps)
+    found: dict[str, Array] = {}
     for part in _calls(len(images), at_once):
         own = {name: each[part] for name, each in inputs.items()}
-        found[part] = compiled.features(weights, own)
+        for name, values in predictions(compiled, weights, head, own, kind.apply).items():
+            found.setdefault(name, np.empty((len(images), *values.shape[1:]), np.float32))
+            found[name][part] = values
     return found
 
 
 def worst(
-    wanted: Array,
+    wanted: Mapping[str, Array],
     inputs: Mapping[str, Array],
     batch: int,
-    run: Callable[[Mapping[str, Array]], npt.NDArray[Any]],
+    run: Callable[[Mapping[str, Array]], Mapping[str, Array]],
 ) -> float:
-    """The largest `difference` among calls of `batch` examples that together see all of them.
+    """The largest `difference` of a prediction among calls that together see all examples.
 
     Args:
-      wanted: logits [N, classes].
+      wanted: predictions {name: [N, ...]}.
       inputs: {name: [N, ...]}, N no less than `batch`.
-      batch: what `run` takes.
-      run: from inputs to logits.
+      batch: how many examples `run` takes.
+      run: from inputs to predictions.
     """
     found = []
-    for part in _calls(len(wanted), batch):
-        own = {name: each[part] for name, each in inputs.items()}
-        found.append(difference(wanted[part], run(own)))
+    for part in _calls(len(next(iter(wanted.values()))), batch):
+        got = run({name: each[part] for name, each in inputs.items()})
+        found += [difference(values[part], got[name]) for name, values in wanted.items()]
     return float(np.max(found))
 
 
@@ -178,6 +193,6 @@ def check(differences: Mapping[str, float], tolerance: float) -> None:
     if wrong:
         name, far = max(wrong.items(), key=lambda item: item[1])
         raise ExportParityError(
-            f"{name} differs from JAX by {far:.2g} of the largest logit, {tolerance:g} is allowed: "
-            "nothing was written."
+            f"{name} differs from JAX by {far:.2g} of the largest number, {tolerance:g} is "
+            "allowed: nothing was written."
         )

@@ -1,17 +1,20 @@
 """A backbone as one LiteRT graph that takes patches as inputs, or has them written into it."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from adapters.backbones.builder import Backbone, expected_shapes
 from adapters.errors import ModelPatchError
 from adapters.export import converter, quantiser
-from adapters.heads import linear
+from adapters.heads.classification import classification
+from adapters.heads.contract import Head
 from adapters.inference.compiled import of_one_image
 from adapters.modules import follows_kernel, module_and_leaf
 from adapters.patches.contract import Prepare, no_look
@@ -20,7 +23,8 @@ from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
 from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
-from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
+from adapters.runtime.rooms import Room
+from adapters.runtime.signatures import HEAD, IMAGES
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
@@ -41,7 +45,8 @@ class ExportError(ModelPatchError):
 class Settings(NamedTuple):
     """What a graph is made for; see `graph_file.Graph`. Kernels are stored as float32 or int8.
 
-    A `portable` graph is slower; any LiteRT runtime runs it without being told anything.
+    A `portable` graph is slower; any LiteRT runtime runs it without being told anything. `others`
+    are rooms for heads that read other maps than the pooled features.
     """
 
     classes: int = 128
@@ -50,6 +55,7 @@ class Settings(NamedTuple):
     kinds: tuple[str, ...] = (signatures.NORMS, signatures.FOLDED)
     kernels: str = FLOAT32
     portable: bool = False
+    others: tuple[Room, ...] = ()
 
 
 def export_backbone(
@@ -83,24 +89,7 @@ def export_backbone(
     given, weights = weights, own_weights(network, weights)
     marks = recognisable(weights, settings.kernels)
     inputs = {kind: signatures.inputs(kind, weights) for kind in settings.kinds}
-    data, find = bytearray(_converted(network, marks, inputs, settings)), _place
-    if settings.kernels == INT8:
-        find = _int8_place
-    kernels = {
-        f"{module}/w": find(data, f"{module}/w", leaves["w"])
-        for module, leaves in marks.items()
-        if "w" in leaves
-    }
-    biases = {
-        f"{path}/offset": _place(data, f"{path}/offset", leaves["offset"])
-        for path, leaves in marks.items()
-        if signatures.FOLDED in inputs and follows_kernel(path, weights)
-    }
-    for leaf, place in kernels.items():
-        place.write(data, leaf_of(weights, leaf))
-    for place in biases.values():
-        place.write(data, np.full(place.shape, np.nan, np.float32))
-    return Graph(
+    graph = Graph(
         backbone=name,
         fingerprint=fingerprint,
         epsilon=epsilon,
@@ -111,13 +100,51 @@ def export_backbone(
         sizes=settings.sizes,
         batches=settings.batches,
         inputs={kind: tuple(sorted(names)) for kind, names in inputs.items()},
+        kernels={},
+        biases={},
+        leaves=weights,
+        flatbuffer=b"",
+        tolerance=int8.TOLERANCE if settings.kernels == INT8 else 0.0,
+        partial=len(weights) < len(given),
+        others=settings.others,
+    )
+    data, find = bytearray(_converted(network, marks, graph, settings)), _place
+    if settings.kernels == INT8:
+        find = _int8_place
+    read = _read_by(network, marks, graph.rooms)
+    kernels = {
+        f"{module}/w": find(data, f"{module}/w", leaves["w"])
+        for module, leaves in marks.items()
+        if f"{module}/w" in read
+    }
+    biases = {
+        f"{path}/offset": _place(data, f"{path}/offset", leaves["offset"])
+        for path, leaves in marks.items()
+        if signatures.FOLDED in inputs
+        and follows_kernel(path, weights)
+        and f"{path}/offset" in read
+    }
+    for leaf, place in kernels.items():
+        place.write(data, leaf_of(weights, leaf))
+    for place in biases.values():
+        place.write(data, np.full(place.shape, np.nan, np.float32))
+    return dataclasses.replace(
+        graph,
         kernels=kernels,
         biases=biases,
         leaves=_without(weights, kernels),
         flatbuffer=bytes(data),
-        tolerance=int8.TOLERANCE if settings.kernels == INT8 else 0.0,
-        partial=len(weights) < len(given),
     )
+
+
+def _read_by(network: Backbone, weights: Weights, rooms: Sequence[Room]) -> set[str]:
+    """`MODULE/LEAF` of all that some head's maps depend on: of a neck, none might."""
+    taps = {name for room in rooms for name in room.head.taps}
+    image = {"image": jax.ShapeDtypeStruct((rooms[0].size,) * 2 + (3,), jnp.float32)}
+    traced = jax.make_jaxpr(of_one_image(network, no_look, "folded", taps))(weights, image).jaxpr
+    _, used = dce_jaxpr(traced, [True] * len(traced.outvars))
+    flat = [f"{module}/{leaf}" for module in sorted(weights) for leaf in sorted(weights[module])]
+    return {name for name, read in zip(flat, used[: len(flat)], strict=True) if read}
 
 
 def own_weights(network: Backbone, weights: Weights) -> dict[str, Mapping[str, Array]]:
@@ -136,47 +163,45 @@ def export_task(
     batches: Sequence[int],
     prepare: Prepare = no_look,
     needs: Mapping[str, tuple[int, ...]] | None = None,
+    kind: Head = classification(),  # noqa: B008, it never changes
 ) -> bytes:
-    """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
+    """A `.tflite` for one task alone, of any patch: images in, predictions out, none to install.
 
-    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
-    is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
-    {name: shape}, becomes further inputs [N, *shape].
+    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to what the head, of
+    this `kind`, predicts. `prepare` is the patch's, and becomes part of the graph; what it reads
+    beside the image, `needs` {name: shape}, becomes further inputs [N, *shape].
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
     others = needs or {}
 
-    def logits(given: Mapping[str, jax.Array]) -> jax.Array:
+    def predictions(given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         inputs = {"image": given[IMAGES], **{name: given[name] for name in others}}
-        return _logits(network, folded, head["w"], head["b"], inputs, prepare)
+        return _predictions(network, folded, kind, head, inputs, prepare)
 
     return converter.flatbuffer(
         [
             converter.Signature(
                 signatures.task_signature(batch),
-                logits,
+                predictions,
                 {
                     name: jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
                     for name, shape in {IMAGES: (size, size, 3), **others}.items()
                 },
-                LOGITS,
             )
             for batch in batches
         ]
     )
 
 
-def _converted(
-    network: Backbone, marks: Weights, inputs: Mapping[str, Set[str]], settings: Settings
-) -> bytes:
+def _converted(network: Backbone, marks: Weights, graph: Graph, settings: Settings) -> bytes:
     data = converter.flatbuffer(
         [
-            _signature(network, marks, kind, names, size, batch, settings.classes)
-            for kind, names in inputs.items()
-            for size in settings.sizes
-            for batch in settings.batches
+            _signature(network, marks, graph, kind, room, batch)
+            for kind in graph.inputs
+            for room in graph.rooms
+            for batch in graph.batches
         ]
     )
     if settings.kernels == INT8:
@@ -189,45 +214,40 @@ def _converted(
 
 
 def _signature(
-    network: Backbone,
-    marks: Weights,
-    kind: str,
-    inputs: Set[str],
-    size: int,
-    batch: int,
-    classes: int,
+    network: Backbone, marks: Weights, graph: Graph, kind: str, room: Room, batch: int
 ) -> converter.Signature:
-    def logits(given: Mapping[str, jax.Array]) -> jax.Array:
+    head, inputs = room.head, graph.inputs[kind]
+
+    def predictions(given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         weights: dict[str, dict[str, Any]] = {m: dict(leaves) for m, leaves in marks.items()}
         for name in inputs:
             module, leaf = module_and_leaf(name)
             weights[module][leaf] = given[name]
-        return _logits(network, weights, given[HEAD_W], given[HEAD_B], {"image": given[IMAGES]})
+        own = {name.removeprefix(HEAD): given[name] for name in room.shapes}
+        return _predictions(network, weights, head, own, {"image": given[IMAGES]})
 
     shapes = {
-        IMAGES: (batch, size, size, 3),
-        HEAD_W: (network.table.features, classes),
-        HEAD_B: (classes,),
+        IMAGES: (batch, room.size, room.size, 3),
+        **room.shapes,
         **{name: leaf_of(marks, name).shape for name in inputs},
     }
     return converter.Signature(
-        signatures.signature(kind, size, batch),
-        logits,
+        graph.signature(kind, room, batch),
+        predictions,
         {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()},
-        LOGITS,
     )
 
 
-def _logits(
+def _predictions(
     network: Backbone,
     weights: Any,
-    head_w: Any,
-    head_b: Any,
+    kind: Head,
+    head: Mapping[str, Any],
     inputs: Mapping[str, Any],
     prepare: Prepare = no_look,
-) -> jax.Array:
-    taps = jax.vmap(of_one_image(network, prepare, "folded"), (None, 0))
-    return linear.apply({"w": head_w, "b": head_b}, taps(weights, inputs))[linear.LOGITS]
+) -> dict[str, jax.Array]:
+    taps = jax.vmap(of_one_image(network, prepare, "folded", kind.taps), (None, 0))
+    return kind.apply(head, taps(weights, inputs))
 
 
 def recognisable(weights: Weights, kernels: str = FLOAT32) -> dict[str, dict[str, Array]]:

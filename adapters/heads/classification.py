@@ -29,6 +29,7 @@ from adapters.heads.contract import (
     finite,
 )
 from adapters.heads.linear import LOGITS
+from adapters.view import View
 
 LABEL, TEACHER, SHARES = "label", "teacher", "log_shares"
 _SHARPEST, _FLATTEST, _HALVINGS = 1e-3, 1e3, 60  # of a temperature, and of the search for it
@@ -40,6 +41,7 @@ def classification() -> Head:
     return Head(
         kind="classification",
         settings={},
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,
@@ -224,7 +226,8 @@ def _decode(labels: Sequence[str], predictions: Arrays) -> Answer:
     return Answer(labels[order[0]], {labels[index]: float(shares[index]) for index in order})
 
 
-def _listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
+def _listed(labels: Sequence[str], predictions: Arrays, view: View) -> list[dict[str, Any]]:
+    del view
     shares, logits = _shares(predictions), predictions[LOGITS]
     return [
         {

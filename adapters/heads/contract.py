@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
 from adapters.heads.assessment import Assessment
-from adapters.heads.resizing import resized
+from adapters.heads.resizing import interpolation_at, resized
+from adapters.view import View
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -25,6 +26,10 @@ Arrays = Mapping[str, Any]
 
 MOST_OBJECTS = 100
 """Of one image: rows of a target that has one for each object."""
+
+
+_BAND = 64  # rows of pixels that are computed at once
+_APART = 1e-3  # of a side: what rounding moves a box by is less
 
 
 class HeadSettingError(ModelPatchError):
@@ -88,6 +93,10 @@ class Answer(NamedTuple):
     label: str
     probabilities: dict[str, float]
 
+    def agreement(self, other: "Answer") -> float | None:
+        """1 where both have the same label, else 0."""
+        return float(self.label == other.label)
+
     def __str__(self) -> str:
         share = self.probabilities.get(self.label)
         return self.label if share is None else f"{self.label} ({share:.1%})"
@@ -105,6 +114,11 @@ class Values(NamedTuple):
     label: str
     values: dict[str, float]
     unit: str
+
+    def agreement(self, other: "Values") -> float | None:
+        """None: of numbers, nobody asks whether they are the same."""
+        del other
+        return None
 
     def __str__(self) -> str:
         return self.label
@@ -127,6 +141,24 @@ class Regions(NamedTuple):
         """The number of each pixel's label, [height, width]."""
         return resized(self.logits, height, width).argmax(axis=-1).astype(np.int32)
 
+    def mask(self, view: View) -> npt.NDArray[np.int32]:
+        """The number of the label of each pixel of the picture, [H, W]; -1 where none was seen."""
+        h, w, labels = self.logits.shape
+        across = interpolation_at(w, view.columns() * w)
+        wide = np.swapaxes(np.tensordot(across, self.logits, (1, 1)), 0, 1).reshape(h, -1)
+        found = np.empty((view.height, view.width), np.int32)
+        for start in range(0, view.height, _BAND):  # a photograph's logits would fill the memory
+            part = slice(start, start + _BAND)
+            rows = interpolation_at(h, view.rows()[part] * h) @ wide
+            found[part] = rows.reshape(-1, view.width, labels).argmax(axis=-1)
+        for places, pixels in ((view.rows(), found), (view.columns(), found.T)):
+            pixels[(places < 0) | (places > 1)] = -1
+        return found
+
+    def agreement(self, other: "Regions") -> float | None:
+        """The share of places with the same label, as fine as logits are."""
+        return float(np.mean(self.logits.argmax(axis=-1) == other.logits.argmax(axis=-1)))
+
     def __str__(self) -> str:
         return self.label
 
@@ -146,6 +178,22 @@ class Boxes(NamedTuple):
     boxes: Array
     scores: Array
     classes: Array
+
+    def agreement(self, other: "Boxes") -> float | None:
+        """1 where both have the same boxes to a thousandth of a side, of the same labels, else 0.
+
+        Boxes that are about equally sure may stand in another order.
+        """
+        if len(self.boxes) != len(other.boxes):
+            return 0.0
+        free = np.ones(len(other.boxes), bool)
+        for box, label in zip(self.boxes, self.classes, strict=True):
+            apart = np.abs(other.boxes - box).max(axis=1)
+            alike = free & (other.classes == label) & (apart <= _APART)
+            if not alike.any():
+                return 0.0
+            free[alike.argmax()] = False
+        return 1.0
 
     def __str__(self) -> str:
         return self.label
@@ -177,6 +225,8 @@ class Head(NamedTuple):
     Attributes:
       kind: its name in the registry, and in a file's card.
       settings: as JSON: what makes this head again out of its kind.
+      computes: what `apply` computes, as text: heads of one text predict the same from the same
+        weights and maps, whatever else they are set to, so that one program serves them.
       taps: the maps of the backbone that it reads, by name; see `adapters.backbones.taps`.
       together: how the heads of many tasks stand in one batch: in rows of one `wide` matrix, or
         each in a `padded` row of its own; see `adapters.heads.wide` and `padded`.
@@ -194,8 +244,13 @@ class Head(NamedTuple):
         number or a scalar array.
       figures: (predictions, targets, own) -> {name: scalar} to watch while training.
       decode: (labels, predictions of one image) -> what is said of it; raises NoAnswerError.
-      listed: (labels, predictions of one image) -> the answer as JSON, a list of one object a
-        label, or a box, with the most telling first; raises NoAnswerError.
+      listed: (labels, predictions of one image, view) -> the answer as JSON, a list of one object a
+        label, or a box, with the most telling first; what has a place has it in pixels of the
+        picture that the view is of. Raises NoAnswerError.
+      ranked: whether `listed` gives all labels in their order, so that the first ones may do; else
+        each is a part of the answer.
+      mask: (labels, predictions of one image, view) -> the number of the label of each pixel of the
+        picture, [H, W] int32, -1 where none was seen; None where there is no such answer.
       check: (outputs) -> None; raises HeadSettingError where the settings do not fit so many.
       check_targets: (targets of a whole split) -> None; raises TargetError where they can be
         neither learned nor scored. Asked where a task's examples are made.
@@ -217,6 +272,7 @@ class Head(NamedTuple):
 
     kind: str
     settings: Mapping[str, Any]
+    computes: str
     taps: tuple[str, ...]
     together: Literal["wide", "padded"]
     shapes: Callable[[Mapping[str, int], int], dict[str, Shape]]
@@ -228,8 +284,10 @@ class Head(NamedTuple):
     loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]]
     figures: Callable[[Arrays, Arrays, Any], dict[str, Any]]
     decode: Callable[[Sequence[str], Arrays], Said]
-    listed: Callable[[Sequence[str], Arrays], list[dict[str, Any]]]
+    listed: Callable[[Sequence[str], Arrays, View], list[dict[str, Any]]]
     soft_targets: Callable[[Arrays], Array] | None
+    ranked: bool = True
+    mask: Callable[[Sequence[str], Arrays, View], Array] | None = None
     initial: Callable[[Mapping[str, Shape]], dict[str, Array]] = _zeros
     check: Callable[[int], None] = _any_number
     check_targets: Callable[[Arrays], None] = _any_targets
@@ -239,6 +297,16 @@ class Head(NamedTuple):
     balanced: Callable[[Arrays, int], "Head"] | None = None
     scaled: Callable[[Arrays, Arrays, Arrays], dict[str, Array]] | None = None
     assess: Callable[[Sequence[str], Arrays, Arrays], Assessment] | None = None
+
+
+def computed_by(kind: str, settings: Mapping[str, Any], without: str = "") -> str:
+    """`Head.computes`, of a kind whose settings, but for the one called `without`, all matter.
+
+    >>> computed_by("ssdlite", {"maps": 3, "threshold": 0.4}, without="threshold")
+    'ssdlite(maps=3)'
+    """
+    told = ", ".join(f"{name}={value}" for name, value in settings.items() if name != without)
+    return f"{kind}({told})"
 
 
 def finite(predictions: Arrays) -> None:

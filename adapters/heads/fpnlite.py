@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from adapters.heads.contract import Arrays, Head, HeadSettingError, Shape
-from adapters.heads.detection import answering, tower
+from adapters.heads.detection import tower
 from adapters.heads.detection.anchors import octaves, placed
 from adapters.heads.detection.detections import (
     ANCHORS,
@@ -23,6 +23,7 @@ from adapters.heads.detection.detections import (
     Detections,
     detections,
 )
+from adapters.heads.detection.detector import detector
 from adapters.heads.detection.predictors import BOXES, CLASSES
 
 LEVELS = {3: "neck_05", 4: "neck_04", 5: "neck_01", 6: "neck_06", 7: "neck_07"}
@@ -55,7 +56,6 @@ def fpnlite(
             f"finest, coarsest and anchor are {finest}, {coarsest} and {anchor!r}; finest must not "
             "be above coarsest, and anchor above 0 and at most 100."
         )
-    least = answering.threshold_of(threshold)
     levels = range(finest, coarsest + 1)
     taps = tuple(LEVELS[level] for level in levels)
 
@@ -77,30 +77,15 @@ def fpnlite(
             ANCHORS: space.broadcast_to(space.asarray(around), (*before, *around.shape)),
         }
 
-    def after_validation(predictions: Arrays, targets: Arrays) -> Head:
-        chosen = answering.threshold_chosen(_find, predictions, targets)
-        return fpnlite(finest, coarsest, anchor, chosen)
-
     given = {"finest": finest, "coarsest": coarsest, "anchor": anchor, "threshold": threshold}
-    return Head(
-        kind="fpnlite",
-        settings={name: value for name, value in given.items() if value != _DEFAULTS[name]},
+    return detector(
+        *(fpnlite, given, _DEFAULTS, _find),
         taps=taps,
-        together="padded",
         shapes=shapes,
         channels=channels,
-        targets=answering.TARGETS,
-        least=1,
-        metric=answering.metric(_find),
         apply=apply,
         loss=_loss,
-        figures=lambda predictions, targets, own: {},
-        decode=answering.decode(_find, least),
-        listed=answering.listed(_find, least),
-        soft_targets=None,
         initial=tower.initial,
-        check_targets=answering.check_targets,
-        after_validation=after_validation if threshold is None else None,
     )
 
 

@@ -7,6 +7,7 @@ from adapters.heads.contract import Arrays, Shape
 
 FEATURES, LOGITS = "features", "logits"
 TAPS = (FEATURES,)
+COMPUTES = "linear"
 
 
 def shapes(channels: Mapping[str, int], outputs: int) -> dict[str, Shape]:

@@ -26,6 +26,7 @@ from adapters.heads.contract import (
     finite,
 )
 from adapters.heads.linear import LOGITS
+from adapters.view import View
 
 LABELS, TEACHER = "labels", "teacher"
 _LEAST, _MOST = 1e-6, 1 - 1e-6  # of a threshold: some label can hold, and some not
@@ -55,11 +56,15 @@ def multilabel(thresholds: Sequence[float] | None = None) -> Head:
         limits(outputs)
 
     def decode(labels: Sequence[str], predictions: Arrays) -> Answer:
-        rows = listed(labels, predictions)
+        rows = told(labels, predictions)
         held = " + ".join(row["label"] for row in rows if row["holds"])
         return Answer(held or "none", {row["label"]: row["probability"] for row in rows})
 
-    def listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
+    def listed(labels: Sequence[str], predictions: Arrays, view: View) -> list[dict[str, Any]]:
+        del view
+        return told(labels, predictions)
+
+    def told(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
         finite(predictions)
         shares = sigmoid(predictions[LOGITS])
         least = limits(len(labels))
@@ -96,6 +101,7 @@ def multilabel(thresholds: Sequence[float] | None = None) -> Head:
     return Head(
         kind="multilabel",
         settings={} if thresholds is None else {"thresholds": list(thresholds)},
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,

@@ -26,6 +26,7 @@ from adapters.heads.contract import (
     finite,
 )
 from adapters.heads.linear import LOGITS
+from adapters.view import View
 
 VALUES, TEACHER = "values", "teacher"
 
@@ -99,13 +100,17 @@ def regression(
             "mean absolute error": Figure(float(np.abs(guess - truth).mean()), unit or "1"),
         }
 
-    def listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
+    def listed(labels: Sequence[str], predictions: Arrays, view: View) -> list[dict[str, Any]]:
+        del view
+        return told(labels, predictions)
+
+    def told(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
         finite(predictions)
         pairs = zip(labels, in_units(predictions), strict=True)
         return [{"label": label, "value": float(value), "unit": unit} for label, value in pairs]
 
     def decode(labels: Sequence[str], predictions: Arrays) -> Values:
-        values = {row["label"]: row["value"] for row in listed(labels, predictions)}
+        values = {row["label"]: row["value"] for row in told(labels, predictions)}
         said = ", ".join(f"{label} {value:.4g} {unit}".strip() for label, value in values.items())
         return Values(said, values, unit)
 
@@ -118,6 +123,7 @@ def regression(
     return Head(
         kind="regression",
         settings=settings,
+        computes=linear.COMPUTES,
         taps=linear.TAPS,
         together="wide",
         shapes=linear.shapes,

@@ -29,11 +29,21 @@ def interpolation(source: int, target: int) -> npt.NDArray[np.float32]:
 
     Beyond the centres of the first and last pixel their values go on.
     """
-    centres = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    return interpolation_at(source, (np.arange(target) + 0.5) * source / target)
+
+
+def interpolation_at(source: int, places: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """What each of `places` takes of each of `source` pixels: [places, source].
+
+    Args:
+      source: pixels in a line.
+      places: in widths of these pixels, from the line's beginning.
+    """
+    centres = np.clip(places - 0.5, 0, source - 1)
     before = np.floor(centres).astype(int)
     after = np.minimum(before + 1, source - 1)
     share = centres - before
-    weights = np.zeros((target, source))
-    np.add.at(weights, (np.arange(target), before), 1 - share)
-    np.add.at(weights, (np.arange(target), after), share)
+    weights = np.zeros((len(places), source))
+    np.add.at(weights, (np.arange(len(places)), before), 1 - share)
+    np.add.at(weights, (np.arange(len(places)), after), share)
     return weights.astype(np.float32)

@@ -27,10 +27,13 @@ from adapters.heads.contract import (
     Shape,
     Target,
     TargetError,
+    computed_by,
     finite,
 )
 from adapters.heads.linear import LOGITS
 from adapters.heads.resizing import resized
+from adapters.heads.runs import runs
+from adapters.view import View
 
 CLASSES, TEACHER = "classes", "teacher"
 IGNORED = -1
@@ -64,10 +67,12 @@ def segmentation(low: str = "stride_8", high: str = "stride_16") -> Head:
         bias = weights["b"].reshape((1,) * (fine.ndim - 1) + (-1,))
         return {LOGITS: fine + resized(coarse, height, width) + bias}
 
-    settings = {"low": low, "high": high}
+    given = {"low": low, "high": high}
+    settings = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
     return Head(
         kind="segmentation",
-        settings={name: value for name, value in settings.items() if value != _DEFAULTS[name]},
+        settings=settings,
+        computes=computed_by("segmentation", settings),
         taps=(low, high),
         together="padded",
         shapes=shapes,
@@ -80,6 +85,8 @@ def segmentation(low: str = "stride_8", high: str = "stride_16") -> Head:
         figures=lambda predictions, targets, own: {},
         decode=_decode,
         listed=_listed,
+        ranked=False,
+        mask=_mask,
         soft_targets=lambda predictions: softmax(predictions[LOGITS]),
         check_targets=_check_targets,
     )
@@ -157,6 +164,14 @@ def _decode(labels: Sequence[str], predictions: Arrays) -> Regions:
     return Regions(said, shares, logits)
 
 
-def _listed(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
-    shares = _decode(labels, predictions).shares
-    return [{"label": label, "share": share} for label, share in shares.items()]
+def _mask(labels: Sequence[str], predictions: Arrays, view: View) -> Array:
+    return _decode(labels, predictions).mask(view)
+
+
+def _listed(labels: Sequence[str], predictions: Arrays, view: View) -> list[dict[str, Any]]:
+    said = _decode(labels, predictions)
+    mask = said.mask(view)
+    return [
+        {"label": label, "share": share, "segmentation": runs(mask == labels.index(label))}
+        for label, share in said.shares.items()
+    ]

@@ -17,7 +17,7 @@ import numpy as np
 
 from adapters.heads.classification import softmax
 from adapters.heads.contract import Arrays, Head, HeadSettingError, Shape
-from adapters.heads.detection import answering, predictors
+from adapters.heads.detection import predictors
 from adapters.heads.detection.anchors import CONVENTIONS, placed, sides_of
 from adapters.heads.detection.detections import (
     ANCHORS,
@@ -26,6 +26,7 @@ from adapters.heads.detection.detections import (
     Detections,
     detections,
 )
+from adapters.heads.detection.detector import detector
 
 NECK = ("neck_02", "neck_04", "neck_06", "neck_08")
 _MASKED = -1e9  # as in `adapters.heads.wide`
@@ -68,7 +69,6 @@ def ssdlite(
         raise HeadSettingError(
             f"maps is {maps!r}; from stride {finest} on it is 1 to {len(names)}."
         )
-    least = answering.threshold_of(threshold)
     if not all(type(value) in (int, float) for value in (smallest, largest)):
         raise HeadSettingError("smallest and largest must be numbers.")
     if not 0 < smallest <= largest <= 1:
@@ -98,34 +98,19 @@ def ssdlite(
             ANCHORS: space.broadcast_to(space.asarray(around), (*before, *around.shape)),
         }
 
-    def after_validation(predictions: Arrays, targets: Arrays) -> Head:
-        chosen = answering.threshold_chosen(_find, predictions, targets)
-        return ssdlite(**{**given, "threshold": chosen})
-
     given: dict[str, Any] = {
         **{"maps": maps, "finest": finest, "coarsest": coarsest},
         **{"smallest": smallest, "largest": largest},
         **{"anchors": anchors, "threshold": threshold},
     }
-    return Head(
-        kind="ssdlite",
-        settings={name: value for name, value in given.items() if value != _DEFAULTS[name]},
+    return detector(
+        *(ssdlite, given, _DEFAULTS, _find),
         taps=taps,
-        together="padded",
         shapes=shapes,
         channels=channels,
-        targets=answering.TARGETS,
-        least=1,
-        metric=answering.metric(_find),
         apply=apply,
         loss=_loss,
-        figures=lambda predictions, targets, own: {},
-        decode=answering.decode(_find, least),
-        listed=answering.listed(_find, least),
-        soft_targets=None,
         initial=predictors.initial,
-        check_targets=answering.check_targets,
-        after_validation=after_validation if threshold is None else None,
     )
 
 

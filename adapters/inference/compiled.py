@@ -150,11 +150,12 @@ def answer(
                 {name: each[batch.mask] for name, each in found.items()},
             )
         )
-    targets, said = (_joined(each) for each in zip(*parts, strict=True))
+    targets, said = (joined(each) for each in zip(*parts, strict=True))
     return Answers(names, targets, said)
 
 
-def _joined(parts: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+def joined(parts: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    """Named arrays [N, ...] of batches, one after another."""
     listed = list(parts)
     return {name: np.concatenate([part[name] for part in listed]) for name in listed[0]}
 

@@ -9,18 +9,19 @@ installed folded has a graph of its own, and so runs beside the others. Whoever 
 is being installed again gets the old patch's answer or the new one's, never a mixture.
 """
 
+import contextlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adapters.errors import UnknownNameError
-from adapters.heads import linear
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.heads.contract import Head, NoAnswerError, Said
+from adapters.heads.filling import emptied
 from adapters.heads.registry import head_of
 from adapters.preprocessing import (
     Preprocessing,
@@ -29,20 +30,28 @@ from adapters.preprocessing import (
     normalise,
     prepare,
     upright,
+    view_of,
 )
 from adapters.runtime import int8, signatures
 from adapters.runtime.engine import Engine
-from adapters.runtime.feeds import Feed, How, check_how, check_size, feed, padded_head
+from adapters.runtime.feeds import Feed, How, check_how, feed
 from adapters.runtime.graph_file import Graph, read_graph
 from adapters.runtime.preprocessing_check import check_preprocessing
+from adapters.runtime.room_choice import find_room, head_inputs
+from adapters.runtime.rooms import Room
 from adapters.store import parity
-from adapters.store.contents import PatchContents, check_reads_features, check_without_look
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.errors import naming
 from adapters.store.read import read_patch
 from adapters.store.trust import Trusted
+from adapters.view import View
 
 Array = npt.NDArray[np.float32]
 Picture = bytes | Image.Image
+
+
+class NoMaskError(ModelPatchError):
+    """A task that tells no label for each pixel."""
 
 
 class _Task(NamedTuple):
@@ -53,6 +62,7 @@ class _Task(NamedTuple):
     preprocessing: Preprocessing
     engine: Engine
     kind: str
+    room: Room
     inputs: Mapping[str, Array]
 
 
@@ -154,6 +164,23 @@ class Device:
         """
         return self.run_all(task, [image])[0]
 
+    def listed(self, task: str, image: Picture) -> list[dict[str, Any]]:
+        """`run` as JSON, as `Head.listed` has it: places are in pixels of the image."""
+        installed, predictions, view = self._seen(task, image)
+        with _told(task):
+            return installed.head.listed(installed.labels, predictions, view)
+
+    def mask(self, task: str, image: Picture) -> npt.NDArray[np.int32]:
+        """The number of the label of each pixel of the image, [H, W]; -1 where none was seen.
+
+        Raises NoMaskError for a task that tells no such labels, and what `run` raises.
+        """
+        installed, predictions, view = self._seen(task, image)
+        if installed.head.mask is None:
+            raise NoMaskError(f"{task} predicts {installed.head.kind}, no label for each pixel.")
+        with _told(task):
+            return installed.head.mask(installed.labels, predictions, view)
+
     def run_all(self, task: str, images: Sequence[Picture]) -> list[Said]:
         """What a task says of each image, in the largest batches that the graph has."""
         installed = self._installed(task)
@@ -164,10 +191,22 @@ class Device:
                 (size for size in self._graph.batches if size <= len(inputs)),
                 default=min(self._graph.batches),
             )
-            logits = self._logits(installed, np.stack(inputs[:batch]), batch)
-            answers += [_answer(task, installed, row) for row in logits]
+            found = self._predictions(installed, np.stack(inputs[:batch]), batch)
+            answers += [
+                _answer(task, installed, {name: rows[row] for name, rows in found.items()})
+                for row in range(len(inputs[:batch]))
+            ]
             inputs = inputs[batch:]
         return answers
+
+    def _seen(self, task: str, image: Picture) -> tuple[_Task, dict[str, Array], View]:
+        """What is predicted of an image, and how the network saw it."""
+        installed = self._installed(task)
+        own = opened(image, installed.preprocessing)
+        pixels = normalise(prepare(own, installed.preprocessing), installed.preprocessing)
+        found = self._predictions(installed, pixels[None], min(self._graph.batches))
+        view = view_of(*own.size, installed.preprocessing)
+        return installed, {name: rows[0] for name, rows in found.items()}, view
 
     def _installed(self, task: str) -> _Task:
         tasks = self._tasks
@@ -179,15 +218,13 @@ class Device:
         """A patch ready to run, that has given the logits which it states."""
         check_how(how)
         check_without_look(contents)
-        check_reads_features(contents)
         task = self._prepared(contents, how)
         self._check_parity(contents, task)
         return task
 
     def _prepared(self, contents: PatchContents, how: How) -> _Task:
         preprocessing = check_preprocessing(contents, self._graph.mean, self._graph.std)
-        check_size(contents.task, preprocessing.size, self._graph.sizes)
-        head = padded_head(contents.task, contents.head, self._graph)
+        room = find_room(contents, preprocessing.size, self._graph.rooms)
         made: Feed = feed(self._graph, contents.edits, how)
         engine = self._engine
         if made.flatbuffer is not None:
@@ -198,7 +235,8 @@ class Device:
             preprocessing,
             engine,
             made.kind,
-            {**made.inputs, **head},
+            room,
+            {**made.inputs, **head_inputs(contents, room)},
         )
 
     def _check_parity(self, contents: PatchContents, task: _Task) -> None:
@@ -216,35 +254,47 @@ class Device:
         else:
             tolerance = max(tolerance, graph.tolerance * max(map(abs, stated.logits)))
         image = parity.seeded_image(stated.seed, stated.shape)
-        logits = self._logits(task, image[None], min(graph.batches))
-        parity.check_logits(expected, logits[0], tolerance)
+        found = self._predictions(task, image[None], min(graph.batches))
+        values = parity.values({name: rows[0] for name, rows in found.items()}, stated.seed)
+        parity.check_logits(expected, values, tolerance)
 
-    def _logits(self, task: _Task, images: Array, batch: int) -> Array:
-        """[N, classes] of at most `batch` images [N, H, W, 3]."""
+    def _predictions(self, task: _Task, images: Array, batch: int) -> dict[str, Array]:
+        """{name: [N, ...]} of at most `batch` images [N, H, W, 3]."""
         filled = np.zeros((batch, *images.shape[1:]), np.float32)
         filled[: len(images)] = images
         inputs = {**task.inputs, signatures.IMAGES: filled}
-        name = signatures.signature(task.kind, task.preprocessing.size, batch)
-        logits = task.engine.run(name, inputs, signatures.LOGITS)
-        return logits[: len(images), : len(task.labels)]
+        name = self._graph.signature(task.kind, task.room, batch)
+        found = task.engine.predictions(name, inputs)
+        own = {prediction: rows[: len(images)] for prediction, rows in found.items()}
+        return emptied(own, task.room.outputs - len(task.labels))
 
 
 def network_input(image: Picture, preprocessing: Preprocessing) -> Array:
     """The float32 input [size, size, 3] of a network. Raises UnreadableImageError."""
+    return normalise(prepare(opened(image, preprocessing), preprocessing), preprocessing)
+
+
+def opened(image: Picture, preprocessing: Preprocessing) -> Image.Image:
+    """The image upright and in RGB. Raises UnreadableImageError."""
     if isinstance(image, bytes):
-        opened = decode(image, preprocessing.background)
-    elif isinstance(image, Image.Image):
-        opened = upright(image, preprocessing.background)
-    else:
-        raise UnreadableImageError(
-            f"{type(image).__name__} is no image: give the bytes of an image file, or an image "
-            "that Pillow has opened."
-        )
-    return normalise(prepare(opened, preprocessing), preprocessing)
+        return decode(image, preprocessing.background)
+    if isinstance(image, Image.Image):
+        return upright(image, preprocessing.background)
+    raise UnreadableImageError(
+        f"{type(image).__name__} is no image: give the bytes of an image file, or an image "
+        "that Pillow has opened."
+    )
 
 
-def _answer(name: str, task: _Task, logits: Array) -> Said:
+def _answer(name: str, task: _Task, predictions: Mapping[str, Array]) -> Said:
+    with _told(name):
+        return task.head.decode(task.labels, predictions)
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Says of which task there is no answer."""
     try:
-        return task.head.decode(task.labels, {linear.LOGITS: logits})
+        yield
     except NoAnswerError as error:
         raise NoAnswerError(f"{name}: {error}") from error

@@ -1,5 +1,6 @@
 """A LiteRT graph that many threads may call."""
 
+import contextlib
 import functools
 import math
 import os
@@ -75,17 +76,21 @@ class Engine:
         self._lock = threading.Lock()
 
     def run(self, signature: str, inputs: Mapping[str, Array], output: str) -> Array:
-        """The output of that name.
+        """The output of that name; see `predictions`."""
+        return self.predictions(signature, inputs)[output]
+
+    def predictions(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name.
 
         Args:
           signature: of the graph.
           inputs: all of the signature's, float32, of its shapes. One that is read-only is handed
             to LiteRT once, until the next call brings another array in its place.
-          output: of the signature.
 
         Raises LiteRTError.
         """
         with self._lock:
+            quiet = contextlib.nullcontext() if signature in self._calls else without_notices()
             try:
                 call = self._call(signature)
                 _check(signature, call.shapes, inputs)
@@ -95,9 +100,12 @@ class Engine:
                         call.inputs[name].write(array)
                     if not array.flags.writeable:
                         call.sent[name] = array
-                self._model.run_by_name(signature, call.inputs, call.outputs)
-                shape = call.results[output]
-                return call.outputs[output].read(math.prod(shape), np.float32).reshape(shape)
+                with quiet:  # of outputs that are constants there is a notice
+                    self._model.run_by_name(signature, call.inputs, call.outputs)
+                return {
+                    name: call.outputs[name].read(math.prod(shape), np.float32).reshape(shape)
+                    for name, shape in call.results.items()
+                }
             except (RuntimeError, ValueError) as error:
                 raise LiteRTError(f"LiteRT cannot run {signature!r}: {error}.") from error
 

@@ -1,6 +1,6 @@
 """How a patch gets into an exported graph: as its inputs, or written into its constants."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -77,34 +77,6 @@ def check_how(how: str) -> None:
     """Raises UnknownNameError for what is no way to install a patch."""
     if how not in HOWS:
         raise UnknownNameError("way to install a patch", how, HOWS)
-
-
-def check_size(task: str, size: int, sizes: Collection[int]) -> None:
-    """Raises OtherSizeError unless images of `size` pixels are among those of a graph."""
-    if size not in sizes:
-        raise OtherSizeError(
-            f"{task} looks at images of {size} pixels, this graph at "
-            f"{', '.join(map(str, sizes))}. Export it for size {size} too.",
-            settings=["sizes"],
-        )
-
-
-def padded_head(task: str, head: Mapping[str, Array], graph: Graph) -> dict[str, Array]:
-    """A head of the graph's width; columns that are nobody's answer NaN.
-
-    Raises UnsupportedPatchError for a head of more classes than the graph has room for.
-    """
-    classes = head["b"].size
-    if classes > graph.classes:
-        raise UnsupportedPatchError(
-            f"{task} has {classes} classes; this graph has room for {graph.classes}. Export it "
-            f"with room for {classes}.",
-            settings=["classes"],
-        )
-    w = np.zeros((graph.features, graph.classes), np.float32)
-    b = np.full(graph.classes, np.nan, np.float32)
-    w[:, :classes], b[:classes] = head["w"], head["b"]
-    return _kept({signatures.HEAD_W: w, signatures.HEAD_B: b})
 
 
 def fed(graph: Graph, kind: str, weights: Weights) -> Feed:

@@ -31,10 +31,13 @@ import safetensors
 import safetensors.numpy
 
 from adapters import files
-from adapters.errors import ModelPatchError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.fingerprint import fingerprint
+from adapters.heads import linear
+from adapters.heads.contract import HeadSettingError
 from adapters.modules import module_and_leaf
-from adapters.runtime import int8
+from adapters.runtime import int8, signatures
+from adapters.runtime.rooms import Room
 from adapters.store.signed_folder import check_file
 from adapters.store.trust import Trusted
 
@@ -43,6 +46,7 @@ _KEY = "modelpatch_graph"
 _ALIGNMENT = 16
 _HEADER_LIMIT = 1 << 22  # bytes of JSON, which takes thirty times as many to read
 _LARGEST_FACTOR = np.finfo(np.float32).max / 128
+_POOLED = "classification"  # every head that reads the pooled features computes the same
 _TAIL = struct.Struct(f"<32sQ{len(MAGIC)}s")
 
 Array = npt.NDArray[np.float32]
@@ -118,9 +122,9 @@ class Graph:
       epsilon: of its norms.
       mean: of RGB pixels in 0..255, that it was trained with; patches must have the same.
       std: likewise.
-      features: width of what the head reads.
-      classes: columns of the head's inputs: no patch may have more.
-      sizes: sides of the square images that there are signatures for, in pixels.
+      features: width of the pooled features.
+      classes: outputs that there is room for in a head which reads those: no patch may have more.
+      sizes: sides of the square images that such heads have signatures for, in pixels.
       batches: numbers of images that there are signatures for.
       inputs: what the signatures of each kind take beside images and head, as `module/leaf`; see
         `adapters.runtime.signatures`.
@@ -151,6 +155,19 @@ class Graph:
     flatbuffer: bytes
     tolerance: float = 0.0
     partial: bool = False
+    others: tuple[Room, ...] = ()
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        """Which heads the graph takes: those that read the pooled features, and `others`."""
+        read = {linear.FEATURES: self.features}
+        pooled = (Room(_POOLED, {}, read, self.classes, size) for size in self.sizes)
+        return (*pooled, *self.others)
+
+    def signature(self, kind: str, room: Room, batch: int) -> str:
+        """The name of the signature of a kind that heads in this room have."""
+        number = 1 + self.others.index(room) if room in self.others else 0
+        return signatures.signature(kind, room.size, batch, number)
 
     @property
     def is_whole(self) -> bool:
@@ -255,6 +272,7 @@ def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> 
         for field in ("sizes", "batches", "mean", "std"):
             described[field] = tuple(described[field])
         described["inputs"] = {kind: tuple(names) for kind, names in described["inputs"].items()}
+        described["others"] = tuple(Room(*each) for each in described.get("others", ()))
         graph = Graph(**described, leaves=leaves, flatbuffer=data[: end - length])
         _check(graph)
         if graph.is_whole and fingerprint(graph.weights) != graph.fingerprint:
@@ -265,7 +283,8 @@ def read_graph(path: str | os.PathLike[str], trusted: Trusted | None = None) -> 
         return graph
     except (
         *(safetensors.SafetensorError, ValueError, KeyError, TypeError),
-        *(AttributeError, IndexError, OverflowError, RecursionError),
+        *(AttributeError, IndexError, OverflowError, RecursionError, HeadSettingError),
+        UnknownNameError,
     ) as error:
         raise GraphFileError(
             f"{path} was written by another version of modelpatch ({error}): export it again."
@@ -277,7 +296,10 @@ def _check(graph: Graph) -> None:
     for place in (*graph.kernels.values(), *graph.biases.values()):
         place.check(graph.flatbuffer)
     texts = (graph.backbone, graph.fingerprint, *graph.inputs)
-    counts = (graph.features, graph.classes, *graph.sizes, *graph.batches)
+    counts = [graph.features, graph.classes, *graph.sizes, *graph.batches]
+    for room in graph.others:
+        counts += [room.outputs, room.size, *room.channels.values()]
+        room.shapes  # noqa: B018, of a head that is known, with channels for all that it reads
     numbers = (graph.epsilon, graph.tolerance, *graph.mean, *graph.std)
     if not (
         all(isinstance(text, str) for text in texts)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import safetensors.numpy
 
 from adapters import files
+from adapters.heads.registry import head_of
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array
 from adapters.store.contents import PatchContents
@@ -30,7 +31,10 @@ def write_inputs(
 
     Raises NotWrittenError.
     """
-    head = {signatures.HEAD_W: contents.head["w"], signatures.HEAD_B: contents.head["b"]}
+    shapes = {leaf: values.shape for leaf, values in contents.head.items()}
+    own = head_of(contents)
+    leaves = own.shapes(own.channels(shapes), len(contents.labels))  # no auxiliary ones
+    head = {signatures.HEAD + leaf: contents.head[leaf] for leaf in leaves}
     text = json.dumps(about(contents), sort_keys=True, separators=(",", ":"))
     files.write_bytes(path, safetensors.numpy.save({**inputs, **head}, metadata={KEY: text}))
 

@@ -1,7 +1,9 @@
 """The signatures of an exported backbone: what each takes, and what it is called.
 
-Every signature maps `images` [N, H, W, 3], normalised, and a head (`head/w` [features, classes],
-`head/b` [classes]) to `logits` [N, classes]. What else is an input tells its kind:
+Every signature maps `images` [N, H, W, 3], normalised, and the leaves of a head, `head/LEAF` each,
+to the head's predictions by name: of one that reads the pooled features, `head/w`
+[features, classes] and `head/b` [classes] to `logits` [N, classes]. What else is an input tells its
+kind:
 
   norms      `PATH/scale` and `PATH/offset` of every norm, folded with its statistics.
   depthwise  the same, and `PATH/w` of every depthwise kernel.
@@ -20,18 +22,21 @@ from adapters.vocabulary import BIAS, GAIN, KERNEL, MODULATION
 
 NORMS, DEPTHWISE, FOLDED = "norms", "depthwise", "folded"
 KINDS = (NORMS, DEPTHWISE, FOLDED)
-IMAGES, HEAD_W, HEAD_B, LOGITS = "images", "head/w", "head/b", "logits"
+IMAGES, HEAD, LOGITS = "images", "head/", "logits"
+HEAD_W, HEAD_B = f"{HEAD}w", f"{HEAD}b"
 
 Weights = Mapping[str, Mapping[str, Any]]
 
 
-def signature(kind: str, size: int, batch: int) -> str:
+def signature(kind: str, size: int, batch: int, head: int = 0) -> str:
     """The name of a signature.
 
-    >>> signature("norms", 224, 8)
-    'norms_224_8'
+    `head` is the number of another head than those that read the pooled features, from 1 on.
+
+    >>> signature("norms", 224, 8), signature("norms", 320, 1, 2)
+    ('norms_224_8', 'norms_320_1_head2')
     """
-    return f"{kind}_{size}_{batch}"
+    return f"{kind}_{size}_{batch}" + (f"_head{head}" if head else "")
 
 
 def task_signature(batch: int) -> str:

@@ -3,6 +3,7 @@
 | request | answers |
 |---|---|
 | `POST /tasks/NAME`, an image file as body | what the task's head says of it, label by label |
+| the same with `Accept: image/png` | of a head that tells pixels: an indexed PNG |
 | `POST /tasks/NAME?place=0.1,0.2,0.3` | the same, of a patch that reads `place` beside the image |
 | `POST /tasks/NAME`, a form | the same: the image is its one file, `place` a field |
 | `GET /tasks` | what is installed |
@@ -36,6 +37,7 @@ from adapters.heads.contract import NoAnswerError
 from adapters.preprocessing import normalise
 from adapters.serving import refusals
 from adapters.serving.access import Access
+from adapters.serving.answers import answered
 from adapters.serving.batching import Batcher, BusyError
 from adapters.serving.bodies import Bodies
 from adapters.serving.clients import client_of
@@ -47,6 +49,7 @@ from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
 from adapters.serving.network import Example, Task
+from adapters.view import View
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -158,22 +161,18 @@ class _Server:
                 asked = self._predictions(name, sent.file, given, client)
                 try:
                     async with asyncio.timeout(self._limits.answer_seconds):
-                        task, predictions = await _while_there(request, asked)
+                        task, predictions, view = await _while_there(request, asked)
                 except TimeoutError:
                     raise BusyError("others' images took all the time; try again later.") from None
         try:
-            rows = task.head.listed(task.contents.labels, predictions)
+            answer = await asyncio.to_thread(
+                answered, task, predictions, view, request.headers.get("accept"), self._limits
+            )
         except NoAnswerError as error:
             raise NoAnswerError(f"{name}: {error}") from error
         if name in self._network.tasks:  # not a label of one that has gone meanwhile
             self._metrics.answers.labels(name).inc()
-        return JSONResponse(
-            {
-                "task": name,
-                "version": task.contents.task_version,
-                "answers": rows[: self._limits.answers],
-            }
-        )
+        return answer
 
     @contextlib.contextmanager
     def _place(self, client: str) -> Iterator[None]:
@@ -191,15 +190,15 @@ class _Server:
 
     async def _predictions(
         self, name: str, data: bytes, given: Sequence[tuple[str, str]], client: str
-    ) -> tuple[Task, Predictions]:
+    ) -> tuple[Task, Predictions, View]:
         while True:
             task = self._network.task(name)
             inputs = read_inputs(given, task)
-            pixels = await self._decoders.decode(data, task.preprocessing, client)
+            pixels, view = await self._decoders.decode(data, task.preprocessing, client)
             image = normalise(pixels, task.preprocessing)
             predictions = await self._queue.ask(Example(task, image, inputs))
             if predictions is not None:
-                return task, predictions
+                return task, predictions, view
             # The task was replaced meanwhile: ask the new one.
 
     async def install(self, request: Request) -> Response:

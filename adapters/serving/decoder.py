@@ -45,8 +45,8 @@ def main() -> None:
 
 def pixels(
     data: bytes, how: Preprocessing, most: int, scans: int, work: int | None = None
-) -> np.ndarray:
-    """The pixels [size, size, 3] uint8 of an image file.
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The pixels [size, size, 3] uint8 of an image file, and its own width and height.
 
     Args:
       data: of the file.
@@ -66,15 +66,17 @@ def pixels(
         )
     if work is not None and size * max(1, found) > work:
         raise LaterError("the image is large.")
-    return images.prepare(images.decode(data, how.background), how)
+    image = images.decode(data, how.background)
+    return images.prepare(image, how), image.size
 
 
 def _answer(stream: io.BufferedRWPair, asked: dict[str, Any]) -> None:
     data = stream.read(asked["bytes"])
     how = Preprocessing.from_json(asked["how"])
     try:
-        found = pixels(data, how, asked["pixels"], asked["scans"], asked["work"]).tobytes()
-        said: dict[str, Any] = {"bytes": len(found)}
+        prepared, sides = pixels(data, how, asked["pixels"], asked["scans"], asked["work"])
+        found = prepared.tobytes()
+        said: dict[str, Any] = {"bytes": len(found), "sides": sides}
     except ModelPatchError as error:
         found, said = b"", {"error": type(error).__name__, "message": str(error), "bytes": 0}
     stream.write(json.dumps(said).encode() + b"\n" + found)

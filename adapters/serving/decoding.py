@@ -12,23 +12,25 @@ import pathlib
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 
 import adapters
-from adapters.preprocessing import Preprocessing, UnreadableImageError
+from adapters.preprocessing import Preprocessing, UnreadableImageError, view_of
 from adapters.serving import decoder
 from adapters.serving.errors import TooMuchError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Array
 from adapters.serving.turns import Turns
+from adapters.view import View
 
 PROCESSES = 4  # half of them for large images; fewer leave cores idle between two images
 SMALL = 1 << 22  # pixels that are decoded among small images: tens of milliseconds
 FEW = 1 << 18  # bytes of a small image: a header, too, can be long, and says nothing before its end
 NICE = 10  # of large images: the server and small ones go first
 GRACE = 0.5  # seconds that a small image may go on for nobody: sooner than a process starts
-Said = tuple[dict[str, str], bytes]  # an error or none, and the bytes of pixels
+Said = tuple[dict[str, Any], bytes]  # an error or none, and the bytes of pixels
 _ERRORS = {kind.__name__: kind for kind in (TooMuchError, UnreadableImageError)}
 
 
@@ -47,8 +49,8 @@ class Decoders:
     def started(self) -> int:
         return self._small.started + self._large.started
 
-    async def decode(self, data: bytes, how: Preprocessing, client: str = "") -> Array:
-        """The pixels [size, size, 3] uint8 of an image file.
+    async def decode(self, data: bytes, how: Preprocessing, client: str = "") -> tuple[Array, View]:
+        """The pixels [size, size, 3] uint8 of an image file, and what they show of it.
 
         Whoever cancels it, or lets it take longer than the limit, kills the process.
 
@@ -66,7 +68,9 @@ class Decoders:
             said, found = await self._large.ask(data, how, client)
         if "error" in said:
             raise _ERRORS[said["error"]](said["message"])
-        return np.frombuffer(found, np.uint8).reshape(how.size, how.size, 3)
+        pixels = np.frombuffer(found, np.uint8).reshape(how.size, how.size, 3)
+        width, height = said["sides"]
+        return pixels, view_of(width, height, how)
 
     def close(self) -> None:
         """Ends all processes."""

@@ -23,6 +23,10 @@ class MediaTypeError(ModelPatchError):
     """A file that came wrapped in something else: JSON, base64, gzip."""
 
 
+class NoPictureError(ModelPatchError):
+    """A picture is asked for of a task that answers in words or numbers."""
+
+
 class HostError(ModelPatchError):
     """A server was asked under a name that is not its own."""
 

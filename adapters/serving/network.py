@@ -6,7 +6,7 @@ training. Tables and weights are arguments, so that adding and removing tasks co
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -21,11 +21,12 @@ from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import inference, parity_check
 from adapters.inference.first_look import first_look
+from adapters.inference.maps import check_maps
 from adapters.modules import kind_of
 from adapters.patches.contract import Prepare, no_look
 from adapters.patches.forward import forward
 from adapters.preprocessing import Preprocessing
-from adapters.store.contents import PatchContents, check_reads_features, check_without_look
+from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.vocabulary import MODULE, NORM
 
@@ -91,6 +92,7 @@ class MixedNetwork:
       tabled: which leaves may be a task's own: of `norms`, of depthwise kernels too, or of
         `everything`, which costs a whole network's memory a task.
       reading: a patch that reads inputs beside the image: then others of the same spec may, too.
+      taps: the maps that tasks' heads may read.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class MixedNetwork:
         batches: Sequence[int] = (1, 4, 16),
         tabled: Tabled = "norms",
         reading: PatchContents | None = None,
+        taps: Collection[str] = linear.TAPS,
     ):
         self.size, self.batches, self.capacity = size, tuple(sorted(batches)), capacity
         self._weights = {path: dict(leaves) for path, leaves in weights.items()}
@@ -120,10 +123,11 @@ class MixedNetwork:
         prepare: Prepare = no_look
         self._reads: str | None = None
         self.inputs: Mapping[str, tuple[int, ...]] = {}
-        self._plain, self._looking = inference(backbone, 1, size), None
+        self._table, self._taps = backbone.table, frozenset(taps)
+        self._plain, self._looking = inference(backbone, 1, size, taps=self._taps), None
         if reading is not None:
             prepare, self._reads, self.inputs = first_look(reading), reading.patch, reading.inputs
-            self._looking = inference(backbone, 1, size, prepare)
+            self._looking = inference(backbone, 1, size, prepare, self._taps)
             # A task that reads nothing keeps zeros there, which change nothing.
             self._modules = {
                 path: {name: np.zeros_like(leaf) for name, leaf in leaves.items()}
@@ -136,7 +140,7 @@ class MixedNetwork:
         tables = jax.tree.map(jnp.asarray, {path: own for path, own in rows.items() if own})
         self._installed = _Installed(tables, {})
         self._changing = threading.Lock()
-        self._features = jax.jit(_mixed(backbone, prepare))
+        self._maps = jax.jit(_mixed(backbone, prepare, self._taps))
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -153,16 +157,14 @@ class MixedNetwork:
     def compile(self) -> None:
         """Compiles every program that answering and installing need, so that nobody waits."""
         image = np.zeros((1, self.size, self.size, 3), np.float32)
-        jax.block_until_ready(self._plain.features(self._weights, {"image": image}))
+        jax.block_until_ready(self._plain.taps(self._weights, {"image": image}))
         if self._looking is not None:
             own = {**self._weights, **self._modules}
-            jax.block_until_ready(self._looking.features(own, self._filled([], 1)))
+            jax.block_until_ready(self._looking.taps(own, self._filled([], 1)))
         for count in self.batches:
             rows = np.zeros(count, np.int32)
             tables = self._installed.tables
-            jax.block_until_ready(
-                self._features(self._shared, tables, rows, self._filled([], count))
-            )
+            jax.block_until_ready(self._maps(self._shared, tables, rows, self._filled([], count)))
 
     def check(self, contents: PatchContents) -> None:
         """Whether `add` would take a patch that has passed every other check of `read_patch`.
@@ -210,12 +212,15 @@ class MixedNetwork:
         rows = np.zeros(count, np.int32)
         rows[: len(examples)] = [example.task.row for example in examples]
         inputs = self._filled(examples, count)
-        features = np.asarray(self._features(self._shared, tables, rows, inputs))
+        maps = {
+            name: np.asarray(each)
+            for name, each in self._maps(self._shared, tables, rows, inputs).items()
+        }
         answers: list[dict[str, Array] | None] = []
-        for example, own in zip(examples, features, strict=False):
+        for number, example in enumerate(examples):
             task = example.task
             current = installed.get(task.contents.task) is task
-            taps = {linear.FEATURES: own}
+            taps = {name: maps[name][number] for name in task.head.taps}
             answers.append(task.head.apply(task.contents.head, taps) if current else None)
         return answers
 
@@ -233,7 +238,14 @@ class MixedNetwork:
     def _checked(self, contents: PatchContents) -> tuple[Preprocessing, Weights]:
         """How its images are prepared, and the patched weights, once everything was checked."""
         reads = bool(contents.inputs)
-        check_reads_features(contents)
+        head = head_of(contents)
+        if missing := sorted({*head.taps} - self._taps):
+            raise UnservedPatchError(
+                f"the head {head.computes} of {contents.task} reads {', '.join(missing)} of the "
+                f"network; this server computes {', '.join(sorted(self._taps))}: give a patch with "
+                "such a head when it is started."
+            )
+        check_maps(contents, self._table)
         if not reads:
             check_without_look(contents)
         elif contents.patch != self._reads:
@@ -308,17 +320,18 @@ def _with_row(table: jax.Array, row: int, leaf: Array | float) -> jax.Array:
     return jnp.asarray(changed)
 
 
-def _mixed(backbone: Backbone, prepare: Prepare) -> Callable[..., jax.Array]:
-    """(weights, tables, rows [B], inputs {name: [B, ...]}) -> features [B, C]."""
+def _mixed(
+    backbone: Backbone, prepare: Prepare, taps: Collection[str]
+) -> Callable[..., dict[str, jax.Array]]:
+    """(weights, tables, rows [B], inputs {name: [B, ...]}) -> {tap: [B, ...]}."""
 
-    def features(weights: Any, tables: Any, rows: jax.Array, inputs: Any) -> jax.Array:
-        def one(own: Any, inputs: Any) -> jax.Array:
+    def maps(weights: Any, tables: Any, rows: jax.Array, inputs: Any) -> dict[str, jax.Array]:
+        def one(own: Any, inputs: Any) -> dict[str, jax.Array]:
             patched = {
                 path: {**weights.get(path, {}), **own.get(path, {})} for path in {**weights, **own}
             }
-            seen = forward(backbone, prepare, patched, inputs, {})
-            return seen.taps[linear.FEATURES]
+            return forward(backbone, prepare, patched, inputs, {}, sorted(taps)).taps
 
         return jax.vmap(one)(jax.tree.map(lambda table: table[rows], tables), inputs)
 
-    return features
+    return maps

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from adapters import names
 from adapters.errors import UnknownNameError
-from adapters.heads import linear
 from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.registry import head_of
 from adapters.store import canonical_json, parity
@@ -20,7 +19,6 @@ from adapters.store.encoding import ENCODINGS
 from adapters.store.errors import (
     LabelsError,
     LooksFirstError,
-    MapsNeededError,
     NotFiniteError,
     SchemaError,
     UnsupportedFeatureError,
@@ -255,7 +253,7 @@ def _check_maps(card: PatchCard, head: Head, shapes: Mapping[str, Shape]) -> Non
 
 
 def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
-    """The auxiliary predictions among the parts of a head.
+    """The auxiliary predictions among the parts of a linear head.
 
     >>> auxiliary_heads(["w", "b", "preview/w", "preview/b"])
     ('preview',)
@@ -263,9 +261,15 @@ def auxiliary_heads(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name.rpartition("/")[0] for name in names} - {""}))
 
 
+def first_looks(contents: PatchContents) -> tuple[str, ...]:
+    """The auxiliary predictions of a patch: only beside linear heads there are any."""
+    padded = head_of(contents).together == "padded"
+    return () if padded else auxiliary_heads(contents.head)
+
+
 def looks_first(contents: PatchContents) -> bool:
     """Whether the patch looks at an image, or at other inputs, before its network does."""
-    return bool(auxiliary_heads(contents.head) or contents.inputs or MODULE in contents.edits)
+    return bool(first_looks(contents) or contents.inputs or MODULE in contents.edits)
 
 
 def check_without_look(contents: PatchContents) -> None:
@@ -278,24 +282,11 @@ def check_without_look(contents: PatchContents) -> None:
             f"the patch for {contents.task} reads {', '.join(contents.inputs)} beside the image; a "
             "shared network that is fed patches cannot do that"
         )
-    names = auxiliary_heads(contents.head)
+    names = first_looks(contents)
     if names:
         raise LooksFirstError(
             f"the patch for {contents.task} looks at every image first, and predicts "
             f"{shown(names[0])}; a shared network that is fed patches cannot do that"
-        )
-
-
-def check_reads_features(contents: PatchContents) -> None:
-    """Raises MapsNeededError for a head that reads more than the pooled features.
-
-    For who gives heads those alone.
-    """
-    taps = head_of(contents).taps
-    if taps != linear.TAPS:
-        raise MapsNeededError(
-            f"the head {contents.head_kind} of {contents.task} reads {', '.join(taps)} of the "
-            "network; here are the pooled features alone"
         )
 
 

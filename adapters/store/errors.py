@@ -138,12 +138,6 @@ class LooksFirstError(UnsupportedFeatureError):
     advice = "Export the task's own graph, or run the patch in JAX."
 
 
-class MapsNeededError(UnsupportedFeatureError):
-    """The patch's head reads maps of the network, where there are the pooled features alone."""
-
-    advice = "Run the patch in JAX."
-
-
 class SchemaError(PatchFileError):
     """A field is missing, or holds what it must not."""
 

@@ -1,5 +1,7 @@
 """`launch/answer`: a line an image, whichever patch answers, or why none does."""
 
+import json
+
 import pytest
 from absl import logging
 
@@ -58,6 +60,16 @@ def test_the_current_patch_answers_or_the_one_before_or_none(start, tmp_path, im
     damage(tmp_path / "store", 1)
     with pytest.raises(NothingAnswersError, match="no patch of one may answer"):
         list(answers(start(), "one", [image]))
+
+
+def test_an_answer_is_json_where_that_is_asked_for(start, tmp_path, image):
+    made = exported.contents("one")
+    start().install(exported.patch_file(tmp_path, made))
+    (said,) = answers(start(), "one", [image], as_json=True)
+    read = json.loads(said)
+    assert read["image"] == image
+    found = {row["label"]: row["probability"] for row in read["answers"]}
+    assert found == pytest.approx(exported.wanted(made, exported.png(1)), abs=1e-4)
 
 
 def test_what_is_no_task_and_what_is_no_image(start, tmp_path, image):

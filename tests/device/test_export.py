@@ -154,7 +154,7 @@ def test_a_jax_program_takes_patches_and_heads_as_arguments():
         patched = apply_edits(exported.weights(), exported.edits(entry))
         head = exported.head(classes, seed=1)
         wanted = np.asarray(exported.features(patched, seeded(2))) @ head["w"] + head["b"]
-        got = np.asarray(program.call(patched, head, seeded(2)))
+        got = np.asarray(program.call(patched, head, seeded(2))["logits"])
         assert export_parity.difference(wanted, got) < TOLERANCE
 
 

@@ -88,7 +88,7 @@ def study(name):
     wanted, blind = (np.asarray(each) @ head["w"] + head["b"] for each in features)
     assert export_parity.difference(wanted, blind) > 0.05
     arguments = (narrow.BACKBONE, weights, narrow.EPSILON, edits, head, narrow.SIZE)
-    return Study(arguments, patch.prepare, wanted)
+    return Study(arguments, patch.prepare, {"logits": wanted})
 
 
 @pytest.mark.parametrize(("name", "batch"), [("pointwise", 3), ("both", 3), ("depthwise", 1)])
@@ -97,7 +97,7 @@ def test_a_patch_that_looks_first_answers_as_in_jax(name, batch):
     engine = Engine(litert.export_task(*arguments, (batch,), prepare), threads=1)
 
     def run(inputs):
-        return engine.run(f"run_{batch}", inputs, signatures.LOGITS)
+        return engine.predictions(f"run_{batch}", inputs)
 
     assert export_parity.worst(wanted, {signatures.IMAGES: IMAGES}, batch, run) < TOLERANCE
 
@@ -112,5 +112,5 @@ def test_the_same_in_onnx(name, pixels):
         graph = onnx_export.export_task(*arguments, {}, prepare)
     session = Session(graph, 1)
     for count in (1, 3):
-        found = export_parity.worst(wanted, {signatures.IMAGES: IMAGES}, count, session.run)
+        found = export_parity.worst(wanted, {signatures.IMAGES: IMAGES}, count, session.predictions)
         assert found < TOLERANCE

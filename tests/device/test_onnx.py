@@ -18,6 +18,7 @@ from adapters.export.onnx import convert, differences, export
 from adapters.export.onnx.installed import ONNXError
 from adapters.export.onnx.session import KEY, Session
 from adapters.export.onnx.values import UnsupportedOperationError
+from adapters.heads.classification import classification
 from adapters.runtime import input_file, signatures
 from adapters.runtime.feeds import UnsupportedPatchError, patch_inputs
 from adapters.store import parity
@@ -65,7 +66,8 @@ def test_every_family_answers_as_in_jax(name, padding, epsilon):
     weights = jax.tree.map(np.asarray, narrow.disturbed(drawn, seed=1))
     head, images = exported.head(3, seed=0), seeded(2)
     head["w"] = np.resize(head["w"], (network.table.features, 3))
-    wanted = export_parity.jax_features(network, weights, images) @ head["w"] + head["b"]
+    found = export_parity.jax_predictions(network, weights, classification(), head, images)
+    wanted = found["logits"]
     for kind in KINDS:
         graph = export.export_backbone(network, weights, kind, 32, {})
         inputs = patch_inputs(weights, epsilon, {}, kind)
@@ -202,11 +204,11 @@ def test_the_same_backbone_is_the_same_bytes_and_says_what_it_is():
 
 def test_what_has_no_operation_is_named():
     def cubic(image, _):
-        return jnp.cumsum(image[0, 0])
+        return {"logits": jnp.cumsum(image[0, 0])}
 
     with pytest.raises(UnsupportedOperationError, match="'cumsum'"):
         convert.onnx_graph(
-            cubic, jax.ShapeDtypeStruct((4, 4, 3), jnp.float32), {}, ("images", "logits"), {}, {}
+            cubic, jax.ShapeDtypeStruct((4, 4, 3), jnp.float32), {}, "images", {}, {}
         )
 
 
@@ -244,10 +246,10 @@ def test_shapes_are_followed_as_numpy_has_them():
     image = generator.standard_normal((4, 6, 4, 3), np.float32)  # four images
     rows = generator.standard_normal(3, np.float32)
     graph = convert.onnx_graph(
-        function,
+        lambda image, inputs: {"logits": function(image, inputs)},
         jax.ShapeDtypeStruct((6, 4, 3), jnp.float32),
         {"by_row": jax.ShapeDtypeStruct((3,), jnp.float32)},
-        ("images", "logits"),
+        "images",
         {},
         {},
     )

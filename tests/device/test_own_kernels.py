@@ -26,7 +26,11 @@ def _onnx():
 def graph(function, inputs):
     shapes = {name: jax.ShapeDtypeStruct(each.shape, jnp.float32) for name, each in inputs.items()}
     image = jax.ShapeDtypeStruct(IMAGES.shape[1:], jnp.float32)
-    return convert.onnx_graph(function, image, shapes, ("images", "logits"), {}, {})
+
+    def named(image, inputs):
+        return {"logits": function(image, inputs)}
+
+    return convert.onnx_graph(named, image, shapes, "images", {}, {})
 
 
 def check(function, **inputs):

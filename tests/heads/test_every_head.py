@@ -22,6 +22,7 @@ from adapters.heads.contract import (
 )
 from adapters.heads.registry import HEADS, from_settings, from_spec
 from adapters.heads.together import TaskHeads
+from adapters.view import View
 from tests import imports
 
 EXAMPLES, FEATURES = 6, 7
@@ -207,6 +208,7 @@ ENTRIES += [
     ),
 ]
 NAMES = ("rose", "tulip", "daisy")
+VIEW = View(80, 40, left=0.25, right=0.75)  # the middle of a picture
 every_head = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.head.kind)
 
 
@@ -219,7 +221,7 @@ def test_settings_make_the_head_again(entry):
     again = from_settings(entry.head.kind, entry.head.settings)
     assert again.settings == entry.head.settings
     said = entry.said(entry.logits(), 0)
-    assert again.listed(NAMES, said) == entry.head.listed(NAMES, said)
+    assert again.listed(NAMES, said, VIEW) == entry.head.listed(NAMES, said, VIEW)
 
 
 @every_head
@@ -309,14 +311,25 @@ def test_an_answer_and_its_json_say_the_same(entry):
     (target,) = entry.targets.values()
     for row in range(EXAMPLES):
         said = entry.said(entry.right[row], row)
-        answer, listed = entry.head.decode(NAMES, said), entry.head.listed(NAMES, said)
+        answer, listed = entry.head.decode(NAMES, said), entry.head.listed(NAMES, said, VIEW)
+        assert answer.agreement(answer) in (1, None)
+        assert (entry.head.mask is None) == (not isinstance(answer, Regions))
         if isinstance(answer, Boxes):
             (truth,) = (values[row] for values in entry.targets.values())
             wanted = sorted((NAMES[int(one[4])], *one[:4].tolist()) for one in truth if one[4] >= 0)
-            found = sorted((each["label"], *each["box"]) for each in listed)
+            found = sorted((each["label"], *each["bbox"]) for each in listed)
             assert [one[0] for one in found] == [one[0] for one in wanted]
-            np.testing.assert_allclose([o[1:] for o in found], [o[1:] for o in wanted], atol=1e-5)
-            assert answer.boxes.tolist() == [each["box"] for each in listed]
+            corners = np.reshape([one[1:] for one in wanted], (-1, 4))
+            # The picture is twice as wide as high, and the network saw its middle.
+            corners = corners * [40, 40, 40, 40] + [20, 0, 20, 0]
+            corners[:, 2:] -= corners[:, :2]
+            found = np.reshape([one[1:] for one in found], (-1, 4))
+            np.testing.assert_allclose(found, corners, atol=0.01)
+            assert len(answer.boxes) == len(listed)
+            if len(answer.boxes):
+                fewer = answer._replace(boxes=answer.boxes[1:], classes=answer.classes[1:])
+                moved = answer._replace(boxes=answer.boxes + 0.01)
+                assert answer.agreement(fewer) == answer.agreement(moved) == 0
             assert answer.label.count(" ") == 2 * len({one[0] for one in wanted}) - 1
             continue
         assert {each["label"] for each in listed} == set(NAMES)
@@ -328,12 +341,29 @@ def test_an_answer_and_its_json_say_the_same(entry):
             found = answer.classes(*truth.shape)
             np.testing.assert_array_equal(found[truth >= 0], truth[truth >= 0])
             assert answer.classes(6, 10).shape == (6, 10)
+            assert_mask_of_the_middle(entry.head, said, answer, listed)
         else:
             found = [answer.values[name] for name in NAMES]
             np.testing.assert_allclose(found, target[row], rtol=1e-5)
     odd = np.where(np.arange(entry.right.shape[-1]) == 1, np.nan, entry.right[0])
     with pytest.raises(NoAnswerError, match="not finite"):
         entry.head.decode(NAMES, entry.said(odd, 0))
+
+
+def assert_mask_of_the_middle(head, said, answer, listed):
+    """Beside what was seen there is nothing; the runs of each label are its pixels."""
+    mask = head.mask(NAMES, said, VIEW)
+    assert mask.shape == (40, 80)
+    assert (mask[:, :20] == -1).all()
+    assert (mask[:, 60:] == -1).all()
+    np.testing.assert_array_equal(mask[:, 20:60], answer.classes(40, 40))
+    for row in listed:
+        counts = row["segmentation"]["counts"]
+        flat = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+        height, width = row["segmentation"]["size"]
+        np.testing.assert_array_equal(
+            flat.reshape(width, height).T, mask == NAMES.index(row["label"])
+        )
 
 
 @every_head

@@ -14,6 +14,7 @@ from adapters.experiment import (
     encoding,
     evaluation,
     predicting,
+    serving,
 )
 from adapters.experiment import training_run as runs
 from adapters.experiment.box_picture import COLOURS
@@ -22,10 +23,15 @@ from adapters.experiment.teaching import TeacherError
 from adapters.heads.contract import HeadSettingError
 from adapters.heads.registry import from_spec, head_of
 from adapters.heads.together import TaskHeads
+from adapters.preprocessing import normalise, prepare, view_of
+from adapters.serving.answers import answered
+from adapters.serving.errors import NoPictureError
+from adapters.serving.limits import Limits
+from adapters.serving.network import Example
 from adapters.store.read import read_patch
 from tasks import coco_annotations
 from tests.device import exported
-from tests.launch import small
+from tests.launch import graphs, small
 from tests.launch.made_tasks import SQUARES
 
 
@@ -80,8 +86,14 @@ def test_a_prediction_tells_where_objects_are(finished, weights):
     assert right > len(examples) / 2
     assert set(" ".join(found.labels).split()) <= {"1", "2", "lit", "dark", "nothing", "lit,"}
     listed = loaded.listed(examples[0]["image"])[0]
-    assert [each["box"] for each in listed] == found.boxes[0].tolist()
+    corners = found.boxes[0] * [24, 20, 24, 20]  # of the image, as it was given
+    corners[:, 2:] -= corners[:, :2]
+    np.testing.assert_allclose([each["bbox"] for each in listed], corners, atol=0.01)
     assert predicting.in_words(listed).count("%") == len(listed)
+
+
+def test_every_graph_answers_as_jax_does(finished, weights, tmp_path):
+    graphs.check_every_graph(finished[0] / "squares.patch", SQUARES, weights, tmp_path)
 
 
 def test_a_file_may_be_rounded(finished, weights):
@@ -122,6 +134,27 @@ def test_frames_lie_on_the_edges_of_their_boxes():
     said = np.asarray(box_picture.framed(image, [[0.25, 0.5, 0.75, 0.9]], [0], ["a"]))
     assert (said.min(axis=-1) > 150).any()
     assert not np.asarray(image).any()
+
+
+def test_a_server_answers_boxes_in_pixels_of_the_picture(finished, weights):
+    path = str(finished[0] / "squares.patch")
+    wanted = serving.Wanted(None, str(weights), None, 1, (1,), "norms")
+    network, _ = serving.from_files([path], wanted)
+    task = network.task("squares")
+    image = SQUARES.source.open(SQUARES, "test", None)[1]["image"]
+    preprocessing = task.preprocessing
+    pixels = normalise(prepare(Image.fromarray(image), preprocessing), preprocessing)
+    (found,) = network.predictions([Example(task, pixels)])
+    view = view_of(image.shape[1], image.shape[0], preprocessing)
+    said = json.loads(answered(task, found, view, "*/*", Limits(answers=1)).body)
+    listed = adapters.load(path, weights=weights).listed(image)[0]
+    assert said["image"] == {"width": 24, "height": 20}
+    assert [one["label"] for one in said["answers"]] == [one["label"] for one in listed]
+    np.testing.assert_allclose(
+        [one["bbox"] for one in said["answers"]], [one["bbox"] for one in listed], atol=0.02
+    )
+    with pytest.raises(NoPictureError, match="squares predicts ssdlite, which is no picture"):
+        answered(task, found, view, "image/png", Limits())
 
 
 @pytest.fixture(scope="module")

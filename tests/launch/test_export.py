@@ -100,7 +100,8 @@ def test_a_jax_program_is_read_back(loaded, tmp_path):
     assert printed(text)["call"] < 1e-5
     program = jax.export.deserialize(bytearray(out.read_bytes()))
     images = np.zeros((2, narrow.SIZE, narrow.SIZE, 3), np.float32)
-    assert program.call(loaded.weights, exported.head(4, seed=0), images).shape == (2, 4)
+    found = program.call(loaded.weights, exported.head(4, seed=0), images)
+    assert found["logits"].shape == (2, 4)
 
 
 def test_a_file_is_replaced_when_that_is_asked_for_and_a_folder_never(tmp_path):
@@ -164,12 +165,12 @@ def test_every_file_is_compared_and_noise_beside(loaded, tmp_path, monkeypatch, 
     """Five files, more than the largest batch, of which two is no divisor."""
     seen = []
 
-    def noting(self, signature, inputs, output):
+    def noting(self, signature, inputs):
         seen.extend(image.tobytes() for image in inputs[signatures.IMAGES])
-        return run(self, signature, inputs, output)
+        return run(self, signature, inputs)
 
-    run = engine.Engine.run
-    monkeypatch.setattr(engine.Engine, "run", noting)
+    run = engine.Engine.predictions
+    monkeypatch.setattr(engine.Engine, "predictions", noting)
     paths = [tmp_path / f"{seed}.png" for seed in range(5)]
     for seed, path in enumerate(paths):
         path.write_bytes(exported.png(seed))
@@ -202,12 +203,15 @@ def test_a_difference_in_the_last_image_alone_is_found():
 
     def run(part):
         assert part["images"].shape == (2, 4, 4, 3)
-        return logits[part["place"]]
+        return {"logits": logits[part["place"]], "offsets": wanted[part["place"]]}
 
-    assert export_parity.worst(wanted, inputs, 2, run) == 0.5
-    assert export_parity.worst(logits, inputs, 2, run) == 0
+    def far(named):
+        return export_parity.worst({"offsets": wanted, "logits": named}, inputs, 2, run)
+
+    assert far(wanted) == 0.5
+    assert far(logits) == 0
     logits[0] = np.nan
-    assert np.isnan(export_parity.worst(wanted, inputs, 2, run))
+    assert np.isnan(far(wanted))
 
 
 def test_a_file_that_is_no_image_is_named(loaded, tmp_path):

@@ -106,8 +106,8 @@ def test_a_difference_is_seen(made, monkeypatch):
     """Answers that are the other way round in the graph, for every image."""
 
     class Wrong(graph_runtimes.Session):
-        def run(self, inputs):
-            return super().run(inputs)[:, ::-1]
+        def predictions(self, inputs):
+            return {"logits": super().predictions(inputs)["logits"][:, ::-1]}
 
     right = compared(made, "one.patch", "backbone.onnx")
     monkeypatch.setattr(graph_runtimes, "Session", Wrong)

@@ -1,25 +1,38 @@
 """A class for every pixel, in one run of two tasks of other widths, up to its answers."""
 
 import dataclasses
+import io
+import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import adapters
-from adapters.experiment import backbones, contact_sheet, encoding, evaluation, exporting
+from adapters.experiment import (
+    backbones,
+    contact_sheet,
+    encoding,
+    evaluation,
+    segmenting,
+    serving,
+)
 from adapters.experiment import training_run as runs
 from adapters.experiment.settings import SettingError
+from adapters.indexed_png import COLOURS, indexed_png
 from adapters.inference import maps
 from adapters.runtime.device import Device
+from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.runtime.graph_file import write_graph
-from adapters.serving.network import MixedNetwork
-from adapters.store.errors import FingerprintError, MapsNeededError, ShapeMismatchError
+from adapters.serving.network import MixedNetwork, UnservedPatchError
+from adapters.store.errors import FingerprintError, ShapeMismatchError
 from adapters.store.read import read_patch
 from adapters.vocabulary import KERNEL
 from tests import narrow
 from tests.device import exported
-from tests.launch import small
+from tests.launch import graphs, small
 from tests.launch.made_tasks import LIGHTS, THREE_LIGHTS
+from tests.serving.loopback import ask, served
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +101,10 @@ def test_a_prediction_tells_the_class_of_each_pixel(finished, weights):
     assert found.labels[0].startswith("ground ")
 
 
+def test_every_graph_answers_as_jax_does(finished, weights, tmp_path):
+    graphs.check_every_graph(finished[0] / "lights.patch", LIGHTS, weights, tmp_path)
+
+
 def test_a_file_may_be_rounded(finished, weights):
     made = encoding.encoded(str(finished[0] / "lights.patch"), "int8", str(weights), None, LIGHTS)
     assert abs(made.after - made.before) < 0.02
@@ -95,16 +112,71 @@ def test_a_file_may_be_rounded(finished, weights):
 
 def test_what_gives_heads_the_features_alone_refuses_by_name(finished, weights, tmp_path):
     path = finished[0] / "lights.patch"
-    said = "the head segmentation of lights reads stride_2, stride_4 of the network"
     write_graph(tmp_path / "backbone.tflite", exported.graph())
-    with pytest.raises(MapsNeededError, match=said):
+    said = r"lights has the head segmentation\(low=stride_2, high=stride_4\), which this graph does"
+    with pytest.raises(UnsupportedPatchError, match=said):
         Device(tmp_path / "backbone.tflite").install(path)
     loaded = backbones.load("narrow", str(weights))
-    with pytest.raises(MapsNeededError, match=said):
-        exporting.checked_patch(loaded, str(path))
     network = MixedNetwork(loaded.network, loaded.weights, narrow.SIZE, 1, batches=(1,))
-    with pytest.raises(MapsNeededError, match=said):
+    said = "of lights reads stride_2, stride_4 of the network; this server computes features"
+    with pytest.raises(UnservedPatchError, match=said):
         network.check(read_patch(path))
+
+
+def test_a_mask_is_of_the_picture_and_an_answer_lists_its_runs(finished, weights):
+    loaded = adapters.load(finished[0] / "lights.patch", weights=weights)
+    example = LIGHTS.source.open(LIGHTS, "test", None)[0]
+    mask = loaded.mask(example["image"])
+    assert mask.shape == example["image"].shape[:2]
+    real = example["classes"] >= 0
+    assert (mask == example["classes"])[real].mean() > 0.9
+    ((rows),) = loaded.listed(example["image"])
+    counts = {row["label"]: row["segmentation"]["counts"] for row in rows}
+    assert sum(counts["light"][1::2]) == (mask == 1).sum()
+    file = Image.open(io.BytesIO(indexed_png(mask, 2)))
+    np.testing.assert_array_equal(np.asarray(file), np.where(mask < 0, 255, mask))
+    assert file.mode == "P"
+
+
+def test_a_server_answers_an_indexed_png_of_the_picture(finished, weights):
+    """Beside a second segmenter of other width, over HTTP."""
+    paths = [str(finished[0] / f"{name}.patch") for name in ("lights", "three_lights")]
+    wanted = serving.Wanted(None, str(weights), None, 2, (1, 2), "norms")
+    network, installer = serving.from_files(paths, wanted)
+    image = LIGHTS.source.open(LIGHTS, "test", None)[0]["image"]
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    with served(network, installer=installer) as (address, _):
+        png = {"Accept": "image/png"}
+        status, data = ask(address, "POST", "/tasks/lights", file.getvalue(), png)
+        assert status == 200
+        drawn = np.asarray(Image.open(io.BytesIO(data)))
+        _, said = ask(address, "POST", "/tasks/three_lights", file.getvalue())
+    mask = adapters.load(paths[0], weights=weights).mask(image)
+    assert (drawn == np.where(mask < 0, 255, mask)).mean() > 0.99
+    assert len(said["answers"]) == 3
+    assert said["answers"][0]["segmentation"]["size"] == list(image.shape[:2])
+
+
+def test_pictures_of_each_mask_are_written(finished, weights, tmp_path):
+    example = LIGHTS.source.open(LIGHTS, "test", None)[0]
+    Image.fromarray(example["image"]).resize((96, 40)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    predictor = adapters.load(finished[0] / "lights.patch", weights=weights)
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    seen, odd = segmenting.segment_files(predictor, paths, tmp_path / "found")
+    assert (bool(seen.fault), bool(odd.fault)) == (False, True)
+    assert str(seen).startswith(f"{paths[0]}: ground ")
+    mask = np.asarray(Image.open(tmp_path / "found" / "0000_a_mask.png"))
+    np.testing.assert_array_equal(mask, predictor.mask(paths[0]))
+    drawn = np.asarray(Image.open(tmp_path / "found" / "0000_a.png")).astype(int)
+    assert drawn.shape == (40, 96, 3)
+    plain = np.asarray(Image.open(paths[0])).astype(int)
+    np.testing.assert_allclose(drawn, (plain + np.array(COLOURS)[mask]) / 2, atol=1)
+    assert json.loads((tmp_path / "found" / segmenting.DOCUMENT).read_text()) == {
+        "labels": ["ground", "light"],
+        "nowhere": 255,
+    }
 
 
 def test_a_new_neck_is_trained_with_the_heads_and_nothing_else_of_the_backbone(with_neck, weights):

@@ -59,7 +59,12 @@ def decoded(*steps, **limits):
 
 
 def of(data):
-    return lambda decoders: decoders.decode(data, HOW)
+    async def pixels(decoders):
+        found, view = await decoders.decode(data, HOW)
+        assert (view.width, view.height) == Image.open(io.BytesIO(data)).size
+        return found
+
+    return pixels
 
 
 async def started(decoders):

@@ -75,7 +75,7 @@ def test_what_the_network_says_leads_back_to_the_image(fit):
     _, rows = picture()
     placed, share = preprocessing.prepare_boxes(rows[:, :4], WIDTH, HEIGHT, how(fit))
     np.testing.assert_allclose(share, 1, rtol=1e-6)
-    found = preprocessing.restore_boxes(placed, WIDTH, HEIGHT, how(fit))
+    found = preprocessing.view_of(WIDTH, HEIGHT, how(fit)).boxes(placed)
     np.testing.assert_allclose(found, rows[:, :4], atol=1e-6)
 
 

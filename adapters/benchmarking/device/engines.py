@@ -20,8 +20,9 @@ from adapters.preprocessing import Preprocessing
 from adapters.runtime import signatures
 from adapters.runtime.device import Device
 from adapters.runtime.engine import Engine
-from adapters.runtime.feeds import How, feed, padded_head
+from adapters.runtime.feeds import How, feed
 from adapters.runtime.graph_file import read_graph
+from adapters.runtime.room_choice import find_room, head_inputs
 from adapters.store.read import read_patch
 
 Array = npt.NDArray[Any]
@@ -58,12 +59,13 @@ class LiteRT:
             features=self._graph.features,
             fingerprint=self._graph.fingerprint,
         )
-        Preprocessing.from_json(contents.preprocessing)
+        size = Preprocessing.from_json(contents.preprocessing).size
+        room = find_room(contents, size, self._graph.rooms)
         made = feed(self._graph, contents.edits, self._how)
         engine = self._engine
         if made.flatbuffer is not None:
             engine = Engine(made.flatbuffer, threads())
-        inputs = {**made.inputs, **padded_head(contents.task, contents.head, self._graph)}
+        inputs = {**made.inputs, **head_inputs(contents, room)}
         self._tasks[number] = engine, made.kind, inputs
 
     def run(self, number: int, images: Array) -> Array:

@@ -89,23 +89,34 @@ class Builder:
             return self.node("Expand", name, shape)
         return name
 
+    def of_each_image(self, value: Value) -> str:
+        """The name of a tensor [N, ...] that has the whole array for every image."""
+        name = self.whole(value)
+        if isinstance(value, Tensor) and value.mapped:
+            return name
+        images = self._inputs[0].name
+        count = self.node("Shape", images, start=0, end=1)
+        lengths = self.node("Concat", count, self.integers(*value.shape), axis=0)
+        return self.node("Expand", name, lengths)
+
     def model(
-        self, output: str, dimensions: Sequence[int | str], result: str, metadata: Mapping[str, str]
+        self,
+        outputs: Mapping[str, tuple[Sequence[int | str], str]],
+        metadata: Mapping[str, str],
     ) -> bytes:
         """The serialised graph.
 
         Args:
-          output: what to call the result.
-          dimensions: its own.
-          result: the tensor that it is.
+          outputs: by what each is called, its dimensions and the tensor that it is.
           metadata: texts to keep with the graph.
 
         Raises onnx.checker.ValidationError where the graph is no valid one.
         """
         import onnx
 
-        self._nodes.append(self._helper.make_node("Identity", [result], [output], name=output))
-        needed, nodes = {output}, []
+        for name, (_, result) in outputs.items():
+            self._nodes.append(self._helper.make_node("Identity", [result], [name], name=name))
+        needed, nodes = {*outputs}, []
         for node in reversed(self._nodes):
             if needed & set(node.output):
                 nodes.append(node)
@@ -114,7 +125,7 @@ class Builder:
             nodes[::-1],
             "modelpatch",
             self._inputs,
-            [self._information(output, dimensions)],
+            [self._information(name, own) for name, (own, _) in outputs.items()],
             [tensor for name, tensor in self._initialisers.items() if name in needed],
         )
         opset = self._helper.make_opsetid("", OPSET)

@@ -29,10 +29,10 @@ _CALLS = ("jaxpr", "call_jaxpr")
 
 
 def onnx_graph(
-    function: Callable[[Any, Mapping[str, jax.Array]], jax.Array],
+    function: Callable[[Any, Mapping[str, jax.Array]], Mapping[str, jax.Array]],
     image: jax.ShapeDtypeStruct,
     inputs: Mapping[str, jax.ShapeDtypeStruct],
-    names: tuple[str, str],
+    images: str,
     dimensions: Mapping[str, Sequence[int | str]],
     metadata: Mapping[str, str],
     others: Mapping[str, jax.ShapeDtypeStruct] | None = None,
@@ -40,12 +40,12 @@ def onnx_graph(
     """The serialised graph.
 
     Args:
-      function: of one image and {input name: array} to one vector. Arrays that it closes over
-        become constants.
+      function: of one image and {input name: array} to {output name: array}. Arrays that it closes
+        over become constants.
       image: shape and dtype of the image.
       inputs: shape and dtype of the others.
-      names: of the input of images [N, *image.shape], and of the output [N, ...].
-      dimensions: {name: shape} of inputs and the output where the graph allows other lengths than
+      images: what to call the input of images [N, *image.shape].
+      dimensions: {name: shape} of inputs and outputs where the graph allows other lengths than
         the function was traced with, by a name instead of a number.
       metadata: texts to keep with the graph.
       others: shape and dtype of inputs that come with each image, [N, *shape] in the graph; the
@@ -58,18 +58,21 @@ def onnx_graph(
     check_installed()
     build = Builder()
     with_image = others or {}
-    traced = jax.jit(function).trace(image, {**inputs, **with_image}).jaxpr
-    build.input(names[0], (IMAGES_AXIS, *image.shape))
-    arguments: list[Value] = [Tensor(names[0], image.shape, tuple(range(image.ndim)), True)]
+    staged = jax.jit(function).trace(image, {**inputs, **with_image})
+    traced = staged.jaxpr
+    build.input(images, (IMAGES_AXIS, *image.shape))
+    arguments: list[Value] = [Tensor(images, image.shape, tuple(range(image.ndim)), True)]
     for name, each in sorted({**inputs, **with_image}.items()):  # the order in which JAX flattens
         mapped = name in with_image
         own = (IMAGES_AXIS, *each.shape) if mapped else dimensions.get(name, each.shape)
         build.input(name, own)
         arguments.append(Tensor(name, each.shape, tuple(range(each.ndim)), mapped))
-    (result,) = _walked(build, traced.jaxpr, traced.consts, arguments)
-    assert isinstance(result, Tensor)
-    shape = dimensions.get(names[1], (IMAGES_AXIS, *result.shape))
-    return build.model(names[1], shape, build.whole(result), metadata)
+    found = _walked(build, traced.jaxpr, traced.consts, arguments)
+    outputs = {
+        name: (dimensions.get(name, (IMAGES_AXIS, *result.shape)), build.of_each_image(result))
+        for name, result in zip(sorted(staged.out_info), found, strict=True)
+    }
+    return build.model(outputs, metadata)
 
 
 def _walked(

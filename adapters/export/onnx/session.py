@@ -46,8 +46,13 @@ class Session:
         return json.loads(said.get(KEY, "{}"))
 
     def run(self, inputs: Mapping[str, Array]) -> Array:
-        """The graph's logits; raises ONNXError, also where an input is missing."""
+        """The graph's logits; see `predictions`."""
+        return self.predictions(inputs)[LOGITS]
+
+    def predictions(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name; raises ONNXError, also where an input is missing."""
+        names = [output.name for output in self._session.get_outputs()]
         try:
-            return self._session.run([LOGITS], dict(inputs))[0]
+            return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
         except Exception as error:
             raise ONNXError(f"ONNX Runtime cannot run the graph: {error}.") from error

@@ -121,17 +121,8 @@ def sliced(build: Builder, x: Tensor, parameters: Mapping[str, Any], shape: Shap
 
 def joined(build: Builder, values: Sequence[Value], axis: int, shape: Shape) -> Tensor:
     """The arrays one after another along an axis; `shape` is the result's."""
-    own = [value for value in values if isinstance(value, Tensor) and value.mapped]
-    mapped = bool(own)
-
-    def part(value: Value) -> str:
-        name = build.whole(value)
-        if not mapped or (isinstance(value, Tensor) and value.mapped):
-            return name
-        count = build.node("Shape", own[0].name, start=0, end=1)  # of images
-        lengths = build.node("Concat", count, build.integers(*value.shape), axis=0)
-        return build.node("Expand", name, lengths)
-
+    mapped = any(isinstance(value, Tensor) and value.mapped for value in values)
+    part = build.of_each_image if mapped else build.whole
     name = build.node("Concat", *map(part, values), axis=axis + mapped)
     return Tensor(name, shape, tuple(range(len(shape))), mapped)
 

@@ -19,6 +19,7 @@ from adapters.heads.contract import (
 from adapters.heads.detection.average_precision import average_precision
 from adapters.heads.detection.detections import Detections
 from adapters.heads.detection.thresholds import best_threshold
+from adapters.view import View
 
 OBJECTS = "objects"
 TARGETS = {OBJECTS: Target("float32", per="object")}
@@ -50,14 +51,28 @@ def decode(find: Find, least: float) -> Callable[[Sequence[str], Arrays], Boxes]
     return answer
 
 
-def listed(find: Find, least: float) -> Callable[[Sequence[str], Arrays], list[dict[str, Any]]]:
-    """`Head.listed`, of boxes as sure as `least`."""
+def listed(
+    find: Find, least: float
+) -> Callable[[Sequence[str], Arrays, View], list[dict[str, Any]]]:
+    """`Head.listed`, of boxes as sure as `least`.
 
-    def answer(labels: Sequence[str], predictions: Arrays) -> list[dict[str, Any]]:
+    `bbox` is as COCO has it: left, top, width and height, in pixels of the picture. What lies in
+    its padding alone is left out.
+    """
+
+    def answer(labels: Sequence[str], predictions: Arrays, view: View) -> list[dict[str, Any]]:
         finite(predictions)
+        boxes, scores, classes = find(predictions).above(least)
+        corners = view.boxes(boxes) * np.tile([view.width, view.height], 2)
+        places = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
         return [
-            {"label": labels[each], "score": float(score), "box": box.tolist()}
-            for box, score, each in zip(*find(predictions).above(least), strict=True)
+            {
+                "label": labels[each],
+                "score": float(score),
+                "bbox": [round(float(value), 2) for value in place],
+            }
+            for place, score, each in zip(places, scores, classes, strict=True)
+            if place[2:].all()
         ]
 
     return answer

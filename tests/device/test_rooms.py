@@ -1,0 +1,144 @@
+"""One graph for a classifier, a detector and a segmenter, each of its own size, against JAX."""
+
+import dataclasses
+import functools
+
+import pytest
+
+from adapters.backbones import taps
+from adapters.export import export_parity, litert
+from adapters.fingerprint import fingerprint
+from adapters.heads.registry import from_spec
+from adapters.inference.compiled import inference, parity_vector, predictions
+from adapters.preprocessing import Preprocessing, view_of
+from adapters.runtime.device import Device, NoMaskError, network_input
+from adapters.runtime.feeds import OtherSizeError, UnsupportedPatchError
+from adapters.runtime.graph_file import read_graph, write_graph
+from adapters.runtime.room_choice import find_room, room_of
+from adapters.runtime.rooms import Room
+from adapters.store.edits import apply_edits
+from adapters.store.errors import ParityError, ShapeMismatchError
+from tests import narrow
+from tests.device import exported
+from tests.patches.table import PLAIN
+
+HEADS = {
+    "squares": ("ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, threshold=0.35)", 2, 32),
+    "lights": ("segmentation(low=stride_2, high=stride_4)", 3, 48),
+}
+
+
+@functools.cache
+def patch(task):
+    """A patch of each kind, whose parity vector JAX has computed."""
+    spec, outputs, size = HEADS[task]
+    head, edits = from_spec(spec), exported.edits(PLAIN[2], 2)
+    channels = {name: taps.channels(narrow.TABLE, name) for name in head.taps}
+    weights = export_parity.random_head(head, channels, outputs)
+    preprocessing = Preprocessing(size, *narrow.PIXELS).to_json()
+    network = inference(narrow.BACKBONE, 1, size, taps=head.taps)
+    stated = parity_vector(
+        *(network, exported.weights(), edits, weights, preprocessing), apply=head.apply
+    )
+    return exported.contents(
+        task,
+        classes=outputs,
+        preprocessing=Preprocessing(size, *narrow.PIXELS),
+        head=weights,
+        parity=stated,
+        head_kind=head.kind,
+        head_settings=dict(head.settings),
+    )
+
+
+def wanted(made, image):
+    """What JAX says of an image file."""
+    head = from_spec(HEADS[made.task][0])
+    preprocessing = Preprocessing.from_json(made.preprocessing)
+    network = inference(narrow.BACKBONE, 1, preprocessing.size, taps=head.taps)
+    patched = apply_edits(exported.weights(), made.edits)
+    batch = {"image": network_input(image, preprocessing)[None]}
+    found = predictions(network, patched, made.head, batch, head.apply)
+    return head.decode(made.labels, {name: rows[0] for name, rows in found.items()})
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """Its file; the detector's room is wider than its head."""
+    rooms = []
+    for task, wider in (("squares", 2), ("lights", 0)):
+        spec, outputs, size = HEADS[task]
+        head = from_spec(spec)
+        channels = {name: taps.channels(narrow.TABLE, name) for name in head.taps}
+        rooms.append(Room(head.kind, head.settings, channels, outputs + wider, size))
+    settings = exported.SETTINGS._replace(
+        batches=(1, 2), kinds=("norms", "folded"), others=tuple(rooms)
+    )
+    made = litert.export_backbone(
+        *("narrow", narrow.BACKBONE, exported.weights(), fingerprint(exported.weights())),
+        *(narrow.EPSILON, narrow.PIXELS, settings),
+    )
+    path = tmp_path_factory.mktemp("rooms") / "narrow.tflite"
+    write_graph(path, made)
+    return path
+
+
+@pytest.mark.parametrize("how", ["inputs", "folded"])
+def test_three_kinds_of_tasks_share_a_graph_and_answer_as_in_jax(graph, tmp_path, how):
+    device, image = Device(graph), exported.png(3)
+    for made in (exported.contents("plain"), *map(patch, HEADS)):
+        assert device.install(exported.patch_file(tmp_path, made), how) == made.task
+    exported.close(device.run("plain", image), exported.contents("plain"), image)
+    for task in HEADS:
+        both = device.run_all(task, [image, exported.png(4), image])
+        expected = wanted(patch(task), image)
+        for answer in (both[0], both[2]):
+            assert answer.agreement(expected) == 1
+            assert answer.label == expected.label
+        assert both[1].agreement(expected) < 1
+    found = device.listed("squares", image)
+    assert len(found) == len(device.run("squares", image).boxes) > 1
+    for box in (one["bbox"] for one in found):  # of the picture, which is 50 x 40
+        assert 0 <= box[0] < box[0] + box[2] <= 50
+        assert 0 <= box[1] < box[1] + box[3] <= 40
+    mask = device.mask("lights", image)
+    assert mask.shape == (40, 50)
+    preprocessing = Preprocessing.from_json(patch("lights").preprocessing)
+    view = view_of(50, 40, preprocessing)
+    assert (mask == wanted(patch("lights"), image).mask(view)).mean() > 0.99
+    with pytest.raises(NoMaskError, match="squares predicts ssdlite"):
+        device.mask("squares", image)
+
+
+def test_one_changed_number_of_such_a_head_is_found(graph):
+    device = Device(graph)
+    for task, leaf in (("squares", "1/boxes/w"), ("lights", "low")):
+        made = patch(task)
+        other = made.head[leaf].copy()
+        other.flat[0] += 1
+        with pytest.raises(ParityError):
+            device.prove(dataclasses.replace(made, head={**made.head, leaf: other}))
+
+
+def test_a_head_without_a_room_is_refused_by_name(graph, backbone):
+    with pytest.raises(UnsupportedPatchError, match=r"lights has the head segmentation\(low=strid"):
+        Device(backbone).prove(patch("lights"))
+    device, made = Device(graph), patch("squares")
+    larger = dataclasses.replace(made, preprocessing={**made.preprocessing, "size": 64})
+    larger = dataclasses.replace(
+        larger, parity=dataclasses.replace(made.parity, seed=0, shape=(64, 64, 3))
+    )
+    with pytest.raises(OtherSizeError, match="squares looks at images of 64 pixels, this graph at"):
+        device.prove(larger)
+    narrower = room_of(made, 32)._replace(outputs=1)
+    with pytest.raises(UnsupportedPatchError, match="2 classes; this graph has room for 1"):
+        find_room(made, 32, [narrower])
+    other = room_of(made, 32)._replace(channels={"stride_4": 12})
+    with pytest.raises(ShapeMismatchError, match="'stride_4': 16} channels, this graph gives"):
+        find_room(made, 32, [other])
+
+
+def test_a_graph_of_before_has_one_room(backbone):
+    read = read_graph(backbone)
+    assert [room.head.computes for room in read.rooms] == ["linear"]
+    assert read.signature("norms", read.rooms[0], 4) == "norms_32_4"
