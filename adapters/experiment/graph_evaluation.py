@@ -1,15 +1,20 @@
-"""Scores a patch file on an exported graph, beside JAX."""
+"""Scores a patch file on an exported graph, or wherever else it answers, beside JAX."""
 
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from adapters.experiment import evaluation, graph_runtimes, scoring
+from adapters.experiment.evaluation import Opened
+from adapters.experiment.graph_runtimes import Array
 from adapters.heads import linear
 from adapters.heads.contract import Answer
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers, logits
 from adapters.preprocessing import Preprocessing, normalise
+from adapters.runtime.device import network_input
 from adapters.store.contents import PatchContents, check_reads_features, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.training.tidy import Measurement
@@ -18,14 +23,14 @@ from tasks.task import Task
 
 
 class Comparison(NamedTuple):
-    """A patch's answers to one split, by a graph and by JAX.
+    """A patch's answers to one split, by a graph or a server and by JAX.
 
     Attributes:
       task: which.
       contents: of the patch file.
-      graph: what kind of graph: `LiteRT int8 inputs`, say.
+      graph: what answered: `LiteRT int8, inputs`, say, or `server`.
       split: which.
-      accuracy: the task's metric of the graph's answers.
+      accuracy: the task's metric of its answers.
       in_jax: the same of JAX's.
       same: the share of images with the same answer; None of a head that tells numbers.
       difference: the largest of a logit.
@@ -98,22 +103,51 @@ def compare(
 ) -> Comparison:
     """Runs the patch file at `path` on an exported graph and in JAX, on every image of a split.
 
-    `node` runs an ONNX graph in Node. Raises GraphError, GraphFileError, UnsupportedPatchError, and
-    what `evaluation.evaluate` does.
+    The graph gets image files, made ready as a device does. `node` runs an ONNX graph in Node.
+    Raises GraphError, GraphFileError, UnsupportedPatchError, and what `evaluation.evaluate` does.
     """
     patch = evaluation.open_patch(path, split, task_name, weights, data_dir=data_dir)
+    check_without_look(patch.contents)
+    check_reads_features(patch.contents)
+    kind, run = graph_runtimes.opened(
+        graph, patch.contents, patch.backbone, patch.network, node=node
+    )
+
+    def ask(files: Sequence[bytes]) -> Array:
+        images = [network_input(file, patch.preprocessing) for file in files]
+        filled = np.zeros((patch.network.examples, *images[0].shape), np.float32)
+        filled[: len(images)] = images
+        return run(filled)[: len(images)]
+
+    return beside_jax(patch, kind, ask, split, data_dir)
+
+
+def beside_jax(
+    patch: Opened,
+    where: str,
+    ask: Callable[[Sequence[bytes]], Array],
+    split: str,
+    data_dir: str | None,
+) -> Comparison:
+    """Holds whoever answers about image files against JAX, on every image of a split.
+
+    Args:
+      patch: whose answers they are.
+      where: what results call whoever is asked.
+      ask: gives the logits [N, classes] of N image files.
+      split: of the patch's task.
+      data_dir: folder with prepared TFDS data sets.
+    """
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
-    check_without_look(contents)
-    check_reads_features(contents)
-    kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
     patched = apply_edits(patch.backbone.weights, contents.edits)
+    files = pipeline.evaluation_files(task, split, preprocessing.size, data_dir=data_dir)
     wanted, got, targets = [], [], []
     for batch in pipeline.evaluation_batches(
         task, split, preprocessing, patch.network.examples, data_dir=data_dir
     ):
         images, real = normalise(batch.inputs["image"], preprocessing), batch.mask
         wanted.append(logits(patch.network, patched, contents.head, images)[real])
-        got.append(run(images)[real])
+        got.append(ask(list(itertools.islice(files, int(real.sum())))))
         targets.append({name: each[real] for name, each in batch.targets.items()})
     theirs, ours = map(np.concatenate, (wanted, got))
     truth = {name: np.concatenate([part[name] for part in targets]) for name in targets[0]}
@@ -130,7 +164,7 @@ def compare(
     return Comparison(
         task,
         contents,
-        kind,
+        where,
         split,
         accuracy,
         in_jax,
