@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 
@@ -46,7 +47,7 @@ def graph_differences(
             wanted = wanted @ head[signatures.HEAD_W] + head[signatures.HEAD_B]
             for batch in graph.batches:
                 name = signatures.signature(kind, size, batch)
-                run = functools.partial(_logits, engine, name, {**feed.inputs, **head})
+                run = functools.partial(_answers, engine, name, {**feed.inputs, **head})
                 found[name] = worst(wanted, {signatures.IMAGES: images[size]}, batch, run)
     return found
 
@@ -89,6 +90,7 @@ def task_differences(
     images: Array,
     prepare: Prepare = no_look,
     others: Mapping[str, Array] | None = None,
+    output: str = signatures.LOGITS,
 ) -> dict[str, float]:
     """The same of a graph for one task, which `export.export_task` made.
 
@@ -101,22 +103,30 @@ def task_differences(
       images: [N, H, W, 3], normalised; N is at least the largest batch.
       prepare: the task's patch's.
       others: {name: [N, ...]} of the inputs that it reads beside the image.
+      output: `logits`, or `probabilities`, which are then compared.
     """
     others = others or {}
     wanted = jax_features(network, patched, images, prepare, others) @ head["w"] + head["b"]
+    if output == signatures.PROBABILITIES:
+        wanted = np.asarray(jax.nn.softmax(wanted))
     inputs = {signatures.IMAGES: images, **others}
     engine = Engine(flatbuffer, threads=1)
     found = {}
     for batch in batches:
         name = signatures.task_signature(batch)
-        found[name] = worst(wanted, inputs, batch, functools.partial(_logits, engine, name, {}))
+        run = functools.partial(_answers, engine, name, {}, output=output)
+        found[name] = worst(wanted, inputs, batch, run)
     return found
 
 
-def _logits(
-    engine: Engine, name: str, fixed: Mapping[str, Array], inputs: Mapping[str, Array]
+def _answers(
+    engine: Engine,
+    name: str,
+    fixed: Mapping[str, Array],
+    inputs: Mapping[str, Array],
+    output: str = signatures.LOGITS,
 ) -> Array:
-    return engine.run(name, {**fixed, **inputs}, signatures.LOGITS)
+    return engine.run(name, {**fixed, **inputs}, output)
 
 
 def jax_features(

@@ -20,7 +20,7 @@ from adapters.runtime.channels import without_statistics
 from adapters.runtime.fold import fold_norms
 from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
-from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS
+from adapters.runtime.signatures import HEAD_B, HEAD_W, IMAGES, LOGITS, PROBABILITIES
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
@@ -136,32 +136,35 @@ def export_task(
     batches: Sequence[int],
     prepare: Prepare = no_look,
     needs: Mapping[str, tuple[int, ...]] | None = None,
+    output: str = LOGITS,
 ) -> bytes:
     """A `.tflite` for one task alone, of any patch: images in, logits out, nothing to install.
 
-    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`. `prepare`
-    is the patch's, and becomes part of the graph; what it reads beside the image, `needs`
-    {name: shape}, becomes further inputs [N, *shape].
+    Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to `logits`, or to
+    what else `output` names, `probabilities`. `prepare` is the patch's, and becomes part of the
+    graph; what it reads beside the image, `needs` {name: shape}, becomes further inputs
+    [N, *shape].
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
     folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
     others = needs or {}
 
-    def logits(given: Mapping[str, jax.Array]) -> jax.Array:
+    def answers(given: Mapping[str, jax.Array]) -> jax.Array:
         inputs = {"image": given[IMAGES], **{name: given[name] for name in others}}
-        return _logits(network, folded, head["w"], head["b"], inputs, prepare)
+        logits = _logits(network, folded, head["w"], head["b"], inputs, prepare)
+        return jax.nn.softmax(logits) if output == PROBABILITIES else logits
 
     return converter.flatbuffer(
         [
             converter.Signature(
                 signatures.task_signature(batch),
-                logits,
+                answers,
                 {
                     name: jax.ShapeDtypeStruct((batch, *shape), jnp.float32)
                     for name, shape in {IMAGES: (size, size, 3), **others}.items()
                 },
-                LOGITS,
+                output,
             )
             for batch in batches
         ]

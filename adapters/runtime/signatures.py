@@ -21,6 +21,7 @@ from adapters.vocabulary import BIAS, GAIN, KERNEL, MODULATION
 NORMS, DEPTHWISE, FOLDED = "norms", "depthwise", "folded"
 KINDS = (NORMS, DEPTHWISE, FOLDED)
 IMAGES, HEAD_W, HEAD_B, LOGITS = "images", "head/w", "head/b", "logits"
+PROBABILITIES = "probabilities"  # what a graph for MediaPipe gives instead
 
 Weights = Mapping[str, Mapping[str, Any]]
 
