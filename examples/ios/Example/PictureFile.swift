@@ -29,6 +29,9 @@ func openPicture(_ data: Data, background: [UInt8]) throws -> Picture {
     image.draw(in: CGRect(x: 0, y: 0, width: width, height: height))
     UIGraphicsPopContext()
   }
-  let data = (0..<(width * height)).flatMap { rgba[(4 * $0)..<(4 * $0 + 3)] }
-  return Picture(width: width, height: height, data: data)
+  var rgb = [UInt8](repeating: 0, count: width * height * 3)
+  for pixel in 0..<(width * height) {
+    for channel in 0..<3 { rgb[3 * pixel + channel] = rgba[4 * pixel + channel] }
+  }
+  return Picture(width: width, height: height, data: rgb)
 }
