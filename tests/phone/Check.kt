@@ -63,7 +63,7 @@ private class Kept(private val patch: PatchInputs) : Graph {
     override fun run(inputs: Map<String, Values>): FloatArray {
         given = inputs
         return FloatArray(classes) {
-            val stated = patch.parity.logits.getOrElse(it) { Float.NaN }
+            val stated = patch.parity.logits.getOrElse(it) { Double.NaN }.toFloat()
             if (wrong) stated + 1 else stated
         }
     }

@@ -18,8 +18,8 @@ struct Preprocessing: Decodable {
 /// The image that a patch states its logits for, and these.
 struct Parity: Decodable {
   let seed: Int64
-  let logits: [Float]
-  let tolerance: Float
+  let logits: [Double]
+  let tolerance: Double
 }
 
 /// Why a file is no patch, in words.

@@ -19,7 +19,7 @@ class Preprocessing(
 )
 
 /** The image that a patch states its logits for, and these. */
-class Parity(val seed: Long, val logits: FloatArray, val tolerance: Double)
+class Parity(val seed: Long, val logits: DoubleArray, val tolerance: Double)
 
 /** Why a file is no patch, in words. */
 class PatchFileException(said: String) : Exception(said)
@@ -107,12 +107,14 @@ class PatchInputs(
         }
 
         private fun parity(said: JSONObject) = Parity(
-            said.getLong("seed"), said.getJSONArray("logits").floats(), said.getDouble("tolerance")
+            said.getLong("seed"), said.getJSONArray("logits").numbers(), said.getDouble("tolerance")
         )
 
         private fun JSONArray.texts() = List(length()) { getString(it) }
 
         private fun JSONArray.whole() = List(length()) { getInt(it) }
+
+        private fun JSONArray.numbers() = DoubleArray(length()) { getDouble(it) }
 
         private fun JSONArray.floats() = FloatArray(length()) { getDouble(it).toFloat() }
 
