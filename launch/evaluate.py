@@ -13,7 +13,11 @@ pictures of the confusions, of the calibration and of the surest mistakes.
     launch/evaluate out/*.patch --graph=device/backbone.tflite --results=results/device.csv
 
 evaluates on a graph that `launch/export --backbone` wrote, beside JAX: in LiteRT, ONNX Runtime (in
-Node with --node), or jax.export.
+Node with --node), or jax.export. It gets the image files, as a device does.
+
+    launch/evaluate out/*.patch --server=localhost:8080
+
+asks a running `launch/serve` about the same files.
 """
 
 import pathlib
@@ -21,7 +25,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.experiment import graph_evaluation
+from adapters.experiment import graph_evaluation, served_evaluation
 from adapters.experiment.evaluation import evaluate
 from adapters.training import tidy
 from launch import command
@@ -40,7 +44,8 @@ _GRAPH = flags.DEFINE_string(
     "graph", None, "Exported graph to evaluate on: .tflite, .onnx or .jax."
 )
 _NODE = flags.DEFINE_bool("node", False, "Run a .onnx graph in Node (npm ci --prefix javascript).")
-_RESULTS = flags.DEFINE_string("results", None, "CSV file for what --graph answers.")
+_SERVER = flags.DEFINE_string("server", None, "A launch/serve to ask instead: host:port.")
+_RESULTS = flags.DEFINE_string("results", None, "CSV file for what --graph or --server answers.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 
 
@@ -48,28 +53,35 @@ def main(arguments: Sequence[str]) -> None:
     """Prints one line per patch file, and a table of its classes."""
     if len(arguments) < 2:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
-    if _RESULTS.value is not None and _GRAPH.value is None:
-        raise app.UsageError("--results keeps what a graph answers: name one with --graph")
+    if _GRAPH.value is not None and _SERVER.value is not None:
+        raise app.UsageError("one answers at a time: give --graph or --server")
+    elsewhere = _GRAPH.value is not None or _SERVER.value is not None
+    if _RESULTS.value is not None and not elsewhere:
+        raise app.UsageError(
+            "--results keeps what a graph or a server answers: name one with --graph or --server"
+        )
     if _NODE.value and _GRAPH.value is None:
         raise app.UsageError("--node runs a graph: name one with --graph")
-    if _REPORT.value is not None and _GRAPH.value is not None:
-        raise app.UsageError("--report is of what JAX answers: leave out --graph")
+    if _REPORT.value is not None and elsewhere:
+        raise app.UsageError("--report is of what JAX answers: leave out --graph and --server")
     for path in arguments[1:]:
-        if _GRAPH.value is None:
+        found = _elsewhere(path)
+        if found is None:
             evaluate_in_jax(path)
             continue
-        found = graph_evaluation.compare(
-            path,
-            _GRAPH.value,
-            _SPLIT.value,
-            _TASK.value,
-            _WEIGHTS.value,
-            _DATA_DIR.value,
-            node=_NODE.value,
-        )
         print(found, flush=True)
         if _RESULTS.value is not None:
-            tidy.update(_RESULTS.value, found.rows(_command(_GRAPH.value)))
+            tidy.update(_RESULTS.value, found.rows(_command()))
+
+
+def _elsewhere(path: str) -> graph_evaluation.Comparison | None:
+    """What a graph or a server answers, if one is named."""
+    given = (_SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value)
+    if _SERVER.value is not None:
+        return served_evaluation.compare_served(path, _SERVER.value, *given)
+    if _GRAPH.value is not None:
+        return graph_evaluation.compare(path, _GRAPH.value, *given, node=_NODE.value)
+    return None
 
 
 def evaluate_in_jax(path: str) -> None:
@@ -83,11 +95,13 @@ def evaluate_in_jax(path: str) -> None:
         print(f"{folder}/ has pictures and tables of that.")
 
 
-def _command(graph: str) -> str:
+def _command() -> str:
     """What to say again elsewhere: not where this machine keeps things."""
-    graph = pathlib.Path(graph).name
+    said = f"launch/evaluate out/*.patch --split={_SPLIT.value}"
+    if _GRAPH.value is None:
+        return f"{said} --server=localhost:8080"
     node = " --node" if _NODE.value else ""
-    return f"launch/evaluate out/*.patch --split={_SPLIT.value} --graph=device/{graph}{node}"
+    return f"{said} --graph=device/{pathlib.Path(_GRAPH.value).name}{node}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     launch/export --backbone=mobilenet_v2 --sizes=64 --out=device/backbone.tflite
     launch/export --patch=out/digits.patch --out=device/digits.tflite
+    launch/export --patch=out/digits.patch --to=mediapipe --out=device/digits_task.tflite
     launch/export --backbone=mobilenet_v2 --to=onnx --sizes=64 --out=device/backbone.onnx
     launch/export --patch=out/digits.patch --to=inputs --out=device/digits.safetensors
     launch/export --backbone=mobilenet_v2 --kernels=int8 --sizes=64 --out=device/small.tflite
@@ -9,12 +10,14 @@
     launch/export --backbone=mobilenet_v2 --heads_of=out/nuclei.patch --out=device/backbone.tflite
 
 The first takes patches as inputs; `adapters.runtime.device` installs them. The second is one task's
-own graph, with any patch folded in. `--to=onnx` makes either for ONNX Runtime, and `--to=inputs`
-writes what the first kind of graph is fed for one patch. `--kernels=int8` makes the first with
-rounded kernels, of few bytes. `--to=jax` makes a program for `jax.export.deserialize`. The last has
-room for heads that find objects or tell pixels, too, as those of the patches named. Each graph is
-compared with JAX first, on the image files given as arguments and on seeded noise, and is not
-written where a logit differs too much. docs/export.md goes on from here.
+own graph, with any patch folded in; the third is that as MediaPipe's image classifier takes it,
+with labels and normalisation in the file (docs/phone.md). `--to=onnx` makes either for ONNX
+Runtime, and `--to=inputs` writes what the first kind of graph is fed for one patch.
+`--kernels=int8` makes the first with rounded kernels, of few bytes. `--to=jax` makes a program for
+`jax.export.deserialize`. The last has room for heads that find objects or tell pixels, too, as
+those of the patches named. Each graph is compared with JAX first, on the image files given as
+arguments and on seeded noise, and is not written where a logit differs too much. docs/export.md
+goes on from here.
 """
 
 from collections.abc import Sequence
@@ -81,6 +84,8 @@ def _task(patch: str, out: str, images: Sequence[str]) -> str:
         _refuse((_DEPTHWISE,), "--patch makes a graph that takes images alone")
     if _TO.value == "onnx":
         _refuse((_BATCHES,), "--to=onnx makes a graph for any number of images")
+    if _TO.value == "mediapipe":
+        _refuse((_BATCHES,), "--to=mediapipe makes a graph for one image")
     return exports.export_task(
         patch,
         out,
@@ -96,8 +101,10 @@ def _task(patch: str, out: str, images: Sequence[str]) -> str:
 
 def _backbone(name: str, out: str, images: Sequence[str]) -> str:
     sizes, batches = _numbers("sizes", _SIZES.value), _numbers("batches", _BATCHES.value)
-    if _TO.value == "inputs":
-        raise app.UsageError("--to=inputs is of a patch, which names its backbone: --patch=FILE")
+    if _TO.value not in exports.BACKBONE_FORMATS:
+        raise app.UsageError(
+            f"--to={_TO.value} is of a patch, which names its backbone: --patch=FILE"
+        )
     if _TO.value != "litert" and _HEADS_OF.value:
         _refuse((_SIZES,), "--heads_of tells the size of such a graph")
     if _TO.value == "jax":

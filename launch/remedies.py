@@ -4,6 +4,7 @@ By the names of their types, so that no command loads what it does not use.
 """
 
 REMEDIES = {
+    "AskedServerError": "launch/serve out/*.patch starts one.",
     "ConverterError": "launch/export installs what it needs, where that is made for.",
     "GraphError": "launch/export --backbone=NAME writes one.",
     "GraphFileError": "launch/export --backbone=NAME --out=FILE.tflite writes one.",

@@ -165,6 +165,10 @@ class _Images:
         own = self._images[index]
         return {"name": own.file.name, "objects": own.objects}
 
+    def file(self, index: int) -> bytes:
+        """An example's image file."""
+        return self._images[index].file.path.read_bytes()
+
     def prepared(self, index: int, how: Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels of the whole file."""
         own = self._images[index]

@@ -175,6 +175,10 @@ class _Images:
         image, label = self._images[index]
         return {"name": image.name, "label": label}
 
+    def file(self, index: int) -> bytes:
+        """An example's image file."""
+        return self._images[index][0].path.read_bytes()
+
     def prepared(self, index: int, how: Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels of the whole file."""
         image, _ = self._images[index]

@@ -4,6 +4,7 @@ Pixels leave here as uint8 `[examples, size, size, 3]`; `adapters.preprocessing.
 same two numbers inside a jitted step, makes them the network's input.
 """
 
+import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -135,6 +136,23 @@ def evaluation_batches(
         names = [example["name"] for example in found] + [""] * (examples - len(found))
         targets = _targets(task, found, examples, preprocessing)
         yield EvaluationBatch({"image": pixels, **others}, targets, mask, names)
+
+
+def evaluation_files(
+    task: Task, split: str, size: int, *, data_dir: str | None = None
+) -> Iterator[bytes]:
+    """Yields an image file of each example of a split, in its order, as a client would send it.
+
+    Images that lie in memory alone are written as PNG. `size` is the side of the network's images.
+    """
+    source = loading.open_split(task, split, data_dir, size)
+    for index in range(len(source)):
+        if isinstance(source, ImageFileExamples):
+            yield source.file(index)
+        else:
+            file = io.BytesIO()
+            Image.fromarray(source[index]["image"]).save(file, "png")
+            yield file.getvalue()
 
 
 def _prepared(source: Examples, index: int, how: Preprocessing) -> Mapping[str, Any]:

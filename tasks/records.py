@@ -163,6 +163,10 @@ class _Decoded:
         """An example without its image."""
         return self._known(index, self._record(index))
 
+    def file(self, index: int) -> bytes:
+        """An example's image file."""
+        return bytes(self._record(index)["image"])
+
     def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels of the whole one."""
         record = self._record(index)

@@ -46,6 +46,10 @@ class ImageFileExamples(Examples, Protocol):
         """An example without its image."""
         ...
 
+    def file(self, index: int) -> bytes:
+        """An example's image file."""
+        ...
+
     def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels [size, size, 3] of the whole file.
 
@@ -204,7 +208,8 @@ class Task:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
 
     def _check_inputs(self) -> None:
-        taken = {"name", "image", "teacher", *self.made_head.targets}
+        # `top` is how many labels a request to a server wants.
+        taken = {"name", "image", "teacher", "top", *self.made_head.targets}
         for name, shape in self.inputs.items():
             if not isinstance(name, str) or not name.isidentifier() or name in taken:
                 raise TaskError(

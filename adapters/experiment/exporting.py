@@ -16,11 +16,13 @@ from adapters.export import export_parity
 from adapters.export.jax_program import jax_program
 from adapters.export.litert import FLOAT32, Settings, export_backbone, export_task
 from adapters.heads import linear
-from adapters.heads.registry import head_of
+from adapters.heads.registry import check_classifier, head_of
 from adapters.inference.first_look import first_look, without_look
 from adapters.inference.self_test import self_test
 from adapters.patches.contract import Prepare
 from adapters.preprocessing import Preprocessing, UnreadableImageError, decode, normalise, prepare
+from adapters.runtime import signatures
+from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.runtime.graph_file import write_graph
 from adapters.runtime.room_choice import room_of
 from adapters.runtime.rooms import Room
@@ -124,6 +126,58 @@ def task_graph(
     files.write_bytes(out, graph)
     about = f"{contents.task} on {backbone.name}, {outputs(contents)}"
     return report(out, about, found, comparison, max(batches))
+
+
+def mediapipe_graph(backbone: Loaded, patch: str, comparison: Comparison, out: pathlib.Path) -> str:
+    """Writes one task's graph as MediaPipe's image classifier takes it; returns what to print.
+
+    One image in, probabilities out, and in the file labels and normalisation. Raises
+    OtherHeadError for another head than a classifier's, and what `task_graph` raises.
+    """
+    from adapters.export import metadata  # needs LiteRT
+
+    contents, preprocessing = checked_patch(backbone, patch, first_look)
+    check_classifier(contents, "MediaPipe's image classifier")
+    if contents.inputs:
+        raise UnsupportedPatchError(
+            f"{contents.task} reads {', '.join(contents.inputs)} beside the image, which "
+            "MediaPipe's image classifier does not give."
+        )
+    prepare = first_look(contents)
+    graph = export_task(
+        backbone.network,
+        backbone.weights,
+        backbone.checkpoint.epsilon,
+        contents.edits,
+        contents.head,
+        preprocessing.size,
+        (1,),
+        prepare,
+        output=signatures.PROBABILITIES,
+    )
+    graph = metadata.described(
+        graph, contents.task, contents.task_version, contents.labels, preprocessing
+    )
+    found = export_parity.task_differences(
+        graph,
+        backbone.network,
+        apply_edits(backbone.weights, contents.edits),
+        contents.head,
+        (1,),
+        prepared(comparison, preprocessing, (1,)),
+        prepare,
+        output=signatures.PROBABILITIES,
+    )
+    export_parity.check(found, comparison.tolerance)
+    files.write_bytes(out, graph)
+    about = f"{contents.task} on {backbone.name}, {outputs(contents)}, for MediaPipe"
+    said = report(out, about, found, comparison, 1)
+    if preprocessing.fit == "stretch":
+        return said
+    return (
+        f"{said}\nMediaPipe stretches images; this task was trained with the fit "
+        f"{preprocessing.fit}: give it squares that were made so."
+    )
 
 
 def jax_graph(

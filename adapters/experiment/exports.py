@@ -16,9 +16,15 @@ from adapters.runtime import signatures
 from adapters.store.read import read_patch
 
 SIZES, BATCHES, CLASSES = (64,), (1, 8), 128
-ENDINGS = {"litert": ".tflite", "onnx": ".onnx", "jax": ".jax", "inputs": ".safetensors"}
+ENDINGS = {
+    "litert": ".tflite",
+    "mediapipe": ".tflite",
+    "onnx": ".onnx",
+    "jax": ".jax",
+    "inputs": ".safetensors",
+}
 BACKBONE_FORMATS = ("litert", "onnx", "jax")
-TASK_FORMATS = ("litert", "onnx", "inputs")
+TASK_FORMATS = ("litert", "mediapipe", "onnx", "inputs")
 
 
 def export_backbone(
@@ -108,7 +114,8 @@ def export_task(
     Args:
       patch: path of the file, which is read through every check.
       out: the new file.
-      to: `litert`, `onnx`, or `inputs`: what a backbone's graph is fed for this patch.
+      to: `litert`; `mediapipe`, a LiteRT graph of one image with labels and normalisation in it;
+        `onnx`; or `inputs`, what a backbone's graph is fed for this patch.
       weights: the backbone's local checkpoint, where it brings none.
       batches: numbers of images in one call of LiteRT's graph; `onnx` takes any number.
       depthwise: of `inputs`, whether the graph takes depthwise kernels.
@@ -122,13 +129,15 @@ def export_task(
     name = os.fspath(patch)
     if to == "onnx":
         check_installed()
-    elif to == "litert":
+    elif to != "inputs":
         converter.check_installed()
     loaded = backbones.load(read_patch(name).backbone, weights)
     if to == "inputs":
         return exporting_onnx.graph_inputs(loaded, name, _kind(depthwise), path)
     if to == "onnx":
         return exporting_onnx.task_graph(loaded, name, comparison, path)
+    if to == "mediapipe":
+        return exporting.mediapipe_graph(loaded, name, comparison, path)
     return exporting.task_graph(loaded, name, batches, comparison, path)
 
 
@@ -150,7 +159,7 @@ def _check_format(to: str, known: Sequence[str], out: str | os.PathLike[str]) ->
         raise UnknownNameError("format", to, known)
     ending = pathlib.Path(out).suffix.lower()
     for other, own in ENDINGS.items():
-        if ending == own and other != to:
+        if ending == own and ENDINGS[to] != own:
             raise SettingError(
                 "to",
                 f"is {to!r}, and the name {os.fspath(out)} ends as of {other!r}: choose the format "

@@ -1,16 +1,19 @@
-"""Scores a patch file on an exported graph, beside JAX."""
+"""Scores a patch file on an exported graph, or wherever else it answers, beside JAX."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from adapters.experiment import evaluation, graph_runtimes, scoring
+from adapters.experiment.evaluation import Opened
 from adapters.heads.contract import Arrays, Head
 from adapters.heads.linear import LOGITS
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Answers, joined, predictions
 from adapters.preprocessing import Preprocessing, normalise
+from adapters.runtime.device import network_input
 from adapters.store.contents import PatchContents, check_without_look
 from adapters.store.edits import apply_edits
 from adapters.training.tidy import Measurement
@@ -19,14 +22,14 @@ from tasks.task import Task
 
 
 class Comparison(NamedTuple):
-    """A patch's answers to one split, by a graph and by JAX.
+    """A patch's answers to one split, by a graph or a server and by JAX.
 
     Attributes:
       task: which.
       contents: of the patch file.
-      graph: what kind of graph: `LiteRT int8 inputs`, say.
+      graph: what answered: `LiteRT int8, inputs`, say, or `server`.
       split: which.
-      accuracy: the task's metric of the graph's answers.
+      accuracy: the task's metric of its answers.
       in_jax: the same of JAX's.
       same: how far answers are the same, 1 where all are; None of a head that tells numbers.
       difference: the largest of a logit.
@@ -99,14 +102,43 @@ def compare(
 ) -> Comparison:
     """Runs the patch file at `path` on an exported graph and in JAX, on every image of a split.
 
-    `node` runs an ONNX graph in Node. Raises GraphError, GraphFileError, UnsupportedPatchError, and
-    what `evaluation.evaluate` does.
+    The graph gets image files, made ready as a device does. `node` runs an ONNX graph in Node.
+    Raises GraphError, GraphFileError, UnsupportedPatchError, and what `evaluation.evaluate` does.
     """
     patch = evaluation.open_patch(path, split, task_name, weights, data_dir=data_dir)
+    check_without_look(patch.contents)
+    kind, run = graph_runtimes.opened(
+        graph, patch.contents, patch.backbone, patch.network, node=node
+    )
+
+    def ask(files: Sequence[bytes]) -> Arrays:
+        images = [network_input(file, patch.preprocessing) for file in files]
+        filled = np.zeros((patch.network.examples, *images[0].shape), np.float32)
+        filled[: len(images)] = images
+        return {name: rows[: len(images)] for name, rows in run(filled).items()}
+
+    return beside_jax(patch, kind, ask, split, data_dir)
+
+
+def beside_jax(
+    patch: Opened,
+    where: str,
+    ask: Callable[[Sequence[bytes]], Arrays],
+    split: str,
+    data_dir: str | None,
+) -> Comparison:
+    """Holds whoever answers about image files against JAX, on every image of a split.
+
+    Args:
+      patch: whose answers they are.
+      where: what results call whoever is asked.
+      ask: gives the predictions {name: [N, ...]} of N image files.
+      split: of the patch's task.
+      data_dir: folder with prepared TFDS data sets.
+    """
     contents, task, preprocessing = patch.contents, patch.task, patch.preprocessing
-    check_without_look(contents)
-    kind, run = graph_runtimes.opened(graph, contents, patch.backbone, patch.network, node=node)
     patched, head = apply_edits(patch.backbone.weights, contents.edits), head_of(contents)
+    files = pipeline.evaluation_files(task, split, preprocessing.size, data_dir=data_dir)
     wanted: list[Arrays] = []
     got: list[Arrays] = []
     targets: list[Arrays] = []
@@ -115,9 +147,8 @@ def compare(
     ):
         images, real = normalise(batch.inputs["image"], preprocessing), batch.mask
         said = predictions(patch.network, patched, contents.head, {"image": images}, head.apply)
-        for parts, rows in zip(
-            (wanted, got, targets), (said, run(images), batch.targets), strict=True
-        ):
+        got.append(ask(list(itertools.islice(files, int(real.sum())))))
+        for parts, rows in ((wanted, said), (targets, batch.targets)):
             parts.append({name: each[real] for name, each in rows.items()})
     theirs, ours, truth = map(joined, (wanted, got, targets))
     score, in_jax = (
@@ -134,7 +165,7 @@ def compare(
     return Comparison(
         task,
         contents,
-        kind,
+        where,
         split,
         score,
         in_jax,

@@ -5,7 +5,7 @@
 | field | holds |
 |---|---|
 | `backbone` | `name`, `fingerprint` of its weights, `size` of its images, and a file |
-| `patches` | for each a `task`, and a file |
+| `patches` | for each a `task`, its `scores` by split, the `metric` that they are of, and a file |
 | `runtime` | the `bytes` of ONNX Runtime Web |
 
 where a file is `file`, its address from the folder on, `bytes` and `sha256`.
@@ -193,7 +193,12 @@ def _manifest(
     return {
         "backbone": {**known, **_described(folder, GRAPH)},
         "patches": [
-            {"task": contents.task, **_described(folder, _inputs_name(contents))}
+            {
+                "task": contents.task,
+                "metric": contents.metric,
+                "scores": dict(contents.scores),
+                **_described(folder, _inputs_name(contents)),
+            }
             for contents in patches
         ],
         "runtime": {

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
+import jax
 import numpy as np
 
 from adapters.backbones.builder import Backbone
@@ -96,6 +97,7 @@ def task_differences(
     prepare: Prepare = no_look,
     others: Mapping[str, Array] | None = None,
     kind: Head = classification(),  # noqa: B008, it never changes
+    output: str = signatures.LOGITS,
 ) -> dict[str, float]:
     """The same of a graph for one task, which `export.export_task` made.
 
@@ -109,9 +111,12 @@ def task_differences(
       prepare: the task's patch's.
       others: {name: [N, ...]} of the inputs that it reads beside the image.
       kind: of the head.
+      output: `logits`, say, or `probabilities`, which are then compared.
     """
     others = others or {}
     wanted = jax_predictions(network, patched, kind, head, images, prepare, others)
+    if output == signatures.PROBABILITIES:
+        wanted = {output: np.asarray(jax.nn.softmax(wanted[signatures.LOGITS]))}
     inputs = {signatures.IMAGES: images, **others}
     engine = Engine(flatbuffer, threads=1)
     found = {}

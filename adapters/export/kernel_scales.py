@@ -16,15 +16,14 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
+
+from adapters.export import aligned
 
 # Pixels a map must have for each input of a kernel: with fewer, scaling the kernel and laying it
 # out anew for XNNPACK takes longer than the two passes over the map.
 PIXELS_AN_INPUT = 1
-
-_ALIGNMENT = 16  # of constants, by LiteRT's schema
 
 
 def scale_kernels(flatbuffer: bytes) -> bytes:
@@ -40,8 +39,7 @@ def scale_kernels(flatbuffer: bytes) -> bytes:
             elif id(operator) not in merged:
                 operators.append(operator)
         graph.operators = operators
-    model.buffers = [_Aligned(each.data, each.offset, each.size) for each in model.buffers]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return aligned.written(model)
 
 
 class _Layer(NamedTuple):
@@ -134,19 +132,3 @@ def _computed(graph: Any, name: bytes, shape: list[int]) -> int:
     tensor.name, tensor.shape, tensor.type = name, shape, schema.TensorType.FLOAT32
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
-
-
-class _Aligned(schema.BufferT):
-    """A constant that is written where the schema wants it: the generated writer aligns nothing."""
-
-    def Pack(self, builder: Any) -> int:  # noqa: N802
-        if self.data is None:
-            return int(super().Pack(builder))
-        content = np.asarray(self.data, np.uint8).tobytes()
-        builder.StartVector(1, len(content), _ALIGNMENT)
-        builder.head = builder.Head() - len(content)
-        builder.Bytes[builder.Head() : builder.Head() + len(content)] = content
-        data = builder.EndVector()
-        schema.BufferStart(builder)
-        schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))

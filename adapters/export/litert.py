@@ -24,7 +24,7 @@ from adapters.runtime.fold import fold_norms
 from adapters.runtime.graph_file import Array, Graph, Place, Weights, leaf_of
 from adapters.runtime.preprocessing_check import Pixels
 from adapters.runtime.rooms import Room
-from adapters.runtime.signatures import HEAD, IMAGES
+from adapters.runtime.signatures import HEAD, IMAGES, LOGITS, PROBABILITIES
 from adapters.store.edits import apply_edits
 from adapters.store.kinds import Edits
 
@@ -164,12 +164,14 @@ def export_task(
     prepare: Prepare = no_look,
     needs: Mapping[str, tuple[int, ...]] | None = None,
     kind: Head = classification(),  # noqa: B008, it never changes
+    output: str = LOGITS,
 ) -> bytes:
     """A `.tflite` for one task alone, of any patch: images in, predictions out, none to install.
 
     Its signatures, `run_1` say, map `images` [N, size, size, 3], normalised, to what the head, of
-    this `kind`, predicts. `prepare` is the patch's, and becomes part of the graph; what it reads
-    beside the image, `needs` {name: shape}, becomes further inputs [N, *shape].
+    this `kind`, predicts, or where `output` is `probabilities` to a classifier's. `prepare` is the
+    patch's, and becomes part of the graph; what it reads beside the image, `needs` {name: shape},
+    becomes further inputs [N, *shape].
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
@@ -178,7 +180,8 @@ def export_task(
 
     def predictions(given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         inputs = {"image": given[IMAGES], **{name: given[name] for name in others}}
-        return _predictions(network, folded, kind, head, inputs, prepare)
+        found = _predictions(network, folded, kind, head, inputs, prepare)
+        return {output: jax.nn.softmax(found[LOGITS])} if output == PROBABILITIES else found
 
     return converter.flatbuffer(
         [

@@ -24,6 +24,7 @@ NORMS, DEPTHWISE, FOLDED = "norms", "depthwise", "folded"
 KINDS = (NORMS, DEPTHWISE, FOLDED)
 IMAGES, HEAD, LOGITS = "images", "head/", "logits"
 HEAD_W, HEAD_B = f"{HEAD}w", f"{HEAD}b"
+PROBABILITIES = "probabilities"  # what a graph for MediaPipe gives instead
 
 Weights = Mapping[str, Mapping[str, Any]]
 

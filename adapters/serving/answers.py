@@ -5,7 +5,6 @@ from starlette.responses import JSONResponse, Response
 from adapters.indexed_png import indexed_png
 from adapters.serving.contract import Predictions
 from adapters.serving.errors import NoPictureError
-from adapters.serving.limits import Limits
 from adapters.serving.network import Task
 from adapters.view import View
 
@@ -13,7 +12,7 @@ PNG = "image/png"
 
 
 def answered(
-    task: Task, predictions: Predictions, view: View, accept: str | None, limits: Limits
+    task: Task, predictions: Predictions, view: View, accept: str | None, top: int
 ) -> Response:
     """The response to an image.
 
@@ -22,7 +21,7 @@ def answered(
       predictions: of its head, of one image.
       view: how the network saw the image.
       accept: the header that says what the client reads: `image/png` alone asks for a picture.
-      limits: how many labels are told of a head that ranks them.
+      top: how many labels are told of a head that ranks them.
 
     Raises NoAnswerError, NoPictureError, or TooManyLabelsError.
     """
@@ -40,6 +39,6 @@ def answered(
             "task": contents.task,
             "version": contents.task_version,
             "image": {"width": view.width, "height": view.height},
-            "answers": rows[: limits.answers] if head.ranked else rows,
+            "answers": rows[:top] if head.ranked else rows,
         }
     )

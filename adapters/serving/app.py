@@ -3,9 +3,10 @@
 | request | answers |
 |---|---|
 | `POST /tasks/NAME`, an image file as body | what the task's head says of it, label by label |
+| `POST /tasks/NAME?top=3` | so many labels |
 | the same with `Accept: image/png` | of a head that tells pixels: an indexed PNG |
 | `POST /tasks/NAME?place=0.1,0.2,0.3` | the same, of a patch that reads `place` beside the image |
-| `POST /tasks/NAME`, a form | the same: the image is its one file, `place` a field |
+| `POST /tasks/NAME`, a form | the same: the image is its one file, `top` and `place` fields |
 | `GET /tasks` | what is installed |
 | `PUT /tasks/NAME`, a patch file | installs or replaces it; `Patch-Signature` signs it |
 | `DELETE /tasks/NAME` | removes it |
@@ -44,7 +45,7 @@ from adapters.serving.clients import client_of
 from adapters.serving.contract import Answer, Network, Predictions, Queue
 from adapters.serving.decoding import Decoders
 from adapters.serving.errors import FormError
-from adapters.serving.inputs import read_inputs
+from adapters.serving.inputs import read_inputs, read_top
 from adapters.serving.installing import Installer
 from adapters.serving.limits import Limits
 from adapters.serving.metrics import CONTENT_TYPE, Metrics
@@ -158,7 +159,8 @@ class _Server:
             client = client_of(request.client)
             with self._place(client):
                 given = [*request.query_params.multi_items(), *sent.fields.items()]
-                asked = self._predictions(name, sent.file, given, client)
+                top, inputs = read_top(given, self._limits)
+                asked = self._predictions(name, sent.file, inputs, client)
                 try:
                     async with asyncio.timeout(self._limits.answer_seconds):
                         task, predictions, view = await _while_there(request, asked)
@@ -166,7 +168,7 @@ class _Server:
                     raise BusyError("others' images took all the time; try again later.") from None
         try:
             answer = await asyncio.to_thread(
-                answered, task, predictions, view, request.headers.get("accept"), self._limits
+                answered, task, predictions, view, request.headers.get("accept"), top
             )
         except NoAnswerError as error:
             raise NoAnswerError(f"{name}: {error}") from error
@@ -235,6 +237,7 @@ class _Server:
                 "head": task.contents.head_kind,
                 "inputs": {name: list(shape) for name, shape in task.contents.inputs.items()},
                 "labels": list(task.contents.labels),
+                "metric": task.contents.metric,
                 "scores": dict(task.contents.scores),
             }
             for name, task in sorted(self._network.tasks.items())

@@ -12,7 +12,7 @@ class TooSlowError(ModelPatchError):
 
 
 class InputsError(ModelPatchError):
-    """What a patch reads beside the image is missing, or something else came in its place."""
+    """What a request says beside the image is not what is asked for there."""
 
 
 class FormError(ModelPatchError):

@@ -1,12 +1,49 @@
-"""What a patch reads beside the image, out of the words of a request."""
+"""What a request says beside the image: how many labels it wants, and what a patch reads."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from adapters.serving.errors import InputsError
+from adapters.serving.limits import Limits
 from adapters.serving.network import Array, Task
+
+TOP = "top"
+
+
+class Asked(NamedTuple):
+    """What a request says beside the image.
+
+    Attributes:
+      top: how many labels to answer with.
+      inputs: names with numbers as text, for `read_inputs`.
+    """
+
+    top: int
+    inputs: Sequence[tuple[str, str]]
+
+
+def read_top(given: Sequence[tuple[str, str]], limits: Limits) -> Asked:
+    """How many labels are asked for, and the words that say something else.
+
+    Args:
+      given: names with texts; of a query, or of a form's fields.
+      limits: how many labels there are unless a request says it, and may be at most.
+
+    Raises InputsError for what is no whole number from 1 to that, or is said twice.
+    """
+    said = [text for name, text in given if name == TOP]
+    others = [(name, text) for name, text in given if name != TOP]
+    if not said:
+        return Asked(limits.answers, others)
+    if len(said) > 1 or not re.fullmatch("[0-9]{1,9}", said[0]):
+        raise InputsError(f"{TOP} is one whole number: how many labels to answer with.")
+    if not 1 <= int(said[0]) <= limits.most_answers:
+        raise InputsError(f"{TOP} is {said[0]}; it may be 1 to {limits.most_answers}.")
+    return Asked(int(said[0]), others)
 
 
 def read_inputs(given: Sequence[tuple[str, str]], task: Task) -> dict[str, Array]:

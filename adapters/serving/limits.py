@@ -16,7 +16,8 @@ class Limits:
       connections: that are open at once; half of them for one client.
       bytes_in_flight: of bodies that are arriving or being answered; half of them for one client.
       queue: images that may be decoded or wait for the network; half of them for one client.
-      answers: labels in an answer, the most telling first.
+      answers: labels in an answer, the most telling first, unless a request says how many.
+      most_answers: that a request may ask for.
       head_seconds: that a request's head may take to arrive, once the connection is open or its
         first byte is there.
       body_seconds: that a body may take.
@@ -36,6 +37,7 @@ class Limits:
     bytes_in_flight: int = 256_000_000
     queue: int = 256
     answers: int = 5
+    most_answers: int = 5000
     head_seconds: float = 10.0
     body_seconds: float = 30.0
     decode_seconds: float = 10.0

@@ -40,7 +40,7 @@ export class Network {
     this.#session = session;
     /** The manifest's: `name`, `fingerprint`, `size`. */
     this.backbone = backbone;
-    /** The manifest's, each with `task` and `bytes`. */
+    /** The manifest's, each with `task`, `metric`, `scores` by split, and `bytes`. */
     this.patches = patches;
     this.runtimeBytes = runtime.bytes;
     /** Whether the folder's signature was checked; undefined where no key is trusted. */

@@ -5,9 +5,9 @@ import { openPicture, rgbPixels } from "./picture.mjs";
 import { plain } from "./plain.mjs";
 import { networkInput } from "./preprocessing.mjs";
 
-const ANSWERS = 5;
 const element = (id) => document.getElementById(id);
-const bytes = (count) => `${count.toLocaleString("en")} bytes`;
+const bytes = (count) =>
+  count < 1e5 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(2)} MB`;
 const milliseconds = (count) =>
   count < 0.1 ? "less than 0.1 ms" : `${count.toFixed(count < 10 ? 1 : 0)} ms`;
 
@@ -34,6 +34,9 @@ try {
 element("file").addEventListener("change", ({ target }) => {
   look(target.files[0]);
   target.value = ""; // So that the same file can be chosen again.
+});
+element("top").addEventListener("change", () => {
+  if (source) attempt(answer);
 });
 element("camera").addEventListener("click", () => attempt(toggleCamera));
 addEventListener("dragover", (event) => event.preventDefault());
@@ -63,10 +66,17 @@ function showTasks() {
     input.value = patch.task;
     input.addEventListener("change", () => attempt(() => choose(patch.task)));
     row.querySelector(".name").textContent = plain(patch.task);
+    row.querySelector(".score").textContent = scored(patch);
     row.querySelector(".cost").textContent = bytes(patch.bytes);
     row.querySelector("label").dataset.task = patch.task;
     element("tasks").append(row);
   }
+}
+
+/** How good a patch says it is: on the split that was kept for saying so, if there is one. */
+function scored({ metric, scores }) {
+  const split = ["test", "validation"].find((name) => name in scores) ?? Object.keys(scores)[0];
+  return plain(`${(100 * scores[split]).toFixed(1)} % ${metric} on ${split}`);
 }
 
 /** Makes a task the one that answers, its patch being fetched if it is not here yet. */
@@ -150,7 +160,7 @@ async function answer() {
   const { logits, milliseconds: ran } = await network.run(asked, input);
   if (asked !== task || looked !== source) return; // Something else was chosen meanwhile.
   showPicture(looked, picture);
-  const rows = best(labels, logits[0], ANSWERS).map(({ label, probability }) => {
+  const rows = best(labels, logits[0], wantedLabels()).map(({ label, probability }) => {
     const row = element("answer").content.cloneNode(true);
     row.querySelector(".label").textContent = plain(label);
     row.querySelector("meter").value = probability;
@@ -160,6 +170,12 @@ async function answer() {
   element("answers").replaceChildren(...rows);
   element("time").textContent =
     `${plain(asked)}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
+}
+
+/** How many labels to show: what was typed there, where it is a number. */
+function wantedLabels() {
+  const { valueAsNumber, defaultValue } = element("top");
+  return valueAsNumber >= 1 ? Math.floor(valueAsNumber) : Number(defaultValue);
 }
 
 function showPicture(drawn, { width, height }) {

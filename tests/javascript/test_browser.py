@@ -149,13 +149,46 @@ def test_tasks_are_switched_without_fetching_the_backbone_again(page, root, tmp_
         assert label == max(wanted, key=wanted.get)
     for file in ("backbone.onnx", "patches/one.safetensors", "patches/two.safetensors"):
         assert page.asked.count(f"/site/{file}") == 1
-    for file in (root / "site").rglob("*.onnx"):
-        assert f"{file.stat().st_size:,} bytes" in page.text("#backbone")
-    runtime = sum(path.stat().st_size for path in (root / "site" / "onnxruntime-web").iterdir())
-    assert page.text("#runtime") == f"It runs in ONNX Runtime Web: {runtime:,} bytes."
+    assert megabytes(root / "site" / "backbone.onnx") in page.text("#backbone")
+    runtime = megabytes(*(root / "site" / "onnxruntime-web").iterdir())
+    assert page.text("#runtime") == f"It runs in ONNX Runtime Web: {runtime}."
     for made in MADE:
         file = root / "site" / "patches" / f"{made.task}.safetensors"
-        assert f"{file.stat().st_size:,} bytes" in page.text(f"[data-task={made.task}]")
+        assert megabytes(file) in page.text(f"[data-task={made.task}]")
+
+
+def megabytes(*paths):
+    size = sum(path.stat().st_size for path in paths)
+    return f"{size / 1e3:.1f} kB" if size < 1e5 else f"{size / 1e6:.2f} MB"
+
+
+def test_each_task_says_how_good_it_is(page):
+    for made in MADE:
+        ((split, score),) = made.scores.items()
+        said = page.text(f"[data-task={made.task}] .score")
+        assert said == f"{100 * score:.1f} % {made.metric} on {split}"
+
+
+def test_as_many_labels_are_shown_as_are_wanted(page, tmp_path):
+    chosen(page, "two")
+    (tmp_path / "noise.png").write_bytes(exported.png(4))
+    looked_at(page, tmp_path / "noise.png")
+    for typed, count in (("2", 2), ("7.9", 7), ("99", 8), ("", 5), ("-3", 5)):
+        page.call("fill", "#top", typed)
+        page.call("dispatchEvent", "#top", "change")
+        page.wait(f"document.querySelector('#answers').children.length === {count}")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
+def test_the_answer_is_seen_without_scrolling(page, tmp_path, width, height):
+    page.call("setViewportSize", {"width": width, "height": height})
+    Image.fromarray(np.zeros((600, 450, 3), np.uint8)).save(tmp_path / "tall.png")
+    looked_at(page, tmp_path / "tall.png")
+    ends = page.evaluate(
+        "() => [...document.querySelectorAll('#answers li')]"
+        ".map((row) => row.getBoundingClientRect().bottom + scrollY)"
+    )
+    assert max(ends[:3]) <= height
 
 
 def test_a_patch_may_bring_depthwise_kernels(browser):

@@ -48,6 +48,7 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("made")
     weights = small.write_backbone(place / "narrow.safetensors")
     small.write_folder(place / "squares", classes=2)
+    small.save_as_people_do(place / "squares")
     loaded = backbones.load("narrow", str(weights))
     for name, kernels in (("float.tflite", litert.FLOAT32), ("int8.tflite", litert.INT8)):
         settings = litert.Settings(8, (narrow.SIZE,), (1, 8), kernels=kernels)
@@ -115,6 +116,15 @@ def test_a_difference_is_seen(made, monkeypatch):
     assert wrong.same == 0
     assert wrong.in_jax == right.in_jax
     assert wrong.difference > 1e-3
+
+
+def test_a_graph_gets_files_as_a_device_makes_them_ready(made, monkeypatch):
+    """Not the pixels that scores are of: with files read otherwise, answers differ."""
+    plain = graph_evaluation.network_input
+    monkeypatch.setattr(
+        graph_evaluation, "network_input", lambda file, how: plain(file, how)[:, ::-1]
+    )
+    assert compared(made, "one.patch", "backbone.onnx").difference > 1e-3
 
 
 def test_other_graphs_are_refused(made, tmp_path):
@@ -192,7 +202,7 @@ def test_the_command_keeps_rows(made, tmp_path):
     ended = subprocess.run(
         alone, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
     )
-    assert "name one with --graph" in ended.stdout + ended.stderr
+    assert "name one with --graph or --server" in ended.stdout + ended.stderr
     command += [f"--graph={made / 'backbone.onnx'}", f"--results={results}", "--split=validation"]
     ended = subprocess.run(
         command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90

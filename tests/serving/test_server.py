@@ -124,6 +124,32 @@ def test_a_form_brings_an_image_or_a_patch(address):
     assert ask(address, "DELETE", "/tasks/e", None, BEARER)[0] == 204
 
 
+@pytest.mark.parametrize("top", [1, 3, 99])
+@pytest.mark.parametrize("as_form", [False, True])
+def test_a_request_says_how_many_labels_it_wants(address, top, as_form):
+    contents, file = OWN["b"], png(pixels_of(5))
+    path, body, headers = f"/tasks/b?top={top}", file, {}
+    if as_form:
+        path, body, headers = "/tasks/b", form(file, ("top", str(top))), BOUNDARY
+    status, said = ask(address, "POST", path, body, headers)
+    logits = patches.alone(contents, np.asarray(narrow.normalised(pixels_of(5)))[None])[0]
+    wanted = [contents.labels[index] for index in np.argsort(-logits)[:top]]
+    assert (status, [one["label"] for one in said["answers"]]) == (200, wanted)
+
+
+@pytest.mark.parametrize("query", ["0", "-1", "x", "1.5", "", "5001", "9" * 20, "2&top=2"])
+def test_any_other_number_of_labels_is_refused(address, query):
+    status, said = ask(address, "POST", f"/tasks/b?top={query}", png(pixels_of(5)))
+    assert (status, said["error"]) == (422, "InputsError")
+    assert "top" in said["message"]
+
+
+def test_the_list_of_tasks_says_how_good_each_is(address):
+    listed = ask(address, "GET", "/tasks")[1]["tasks"]
+    wanted = {name: (one.metric, one.scores) for name, one in OWN.items()}
+    assert {one["task"]: (one["metric"], one["scores"]) for one in listed} == wanted
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize(
     ("said", "wrap"),
