@@ -8,6 +8,7 @@ import pytest
 from adapters.backbones import registry
 from adapters.experiment import backbones, evaluation, predicting, served_evaluation
 from adapters.experiment.graph_evaluation import beside_jax
+from adapters.heads.linear import LOGITS
 from adapters.store.write import encode_patch
 from tests import narrow
 from tests.launch import small
@@ -58,7 +59,8 @@ def test_so_does_a_predictor(made):
 
     def ask(files):
         said = [{row["label"]: row["logit"] for row in rows} for rows in predictor.listed(files)]
-        return np.array([[row[label] for label in predictor.labels] for row in said])
+        logits = [[row[label] for label in predictor.labels] for row in said]
+        return {LOGITS: np.array(logits, np.float32)}
 
     patch = evaluation.open_patch(path, split, task, weights)
     found = beside_jax(patch, "predict", ask, split, None)
