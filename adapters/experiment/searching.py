@@ -1,45 +1,40 @@
 """A search for a route a task through one shared network, and training of what it found."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from absl import logging
 
-from adapters import files
-from adapters.backbones.builder import count_parameters
 from adapters.built import built
 from adapters.errors import UnknownNameError
-from adapters.experiment import backbones, chosen_tasks, route_picture
+from adapters.experiment import backbones, chosen_tasks, route_record
 from adapters.experiment.chosen_tasks import Wanted
+from adapters.experiment.half_shared import HalfShared
+from adapters.experiment.routed_run import RoutedRun
 from adapters.experiment.settings import SettingError, Settings, settings_of
-from adapters.experiment.training_run import Run
-from adapters.patches.combine import chain
-from adapters.patches.registry import from_spec, text_of
 from adapters.search.blocks import BlockSpace, block_space, largest
-from adapters.search.costs import Costs, multiply_adds
-from adapters.search.cropped import cropped_table
+from adapters.search.chooser import CHOOSERS, one_for_all
+from adapters.search.controls import routes_of_equal_cost
+from adapters.search.costs import multiply_adds
 from adapters.search.rewards import REWARDS, Reward, RewardError
-from adapters.search.route import differences, route
-from adapters.search.supernet import Searching, routes_of, supernet
-from adapters.search.union import union
+from adapters.search.supernet import Searching, supernet
 from adapters.spec import SpecError, parse
-from adapters.store.kinds import Array, Edits
-from adapters.training import cluster, loop, packing
+from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
-from adapters.training.report import Row
-from adapters.training.step import State, Trainer
+from adapters.training.step import Trainer
 from tasks.task import Task
 
-ROUTES, PICTURE = "routes.json", "routes.png"
 SHARED_RATE = 1e-3
 """Of the shared weights, which have to learn to do without what routes leave out."""
 PARTS = 4  # of the training images, one is held out to score routes on
+FIXED = ("random", "largest", "first_half")
+"""Algorithms that search nothing: controls of those that do."""
+ALGORITHMS = (*CHOOSERS, *FIXED)
+EACH, ONE = "each", "one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +46,12 @@ class SearchSettings:
       share: of the steps that search; the rest trains the routes that were found.
       reward: of a route, as a spec: one of `adapters.search.rewards.REWARDS`.
       rate: of the controllers, when they begin to learn.
+      algorithm: one of `ALGORITHMS`. Those of `FIXED` search nothing and train all the time:
+        routes drawn at the budget's cost, the largest one, or no routes, where the first half of
+        the blocks is shared and each task has the second half to itself.
+      routes: a file of routes that a search wrote, to train those alone; in place of all above.
+      controllers: `each` task has one, or there is `one` for all, whose routes are the same.
+      warm_up: share of the search before controllers learn, see `adapters.search.supernet`.
 
     Raises SettingError, SpecError or RewardError for a value out of its range.
     """
@@ -59,12 +60,26 @@ class SearchSettings:
     share: float = 0.5
     reward: str = "absolute(weight=0.3)"
     rate: float = 0.01
+    algorithm: str = "controller"
+    routes: str | None = None
+    controllers: str = EACH
+    warm_up: float = 0.25
 
     def __post_init__(self) -> None:
         for name, low in (("budget", 0), ("share", 0), ("rate", 0)):
             value = getattr(self, name)
             if not low < value <= 1:
                 raise SettingError(name, f"must be above 0 and at most 1, not {value}.")
+        if not 0 <= self.warm_up < 1:
+            raise SettingError("warm_up", f"must be from 0 to below 1, not {self.warm_up}.")
+        if self.algorithm not in ALGORITHMS:
+            raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
+        if self.controllers not in (EACH, ONE):
+            raise UnknownNameError("number of controllers", self.controllers, (EACH, ONE))
+        if self.routes is not None and self.algorithm != SearchSettings.algorithm:
+            raise SettingError(
+                "routes", f"are to be trained, and {self.algorithm} is to find some: choose one."
+            )
         self.made_reward()
 
     def made_reward(self) -> Reward:
@@ -78,18 +93,14 @@ class SearchSettings:
         return built("reward", name, REWARDS[name], settings, RewardError)
 
 
-class Search(Run):
-    """A `Run` that finds a route a task, trains all of them as one network, and ships patches.
-
-    Its files are a run's: `backbone.safetensors`, the shared network, and one patch a task, which
-    holds the route as what it makes of the weights; and `routes.json` with the decisions, their
-    cost, and what the routes share, drawn in `routes.png`.
-    """
+class Search(RoutedRun):
+    """A `RoutedRun` that finds its routes while it trains, and then trains them on."""
 
     def __init__(
         self,
         tasks: Sequence[Task],
         settings: Settings,
+        space: BlockSpace,
         search: SearchSettings,
         directory: str | os.PathLike[str],
         command: str | None = None,
@@ -101,58 +112,40 @@ class Search(Run):
 
         Args:
           tasks: classifiers, of which each gets a route.
-          settings: of the run, for one group a task in a step, with trained shared weights; `patch`
-            is what each task owns beside its route.
+          settings: of the run, for one group a task in a step, with trained shared weights.
+          space: as for a `RoutedRun`.
           search: how to search.
           directory, command, resume, overwrite, test: as for a `Run`.
 
-        Raises SettingError where they do not fit a search, SpaceError for a backbone without
-        choices, SearchError for tasks that are not classified, ClusterError where several processes
-        train together, and what a `Run` raises.
+        Raises SettingError where they do not fit a search, SearchError for tasks that are not
+        classified, ClusterError where several processes train together, and what a `RoutedRun`
+        raises.
         """
         cluster.check_alone("a search")
         _check(settings, len(tasks))
-        table = backbones.load(settings.backbone, settings.weights).network.table
-        self.space: BlockSpace = block_space(table)
-        self._costs = multiply_adds(self.space, settings.size)
-        whole = self._costs.exact(largest(self.space))
+        whole = np.stack([largest(space)] * len(tasks))
+        super().__init__(
+            *(tasks, settings, space, whole, directory, command, resume, overwrite, test)
+        )
+        cost = self._costs.exact(whole[0])
+        target = search.budget * cost
+        chooser = CHOOSERS[search.algorithm](space.space, self._costs, target)
         self._search = Searching(
-            self.space,
+            space,
             self._costs,
-            search.budget * whole,
+            target,
             search.made_reward(),
             settings.recipe.steps,
             search.share,
             search.rate,
+            chooser if search.controllers == EACH else one_for_all(chooser, len(tasks)),
+            search.warm_up,
         )
-        patch = chain(from_spec(settings.patch), route(self.space))
-        super().__init__(
-            tasks,
-            dataclasses.replace(settings, patch=text_of(patch)),
-            directory,
-            command,
-            resume,
-            overwrite,
-            test,
-            patch,
-        )
-        self._patched = jax.jit(lambda weights, params: self._patch.apply(weights, params, {}))
-        own = {**dataclasses.asdict(search), "patch": settings.patch}
-        self._configuration = {**self._configuration, "search": own}
+        self._configuration = {**self._configuration, "search": dataclasses.asdict(search)}
         logging.info(
             "%s has %d decisions and %.2g routes; each may cost %.1f of %.1f million multiply-adds",
-            *(table.name, len(self.space.space), self.space.space.count()),
-            *(self._search.target / 1e6, whole / 1e6),
-        )
-
-    @property
-    def told(self) -> str:
-        """What the routes share and cost, in a line; for when the search is done."""
-        record = json.loads((self._directory / ROUTES).read_text())
-        return (
-            f"The routes share {100 * record['shared']['share of the bundle']:.0f} % of the "
-            f"parameters that as many networks of their own would have, and take "
-            f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds."
+            *(space.table.name, len(space.space), space.space.count()),
+            *(self._search.target / 1e6, cost / 1e6),
         )
 
     def _trainer(
@@ -167,21 +160,6 @@ class Search(Run):
         held, *train = (super(Search, self)._batches(part=each, parts=PARTS) for each in range(4))
         return [TrainedAndHeld(own, beside) for *own, beside in zip(*train, held, strict=True)]
 
-    def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
-        shared, params = self._shared_weights(state), packing.task_params(state, index)
-        patched = self._patched(shared, params)
-        return differences(shared, patched), packing.task_head(state, self._heads, index)
-
-    def _finish(self, outcome: loop.Outcome) -> list[Row]:
-        rows = super()._finish(outcome)
-        routes = routes_of(outcome.state)
-        names = [task.name for task in self._tasks]
-        record = described(self.space, self._costs, dict(zip(names, routes, strict=True)))
-        files.write_bytes(self._directory / ROUTES, json.dumps(record, indent=1).encode() + b"\n")
-        picture = route_picture.picture(self.space, names, routes)
-        files.write_bytes(self._directory / PICTURE, picture)
-        return rows
-
 
 def search(
     tasks: Wanted | Sequence[Wanted],
@@ -193,7 +171,7 @@ def search(
     test: bool = True,
     command: str | None = None,
     **settings: Any,
-) -> Search:
+) -> RoutedRun | HalfShared:
     """Searches a route a task, trains what it found, and returns the run that did it.
 
     Args:
@@ -205,7 +183,7 @@ def search(
         weights are trained at `SHARED_RATE`, a step has one group of each task, tasks are weighed
         by `balanced`, norms have each task's own statistics, and the last step ships.
 
-    Raises what `Search` and `adapters.fit` raise.
+    Raises RouteFileError, and what `RoutedRun`, `Search` and `adapters.fit` raise.
     """
     wanted = chosen_tasks.chosen(tasks)
     own = {name: value for name, value in settings.items() if value is not None}
@@ -216,21 +194,42 @@ def search(
         "checkpoint": "last",
         "norm": "batch",
     }
+    how = search or SearchSettings()
     if own.get("train_shared", True):
         defaults["shared_rate"] = SHARED_RATE
-    run = Search(
+    if how.algorithm == "first_half":
+        defaults["patch_rate"] = SHARED_RATE  # of whole weights, as the shared ones are
+    run = _run(
         wanted,
         settings_of(**{**defaults, **own}),
-        search or SearchSettings(),
-        directory,
-        command,
-        resume,
-        overwrite,
-        test,
+        how,
+        (directory, command, resume, overwrite, test),
     )
     for _ in run:
         pass
     return run
+
+
+def _run(
+    tasks: Sequence[Task], settings: Settings, search: SearchSettings, others: tuple[Any, ...]
+) -> RoutedRun | HalfShared:
+    """The run that `search` is of; `others` are arguments that all runs end with."""
+    space = block_space(backbones.load(settings.backbone, settings.weights).network.table)
+    if search.routes is not None:
+        names = [task.name for task in tasks]
+        routes = route_record.read(search.routes, space, names)
+        return RoutedRun(tasks, settings, space, routes, *others)
+    if search.algorithm == "first_half":
+        return HalfShared(tasks, settings, space.table, *others)
+    whole = largest(space)
+    if search.algorithm == "largest":
+        return RoutedRun(tasks, settings, space, np.stack([whole] * len(tasks)), *others)
+    if search.algorithm == "random":
+        costs = multiply_adds(space, settings.size)
+        target = search.budget * costs.exact(whole)
+        drawn = routes_of_equal_cost(space, costs, target, len(tasks), settings.seed)
+        return RoutedRun(tasks, settings, space, drawn, *others)
+    return Search(tasks, settings, space, search, *others)
 
 
 class TrainedAndHeld:
@@ -248,35 +247,6 @@ class TrainedAndHeld:
         turn, part = divmod(number, len(self._train))
         first, second = self._train[part][turn], self._held[number]
         return {name: np.concatenate([first[name], second[name]]) for name in first}
-
-
-def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What `routes`, by task, decide, cost and share, as JSON.
-
-    `bundle` is what one network a task would have; `shared` the one that holds all routes.
-    """
-
-    def size(chosen: np.ndarray) -> int:
-        return count_parameters(cropped_table(space, chosen, "route"))
-
-    whole = costs.exact(largest(space))
-    tasks = {
-        name: {
-            "multiply_adds": costs.exact(chosen),
-            "parameters": size(chosen),
-            "decisions": space.space.named(chosen),
-        }
-        for name, chosen in routes.items()
-    }
-    bundle = sum(map(size, routes.values()))
-    shared = size(union(space, list(routes.values())))
-    return {
-        "largest": {"multiply_adds": whole, "parameters": size(largest(space))},
-        "shared": {"parameters": shared, "share of the bundle": shared / bundle},
-        "bundle": {"parameters": bundle},
-        "mean share of multiply_adds": sum(map(costs.exact, routes.values())) / len(routes) / whole,
-        "tasks": tasks,
-    }
 
 
 def _check(settings: Settings, total: int) -> None:

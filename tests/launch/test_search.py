@@ -1,6 +1,7 @@
 """A whole search, small: routes under their budget, files that answer as scored, exact resume."""
 
 import json
+import math
 import shutil
 
 import jax
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adapters.backbones.builder import build, count_parameters
-from adapters.experiment import evaluation, searching
+from adapters.analysis.cost import network_cost
+from adapters.backbones.builder import build, count_parameters, expected_shapes
+from adapters.backbones.pruning import pruned
+from adapters.errors import UnknownNameError
+from adapters.experiment import backbones, evaluation, exports, route_record, searching
+from adapters.experiment.route_record import RouteFileError
 from adapters.experiment.searching import SearchSettings
 from adapters.experiment.settings import SettingError
 from adapters.heads.classification import classification
@@ -18,10 +23,11 @@ from adapters.heads.regression import regression
 from adapters.heads.together import TaskHeads
 from adapters.search import controller
 from adapters.search.blocks import block_space, largest
+from adapters.search.chooser import by_controller
 from adapters.search.costs import multiply_adds
-from adapters.search.cropped import cropped, cropped_table
+from adapters.search.cropped import cropped_table
 from adapters.search.rewards import RewardError
-from adapters.search.supernet import SearchError, Searching, settled, supernet
+from adapters.search.supernet import SearchError, supernet
 from adapters.search.union import union
 from adapters.store.edits import apply_edits
 from adapters.training import checkpoint, loop, metrics
@@ -83,7 +89,7 @@ def test_every_route_is_one_of_the_space_and_costs_no_more_than_it_may(found):
 
 
 def test_a_patch_answers_as_the_search_scored_it_and_as_the_cropped_network(found):
-    """From its file, on the shared network; and with arrays that are really smaller."""
+    """From its file, on the shared network; and without what it leaves idle there."""
     search, out, _, names = found
     tasks = json.loads((out / "routes.json").read_text())["tasks"]
     shared = str(out / "backbone.safetensors")
@@ -92,17 +98,93 @@ def test_a_patch_answers_as_the_search_scored_it_and_as_the_cropped_network(foun
         scored = evaluation.evaluate(path, task=name, weights=shared)
         assert scored.score == row.test_accuracy
         opened = evaluation.open_patch(path, "test", name, shared)
-        decisions = tasks[row.task]["decisions"]
-        route = [
-            decision.options.index(decisions.get(decision.name, decision.options[0]))
-            for decision in SPACE.space.decisions
-        ]
+        network = opened.backbone.network
         edited = apply_edits(opened.backbone.weights, opened.contents.edits)
-        table, smaller = cropped(SPACE, np.array(route), edited, "route")
+        table, smaller = pruned(network.table, edited)
         image = narrow.normalised(narrow.images(1, 1)[0][0])[0]
-        whole = jax.jit(narrow.BACKBONE.apply)(edited, image).features
-        part = jax.jit(build(table, "same", narrow.EPSILON).apply)(smaller, image).features
+        whole = jax.jit(network.apply)(edited, image).features
+        left = build(table, "same", narrow.EPSILON)
+        part = jax.jit(left.apply)(smaller, image).features
         np.testing.assert_allclose(part, whole, rtol=1e-5, atol=1e-5)
+        assert network_cost(left, narrow.SIZE).multiply_adds == tasks[row.task]["multiply_adds"]
+        assert count_parameters(table) == tasks[row.task]["parameters"]
+
+
+def test_the_network_that_ships_holds_what_the_routes_keep_and_nothing_more(found):
+    """Its arrays are really smaller, and its file has the layer table that nobody else has."""
+    _, out, _, names = found
+    record = json.loads((out / "routes.json").read_text())
+    short = [name.rpartition("/")[2] for name in names]
+    routes = route_record.read(out / "routes.json", SPACE, short)
+    loaded = backbones.load("narrow_routes", str(out / "backbone.safetensors"))
+    kept = cropped_table(SPACE, union(SPACE, list(routes)), "narrow_routes")
+    assert loaded.network.table == kept
+    assert count_parameters(kept) == record["shared"]["parameters"]
+    assert sum(node["parameters"] for node in record["nodes"].values()) == count_parameters(kept)
+    with pytest.raises(UnknownNameError, match="narrow_rutes"):
+        backbones.load("narrow_rutes", str(out / "backbone.safetensors"))
+
+
+@pytest.mark.parametrize("to", ["onnx", "litert"])
+def test_a_graph_of_one_task_holds_its_route_and_no_more(found, tmp_path, to):
+    """Its constants are those of the route's own network, kernels with norms folded in."""
+    for package in {"onnx": ("onnx", "onnxruntime"), "litert": ("litert_converter",)}[to]:
+        pytest.importorskip(package, reason="`launch/test` installs it")
+    _, out, *_ = found
+    route = route_record.read(out / "routes.json", SPACE, ["greys"])[0]
+    table = cropped_table(SPACE, route, "route")
+    graph = tmp_path / ("graph.onnx" if to == "onnx" else "graph.tflite")
+    patch, shared = out / "greys.patch", str(out / "backbone.safetensors")
+    exports.export_task(patch, graph, to=to, weights=shared, batches=1)  # compared with JAX
+    constants = sum(
+        math.prod(shape)
+        for leaves in expected_shapes(table).values()
+        for name, shape in leaves.items()
+        if name in ("w", "b", "offset")
+    )
+    constants += (table.features + 1) * 2  # the head's
+    if to == "litert":
+        assert 4 * constants < graph.stat().st_size < 4 * constants + 20_000
+        return
+    import onnx
+
+    stored = sum(math.prod(tensor.dims) for tensor in onnx.load(graph).graph.initializer)
+    assert constants <= stored < constants + 50
+
+
+def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp_path):
+    """As many steps, none of them a search's: the routes are those of the file."""
+    _, out, *_ = found
+    names, weights = two_tasks
+    search = SearchSettings(routes=str(out / "routes.json"))
+    again = searching.search(
+        names, directory=tmp_path / "again", search=search, **values(weights, steps=2)
+    )
+    assert again.rows[0].step == 2
+    first, second = (
+        json.loads((folder / "routes.json").read_text()) for folder in (out, tmp_path / "again")
+    )
+    assert first == second
+    assert again.told.startswith("block ")
+    assert "block_02" in again.told
+
+
+def test_a_file_of_other_routes_is_refused(found, tmp_path):
+    _, out, *_ = found
+    record = json.loads((out / "routes.json").read_text())
+    path = tmp_path / "routes.json"
+    with pytest.raises(RouteFileError, match="cannot be opened"):
+        route_record.read(path, SPACE, ["greys"])
+    for changes, said in (
+        ({"table": "mobilenet_v2"}, "and the network is narrow"),
+        ({"tasks": {}}, "no route of greys"),
+        ({"tasks": {"greys": {"decisions": {"block_09 skip": "skip"}}}}, "no decision of narrow"),
+        ({"tasks": {"greys": {"decisions": {}}}}, "leaves out decisions"),
+        ({"tasks": 3}, "no file of routes"),
+    ):
+        path.write_text(json.dumps({**record, **changes}))
+        with pytest.raises(RouteFileError, match=said):
+            route_record.read(path, SPACE, ["greys"])
 
 
 def test_quality_cost_and_reward_of_every_route_are_logged(found):
@@ -148,8 +230,8 @@ def test_the_last_route_is_the_most_probable_one_that_may_be_had():
     key = jax.random.key(0)
 
     def chosen(state, target):
-        search = Searching(SPACE, COSTS, target, lambda quality, ratio: quality, 10, 0.5, 0.1)
-        return jax.jit(lambda state: settled(state, search, key))(state)
+        settle = by_controller(SPACE.space, COSTS, target).settle
+        return jax.jit(lambda state: settle(state, key))(state)
 
     routes = chosen(state._replace(logits=jnp.asarray(logits)), target)
     assert (np.asarray(COSTS.of(routes)) <= 1.02 * target).all()

@@ -1,0 +1,58 @@
+"""What choosers keep in the end, and controls that choose nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from adapters.search.blocks import block_space, largest
+from adapters.search.chooser import by_controller, by_evolution, one_for_all
+from adapters.search.controls import routes_of_equal_cost
+from adapters.search.costs import multiply_adds
+from tests import narrow
+
+SPACE = block_space(narrow.TABLE)
+COSTS = multiply_adds(SPACE, narrow.SIZE)
+WHOLE = COSTS.exact(largest(SPACE))
+
+
+def test_evolution_keeps_the_best_that_may_be_had():
+    made = by_evolution(SPACE.space, COSTS, 0.8 * WHOLE)
+    routes = np.stack([largest(SPACE)] * 2)
+    cheap = routes.copy()
+    cheap[:, [0, 3]] = 1  # both residual blocks are skipped
+    state = made.init(2)
+    for tried, reward, rate in ((routes, 0.9, 1.0), (cheap, 0.5, 1.0), (cheap, 0.6, 0.0)):
+        state = made.learn(state, jnp.asarray(tried), jnp.full(2, reward), jnp.float32(rate))
+    assert state.born.tolist() == [2, 2]  # a rate of 0 teaches nothing
+    np.testing.assert_array_equal(made.settle(state, jax.random.key(0)), cheap)
+    dear = by_evolution(SPACE.space, COSTS, 2.0 * WHOLE).settle(state, jax.random.key(0))
+    np.testing.assert_array_equal(dear, routes)
+
+
+def test_the_oldest_of_a_population_dies():
+    made = by_evolution(SPACE.space, COSTS, WHOLE)
+    state, whole = made.init(1), jnp.asarray(largest(SPACE))[None]
+    for reward in range(51):
+        state = made.learn(state, whole, jnp.full(1, float(reward)), jnp.float32(1))
+    assert sorted(state.rewards[0].tolist()) == [float(n) for n in range(1, 51)]
+
+
+def test_one_controller_for_all_gives_all_one_route_and_learns_of_their_mean():
+    single = by_controller(SPACE.space, COSTS, WHOLE)
+    made = one_for_all(single, 3)
+    state = made.init(3)
+    routes = made.draw(state, jax.random.key(1))
+    assert routes.shape == (3, 5)
+    assert (np.asarray(routes) == np.asarray(routes[:1])).all()
+    moved = made.learn(state, routes, jnp.asarray([0.1, 0.2, 0.6]), jnp.float32(0.1))
+    alone = single.learn(state, routes[:1], jnp.asarray([0.3]), jnp.float32(0.1))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moved, alone)
+
+
+def test_random_routes_cost_what_they_should_and_differ():
+    found = routes_of_equal_cost(SPACE, COSTS, 0.8 * WHOLE, 6, seed=1)
+    for each in found:
+        SPACE.space.check(each)
+        assert abs(COSTS.exact(each) / (0.8 * WHOLE) - 1) <= 0.06  # few routes, none nearer
+    assert len({tuple(each) for each in found}) > 1
+    np.testing.assert_array_equal(found, routes_of_equal_cost(SPACE, COSTS, 0.8 * WHOLE, 6, 1))
