@@ -45,6 +45,7 @@ class RoutedRun(Run):
 
     Attributes:
       space: of the routes.
+      routes: that the tasks begin with, [T, D].
     """
 
     def __init__(
@@ -71,8 +72,8 @@ class RoutedRun(Run):
         Raises SettingError for a patch that adds leaves, SpaceError for a route of another space,
         and what a `Run` raises.
         """
-        self.space, self._routes = space, np.asarray(routes, np.int32)
-        for each in self._routes:
+        self.space, self.routes = space, np.asarray(routes, np.int32)
+        for each in self.routes:
             space.space.check(each)
         self._costs = multiply_adds(space, settings.size)
         self._kept = largest(space)
@@ -97,7 +98,7 @@ class RoutedRun(Run):
         self._configuration = {
             **self._configuration,
             "patch": settings.patch,
-            "routes": self._routes.tolist(),
+            "routes": self.routes.tolist(),
         }
 
     @property
@@ -114,7 +115,7 @@ class RoutedRun(Run):
     def _trainer(
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
     ) -> Trainer:
-        made, routes = super()._trainer(recipe, pixels), self._routes
+        made, routes = super()._trainer(recipe, pixels), self.routes
         return made._replace(
             init=lambda key, weights: with_routes(
                 made.init(key, weights), jax.numpy.asarray(routes)

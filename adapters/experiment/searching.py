@@ -199,34 +199,41 @@ def search(
         defaults["shared_rate"] = SHARED_RATE
     if how.algorithm == "first_half":
         defaults["patch_rate"] = SHARED_RATE  # of whole weights, as the shared ones are
-    run = _run(
-        wanted,
-        settings_of(**{**defaults, **own}),
-        how,
-        (directory, command, resume, overwrite, test),
+    run = planned(
+        *(wanted, settings_of(**{**defaults, **own}), how),
+        *(directory, command, resume, overwrite, test),
     )
     for _ in run:
         pass
     return run
 
 
-def _run(
-    tasks: Sequence[Task], settings: Settings, search: SearchSettings, others: tuple[Any, ...]
+def planned(
+    tasks: Sequence[Task],
+    settings: Settings,
+    search: SearchSettings,
+    directory: str | os.PathLike[str],
+    command: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    test: bool = True,
 ) -> RoutedRun | HalfShared:
-    """The run that `search` is of; `others` are arguments that all runs end with."""
+    """The run that `search` asks for, not begun; its other arguments are a `Run`'s."""
+    others = (directory, command, resume, overwrite, test)
     space = block_space(backbones.load(settings.backbone, settings.weights).network.table)
-    if search.routes is not None:
-        names = [task.name for task in tasks]
-        routes = route_record.read(search.routes, space, names)
-        return RoutedRun(tasks, settings, space, routes, *others)
     if search.algorithm == "first_half":
         return HalfShared(tasks, settings, space.table, *others)
-    whole = largest(space)
+    whole = np.stack([largest(space)] * len(tasks))
+    if search.routes is not None:
+        names = [task.name for task in tasks]
+        return RoutedRun(
+            tasks, settings, space, route_record.read(search.routes, space, names), *others
+        )
     if search.algorithm == "largest":
-        return RoutedRun(tasks, settings, space, np.stack([whole] * len(tasks)), *others)
+        return RoutedRun(tasks, settings, space, whole, *others)
     if search.algorithm == "random":
         costs = multiply_adds(space, settings.size)
-        target = search.budget * costs.exact(whole)
+        target = search.budget * costs.exact(whole[0])
         drawn = routes_of_equal_cost(space, costs, target, len(tasks), settings.seed)
         return RoutedRun(tasks, settings, space, drawn, *others)
     return Search(tasks, settings, space, search, *others)

@@ -14,10 +14,17 @@ from adapters.analysis.cost import network_cost
 from adapters.backbones.builder import build, count_parameters, expected_shapes
 from adapters.backbones.pruning import pruned
 from adapters.errors import UnknownNameError
-from adapters.experiment import backbones, evaluation, exports, route_record, searching
+from adapters.experiment import (
+    backbones,
+    chosen_tasks,
+    evaluation,
+    exports,
+    route_record,
+    searching,
+)
 from adapters.experiment.route_record import RouteFileError
 from adapters.experiment.searching import SearchSettings
-from adapters.experiment.settings import SettingError
+from adapters.experiment.settings import SettingError, settings_of
 from adapters.heads.classification import classification
 from adapters.heads.regression import regression
 from adapters.heads.together import TaskHeads
@@ -39,6 +46,7 @@ SPACE = block_space(narrow.TABLE)
 COSTS = multiply_adds(SPACE, narrow.SIZE)
 WHOLE = COSTS.exact(largest(SPACE))
 BUDGET, STEPS = 0.8, 24
+KEY = jax.random.key(0)
 
 
 def values(weights, **changes):
@@ -128,8 +136,8 @@ def test_the_network_that_ships_holds_what_the_routes_keep_and_nothing_more(foun
 @pytest.mark.parametrize("to", ["onnx", "litert"])
 def test_a_graph_of_one_task_holds_its_route_and_no_more(found, tmp_path, to):
     """Its constants are those of the route's own network, kernels with norms folded in."""
-    for package in {"onnx": ("onnx", "onnxruntime"), "litert": ("litert_converter",)}[to]:
-        pytest.importorskip(package, reason="`launch/test` installs it")
+    needed = {"onnx": ("onnxruntime", "onnx"), "litert": ("litert_converter",)}[to]
+    *_, package = [pytest.importorskip(n, reason="`launch/test` installs it") for n in needed]
     _, out, *_ = found
     route = route_record.read(out / "routes.json", SPACE, ["greys"])[0]
     table = cropped_table(SPACE, route, "route")
@@ -146,9 +154,7 @@ def test_a_graph_of_one_task_holds_its_route_and_no_more(found, tmp_path, to):
     if to == "litert":
         assert 4 * constants < graph.stat().st_size < 4 * constants + 20_000
         return
-    import onnx
-
-    stored = sum(math.prod(tensor.dims) for tensor in onnx.load(graph).graph.initializer)
+    stored = sum(math.prod(tensor.dims) for tensor in package.load(graph).graph.initializer)
     assert constants <= stored < constants + 50
 
 
@@ -167,6 +173,36 @@ def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp
     assert first == second
     assert again.told.startswith("block ")
     assert "block_02" in again.told
+
+
+def planned(two_tasks, directory, **search):
+    names, weights = two_tasks
+    settings = settings_of(**values(weights, norm="batch", train_shared=True, groups=2))
+    made = SearchSettings(budget=BUDGET, **search)
+    return searching.planned(chosen_tasks.chosen(names), settings, made, directory)
+
+
+def test_controls_take_routes_that_nobody_learned(two_tasks, tmp_path):
+    largest_for_all = planned(two_tasks, tmp_path, algorithm="largest").routes
+    np.testing.assert_array_equal(largest_for_all, np.stack([largest(SPACE)] * 2))
+    drawn = planned(two_tasks, tmp_path, algorithm="random").routes
+    assert [COSTS.exact(route) / WHOLE for route in drawn] == pytest.approx([BUDGET] * 2, rel=0.05)
+
+
+def test_the_first_half_is_shared_by_hand_and_the_second_each_task_s_own(two_tasks, tmp_path):
+    half = planned(two_tasks, tmp_path, algorithm="first_half")
+    own = {
+        name.split("/", 1)[1]
+        for name in half._patch.cost(half._patch.init(KEY, half.backbone.weights))
+    }
+    assert {"block_02/depthwise/w", "tail/w", "block_03/expand/norm/mean", "stem/norm/mean"} <= own
+    assert {"stem/norm/scale", "block_01/depthwise/norm/offset"} <= own
+    assert not {"stem/w", "block_01/depthwise/w"} & own
+    shared = sum(np.size(half.backbone.weights[p]["w"]) for p in ("stem", "block_01/depthwise"))
+    assert (
+        f"{shared + np.size(half.backbone.weights['block_01/project']['w']) + 48:,} parameters"
+        in half.told
+    )
 
 
 def test_a_file_of_other_routes_is_refused(found, tmp_path):
@@ -256,6 +292,7 @@ def test_the_union_holds_every_route_and_nothing_more():
         ({"sampling": "proportional"}, "drawn uniformly"),
         ({"teacher": "out"}, "of no use to a search"),
         ({"checkpoint": "best"}, "must be last"),
+        ({"patch": "conv_adapter"}, "adds leaves"),
     ],
 )
 def test_settings_that_fit_no_search_are_refused(two_tasks, tmp_path, changes, said):
@@ -271,6 +308,10 @@ def test_settings_that_fit_no_search_are_refused(two_tasks, tmp_path, changes, s
         ({"budget": 0.0}, SettingError),
         ({"share": 1.5}, SettingError),
         ({"reward": "absolute(weight=-1)"}, RewardError),
+        ({"warm_up": 1.0}, SettingError),
+        ({"algorithm": "annealing"}, UnknownNameError),
+        ({"controllers": "two"}, UnknownNameError),
+        ({"algorithm": "random", "routes": "routes.json"}, SettingError),
     ],
 )
 def test_search_settings_out_of_their_range_are_refused(own, error):
