@@ -12,8 +12,13 @@ costs and what the routes share, drawn in `routes.png`. docs/search.md goes on f
 
 trains routes that were found once more, from the pretrained weights, and nothing else.
 
-Take this where the backbone may be trained and tasks differ much; where it must stay frozen, train
-patches (`launch/train`).
+    launch/search --tasks=pocket --space=placement --budget=40000 --steps=3000 --out=placed
+
+leaves the backbone frozen and finds, for each task, which layers to patch and with what, so that
+its edits take 40,000 bytes.
+
+Take routes where the backbone may be trained and tasks differ much, a placement where it must stay
+frozen and bytes are few; where they are not, train one patch everywhere (`launch/train`).
 """
 
 import shlex
@@ -23,7 +28,15 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.experiment import results
-from adapters.experiment.searching import ALGORITHMS, EACH, ONE, SearchSettings, search
+from adapters.experiment.search_settings import (
+    ALGORITHMS,
+    BLOCKS,
+    EACH,
+    ONE,
+    PLACEMENT,
+    SearchSettings,
+)
+from adapters.experiment.searching import search
 from launch import command, run_flags
 from launch.flag_names import flag_of
 
@@ -33,7 +46,15 @@ flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _OWN = SearchSettings()
 _BUDGET = flags.DEFINE_float(
-    "budget", _OWN.budget, "What a route may cost, as a share of the largest's multiply-adds."
+    "budget",
+    _OWN.budget,
+    "What a route may cost, as a share of the largest's multiply-adds; or a placement in bytes.",
+)
+_SPACE = flags.DEFINE_enum(
+    "space",
+    _OWN.space,
+    (BLOCKS, PLACEMENT),
+    "What is searched: routes, or where each task's patches stand on the frozen network.",
 )
 _SHARE = flags.DEFINE_float(
     "share", _OWN.share, "Of the steps that search; the rest trains what was found."
@@ -92,6 +113,7 @@ def main(arguments: Sequence[str]) -> None:
             _ROUTES.value,
             _CONTROLLERS.value,
             _WARM_UP.value,
+            _SPACE.value,
         ),
         directory=run_flags.OUT.value,
         resume=_RESUME.value,

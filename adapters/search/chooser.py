@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from adapters.search import controller
 from adapters.search.costs import Costs
@@ -38,11 +39,28 @@ class Chooser(NamedTuple):
     settle: Callable[[Any, jax.Array], jax.Array]
 
 
-def by_controller(space: Space, costs: Costs, target: float) -> Chooser:
+def by_controller(
+    space: Space,
+    costs: Costs,
+    target: float,
+    over: float = OVER,
+    start: np.ndarray | None = None,
+    cheapest: np.ndarray | None = None,
+) -> Chooser:
     """Independent decisions, learned by REINFORCE; the most probable route is kept.
 
-    Of many that are drawn, and of that of the most probable options.
+    Of many that are drawn, that of the most probable options, and `cheapest` where it is given.
+
+    Args:
+      space, costs, target: of the routes.
+      over: what the last route may cost, over the target.
+      start: logits [D, options] to begin with; by default all options are as probable.
+      cheapest: a route [D] that costs no more than it may in any case.
     """
+
+    def init(domains: int) -> controller.State:
+        state = controller.init(space, domains)
+        return state if start is None else state._replace(logits=state.logits + start[None])
 
     def learn(
         state: controller.State, routes: jax.Array, rewards: jax.Array, rate: jax.Array
@@ -52,13 +70,14 @@ def by_controller(space: Space, costs: Costs, target: float) -> Chooser:
     def settle(state: controller.State, key: jax.Array) -> jax.Array:
         keys = jax.random.split(key, DRAWN)
         drawn = jax.vmap(controller.sample, in_axes=(None, 0))(state, keys)
-        candidates = jnp.concatenate([drawn, controller.most_probable(state)[None]])
-        chances = controller.log_probability(space, state, candidates)
-        return _best(jnp.moveaxis(candidates, 0, 1), chances.T, costs, target)
+        candidates = [drawn, controller.most_probable(state)[None]]
+        if cheapest is not None:
+            candidates.append(jnp.broadcast_to(jnp.asarray(cheapest), candidates[-1].shape))
+        every = jnp.concatenate(candidates)
+        chances = controller.log_probability(space, state, every)
+        return _best(jnp.moveaxis(every, 0, 1), chances.T, costs, target, over)
 
-    return Chooser(
-        lambda domains: controller.init(space, domains), controller.sample, learn, settle
-    )
+    return Chooser(init, controller.sample, learn, settle)
 
 
 class Population(NamedTuple):
@@ -113,7 +132,7 @@ def by_evolution(space: Space, costs: Costs, target: float) -> Chooser:
 
     def settle(state: Population, key: jax.Array) -> jax.Array:
         del key
-        return _best(state.routes, state.rewards, costs, target)
+        return _best(state.routes, state.rewards, costs, target, OVER)
 
     return Chooser(init, draw, learn, settle)
 
@@ -143,11 +162,13 @@ CHOOSERS: Mapping[str, Callable[[Space, Costs, float], Chooser]] = {
 }
 
 
-def _best(routes: jax.Array, worth: jax.Array, costs: Costs, target: float) -> jax.Array:
+def _best(
+    routes: jax.Array, worth: jax.Array, costs: Costs, target: float, over: float
+) -> jax.Array:
     """Of routes [C, N, D] the worthiest that cost what they may, [C, D]; `worth` is [C, N]."""
     found = costs.of(routes)
     # A cheaper one beats all that cost too much; those lie below every one that does not.
-    order = jnp.where(found <= OVER * target, worth, -1e6 * found / target)
+    order = jnp.where(found <= over * target, worth, -1e6 * found / target)
     order = jnp.where(jnp.isneginf(worth), -jnp.inf, order)
     best = jnp.argmax(order, axis=1)
     return jnp.take_along_axis(routes, best[:, None, None], axis=1)[:, 0]

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import Costs
 from adapters.search.space import Space
 
 NEAR = 0.02  # of a target: how far from it a route of equal cost may be
-TRIES = 10_000
+TRIES = 4000
 
 
 def random_route(space: Space, generator: np.random.Generator) -> np.ndarray:
@@ -25,25 +24,35 @@ def random_routes(space: Space, seed: int) -> Iterator[np.ndarray]:
 
 
 def routes_of_equal_cost(
-    space: BlockSpace, costs: Costs, target: float, count: int, seed: int
+    space: Space,
+    costs: Costs,
+    anchor: np.ndarray,
+    target: float,
+    count: int,
+    seed: int,
+    over: float = NEAR,
 ) -> np.ndarray:
     """Random routes that cost `target` within 2 %, [count, D] int32: controls of a search.
 
-    Each decision is the largest one's with a chance that is drawn anew for every try, so that dear
-    routes are found as well as cheap ones. Where no try comes so near, the nearest is taken.
+    Each decision is that of `anchor` with a chance that is drawn anew for every try, so that routes
+    of any cost are found. Where no try comes so near, the nearest is taken.
+
+    Args:
+      space, costs: of the routes.
+      anchor: [D], the dearest route or the cheapest one.
+      target: what one should cost.
+      count, seed: of what is drawn.
+      over: how much more than the target one may cost, as a share of it.
     """
     generator = np.random.default_rng(seed)
-    whole = largest(space)
     found = []
     for _ in range(count):
-        nearest, far = whole, np.inf
-        for _ in range(TRIES):
-            keeps = generator.random(len(whole)) < generator.random()
-            tried = np.where(keeps, whole, random_route(space.space, generator))
-            off = abs(costs.exact(tried) / target - 1)
-            if off < far:
-                nearest, far = tried.astype(np.int32), off
-            if off <= NEAR:
-                break
-        found.append(nearest)
+        chances = generator.random((TRIES, 1))
+        keeps = generator.random((TRIES, len(anchor))) < chances
+        random = generator.integers(0, space.widths, (TRIES, len(anchor)))
+        tried = np.where(keeps, anchor, random).astype(np.int32)
+        off = costs.exactly(tried) / target - 1
+        far = np.where(off <= over, np.abs(off), np.inf)
+        near = np.flatnonzero(far <= NEAR)
+        found.append(tried[near[0] if len(near) else np.argmin(far)])
     return np.stack(found)

@@ -28,7 +28,6 @@ from adapters.errors import ModelPatchError
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.replacement import with_leaves
-from adapters.search.blocks import BlockSpace, largest
 from adapters.search.chooser import Chooser
 from adapters.search.costs import Costs
 from adapters.search.rewards import Reward
@@ -52,19 +51,18 @@ class Searching(NamedTuple):
     """What a search goes by.
 
     Attributes:
-      space: of routes.
-      costs: of each.
+      costs: of every route.
       target: what a route may cost, in the same unit.
       reward: of a quality and of its cost over the target.
       steps: of the whole run.
       share: of these steps that search; the rest trains the routes that were found.
       rate: of the controllers, when they begin to learn.
       chooser: who chooses routes.
-      warm_up: share of the search in which nothing is learned of routes, and a domain takes the
-        largest network with a chance that falls from 1 to 0.
+      warm_up: share of the search in which nothing is learned of routes, and a domain takes
+        `largest` with a chance that falls from 1 to 0.
+      largest: the route of the largest network, [D]; None: the warm-up draws as ever.
     """
 
-    space: BlockSpace
     costs: Costs
     target: float
     reward: Reward
@@ -73,6 +71,7 @@ class Searching(NamedTuple):
     rate: float
     chooser: Chooser
     warm_up: float = 0.25
+    largest: np.ndarray | None = None
 
 
 def supernet(
@@ -178,15 +177,16 @@ def _check(heads: TaskHeads) -> None:
 
 def _chooser(search: Searching, total: int) -> Callable[..., jax.Array]:
     """(controllers, a step's key, the run's, steps done) -> routes [T, D]."""
-    whole = jnp.broadcast_to(jnp.asarray(largest(search.space)), (total, len(search.space.space)))
 
     def choose(chooser: Any, key: jax.Array, run_key: jax.Array, done: jax.Array) -> jax.Array:
         progress = done / (search.share * search.steps)
         drawn = search.chooser.draw(chooser, jax.random.fold_in(key, _ROUTES))
-        chance = jnp.clip(1 - progress / search.warm_up, 0, 1) if search.warm_up else 0.0
-        takes_all = jax.random.uniform(jax.random.fold_in(key, _LARGEST), (total, 1)) < chance
+        if search.largest is not None and search.warm_up:
+            chance = jnp.clip(1 - progress / search.warm_up, 0, 1)
+            takes_all = jax.random.uniform(jax.random.fold_in(key, _LARGEST), (total, 1)) < chance
+            drawn = jnp.where(takes_all, jnp.asarray(search.largest)[None], drawn)
         found = search.chooser.settle(chooser, jax.random.fold_in(run_key, _LAST))
-        return jnp.where(progress >= 1, found, jnp.where(takes_all, whole, drawn))
+        return jnp.where(progress >= 1, found, drawn)
 
     return choose
 

@@ -23,7 +23,7 @@ from adapters.experiment import (
     searching,
 )
 from adapters.experiment.route_record import RouteFileError
-from adapters.experiment.searching import SearchSettings
+from adapters.experiment.search_settings import SearchSettings
 from adapters.experiment.settings import SettingError, settings_of
 from adapters.heads.classification import classification
 from adapters.heads.regression import regression

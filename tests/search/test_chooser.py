@@ -31,9 +31,9 @@ def test_evolution_keeps_the_best_that_may_be_had():
 
 def test_the_oldest_of_a_population_dies():
     made = by_evolution(SPACE.space, COSTS, WHOLE)
-    state, whole = made.init(1), jnp.asarray(largest(SPACE))[None]
+    state, whole, learn = made.init(1), jnp.asarray(largest(SPACE))[None], jax.jit(made.learn)
     for reward in range(51):
-        state = made.learn(state, whole, jnp.full(1, float(reward)), jnp.float32(1))
+        state = learn(state, whole, jnp.full(1, float(reward)), jnp.float32(1))
     assert sorted(state.rewards[0].tolist()) == [float(n) for n in range(1, 51)]
 
 
@@ -44,15 +44,18 @@ def test_one_controller_for_all_gives_all_one_route_and_learns_of_their_mean():
     routes = made.draw(state, jax.random.key(1))
     assert routes.shape == (3, 5)
     assert (np.asarray(routes) == np.asarray(routes[:1])).all()
-    moved = made.learn(state, routes, jnp.asarray([0.1, 0.2, 0.6]), jnp.float32(0.1))
-    alone = single.learn(state, routes[:1], jnp.asarray([0.3]), jnp.float32(0.1))
+    moved = jax.jit(made.learn)(state, routes, jnp.asarray([0.1, 0.2, 0.6]), jnp.float32(0.1))
+    alone = jax.jit(single.learn)(state, routes[:1], jnp.asarray([0.3]), jnp.float32(0.1))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moved, alone)
 
 
 def test_random_routes_cost_what_they_should_and_differ():
-    found = routes_of_equal_cost(SPACE, COSTS, 0.8 * WHOLE, 6, seed=1)
+    arguments = (SPACE.space, COSTS, largest(SPACE), 0.8 * WHOLE, 6)
+    found = routes_of_equal_cost(*arguments, seed=1)
     for each in found:
         SPACE.space.check(each)
         assert abs(COSTS.exact(each) / (0.8 * WHOLE) - 1) <= 0.06  # few routes, none nearer
     assert len({tuple(each) for each in found}) > 1
-    np.testing.assert_array_equal(found, routes_of_equal_cost(SPACE, COSTS, 0.8 * WHOLE, 6, 1))
+    np.testing.assert_array_equal(found, routes_of_equal_cost(*arguments, seed=1))
+    for each in routes_of_equal_cost(*arguments, seed=2, over=0.0):
+        assert COSTS.exact(each) <= 0.8 * WHOLE
