@@ -30,10 +30,9 @@ from absl import app, flags
 from adapters.experiment import results
 from adapters.experiment.search_settings import (
     ALGORITHMS,
-    BLOCKS,
     EACH,
     ONE,
-    PLACEMENT,
+    SPACES,
     SearchSettings,
 )
 from adapters.experiment.searching import search
@@ -53,8 +52,9 @@ _BUDGET = flags.DEFINE_float(
 _SPACE = flags.DEFINE_enum(
     "space",
     _OWN.space,
-    (BLOCKS, PLACEMENT),
-    "What is searched: routes, or where each task's patches stand on the frozen network.",
+    SPACES,
+    "What is searched: routes of everything that blocks may leave out, or of their channels alone; "
+    "or where each task's patches stand on the frozen network.",
 )
 _SHARE = flags.DEFINE_float(
     "share", _OWN.share, "Of the steps that search; the rest trains what was found."
@@ -66,8 +66,9 @@ _ALGORITHM = flags.DEFINE_enum(
     "algorithm",
     _OWN.algorithm,
     ALGORITHMS,
-    "Who finds routes: a controller a task, or evolution; or nobody, as controls: random routes of "
-    "the budget's cost, the largest for all, or no routes and the first half of the blocks shared.",
+    "Who finds routes: a controller a task, evolution, or netadapt, one route for all; or nobody, "
+    "as controls: random routes of the budget's cost, the largest for all, one width for all "
+    "blocks, or no routes and the first half of the blocks shared.",
 )
 _ROUTES = flags.DEFINE_string(
     "routes", None, "A routes.json: train its routes alone, from the pretrained weights."

@@ -10,12 +10,14 @@ from adapters.search.chooser import CHOOSERS
 from adapters.search.rewards import REWARDS, Reward, RewardError
 from adapters.spec import SpecError, parse
 
-FIXED = ("random", "largest", "first_half")
+FIXED = ("random", "largest", "first_half", "uniform")
 """Algorithms that search nothing: controls of those that do."""
-ALGORITHMS = (*CHOOSERS, *FIXED)
+ALGORITHMS = (*CHOOSERS, "netadapt", *FIXED)
 EACH, ONE = "each", "one"
-BLOCKS, PLACEMENT = "blocks", "placement"
-"""Spaces: routes through a shared network; or where a task's patches stand on a frozen one."""
+BLOCKS, WIDTHS, PLACEMENT = "blocks", "widths", "placement"
+SPACES = (BLOCKS, WIDTHS, PLACEMENT)
+"""Routes through a shared network, of all that may be left out or of channels alone; or where a
+task's patches stand on a frozen one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +30,14 @@ class SearchSettings:
       share: of the steps that search; the rest trains the routes that were found.
       reward: of a route, as a spec: one of `adapters.search.rewards.REWARDS`.
       rate: of the controllers, when they begin to learn.
-      algorithm: one of `ALGORITHMS`. Those of `FIXED` search nothing and train all the time:
-        routes drawn at the budget's cost, the largest one, or no routes, where the first half of
-        the blocks is shared and each task has the second half to itself.
+      algorithm: one of `ALGORITHMS`; `netadapt` finds one route for all tasks. Those of `FIXED`
+        search nothing and train all the time: routes drawn at the budget's cost, the largest one,
+        one width for all blocks, or no routes, where the first half of the blocks is shared and
+        each task has the second half to itself.
       routes: a file of routes that a search wrote, to train those alone; in place of all above.
       controllers: `each` task has one, or there is `one` for all, whose routes are the same.
       warm_up: share of the search before controllers learn, see `adapters.search.supernet`.
-      space: `BLOCKS` or `PLACEMENT`, of which `controller` and `random` know the latter.
+      space: one of `SPACES`; `controller` and `random` alone know `PLACEMENT`.
 
     Raises SettingError, SpecError or RewardError for a value out of its range.
     """
@@ -50,13 +53,13 @@ class SearchSettings:
     space: str = BLOCKS
 
     def __post_init__(self) -> None:
-        if self.space not in (BLOCKS, PLACEMENT):
-            raise UnknownNameError("space", self.space, (BLOCKS, PLACEMENT))
+        if self.space not in SPACES:
+            raise UnknownNameError("space", self.space, SPACES)
         if self.space == PLACEMENT and not 1 <= self.budget < math.inf:
             raise SettingError(
                 "budget", f"of a placement is of bytes, 1 or more, not {self.budget}."
             )
-        for name in ("share", "rate", *(("budget",) if self.space == BLOCKS else ())):
+        for name in ("share", "rate", *(("budget",) if self.space != PLACEMENT else ())):
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise SettingError(name, f"must be above 0 and at most 1, not {value}.")

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from adapters.experiment import backbones, chosen_tasks, route_record
+from adapters.experiment.adapted_run import AdaptedRun
 from adapters.experiment.chosen_tasks import Wanted
 from adapters.experiment.half_shared import HalfShared
 from adapters.experiment.placement_run import PlacementRun
 from adapters.experiment.route_search import Search
 from adapters.experiment.routed_run import RoutedRun
-from adapters.experiment.search_settings import PLACEMENT, SearchSettings
+from adapters.experiment.search_settings import PLACEMENT, WIDTHS, SearchSettings
 from adapters.experiment.settings import Settings, settings_of
-from adapters.search.blocks import block_space, largest
+from adapters.search.blocks import block_space, largest, width_space
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.costs import multiply_adds
+from adapters.search.netadapt import uniform
 from tasks.task import Task
 
 SHARED_RATE = 1e-3
@@ -76,9 +78,10 @@ def planned(
     others = (directory, command, resume, overwrite, test)
     if search.space == PLACEMENT:
         return PlacementRun(tasks, settings, search, *others)
-    space = block_space(backbones.load(settings.backbone, settings.weights).network.table)
+    table = backbones.load(settings.backbone, settings.weights).network.table
+    space = width_space(table) if search.space == WIDTHS else block_space(table)
     if search.algorithm == "first_half":
-        return HalfShared(tasks, settings, space.table, *others)
+        return HalfShared(tasks, settings, table, *others)
     whole = np.stack([largest(space)] * len(tasks))
     if search.routes is not None:
         names = [task.name for task in tasks]
@@ -87,9 +90,14 @@ def planned(
         )
     if search.algorithm == "largest":
         return RoutedRun(tasks, settings, space, whole, *others)
+    if search.algorithm == "netadapt":
+        return AdaptedRun(tasks, settings, space, search, *others)
+    costs = multiply_adds(space, settings.size)
+    target = search.budget * costs.exact(whole[0])
+    if search.algorithm == "uniform":
+        narrower = np.stack([uniform(space, costs, target)] * len(tasks))
+        return RoutedRun(tasks, settings, space, narrower, *others)
     if search.algorithm == "random":
-        costs = multiply_adds(space, settings.size)
-        target = search.budget * costs.exact(whole[0])
         drawn = routes_of_equal_cost(
             *(space.space, costs, whole[0], target, len(tasks), settings.seed)
         )

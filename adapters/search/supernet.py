@@ -96,8 +96,7 @@ def supernet(
     Raises SearchError for tasks that are not all classified.
     """
     heads, total = trainer.heads, len(trainer.heads.heads)
-    _check(heads)
-    qualities = jax.jit(_qualities(network, patch, heads, recipe, pixels))
+    qualities = qualities_of(network, patch, heads, recipe, pixels)
     choose = jax.jit(_chooser(search, total))
     learn = jax.jit(_learner(search, total))
 
@@ -217,14 +216,18 @@ def _learner(search: Searching, total: int) -> Callable[..., tuple[Any, dict[str
     return learn
 
 
-def _qualities(
+def qualities_of(
     network: Backbone,
     patch: Patch,
     heads: TaskHeads,
     recipe: Recipe,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> Callable[[State, Weights, Batch], jax.Array]:
-    """The accuracy of each group of a batch, [G]."""
+    """(state, weights, batch) -> the accuracy of each group of a batch, [G]; compiled.
+
+    Raises SearchError for tasks that are not all classified.
+    """
+    _check(heads)
     kind = heads.kinds[0]
     layout, head = heads.layout(kind), heads.of_kind(kind)
     forward = mixed_forward(network, patch, layout, recipe.norm, taps=head.taps)
@@ -250,4 +253,4 @@ def _qualities(
         )
         return figures["accuracy"]
 
-    return qualities
+    return jax.jit(qualities)

@@ -175,6 +175,18 @@ def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp
     assert "block_02" in again.told
 
 
+def test_netadapt_makes_one_network_smaller_for_all(two_tasks, tmp_path):
+    names, weights = two_tasks
+    search = SearchSettings(algorithm="netadapt", budget=0.85, share=0.96)
+    directory, brief = tmp_path / "out", values(weights, steps=25, validations=0)
+    searching.search(names, directory=directory, search=search, test=False, **brief)
+    record = json.loads((directory / "routes.json").read_text())
+    first, second = record["tasks"].values()
+    assert first == second
+    assert first["multiply_adds"] <= 0.85 * WHOLE
+    assert record["shared"]["parameters"] == first["parameters"]
+
+
 def planned(two_tasks, directory, **search):
     names, weights = two_tasks
     settings = settings_of(**values(weights, norm="batch", train_shared=True, groups=2))
@@ -185,6 +197,8 @@ def planned(two_tasks, directory, **search):
 def test_controls_take_routes_that_nobody_learned(two_tasks, tmp_path):
     largest_for_all = planned(two_tasks, tmp_path, algorithm="largest").routes
     np.testing.assert_array_equal(largest_for_all, np.stack([largest(SPACE)] * 2))
+    narrower = planned(two_tasks, tmp_path, algorithm="uniform").routes
+    assert {tuple(route) for route in narrower} == {(0, 1, 1, 0, 0)}
     drawn = planned(two_tasks, tmp_path, algorithm="random").routes
     assert [COSTS.exact(route) / WHOLE for route in drawn] == pytest.approx([BUDGET] * 2, rel=0.05)
 
@@ -292,13 +306,18 @@ def test_the_union_holds_every_route_and_nothing_more():
         ({"sampling": "proportional"}, "drawn uniformly"),
         ({"teacher": "out"}, "of no use to a search"),
         ({"checkpoint": "best"}, "must be last"),
+        ({"algorithm": "netadapt"}, "8 rounds of 3 proposals need 24"),
         ({"patch": "conv_adapter"}, "adds leaves"),
     ],
 )
 def test_settings_that_fit_no_search_are_refused(two_tasks, tmp_path, changes, said):
     names, weights = two_tasks
+    algorithm = changes.pop("algorithm", "controller")
+    search = SearchSettings(algorithm=algorithm)
     with pytest.raises(SettingError, match=said):
-        run(names, weights, tmp_path / "out", **changes)
+        searching.search(
+            names, directory=tmp_path / "out", search=search, **values(weights, **changes)
+        )
     assert not (tmp_path / "out").exists()
 
 
