@@ -17,7 +17,7 @@ from adapters.experiment.search_settings import EACH, SearchSettings, check_sear
 from adapters.experiment.settings import SettingError, Settings
 from adapters.experiment.training_run import Run
 from adapters.patches.registry import text_of
-from adapters.search.chooser import by_controller, one_for_all
+from adapters.search.chooser import Settling, by_controller, one_for_all
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.placement import (
     NONE,
@@ -122,7 +122,10 @@ class PlacementRun(Run):
                 init=lambda key, weights: with_routes(made.init(key, weights), jnp.asarray(drawn))
             )
         start = starting_logits(self.space, budget)
-        chooser = by_controller(space, costs, budget, 1.0, start, nothing)
+        # The most probable placement of all is nothing: what little each layer is worth is told by
+        # placements of one size alone.
+        settling = Settling(over=1.0, under=0.97, drawn=512, cheapest=nothing)
+        chooser = by_controller(space, costs, budget, start, settling)
         search = Searching(
             costs,
             budget,

@@ -17,7 +17,6 @@ from adapters.search import controller
 from adapters.search.costs import Costs
 from adapters.search.space import Space
 
-DRAWN, OVER = 64, 1.02  # routes to choose the last one from; what it may cost over the target
 LIVING, ASKED = 50, 10  # of evolution
 
 
@@ -39,24 +38,38 @@ class Chooser(NamedTuple):
     settle: Callable[[Any, jax.Array], jax.Array]
 
 
+class Settling(NamedTuple):
+    """How the route that is kept is chosen.
+
+    Attributes:
+      over, under: the most and the least that it should cost, over the target.
+      drawn: how many it is chosen from.
+      cheapest: a route [D] that is one of them in any case.
+    """
+
+    over: float = 1.02
+    under: float = 0.0
+    drawn: int = 64
+    cheapest: np.ndarray | None = None
+
+
 def by_controller(
     space: Space,
     costs: Costs,
     target: float,
-    over: float = OVER,
     start: np.ndarray | None = None,
-    cheapest: np.ndarray | None = None,
+    settling: Settling | None = None,
 ) -> Chooser:
     """Independent decisions, learned by REINFORCE; the most probable route is kept.
 
-    Of many that are drawn, that of the most probable options, and `cheapest` where it is given.
+    Of many that are drawn and of that of the most probable options.
 
     Args:
       space, costs, target: of the routes.
-      over: what the last route may cost, over the target.
       start: logits [D, options] to begin with; by default all options are as probable.
-      cheapest: a route [D] that costs no more than it may in any case.
+      settling: how the last route is chosen.
     """
+    how = settling or Settling()
 
     def init(domains: int) -> controller.State:
         state = controller.init(space, domains)
@@ -68,14 +81,14 @@ def by_controller(
         return controller.update(space, state, jnp.arange(len(routes)), routes, rewards, rate)
 
     def settle(state: controller.State, key: jax.Array) -> jax.Array:
-        keys = jax.random.split(key, DRAWN)
+        keys = jax.random.split(key, how.drawn)
         drawn = jax.vmap(controller.sample, in_axes=(None, 0))(state, keys)
         candidates = [drawn, controller.most_probable(state)[None]]
-        if cheapest is not None:
-            candidates.append(jnp.broadcast_to(jnp.asarray(cheapest), candidates[-1].shape))
+        if how.cheapest is not None:
+            candidates.append(jnp.broadcast_to(jnp.asarray(how.cheapest), candidates[-1].shape))
         every = jnp.concatenate(candidates)
         chances = controller.log_probability(space, state, every)
-        return _best(jnp.moveaxis(every, 0, 1), chances.T, costs, target, over)
+        return _best(jnp.moveaxis(every, 0, 1), chances.T, costs, target, how)
 
     return Chooser(init, controller.sample, learn, settle)
 
@@ -132,7 +145,7 @@ def by_evolution(space: Space, costs: Costs, target: float) -> Chooser:
 
     def settle(state: Population, key: jax.Array) -> jax.Array:
         del key
-        return _best(state.routes, state.rewards, costs, target, OVER)
+        return _best(state.routes, state.rewards, costs, target, Settling())
 
     return Chooser(init, draw, learn, settle)
 
@@ -163,12 +176,14 @@ CHOOSERS: Mapping[str, Callable[[Space, Costs, float], Chooser]] = {
 
 
 def _best(
-    routes: jax.Array, worth: jax.Array, costs: Costs, target: float, over: float
+    routes: jax.Array, worth: jax.Array, costs: Costs, target: float, how: Settling
 ) -> jax.Array:
     """Of routes [C, N, D] the worthiest that cost what they may, [C, D]; `worth` is [C, N]."""
-    found = costs.of(routes)
-    # A cheaper one beats all that cost too much; those lie below every one that does not.
-    order = jnp.where(found <= over * target, worth, -1e6 * found / target)
+    ratios = costs.of(routes) / target
+    # Of those that cost too much the cheapest is the best, of those that leave too much the
+    # dearest; the former lie below the latter, and both below all others.
+    order = jnp.where(ratios <= how.over, worth, -1e6 * ratios)
+    order = jnp.where(ratios < how.under, -1e5 * (1 - ratios), order)
     order = jnp.where(jnp.isneginf(worth), -jnp.inf, order)
     best = jnp.argmax(order, axis=1)
     return jnp.take_along_axis(routes, best[:, None, None], axis=1)[:, 0]

@@ -42,7 +42,7 @@ def test_a_search_spends_no_more_than_its_budget_and_its_file_says_so(tasks, tmp
     record = json.loads((tmp_path / "out" / "placement.json").read_text())
     for row in found.rows:
         own = record["tasks"][row.task]
-        assert row.edit_bytes == own["bytes"] <= BUDGET
+        assert 0.8 * BUDGET < row.edit_bytes == own["bytes"] <= BUDGET
         assert set(own["layers"]) == set(found.space.places)
         assert f"{row.task}: {own['bytes']:,} of 900 bytes, at " in found.told
     names, weights = tasks

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.search.blocks import block_space, largest
-from adapters.search.chooser import by_controller, by_evolution, one_for_all
+from adapters.search.chooser import Settling, by_controller, by_evolution, one_for_all
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.costs import multiply_adds
 from tests import narrow
@@ -27,6 +27,20 @@ def test_evolution_keeps_the_best_that_may_be_had():
     np.testing.assert_array_equal(made.settle(state, jax.random.key(0)), cheap)
     dear = by_evolution(SPACE.space, COSTS, 2.0 * WHOLE).settle(state, jax.random.key(0))
     np.testing.assert_array_equal(dear, routes)
+
+
+def test_what_is_kept_spends_what_it_may():
+    """The route of the least cost is the most probable, and leaves too much."""
+    widest = 0.9 * WHOLE
+    start = np.zeros((5, 2), np.float32)
+    start[[0, 3], 1] = 4.0  # blocks are skipped
+    cheapest = np.array([1, 0, 0, 1, 0], np.int32)
+    for under, spends in ((0.0, False), (0.8, True)):
+        settling = Settling(over=1.0, under=under, drawn=512, cheapest=cheapest)
+        made = by_controller(SPACE.space, COSTS, widest, start, settling)
+        (route,) = np.asarray(made.settle(made.init(1), jax.random.key(0)))
+        assert COSTS.exact(route) <= widest
+        assert (COSTS.exact(route) >= 0.8 * widest) == spends
 
 
 def test_the_oldest_of_a_population_dies():
