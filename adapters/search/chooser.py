@@ -120,7 +120,7 @@ def by_evolution(space: Space, costs: Costs, target: float) -> Chooser:
 
     def child(routes: jax.Array, rewards: jax.Array, born: jax.Array, key: jax.Array) -> jax.Array:
         fresh, few, place, other = jax.random.split(key, 4)
-        random = (jax.random.uniform(fresh, widths.shape) * widths).astype(jnp.int32)
+        random = jax.random.randint(fresh, widths.shape, 0, widths)
         asked = jax.random.choice(few, LIVING, (ASKED,), replace=False)
         parent = routes[asked[jnp.argmax(rewards[asked])]]
         where = jax.random.randint(place, (), 0, len(widths))
