@@ -4,12 +4,21 @@
 
 Half of the steps search: every step tries a route a task, and a controller a task learns from how
 well it does on images that are held out of training, and what it costs. The other half trains the
-routes that were found, all in one network. Out come `backbone.safetensors`, a patch a task that
-holds its route, and `routes.json` with each decision, what it costs and what the routes share,
-drawn in `routes.png`. docs/search.md goes on from here.
+routes that were found, all in one network. Out come `backbone.safetensors`, the network of what any
+route keeps, a patch a task that holds its route, and `routes.json` with each decision, what it
+costs and what the routes share, drawn in `routes.png`. docs/search.md goes on from here.
 
-Take this where the backbone may be trained and tasks differ much; where it must stay frozen, train
-patches (`launch/train`).
+    launch/search --tasks=pocket --routes=routes/routes.json --steps=3000 --out=trained
+
+trains routes that were found once more, from the pretrained weights, and nothing else.
+
+    launch/search --tasks=pocket --space=placement --budget=40000 --steps=3000 --out=placed
+
+leaves the backbone frozen and finds, for each task, which layers to patch and with what, so that
+its edits take 40,000 bytes.
+
+Take routes where the backbone may be trained and tasks differ much, a placement where it must stay
+frozen and bytes are few; where they are not, train one patch everywhere (`launch/train`).
 """
 
 import shlex
@@ -19,7 +28,14 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from adapters.experiment import results
-from adapters.experiment.searching import SearchSettings, search
+from adapters.experiment.search_settings import (
+    ALGORITHMS,
+    EACH,
+    ONE,
+    SPACES,
+    SearchSettings,
+)
+from adapters.experiment.searching import search
 from launch import command, run_flags
 from launch.flag_names import flag_of
 
@@ -29,13 +45,39 @@ flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _OWN = SearchSettings()
 _BUDGET = flags.DEFINE_float(
-    "budget", _OWN.budget, "What a route may cost, as a share of the largest's multiply-adds."
+    "budget",
+    _OWN.budget,
+    "What a route may cost, as a share of the largest's multiply-adds; or a placement in bytes.",
+)
+_SPACE = flags.DEFINE_enum(
+    "space",
+    _OWN.space,
+    SPACES,
+    "What is searched: routes of everything that blocks may leave out, or of their channels alone; "
+    "or where each task's patches stand on the frozen network.",
 )
 _SHARE = flags.DEFINE_float(
     "share", _OWN.share, "Of the steps that search; the rest trains what was found."
 )
 _REWARD = flags.DEFINE_string(
     "reward", _OWN.reward, "Of a route: absolute, soft or hard, with the weight of its cost."
+)
+_ALGORITHM = flags.DEFINE_enum(
+    "algorithm",
+    _OWN.algorithm,
+    ALGORITHMS,
+    "Who finds routes: a controller a task, evolution, or netadapt, one route for all; or nobody, "
+    "as controls: random routes of the budget's cost, the largest for all, one width for all "
+    "blocks, or no routes and the first half of the blocks shared.",
+)
+_ROUTES = flags.DEFINE_string(
+    "routes", None, "A routes.json: train its routes alone, from the pretrained weights."
+)
+_CONTROLLERS = flags.DEFINE_enum(
+    "controllers", _OWN.controllers, (EACH, ONE), "A controller a task, or one for all."
+)
+_WARM_UP = flags.DEFINE_float(
+    "warm_up", _OWN.warm_up, "Share of the search in which controllers learn nothing; 0: none."
 )
 _RATE = flags.DEFINE_float("rate", _OWN.rate, "Of the controllers, when they begin to learn.")
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with the search in --out.")
@@ -63,7 +105,17 @@ def main(arguments: Sequence[str]) -> None:
     values |= {name: None for name in _OTHERS if not flags.FLAGS[flag_of(name)].present}
     found = search(
         run_flags.TASKS.value,
-        search=SearchSettings(_BUDGET.value, _SHARE.value, _REWARD.value, _RATE.value),
+        search=SearchSettings(
+            _BUDGET.value,
+            _SHARE.value,
+            _REWARD.value,
+            _RATE.value,
+            _ALGORITHM.value,
+            _ROUTES.value,
+            _CONTROLLERS.value,
+            _WARM_UP.value,
+            _SPACE.value,
+        ),
         directory=run_flags.OUT.value,
         resume=_RESUME.value,
         overwrite=_OVERWRITE.value,

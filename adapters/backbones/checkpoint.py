@@ -11,7 +11,10 @@ import numpy as np
 import safetensors.numpy
 
 from adapters import errors, files
+from adapters.backbones import written_table
 from adapters.backbones.safetensors_file import SafetensorsFileError, metadata
+from adapters.backbones.sites import sites
+from adapters.backbones.table import LayerTable
 from adapters.fingerprint import fingerprint
 from adapters.shown import shown_value
 
@@ -19,6 +22,7 @@ Weights = Mapping[str, Mapping[str, np.ndarray]]
 
 _KEY = "modelpatch_checkpoint_1"  # the number changes with names or layouts
 _HEAD = "head"
+_TABLE = "own_table"
 
 
 class CheckpointError(errors.ModelPatchError):
@@ -37,6 +41,7 @@ class Checkpoint:
       label_offset: 1 when the published head's class 0 was "background" (removed here), else 0.
       source: where the weights came from, for people.
       licence: as that source states it.
+      own_table: the layer table itself, where the registry has none of that name.
     """
 
     table: str
@@ -49,6 +54,7 @@ class Checkpoint:
     label_offset: int
     source: str
     licence: str
+    own_table: LayerTable | None = None
 
 
 def content_digest(checkpoint: Checkpoint) -> str:
@@ -95,7 +101,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         intact = _digest(about, modules) == stored
         head = modules.pop(_HEAD, None)
         about["mean"], about["std"] = tuple(about["mean"]), tuple(about["std"])
+        if _TABLE in about:
+            about[_TABLE] = written_table.read(about[_TABLE])
+            _check_shapes(about[_TABLE], modules)
         checkpoint = Checkpoint(weights=modules, head=head, **about)
+    except written_table.WrittenTableError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: it is damaged and cannot be read ({shown_value(str(error))})."
@@ -116,12 +127,23 @@ def stored_description(data: bytes) -> str | None:
         raise CheckpointError(str(error)) from error
 
 
+def _check_shapes(table: LayerTable, weights: Weights) -> None:
+    for site in sites(table):
+        found = {name: leaf.shape for name, leaf in weights.get(site.path, {}).items()}
+        if not site.leaves.items() <= found.items():
+            raise written_table.WrittenTableError(
+                f"its layer table has {site.path} with {shown_value(dict(site.leaves))}, and its "
+                f"weights have {shown_value(found)}."
+            )
+
+
 def _about(checkpoint: Checkpoint) -> dict[str, object]:
+    own = checkpoint.own_table
     return {
         field.name: getattr(checkpoint, field.name)
         for field in dataclasses.fields(checkpoint)
-        if field.name not in ("weights", "head")
-    }
+        if field.name not in ("weights", "head", _TABLE)
+    } | ({_TABLE: written_table.written(own)} if own is not None else {})
 
 
 def _modules(checkpoint: Checkpoint) -> Weights:

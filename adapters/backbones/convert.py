@@ -61,7 +61,7 @@ def load_checkpoint(
     """
     source = pathlib.Path(path)
     with errors.about(source):
-        ours = _is_ours(source)
+        ours = is_ours(source)
         if not ours:
             name = (checkpoint_prefix(source) or source).name
             return convert(read_weights(source), table, conventions, name, licence, entry)
@@ -133,7 +133,8 @@ def convert(
     )
 
 
-def _is_ours(path: pathlib.Path) -> bool:
+def is_ours(path: pathlib.Path) -> bool:
+    """Whether a file is a checkpoint that `write_checkpoint` wrote."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from adapters.backbones import registry
 from adapters.backbones.builder import Backbone, Shapes, build
-from adapters.backbones.checkpoint import Checkpoint
+from adapters.backbones.checkpoint import Checkpoint, read_checkpoint
 from adapters.backbones.conversion_error import ConversionError
-from adapters.backbones.convert import ConventionsNeededError, load_checkpoint
+from adapters.backbones.convert import ConventionsNeededError, is_ours, load_checkpoint
 from adapters.backbones.entries import EntryNeededError
 from adapters.backbones.named_weights import Fetched, fetched, is_name
 from adapters.backbones.necks import SEPARATOR, with_neck
@@ -75,6 +75,8 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     Either may have a neck, `NAME+NECK`; see `adapters.backbones.necks`. What the weights do not
     hold of it is drawn from the key 0.
 
+    A file of ours may hold a layer table of its own, a search's say, and `name` be that one's.
+
     Raises:
       UnknownNameError: `name` is neither pretrained weights nor a layer table.
       WeightsNeededError: `name` is a layer table and `weights` is missing.
@@ -124,8 +126,8 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
                 f"the weights do not serve: {error}", settings=["weights"]
             ) from error
     else:
-        raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *registry.TABLES}))
-    table = registry.table(checkpoint.table)
+        checkpoint = _with_its_table(name, weights)
+    table = checkpoint.own_table or registry.table(checkpoint.table)
     whole = with_neck(table, neck) if beside and not table.neck else table
     network = build(whole, checkpoint.padding, checkpoint.epsilon)
     added: dict[str, Any] = {}
@@ -140,6 +142,17 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
         )
     found = fingerprint(checkpoint.weights)
     return Loaded(name, checkpoint, network, found, frozenset(added))
+
+
+def _with_its_table(name: str, weights: str | os.PathLike[str] | None) -> Checkpoint:
+    """One of ours that holds its layer table too, which is `name` and in no registry."""
+    known = {*PRETRAINED, *registry.TABLES}
+    if weights is not None and is_ours(path := pathlib.Path(weights)):
+        checkpoint = read_checkpoint(path)
+        if checkpoint.own_table is not None and checkpoint.table == name:
+            return checkpoint
+        known.add(checkpoint.table)
+    raise UnknownNameError("backbone", name.partition(SEPARATOR)[0], sorted(known))
 
 
 def _read(given: Fetched, table: LayerTable, with_its_neck: LayerTable) -> Checkpoint:

@@ -13,6 +13,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from adapters.backbones.builder import Backbone, expected_shapes
 from adapters.errors import ModelPatchError
 from adapters.export import converter, quantiser
+from adapters.export.idle import without_idle
 from adapters.heads.classification import classification
 from adapters.heads.contract import Head
 from adapters.inference.compiled import of_one_image
@@ -175,7 +176,8 @@ def export_task(
 
     Raises ConverterError, CannotFoldError, or what `apply_edits` raises.
     """
-    folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+    network, patched = without_idle(network, apply_edits(weights, edits), prepare, kind.taps)
+    folded = without_statistics(fold_norms(patched, epsilon), epsilon)
     others = needs or {}
 
     def predictions(given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

@@ -7,7 +7,7 @@ add up over blocks.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,9 @@ from adapters.search.space import Decision, Space, SpaceError, Unless
 
 SKIPPED, KEPT = "skip", "keep"
 SMALLEST_KERNEL = 3
+KINDS = ("skip", "kernel", "expansion", "squeeze_excite")
+WIDTHS = tuple(number / 16 for number in range(4, 17))
+"""Shares of an expansion in a space of widths alone."""
 
 
 class Form(NamedTuple):
@@ -66,19 +69,23 @@ class BlockSpace(NamedTuple):
 
 
 def block_space(
-    table: LayerTable, shares: tuple[float, ...] = (0.5, 1.0), skips: bool = True
+    table: LayerTable,
+    shares: tuple[float, ...] = (0.5, 1.0),
+    kinds: Collection[str] = KINDS,
 ) -> BlockSpace:
     """The space of everything that may be left out of the inverted residuals of `table`.
 
     Args:
       table: with the largest of everything.
       shares: of each block's expansion, ascending, the last 1; rounded to multiples of 8.
-      skips: whether blocks may be left out whole.
+      kinds: of decisions, of `KINDS`.
 
-    Raises SpaceError where nothing may.
+    Raises SpaceError where nothing may, or for a table with a neck, whose rows name blocks.
     """
     if not shares or shares[-1] != 1 or list(shares) != sorted(shares):
         raise SpaceError(f"shares of an expansion ascend to 1, not {shares}.")
+    if table.neck:
+        raise SpaceError(f"{table.name} has a neck, which reads blocks by name: leave it out.")
     decisions: list[Decision] = []
     places: dict[str, dict[str, int]] = {}
     for block, row in table.named_rows():
@@ -86,13 +93,13 @@ def block_space(
             continue
         own: dict[str, int] = {}
         options = {
-            "skip": (KEPT, SKIPPED) if row.residual and skips else (),
+            "skip": (KEPT, SKIPPED) if row.residual else (),
             "kernel": tuple(map(str, range(SMALLEST_KERNEL, row.kernel + 1, 2))),
             "expansion": _expansions(row, shares),
             "squeeze_excite": ("off", "on") if row.squeezed else (),
         }
         for kind, named in options.items():
-            if len(named) > 1:
+            if len(named) > 1 and kind in kinds:
                 unless = Unless(own["skip"], 1) if "skip" in own else None
                 own[kind] = len(decisions)
                 decisions.append(Decision(f"{block} {kind}", named, unless))
@@ -101,6 +108,11 @@ def block_space(
     if not decisions:
         raise SpaceError(f"nothing may be left out of {table.name}: it has no inverted residuals.")
     return BlockSpace(table, Space(decisions), places)
+
+
+def width_space(table: LayerTable) -> BlockSpace:
+    """The space of how many channels each block has inside, from a quarter up."""
+    return block_space(table, WIDTHS, ("expansion",))
 
 
 def largest(space: BlockSpace) -> np.ndarray:

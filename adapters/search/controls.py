@@ -1,18 +1,14 @@
-"""Searches that learn nothing of decisions: what a controller has to beat."""
+"""Routes that nothing was learned for: what a search has to beat."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from adapters.search.costs import Costs
 from adapters.search.space import Space
 
-
-class Tried(NamedTuple):
-    """A route [D] int32, and what it was worth."""
-
-    route: np.ndarray
-    reward: float
+NEAR = 0.02  # of a target: how far from it a route of equal cost may be
+TRIES = 4000
 
 
 def random_route(space: Space, generator: np.random.Generator) -> np.ndarray:
@@ -27,32 +23,36 @@ def random_routes(space: Space, seed: int) -> Iterator[np.ndarray]:
         yield random_route(space, generator)
 
 
-class Evolution:
-    """Regularised evolution: the best of a few is changed in one decision, the oldest dies.
+def routes_of_equal_cost(
+    space: Space,
+    costs: Costs,
+    anchor: np.ndarray,
+    target: float,
+    count: int,
+    seed: int,
+    over: float = NEAR,
+) -> np.ndarray:
+    """Random routes that cost `target` within 2 %, [count, D] int32: controls of a search.
 
-    Real, Aggarwal, Huang, Le, "Regularized Evolution for Image Classifier Architecture Search",
-    arXiv 1802.01548, algorithm 1, with their sizes halved: 50 live, and 10 are asked.
+    Each decision is that of `anchor` with a chance that is drawn anew for every try, so that routes
+    of any cost are found. Where no try comes so near, the nearest is taken.
 
-    Ask for a route with `propose`, say what it was worth with `tell`.
+    Args:
+      space, costs: of the routes.
+      anchor: [D], the dearest route or the cheapest one.
+      target: what one should cost.
+      count, seed: of what is drawn.
+      over: how much more than the target one may cost, as a share of it.
     """
-
-    def __init__(self, space: Space, seed: int, population: int = 50, asked: int = 10):
-        self._space, self._population, self._asked = space, population, asked
-        self._generator = np.random.default_rng(seed)
-        self._alive: list[Tried] = []
-
-    def propose(self) -> np.ndarray:
-        """A route to try, [D] int32."""
-        if len(self._alive) < self._population:
-            return random_route(self._space, self._generator)
-        few = self._generator.choice(len(self._alive), self._asked, replace=False)
-        parent = max((self._alive[number] for number in few), key=lambda tried: tried.reward)
-        child, place = parent.route.copy(), self._generator.integers(len(self._space.widths))
-        others = np.delete(np.arange(self._space.widths[place]), child[place])
-        child[place] = self._generator.choice(others)
-        return child
-
-    def tell(self, route: np.ndarray, reward: float) -> None:
-        """Keeps what was tried; the oldest of too many dies."""
-        self._alive.append(Tried(route, reward))
-        del self._alive[: -self._population]
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        chances = generator.random((TRIES, 1))
+        keeps = generator.random((TRIES, len(anchor))) < chances
+        random = generator.integers(0, space.widths, (TRIES, len(anchor)))
+        tried = np.where(keeps, anchor, random).astype(np.int32)
+        off = costs.exactly(tried) / target - 1
+        far = np.where(off <= over, np.abs(off), np.inf)
+        near = np.flatnonzero(far <= NEAR)
+        found.append(tried[near[0] if len(near) else np.argmin(far)])
+    return np.stack(found)

@@ -29,8 +29,12 @@ class Costs(NamedTuple):
 
     def exact(self, route: np.ndarray) -> int:
         """Of one route [D], to the unit."""
-        chosen = (table[tuple(route[list(own)])] for table, own in self._tables)
-        return self.fixed + sum(map(int, chosen))
+        return int(self.exactly(route))
+
+    def exactly(self, routes: np.ndarray) -> np.ndarray:
+        """Of routes [..., D], to the unit: [...]."""
+        chosen = [table[tuple(routes[..., place] for place in own)] for table, own in self._tables]
+        return self.fixed + np.sum(chosen, axis=0)
 
     @property
     def _tables(self) -> Iterator[tuple[np.ndarray, tuple[int, ...]]]:

@@ -44,7 +44,7 @@ def route(space: BlockSpace) -> Patch:
     return Patch(init=init, apply=apply, pack=pack)
 
 
-def differences(before: Arrays, after: Weights) -> LeafEdits:
+def differences(before: Arrays, after: Arrays | Weights) -> LeafEdits:
     """What a file stores so that `before` becomes `after`: every leaf that is another one."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for path, leaves in after.items():

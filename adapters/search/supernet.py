@@ -28,8 +28,7 @@ from adapters.errors import ModelPatchError
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.replacement import with_leaves
-from adapters.search import controller
-from adapters.search.blocks import BlockSpace, largest
+from adapters.search.chooser import Chooser
 from adapters.search.costs import Costs
 from adapters.search.rewards import Reward
 from adapters.search.route import ROUTE
@@ -39,8 +38,7 @@ from adapters.training.recipe import Recipe
 from adapters.training.step import Batch, Metrics, State, Trainer
 from adapters.training.tables import membership
 
-WARMUP, RISE = 0.25, 10.0  # share of the search; of the controllers' rate
-DRAWN, OVER = 64, 1.02  # routes to choose the last one from; what it may cost over the target
+RISE = 10.0  # of the controllers' rate, to the end of the search
 _ROUTES, _LARGEST, _LAST = 1, 2, 3  # of a step's key for controllers
 _CHOOSING = 3  # of the run's key; the loop and the run use 0 to 2
 
@@ -53,22 +51,27 @@ class Searching(NamedTuple):
     """What a search goes by.
 
     Attributes:
-      space: of routes.
-      costs: of each.
+      costs: of every route.
       target: what a route may cost, in the same unit.
       reward: of a quality and of its cost over the target.
       steps: of the whole run.
       share: of these steps that search; the rest trains the routes that were found.
       rate: of the controllers, when they begin to learn.
+      chooser: who chooses routes.
+      warm_up: share of the search in which nothing is learned of routes, and a domain takes
+        `largest` with a chance that falls from 1 to 0.
+      largest: the route of the largest network, [D]; None: the warm-up draws as ever.
     """
 
-    space: BlockSpace
     costs: Costs
     target: float
     reward: Reward
     steps: int
     share: float
     rate: float
+    chooser: Chooser
+    warm_up: float = 0.25
+    largest: np.ndarray | None = None
 
 
 def supernet(
@@ -93,16 +96,13 @@ def supernet(
     Raises SearchError for tasks that are not all classified.
     """
     heads, total = trainer.heads, len(trainer.heads.heads)
-    _check(heads)
-    qualities = jax.jit(_qualities(network, patch, heads, recipe, pixels))
+    qualities = qualities_of(network, patch, heads, recipe, pixels)
     choose = jax.jit(_chooser(search, total))
     learn = jax.jit(_learner(search, total))
 
     def init(key: jax.Array, weights: Weights) -> State:
         state = trainer.init(key, weights)
-        return state._replace(
-            scheduling=(state.scheduling, controller.init(search.space.space, total))
-        )
+        return state._replace(scheduling=(state.scheduling, search.chooser.init(total)))
 
     def step(
         state: State, weights: Weights, batch: Batch, key: jax.Array, number: int | None = None
@@ -165,24 +165,6 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
     return first, second
 
 
-def settled(chooser: controller.State, search: Searching, key: jax.Array) -> jax.Array:
-    """The most probable route of each domain that costs no more than it may, [C, D].
-
-    Of many that are drawn and the one of the most probable options; the cheapest of them where
-    all cost too much.
-    """
-    keys = jax.random.split(key, DRAWN)
-    drawn = jax.vmap(controller.sample, in_axes=(None, 0))(chooser, keys)
-    candidates = jnp.concatenate([drawn, controller.most_probable(chooser)[None]])
-    costs = search.costs.of(candidates)
-    chances = controller.log_probability(search.space.space, chooser, candidates)
-    fits = costs <= OVER * search.target
-    # A cheaper one beats all that cost too much; those lie below every log-probability.
-    worth = jnp.where(fits, chances, -1e6 * costs / search.target)
-    best = jnp.argmax(worth, axis=0)
-    return jnp.take_along_axis(candidates, best[None, :, None], axis=0)[0]
-
-
 def _check(heads: TaskHeads) -> None:
     kinds = {head.kind for head in heads.heads}
     if kinds != {"classification"}:
@@ -194,42 +176,38 @@ def _check(heads: TaskHeads) -> None:
 
 def _chooser(search: Searching, total: int) -> Callable[..., jax.Array]:
     """(controllers, a step's key, the run's, steps done) -> routes [T, D]."""
-    whole = jnp.broadcast_to(jnp.asarray(largest(search.space)), (total, len(search.space.space)))
 
-    def choose(
-        chooser: controller.State, key: jax.Array, run_key: jax.Array, done: jax.Array
-    ) -> jax.Array:
+    def choose(chooser: Any, key: jax.Array, run_key: jax.Array, done: jax.Array) -> jax.Array:
         progress = done / (search.share * search.steps)
-        drawn = controller.sample(chooser, jax.random.fold_in(key, _ROUTES))
-        chance = jnp.clip(1 - progress / WARMUP, 0, 1)
-        takes_all = jax.random.uniform(jax.random.fold_in(key, _LARGEST), (total, 1)) < chance
-        found = settled(chooser, search, jax.random.fold_in(run_key, _LAST))
-        return jnp.where(progress >= 1, found, jnp.where(takes_all, whole, drawn))
+        drawn = search.chooser.draw(chooser, jax.random.fold_in(key, _ROUTES))
+        if search.largest is not None and search.warm_up:
+            chance = jnp.clip(1 - progress / search.warm_up, 0, 1)
+            takes_all = jax.random.uniform(jax.random.fold_in(key, _LARGEST), (total, 1)) < chance
+            drawn = jnp.where(takes_all, jnp.asarray(search.largest)[None], drawn)
+        found = search.chooser.settle(chooser, jax.random.fold_in(run_key, _LAST))
+        return jnp.where(progress >= 1, found, drawn)
 
     return choose
 
 
-def _learner(
-    search: Searching, total: int
-) -> Callable[..., tuple[controller.State, dict[str, jax.Array]]]:
+def _learner(search: Searching, total: int) -> Callable[..., tuple[Any, dict[str, jax.Array]]]:
     """(controllers, tasks [G], routes [T, D], accuracies [G], steps done) -> (they, figures)."""
 
     def learn(
-        chooser: controller.State,
+        chooser: Any,
         tasks: jax.Array,
         routes: jax.Array,
         accuracies: jax.Array,
         done: jax.Array,
-    ) -> tuple[controller.State, dict[str, jax.Array]]:
+    ) -> tuple[Any, dict[str, jax.Array]]:
         progress = done / (search.share * search.steps)
         quality = membership(tasks, total) @ accuracies  # one group a task
         ratios = search.costs.of(routes) / search.target
         rewards = search.reward(quality, ratios)
-        risen = search.rate * RISE ** ((progress - WARMUP) / (1 - WARMUP))
-        rate = jnp.where(progress < WARMUP, 0, risen)
-        moved = controller.update(
-            search.space.space, chooser, jnp.arange(total), routes, rewards, rate
-        )
+        warm_up = search.warm_up
+        risen = search.rate * RISE ** ((progress - warm_up) / (1 - warm_up))
+        rate = jnp.where(progress < warm_up, 0, risen)
+        moved = search.chooser.learn(chooser, routes, rewards, rate)
         searches = progress < 1
         kept = jax.tree.map(lambda new, old: jnp.where(searches, new, old), moved, chooser)
         told = {"quality": accuracies, "cost": ratios[tasks], "reward": rewards[tasks]}
@@ -238,14 +216,18 @@ def _learner(
     return learn
 
 
-def _qualities(
+def qualities_of(
     network: Backbone,
     patch: Patch,
     heads: TaskHeads,
     recipe: Recipe,
     pixels: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> Callable[[State, Weights, Batch], jax.Array]:
-    """The accuracy of each group of a batch, [G]."""
+    """(state, weights, batch) -> the accuracy of each group of a batch, [G]; compiled.
+
+    Raises SearchError for tasks that are not all classified.
+    """
+    _check(heads)
     kind = heads.kinds[0]
     layout, head = heads.layout(kind), heads.of_kind(kind)
     forward = mixed_forward(network, patch, layout, recipe.norm, taps=head.taps)
@@ -271,4 +253,4 @@ def _qualities(
         )
         return figures["accuracy"]
 
-    return qualities
+    return jax.jit(qualities)

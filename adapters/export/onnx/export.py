@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from adapters.backbones.builder import Backbone
+from adapters.export.idle import without_idle
 from adapters.export.onnx.builder import IMAGES_AXIS
 from adapters.export.onnx.convert import onnx_graph
 from adapters.export.onnx.session import KEY
@@ -101,7 +102,8 @@ def export_task(
     [N, *shape]. Raises ONNXError, UnsupportedOperationError, CannotFoldError, or what `apply_edits`
     raises.
     """
-    folded = without_statistics(fold_norms(apply_edits(weights, edits), epsilon), epsilon)
+    network, patched = without_idle(network, apply_edits(weights, edits), prepare, kind.taps)
+    folded = without_statistics(fold_norms(patched, epsilon), epsilon)
     taps = of_one_image(network, prepare, "folded", kind.taps)
 
     def predictions(image: jax.Array, others: Mapping[str, jax.Array]) -> dict[str, jax.Array]:

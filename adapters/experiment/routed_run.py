@@ -1,0 +1,181 @@
+"""A run in which every task takes a route of its own through one shared network."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+
+from adapters import files
+from adapters.backbones.builder import build
+from adapters.backbones.checkpoint import Weights
+from adapters.experiment import route_picture, route_record
+from adapters.experiment.opening import EXAMPLES
+from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.training_run import Run
+from adapters.inference.compiled import inference
+from adapters.patches.combine import chain
+from adapters.patches.registry import from_spec, text_of
+from adapters.search.blocks import BlockSpace, largest
+from adapters.search.costs import multiply_adds
+from adapters.search.cropped import cropped
+from adapters.search.route import differences, route
+from adapters.search.supernet import routes_of, with_routes
+from adapters.search.union import union
+from adapters.store.kinds import Array, Edits
+from adapters.training import loop, packing
+from adapters.training.recipe import Recipe
+from adapters.training.report import Row
+from adapters.training.step import State, Trainer
+from tasks.task import Task
+
+PICTURE = "routes.png"
+MADE = "_routes"  # what the name of the network of routes ends in
+
+
+class RoutedRun(Run):
+    """A `Run` through routes: it trains the largest network by masks, and ships what is left of it.
+
+    `backbone.safetensors` is the network of all that any route keeps, with really smaller arrays
+    and its layer table, and each patch holds what its route leaves out of that. `routes.json` has
+    the decisions, their cost, and what the routes share, drawn in `routes.png`; `nodes.txt` tells
+    it node by node.
+
+    Attributes:
+      space: of the routes.
+      routes: that the tasks begin with, [T, D].
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        settings: Settings,
+        space: BlockSpace,
+        routes: np.ndarray,
+        directory: str | os.PathLike[str],
+        command: str | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        test: bool = True,
+    ):
+        """Loads what the run needs; writes nothing.
+
+        Args:
+          tasks: of which each has a route.
+          settings: of the run; `patch` is what each task owns beside its route.
+          space: over the layer table of the run's backbone.
+          routes: [T, D], that the tasks begin with.
+          directory, command, resume, overwrite, test: as for a `Run`.
+
+        Raises SettingError for a patch that adds leaves, SpaceError for a route of another space,
+        and what a `Run` raises.
+        """
+        self.space, self.routes = space, np.asarray(routes, np.int32)
+        for each in self.routes:
+            space.space.check(each)
+        self._costs = multiply_adds(space, settings.size)
+        self._kept = largest(space)
+        patch = chain(from_spec(settings.patch), route(space))
+        super().__init__(
+            tasks,
+            dataclasses.replace(settings, patch=text_of(patch)),
+            directory,
+            command,
+            resume,
+            overwrite,
+            test,
+            patch,
+        )
+        if _names(self._untrained) != _names(self.backbone.weights):
+            raise SettingError(
+                "patch",
+                f"is {settings.patch}, which adds leaves to layers that a route may leave out: "
+                "choose one that changes those that are there.",
+            )
+        self._patched = jax.jit(lambda weights, params: self._patch.apply(weights, params, {}))
+        self._configuration = {
+            **self._configuration,
+            "patch": settings.patch,
+            "routes": self.routes.tolist(),
+        }
+
+    @property
+    def told(self) -> str:
+        """The nodes, and what the routes share and cost; for when the run is done."""
+        record = json.loads((self._directory / route_record.ROUTES).read_text())
+        return (
+            f"{route_record.node_table(record)}\n\n"
+            f"The routes share {100 * record['shared']['share of the bundle']:.0f} % of the "
+            f"parameters that as many networks of their own would have, and take "
+            f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds."
+        )
+
+    def _trainer(
+        self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
+    ) -> Trainer:
+        made, routes = super()._trainer(recipe, pixels), self.routes
+        return made._replace(
+            init=lambda key, weights: with_routes(
+                made.init(key, weights), jax.numpy.asarray(routes)
+            )
+        )
+
+    def _shared_weights(self, state: State) -> Weights:
+        return self._left(super()._shared_weights(state))
+
+    def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
+        shared, params = super()._shared_weights(state), packing.task_params(state, index)
+        patched = self._patched(shared, params)
+        edits = differences(self._left(shared), self._left(patched))
+        return edits, packing.task_head(state, self._heads, index)
+
+    def _left(self, weights: Weights) -> Weights:
+        """What any route keeps, once that is known: until then, all."""
+        _, found = cropped(self.space, self._kept, weights, "routes")
+        return found
+
+    def _finish(self, outcome: loop.Outcome) -> list[Row]:
+        routes = routes_of(outcome.state)
+        self._materialise(union(self.space, list(routes)))
+        rows = super()._finish(outcome)
+        names = [task.name for task in self._tasks]
+        found = dict(zip(names, routes, strict=True))
+        record = route_record.described(self.space, self._costs, found)
+        for name, content in (
+            (route_record.ROUTES, json.dumps(record, indent=1)),
+            (route_record.NODES, route_record.node_table(record)),
+        ):
+            files.write_bytes(self._directory / name, content.encode() + b"\n")
+        picture = route_picture.picture(self.space, names, routes)
+        files.write_bytes(self._directory / PICTURE, picture)
+        return rows
+
+    def _materialise(self, kept: np.ndarray) -> None:
+        """Makes the backbone the network of the route `kept`, of smaller arrays."""
+        self._kept = kept
+        checkpoint = self.backbone.checkpoint
+        name = self.space.table.name + MADE
+        table, weights = cropped(self.space, kept, checkpoint.weights, name)
+        if table.rows == self.space.table.rows:
+            return
+        self.backbone = dataclasses.replace(
+            self.backbone,
+            name=name,
+            checkpoint=dataclasses.replace(
+                checkpoint, table=name, own_table=table, weights=weights, head=None
+            ),
+            network=build(table, checkpoint.padding, checkpoint.epsilon),
+        )
+        self.network = inference(
+            self.backbone.network,
+            EXAMPLES,
+            self._settings.size,
+            self._patch.prepare,
+            self._heads.taps,
+        )
+
+
+def _names(weights: Weights) -> set[tuple[str, str]]:
+    return {(path, name) for path, leaves in weights.items() for name in leaves}

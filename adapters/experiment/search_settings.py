@@ -1,0 +1,109 @@
+"""What a search is told beside what every run is."""
+
+import dataclasses
+import math
+
+from adapters.built import built
+from adapters.errors import UnknownNameError
+from adapters.experiment.settings import SettingError, Settings
+from adapters.search.chooser import CHOOSERS
+from adapters.search.rewards import REWARDS, Reward, RewardError
+from adapters.spec import SpecError, parse
+
+FIXED = ("random", "largest", "first_half", "uniform")
+"""Algorithms that search nothing: controls of those that do."""
+ALGORITHMS = (*CHOOSERS, "netadapt", *FIXED)
+EACH, ONE = "each", "one"
+BLOCKS, WIDTHS, PLACEMENT = "blocks", "widths", "placement"
+SPACES = (BLOCKS, WIDTHS, PLACEMENT)
+"""Routes through a shared network, of all that may be left out or of channels alone; or where a
+task's patches stand on a frozen one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """What a search is told beside what every run is.
+
+    Attributes:
+      budget: what a route may cost, as a share of the largest one's multiply-adds; of `PLACEMENT`,
+        the bytes that a task's edits may take.
+      share: of the steps that search; the rest trains the routes that were found.
+      reward: of a route, as a spec: one of `adapters.search.rewards.REWARDS`.
+      rate: of the controllers, when they begin to learn.
+      algorithm: one of `ALGORITHMS`; `netadapt` finds one route for all tasks. Those of `FIXED`
+        search nothing and train all the time: routes drawn at the budget's cost, the largest one,
+        one width for all blocks, or no routes, where the first half of the blocks is shared and
+        each task has the second half to itself.
+      routes: a file of routes that a search wrote, to train those alone; in place of all above.
+      controllers: `each` task has one, or there is `one` for all, whose routes are the same.
+      warm_up: share of the search before controllers learn, see `adapters.search.supernet`.
+      space: one of `SPACES`; `controller` and `random` alone know `PLACEMENT`.
+
+    Raises SettingError, SpecError or RewardError for a value out of its range.
+    """
+
+    budget: float = 0.7
+    share: float = 0.5
+    reward: str = "absolute(weight=0.3)"
+    rate: float = 0.01
+    algorithm: str = "controller"
+    routes: str | None = None
+    controllers: str = EACH
+    warm_up: float = 0.25
+    space: str = BLOCKS
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES:
+            raise UnknownNameError("space", self.space, SPACES)
+        if self.space == PLACEMENT and not 1 <= self.budget < math.inf:
+            raise SettingError(
+                "budget", f"of a placement is of bytes, 1 or more, not {self.budget}."
+            )
+        for name in ("share", "rate", *(("budget",) if self.space != PLACEMENT else ())):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise SettingError(name, f"must be above 0 and at most 1, not {value}.")
+        if not 0 <= self.warm_up < 1:
+            raise SettingError("warm_up", f"must be from 0 to below 1, not {self.warm_up}.")
+        if self.algorithm not in ALGORITHMS:
+            raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
+        known = ("controller", "random")
+        if self.space == PLACEMENT and (self.algorithm not in known or self.routes is not None):
+            raise SettingError(
+                "algorithm",
+                f"of a placement is {' or '.join(known)}, without routes to begin with.",
+            )
+        if self.controllers not in (EACH, ONE):
+            raise UnknownNameError("number of controllers", self.controllers, (EACH, ONE))
+        if self.routes is not None and self.algorithm != SearchSettings.algorithm:
+            raise SettingError(
+                "routes", f"are to be trained, and {self.algorithm} is to find some: choose one."
+            )
+        self.made_reward()
+
+    def made_reward(self) -> Reward:
+        """The function that `reward` names."""
+        terms = parse(self.reward, "reward")
+        if len(terms) != 1 or terms[0].inner:
+            raise SpecError(f"the reward {self.reward!r} must be one of {', '.join(REWARDS)}.")
+        name, settings = terms[0].name, terms[0].settings
+        if name not in REWARDS:
+            raise UnknownNameError("reward", name, REWARDS)
+        return built("reward", name, REWARDS[name], settings, RewardError)
+
+
+def check_search(settings: Settings, total: int) -> None:
+    """Raises SettingError unless a run with these settings can be a search for `total` tasks."""
+    if settings.groups != total or settings.sampling != "uniform":
+        raise SettingError(
+            "groups",
+            f"is {settings.groups} with the sampling {settings.sampling}: a search takes one group "
+            f"of every task in a step, {total} of them, drawn uniformly.",
+            "sampling",
+        )
+    if settings.teacher is not None:
+        raise SettingError("teacher", "is of no use to a search: train its routes with one.")
+    if settings.ships_best:
+        raise SettingError(
+            "checkpoint", "must be last: the routes are those of the search's end, not before."
+        )
