@@ -20,7 +20,9 @@ from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
 from adapters.experiment.training_run import Run
 from adapters.patches.contract import Patch
 from adapters.patches.registry import text_of
-from adapters.store.read import read_bytes
+from adapters.preprocessing import Preprocessing
+from adapters.store.errors import naming
+from adapters.store.read import decode_patch, read_bytes
 from adapters.training import cluster
 from adapters.training.interrupt import StoppedError
 from adapters.training.loop import Record
@@ -72,8 +74,11 @@ class Fitted:
             if task not in list(self):
                 raise UnknownNameError("fitted task", task, list(self))
             path = self.directory / f"{task}.patch"
-            backbone, network = self._run.backbone, self._run.network
-            ready = opened(path, read_bytes(path), backbone, patch=self._patch, network=network)
+            data = read_bytes(path)
+            with naming(path):
+                size = Preprocessing.from_json(decode_patch(data).preprocessing).size
+            network = self._run.networks.get(size)
+            ready = opened(path, data, self._run.backbone, patch=self._patch, network=network)
             self._opened[task] = Predictor(ready, path)
         return self._opened[task]
 

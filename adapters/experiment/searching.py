@@ -111,7 +111,7 @@ class Search(Run):
         train together, and what a `Run` raises.
         """
         cluster.check_alone("a search")
-        _check(settings, len(tasks))
+        _check(settings, tasks)
         table = backbones.load(settings.backbone, settings.weights).network.table
         self.space: BlockSpace = block_space(table)
         self._costs = multiply_adds(self.space, settings.size)
@@ -279,7 +279,14 @@ def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray])
     }
 
 
-def _check(settings: Settings, total: int) -> None:
+def _check(settings: Settings, tasks: Sequence[Task]) -> None:
+    total = len(tasks)
+    if set(settings.sizes(tasks)) != {settings.size}:
+        raise SettingError(
+            "size",
+            f"is {settings.size}, and tasks have sizes of their own: a search counts what routes "
+            "cost at one size. Give that size for all.",
+        )
     if not settings.train_shared:
         raise SettingError("train_shared", "is off: a search trains the network that routes share.")
     if settings.groups != total or settings.sampling != "uniform":

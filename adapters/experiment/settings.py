@@ -5,7 +5,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
 from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
+from tasks.task import Task
 
 BALANCES = ("none", "classes")
 CHECKPOINTS = ("best", "last")
@@ -40,7 +41,7 @@ class Settings:
       weights: a local checkpoint file, where the backbone brings none.
       patch: what each task trains, as a spec; see `adapters.patches.registry.text_of` for patches
         without one.
-      size: side of the input images, in pixels.
+      size: side of the input images, in pixels, of tasks without a size of their own.
       groups: of images of one task in a step; shared out over devices.
       examples: images in a group.
       sampling: how tasks are drawn, as a spec of `adapters.scheduling.registry`: `uniform`,
@@ -155,6 +156,10 @@ class Settings:
             )
         if self.encoding not in ENCODINGS:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
+
+    def sizes(self, tasks: Sequence[Task]) -> list[int]:
+        """The side of each task's images, in pixels."""
+        return [task.size or self.size for task in tasks]
 
     @property
     def ships_best(self) -> bool:

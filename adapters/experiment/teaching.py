@@ -53,13 +53,13 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
             )
     files = _files(settings, tasks)
     taught = []
-    for task, path in zip(tasks, files, strict=True):
+    for task, path, size in zip(tasks, files, settings.sizes(tasks), strict=True):
         weights = _weights(path.parent)
         opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
-        if opened.preprocessing.size != settings.size:
+        if opened.preprocessing.size != size:
             raise TeacherError(
                 f"{path} takes images of {opened.preprocessing.size} px, this run has the size "
-                f"{settings.size}: a teacher must see the images that its student sees.",
+                f"{size}: a teacher must see the images that its student sees.",
                 settings=["size"],
             )
         edited = apply_edits(opened.backbone.weights, opened.contents.edits)

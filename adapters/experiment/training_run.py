@@ -37,7 +37,7 @@ from adapters.experiment.settings import Settings
 from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
-from adapters.inference.compiled import Answers, inference
+from adapters.inference.compiled import Answers, Inference, inference
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import leaves_where, with_leaves
@@ -89,7 +89,7 @@ class Run:
     Attributes:
       rows: figures, by task; empty until the run is done, and on other processes than the main one.
       backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
-      network: the compiled one that scores them.
+      networks: the compiled ones that score them, by the size of their images.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class Run:
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
+        pixels = settings.sizes(tasks)
         run_checks.check_neck(self.backbone, self._heads)
         if overwrite:
             run_checks.check_outside(self._directory, settings)
@@ -144,7 +145,7 @@ class Run:
         run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
         params = self._patch.init(key, self._weights)
-        facts = schedule.facts(settings, [task.name for task in tasks], self._sizes, self._heads)
+        facts = schedule.facts(settings, tasks, self._sizes, self._heads)
         self._sampler = schedule.sampler(settings, facts)
         self._scheduling = schedule.scheduling(
             settings, facts, leaves_where(self._shared, self._weights)
@@ -162,22 +163,21 @@ class Run:
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        self.network = inference(
-            self.backbone.network,
-            EXAMPLES,
-            settings.size,
-            self._patch.prepare,
-            self._heads.taps,
-        )
+        self.networks = {
+            size: inference(
+                self.backbone.network, EXAMPLES, size, self._patch.prepare, self._heads.taps
+            )
+            for size in sorted(set(pixels))
+        }
         self._preprocessing = [
             Preprocessing(
-                settings.size,
+                size,
                 self.backbone.checkpoint.mean,
                 self.backbone.checkpoint.std,
                 task.fit,
                 task.background,
             )
-            for task in tasks
+            for task, size in zip(tasks, pixels, strict=True)
         ]
 
     def __iter__(self) -> Iterator[loop.Record]:
@@ -337,7 +337,8 @@ class Run:
         data_dir, inputs = self._settings.data_dir, [need.name for need in self._patch.needs]
         return {
             task.name: accuracy_alone(
-                self.network, self._untrained, task, preprocessing, data_dir, inputs
+                self.networks[preprocessing.size],
+                *(self._untrained, task, preprocessing, data_dir, inputs),
             )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
             if "validation" in task.splits and LABEL in task.made_head.targets
@@ -379,13 +380,14 @@ class Run:
             )
             rows.append(
                 results.write_task(
-                    trained, self.backbone, self.network, self._settings, self._directory
+                    trained, self.backbone, self._network(index), self._settings, self._directory
                 )
             )
             scored = list(rows[-1].figures)[-1]
             confused[task.name] = scored, assessments.assessed(kind, task.labels, answers[scored])
         confusions.write(self._directory, confused)
-        results.write_summary(rows, self._directory, self._settings, self._command)
+        sizes = [how.size for how in self._preprocessing]
+        results.write_summary(rows, sizes, self._directory, self._settings, self._command)
         return rows
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
@@ -407,7 +409,7 @@ class Run:
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
     ) -> Answers:
         return scoring.predict(
-            self.network,
+            self._network(index),
             apply_edits(shared, edits),
             head,
             self._heads.heads[index],
@@ -417,6 +419,9 @@ class Run:
             self._settings.data_dir,
             [need.name for need in self._patch.needs],
         )
+
+    def _network(self, index: int) -> Inference:
+        return self.networks[self._preprocessing[index].size]
 
     def _shared(self, path: str, name: str, leaf: object) -> bool:
         """Whether a shared leaf is trained: every one, or those of a neck that is new."""

@@ -1,4 +1,6 @@
-"""The compiled training step, for all tasks and every patch: one program a kind of head.
+"""The compiled training step, for all tasks and every patch.
+
+There is one program a kind of head and size of images.
 
 It is made of parts that can be read and replaced: `forward`, the predictions of a mixed batch;
 `losses`, one number a group; `gradients`, and how shared ones are combined; `optimiser`, updates by
@@ -37,7 +39,7 @@ _COMBINING = 2**31 - 1  # of a step's key; an image's own are the numbers below
 
 
 class Batch(NamedTuple):
-    """One step's examples, G groups of E, of tasks whose heads are of one kind.
+    """One step's examples, G groups of E, of tasks with heads of one kind and images of one size.
 
     Where several processes train together, inputs and targets are of a process's `own_groups`
     (`placement`), and `tasks` are those of all.

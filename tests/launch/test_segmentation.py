@@ -102,7 +102,7 @@ def test_what_gives_heads_the_features_alone_refuses_by_name(finished, weights, 
     loaded = backbones.load("narrow", str(weights))
     with pytest.raises(MapsNeededError, match=said):
         exporting.checked_patch(loaded, str(path))
-    network = MixedNetwork(loaded.network, loaded.weights, narrow.SIZE, 1, batches=(1,))
+    network = MixedNetwork(loaded.network, loaded.weights, [narrow.SIZE], 1, batches=(1,))
     with pytest.raises(MapsNeededError, match=said):
         network.check(read_patch(path))
 
