@@ -223,6 +223,11 @@ def write_summary(
                 + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
                 + ("" if settings.gradients == "sum" else f", {settings.gradients}")
                 + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else "")
+                + (
+                    f", {matches:g} matched"
+                    if (matches := settings.recipe.feature_matching)
+                    else ""
+                )
                 + (", annealed" if settings.recipe.anneal_distillation else ""),
                 seed=settings.seed,
                 split=split,

@@ -120,6 +120,8 @@ class Settings:
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation
         _check("distillation", share, 0 <= share <= 1, "from 0 to 1")
+        matches = recipe.feature_matching
+        _check("feature_matching", matches, 0 <= matches < math.inf, "0 or more")
         _check("smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
         for name in ("patch_rate", "head_rate", "shared_rate", "head_decay"):
             rate = getattr(recipe, name)
@@ -197,6 +199,15 @@ def settings_of(**values: Any) -> Settings:
     if given.get("anneal_distillation") and "teacher" not in given:
         raise SettingError(
             "anneal_distillation", "is of a teacher's share of the loss: give a teacher too."
+        )
+    if given.get("feature_matching") and "teacher" not in given:
+        raise SettingError(
+            "feature_matching", "is of a teacher's maps: give a teacher too.", "teacher"
+        )
+    named = given.get("matched_map", DEFAULTS["matched_map"])
+    if named != DEFAULTS["matched_map"] and not given.get("feature_matching"):
+        raise SettingError(
+            "matched_map", "says where a teacher is matched: give feature_matching too."
         )
     if given.get("shared_rate") and not given.get("train_shared"):
         raise SettingError("shared_rate", "is of the shared weights: give train_shared too.")

@@ -136,6 +136,7 @@ class Run:
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
+        self._matched = teaching.matched(settings, tasks, self._teacher, self.backbone.network)
         self._first, first = None, {}
         if settings.from_patch:
             self._first, digest = starting.read(settings.from_patch, self.backbone)
@@ -255,6 +256,7 @@ class Run:
             Mesh(np.asarray(jax.devices()), ("data",)),
             self._shared,
             self._scheduling,
+            self._matched,
         )
         if self._first is not None:
             rows = starting.kept_rows(self._first, self._tasks, self._heads)

@@ -26,7 +26,7 @@ from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Sampler
 from adapters.training import best as best_steps
-from adapters.training import checkpoint, cluster, placement
+from adapters.training import checkpoint, cluster, matching, placement
 from adapters.training.best import Best
 from adapters.training.extension import is_extended
 from adapters.training.interrupt import StoppedError, interruptible
@@ -41,8 +41,9 @@ CHECKPOINTS = "checkpoints"
 LAG = 2  # steps
 
 
-Teacher = Callable[[int, np.ndarray], np.ndarray]
-"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, [E, outputs]."""
+Teacher = Callable[[int, np.ndarray], Arrays]
+"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, by the name of the target:
+`teacher` [E, outputs], and `matching.MAP` [E, ...] where a map is matched."""
 
 
 class DivergedError(ModelPatchError):
@@ -166,7 +167,7 @@ def records(
       sampler: chooses each step's tasks.
       plan: everything else.
       validate: gives each task's validation metric, by name.
-      teacher: whose probabilities are learned, if any.
+      teacher: who is learned from, if anybody.
 
     Returns:
       What came of the run (of a generator: the value of `yield from`).
@@ -361,10 +362,10 @@ def _batch(
     for group, read in zip(own, parts, strict=True):
         task, part = int(chosen[group]), dict(read)
         known = {name: part.pop(name) for name in heads.heads[task].targets}
-        if teacher is not None:
-            known["teacher"] = teacher(task, part["image"])
+        said = {} if teacher is None else dict(teacher(task, part["image"]))
+        maps = {name: said.pop(name) for name in (matching.MAP,) if name in said}
         inputs.append(part)
-        targets.append(heads.placed(task, known))
+        targets.append({**heads.placed(task, {**known, **said}), **maps})
     return Batch(chosen, _stacked(inputs), _stacked(targets))
 
 

@@ -59,7 +59,7 @@ def test_files_say_their_size_and_work_at_it(run):
 def test_a_teacher_sees_what_its_student_sees(run, pictures):
     fitted, tasks, _ = run
     teach = teacher(settings_of(teacher=fitted.directory, size=16), tasks)
-    assert teach(1, np.zeros((2, 32, 32, 3), np.uint8)).shape == (2, 3)
+    assert teach(1, np.zeros((2, 32, 32, 3), np.uint8))["teacher"].shape == (2, 3)
     odd = adapters.Task.from_arrays(*pictures, name="grey@24", size=40)
     with pytest.raises(TeacherError, match="24 px, this run has the size 40"):
         teacher(settings_of(teacher=fitted.directory), [odd])

@@ -405,7 +405,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"
-    recipe += " anneal_distillation norm"
+    recipe += " feature_matching matched_map anneal_distillation norm"
     assert [*record["recipe"]] == [
         *recipe.split(),
         "rematerialise",
