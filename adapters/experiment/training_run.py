@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +102,7 @@ class Run:
         overwrite: bool = False,
         test: bool = True,
         patch: Patch | None = None,
+        saved: Callable[[], object] = lambda: None,
     ):
         """Loads what the run needs; writes nothing.
 
@@ -115,12 +116,13 @@ class Run:
             taken, so that settings can be chosen by the result.
           patch: what each task trains, where no spec names it; `settings.patch` is then what
             `registry.text_of` says of it.
+          saved: called after each checkpoint, by the main process.
         """
         self.rows: list[Row] = []
         self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
-        self._test = test
+        self._test, self._saved = test, saved
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
@@ -231,6 +233,7 @@ class Run:
             workers=settings.workers,
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
+            saved=self._saved,
         )
         return loop.records(
             self._trainer(recipe, (checkpoint.mean, checkpoint.std)),

@@ -65,6 +65,7 @@ class Plan:
       stopping: when the run ends before its steps are done.
       keeps_best: whether what each task had trained at its best step is kept.
       workers: processes that decode images; 0: threads.
+      saved: called after each checkpoint, on the process that writes it.
     """
 
     steps: int
@@ -78,6 +79,7 @@ class Plan:
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     keeps_best: bool = False
     workers: int = 0
+    saved: Callable[[], object] = lambda: None
 
 
 class Record(NamedTuple):
@@ -233,7 +235,12 @@ def _records(
         }
         arrays = state, best_steps.stored(best, state) if plan.keeps_best else None
         own = placement.local(arrays)
-        member.by_main(lambda: checkpoint.save(folder, step, own, host, plan.configuration))
+
+        def write() -> None:
+            checkpoint.save(folder, step, own, host, plan.configuration)
+            plan.saved()
+
+        member.by_main(write)
 
     def spent() -> float:
         return seconds + plan.stopping.clock() - started
