@@ -17,7 +17,7 @@ import jax
 
 from adapters.benchmarking import ours_training
 from adapters.benchmarking.cases import Case
-from adapters.benchmarking.worker import Prepared
+from adapters.benchmarking.worker import Prepared, own_output
 from adapters.compiled_programs import keep_compiled_programs
 from adapters.errors import ModelPatchError
 from adapters.training.cluster import cluster
@@ -80,17 +80,16 @@ def _end(processes: Sequence[Process]) -> None:
 def main(told: str) -> None:
     """Does a step for every line until there are no more."""
     known, port, index = json.loads(told)
-    case = Case(**known)
+    case, answers = Case(**known), own_output()  # Gloo says on standard output whom it has found
     keep_compiled_programs()
     with cluster(f"127.0.0.1:{port}", case.processes, index):
         step = ours_training.prepare(case, jax.devices())
         state = step.state
-        print(flush=True)
+        print(file=answers, flush=True)
         for _ in sys.stdin:
             state, metrics = step.trainer.step(state, step.weights, step.batch, step.key)
             jax.block_until_ready((state, metrics))
-            print(flush=True)
-        sys.stdout.flush()
+            print(file=answers, flush=True)
         os._exit(0)  # the others may be gone: nobody is waited for
 
 
