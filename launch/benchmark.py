@@ -30,9 +30,10 @@ _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and
 _BACKBONES = flags.DEFINE_list("backbones", ["mobilenet_v2_1.0"], "Layer tables to measure.")
 _WORKS = flags.DEFINE_list(
     "works",
-    [work for work in WORKS if work not in ("blocks", "synthesis")],
+    [work for work in WORKS if work not in ("blocks", "synthesis", "rules", "processes")],
     f"What to measure, of {', '.join(WORKS)}. `blocks` finds what is slow; `synthesis` is for "
-    "patches that look first.",
+    "patches that look first; `rules` is of training shared weights by each rule, `processes` of "
+    "two processes against one.",
 )
 _SIZES = flags.DEFINE_list("sizes", ["64", "128", "224"], "Sides of the images, in pixels.")
 _PATCHES = flags.DEFINE_list(

@@ -5,7 +5,7 @@ import contextlib
 from absl import flags
 
 from adapters.errors import ModelPatchError
-from adapters.training.cluster import AUTO, Cluster, cluster, current
+from adapters.training.cluster import AUTO, HEARTBEAT_TIMEOUT, Cluster, cluster, current
 
 _COORDINATOR = flags.DEFINE_string(
     "coordinator",
@@ -16,6 +16,12 @@ _COORDINATOR = flags.DEFINE_string(
 _PROCESSES = flags.DEFINE_integer("processes", None, "With --coordinator=HOST:PORT: how many.")
 _PROCESS = flags.DEFINE_integer(
     "process", None, "With --coordinator=HOST:PORT: which one this is, from 0."
+)
+_HEARTBEAT_TIMEOUT = flags.DEFINE_integer(
+    "heartbeat_timeout",
+    HEARTBEAT_TIMEOUT,
+    "With --coordinator: seconds without a sign of life after which a process counts as lost and "
+    "the others end.",
 )
 
 
@@ -29,8 +35,10 @@ def joined() -> contextlib.AbstractContextManager[Cluster]:
     Raises ClusterError, CoordinatorMissingError.
     """
     if _COORDINATOR.value is not None:
-        return cluster(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    if _PROCESSES.value is not None or _PROCESS.value is not None:
+        return cluster(
+            *(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value), _HEARTBEAT_TIMEOUT.value
+        )
+    if any(flag.present for flag in (_PROCESSES, _PROCESS, _HEARTBEAT_TIMEOUT)):
         raise CoordinatorMissingError(
             "processes find each other at a coordinator: give its address too.",
             settings=["coordinator"],

@@ -25,7 +25,8 @@ from tasks.augmentation import POLICIES
 
 TASKS = task_flags.define(
     "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, tfds:NAME, "
-    "hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings."
+    "hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings, "
+    "and NAME@96 is a task for images of 96 pixels, whatever the others have."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."
@@ -173,10 +174,22 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "Folder of a finished run of the same tasks, whose probabilities are learned; or of one "
         "folder TASK a task, each with a run of its own.",
     ),
+    flags.DEFINE_float(
+        "feature_matching",
+        DEFAULTS["feature_matching"],
+        "With --teacher: how much the distance to its features counts, beside the rest of the "
+        "loss; 1, say.",
+    ),
+    flags.DEFINE_string(
+        "matched_map",
+        DEFAULTS["matched_map"],
+        "With --feature_matching: which map, features (the pooled ones), stride_16 or block_13, "
+        "say.",
+    ),
     flags.DEFINE_bool(
         "anneal_distillation",
         DEFAULTS["anneal_distillation"],
-        "With --teacher: its share of the loss falls to nothing at the end of the run.",
+        "With --teacher: its shares of the loss fall to nothing at the end of the run.",
     ),
     flags.DEFINE_string(
         "from_patch",

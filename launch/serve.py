@@ -39,8 +39,8 @@ _BACKBONE = flags.DEFINE_string(
     "backbone", None, "Backbone; by default that of the first patch, or the store's."
 )
 _WEIGHTS = shared_flags.weights()
-_SIZE = flags.DEFINE_integer(
-    "size", None, "Image size; by default that of the first patch.", lower_bound=1
+_SIZES = flags.DEFINE_multi_integer(
+    "size", [], "Image size; by default those of the patches. May be repeated.", lower_bound=1
 )
 _CAPACITY = flags.DEFINE_integer("capacity", 16, "Tasks that fit.", lower_bound=1)
 _TABLED = flags.DEFINE_enum(
@@ -80,14 +80,14 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError("give patch files or --store, not both: launch/install fills a store.")
     if folder is None and _TRUSTED.value is not None:
         raise app.UsageError("only a store checks signatures: --trusted needs --store.")
-    if folder is None and not paths and not (_BACKBONE.value and _SIZE.value):
+    if folder is None and not paths and not (_BACKBONE.value and _SIZES.value):
         raise app.UsageError("give patch files, or --backbone and --size to begin with no task.")
     if not _BATCHES.value or not all(text.isdecimal() and int(text) for text in _BATCHES.value):
         raise app.UsageError(f"--batches={','.join(_BATCHES.value)} must be numbers such as 1,8.")
     wanted = serving.Wanted(
         _BACKBONE.value,
         _WEIGHTS.value,
-        _SIZE.value,
+        _SIZES.value,
         _CAPACITY.value,
         [int(text) for text in _BATCHES.value],
         _TABLED.value,  # type: ignore[arg-type]

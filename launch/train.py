@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
         )
     if member.main:
         print(fitted.summary)
-        print(f"\nPatch files, plots and results.csv are in {fitted.directory}/.")
+        print(f"\nPatch files, plots and results.csv are in {run_flags.OUT.value.rstrip('/')}/.")
 
 
 def values() -> dict[str, Any]:

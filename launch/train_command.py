@@ -15,6 +15,8 @@ _ORDER = (
     *(
         "from_patch",
         "distillation",
+        "feature_matching",
+        "matched_map",
         "anneal_distillation",
         "warmup",
         "head_decay",
@@ -41,7 +43,8 @@ def train_command(tasks: Sequence[str], settings: Settings) -> str:
     """The `launch/train` command that repeats a run with these settings, on `tasks` as typed."""
     values = {**dataclasses.asdict(settings), **dataclasses.asdict(settings.recipe)}
     if settings.teacher is None:
-        del values["distillation"], values["anneal_distillation"]
+        for name in ("distillation", "anneal_distillation", "feature_matching", "matched_map"):
+            del values[name]
     given = {flag_of(name): values[name] for name in _ORDER if values.get(name) is not None}
     typed = [f"--{flag}={_typed(value)}" for flag, value in given.items()]
     return shlex.join(["launch/train", f"--tasks={joined(tasks)}", *typed])

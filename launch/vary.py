@@ -7,7 +7,6 @@ no test split is opened. Stopped or killed, the same command goes on from there;
 values and seeds.
 """
 
-import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -26,6 +25,9 @@ flags.adopt_module_key_flags(run_flags)  # so that --help lists them
 
 _VALUES = flags.DEFINE_multi_string(
     "values", [], "A setting and the values to try: norm=frozen,ema, say. May be repeated."
+)
+_APART = flags.DEFINE_bool(
+    "apart", False, "Train each task in a run of its own: what it reaches alone."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 1, "Runs of each value, with the seeds 0, 1, ...")
 _RESULTS = flags.DEFINE_string(
@@ -52,8 +54,11 @@ def main(arguments: Sequence[str]) -> None:
     flag_names = {flag: setting for setting, flag in FLAGS.items()}
     variants = variation.variants(base, _VALUES.value, flag_names)
     tasks = run_flags.TASKS.value
-    repeated = functools.partial(train_command, tasks)
-    print(variation.vary(tasks, base, variants, _SEEDS.value, directory, results, repeated))
+    print(
+        variation.vary(
+            *(tasks, base, variants, _SEEDS.value, directory, results, train_command), _APART.value
+        )
+    )
     print(f"\nEvery measurement is in {results}.")
 
 

@@ -115,7 +115,7 @@ class Carried:
 
     def _make(self, task: Task, directory: pathlib.Path, short_side: int | None) -> None:
         if not directory.is_dir():
-            logging.info("making the images of task %s (once) in %s", task.name, directory)
+            logging.info("making the images of task %s (once) in %s", task.kept_as, directory)
             checked = made_from.checked(task.name, self.generate, self.reads)
             examples = self.generate() if self.ours else checked
             write(task, examples, directory, short_side)
@@ -129,7 +129,7 @@ def cached_directory(task: Task) -> pathlib.Path:
 
     Raises TaskError where there is nothing to read.
     """
-    source, name = task.source, task.name
+    source, name = task.source, task.kept_as
     if isinstance(source, Carried) and not source.ours:
         name += f"-{made_from.key(source.generate, source.reads)}"
     return files.cache_directory() / "data" / name / task.version
@@ -265,7 +265,7 @@ def _write_records(
     from tensorflow_datasets.core import dataset_info
 
     identity = dataset_info.DatasetIdentity(
-        name=re.sub(r"\W", "_", task.name),
+        name=re.sub(r"\W", "_", task.kept_as),
         version=tfds.core.Version(task.version),
         data_dir=str(folder),
         module_name="tasks.layout",

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import pathlib
 import pkgutil
+import re
 from collections.abc import Sequence
 
 import tasks
@@ -13,6 +14,7 @@ from tasks import own_data, spelling, suites
 from tasks.task import Task
 
 _TASKS: dict[str, Task] = {}
+_SIZED = re.compile(r"([^@]+)@([1-9]\d{0,3})")
 
 
 class TaskFileError(errors.ModelPatchError):
@@ -45,8 +47,9 @@ def resolve(names: Sequence[str], data_dir: str | None = None) -> tuple[Task, ..
 
     A name is a task's, a suite's (see `tasks.suites`), one of the user's own data (`folder:PATH`,
     say: see `tasks.own_data`), or the path of a Python file that registers tasks, which is run:
-    names come from who runs the program, never from a file (see `registered`). `data_dir` is where
-    TFDS data was prepared, by default TFDS's own folder.
+    names come from who runs the program, never from a file (see `registered`). `NAME@96` is the
+    same, for images of 96 pixels a side. `data_dir` is where TFDS data was prepared, by default
+    TFDS's own folder.
 
     Raises UnknownNameError with near names, DuplicateNameError when two different tasks share a
     name, TaskFileError, or what `own_data.task` raises.
@@ -79,9 +82,12 @@ def registered(name: str) -> Task:
     Python file is a task. Raises UnknownNameError with near names.
     """
     _discover()
-    if name not in _TASKS:
-        raise errors.UnknownNameError("task", name, list(_TASKS))
-    return _TASKS[name]
+    if name in _TASKS:
+        return _TASKS[name]
+    sized = _SIZED.fullmatch(name)
+    if sized and sized[1] in _TASKS:
+        return _TASKS[sized[1]].at(int(sized[2]))
+    raise errors.UnknownNameError("task", name, list(_TASKS))
 
 
 def of_own_data(name: str, data_dir: str | None = None) -> Task | None:
@@ -106,6 +112,8 @@ def _members(name: str, data_dir: str | None) -> Sequence[Task]:
         return [_TASKS[member] for member in suites.SUITES[name]]
     if name in _TASKS:
         return [_TASKS[name]]
+    if sized := _SIZED.fullmatch(name):
+        return [task.at(int(sized[2])) for task in _members(sized[1], data_dir)]
     known = [*_TASKS, *suites.SUITES]
     raise errors.UnknownNameError("task or suite", name, known, own_data.hint(name))
 

@@ -55,7 +55,7 @@ class Wanted(NamedTuple):
     Attributes:
       cut: how images without splits are cut.
       columns: {role: name} of what images and labels are called in tables and data sets.
-      fields: of the `Task`: `fit`, `background` and `augmentation`, as far as they are given.
+      fields: of the `Task`: `fit`, `background`, `size`, `augmentation`, as far as they are given.
     """
 
     cut: Cut
@@ -186,6 +186,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _side(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:5]) < 10_000):
+        raise ValueError("a number of pixels, from 1 on")
+    return int(text)
+
+
 def _pair(text: str) -> tuple[float, float]:
     values = _numbers(text)
     if len(values) != 2:
@@ -216,7 +222,7 @@ def _truth(text: str) -> bool:
     return text == "true"
 
 
-_FIELDS: dict[str, Callable[[str], Any]] = {"fit": _fit, "background": _colour}
+_FIELDS: dict[str, Callable[[str], Any]] = {"fit": _fit, "background": _colour, "size": _side}
 _READERS: dict[type, Callable[[str], Any]] = {tuple: _pair, bool: _truth, float: _number}
 _AUGMENTATION = {
     field.name: _READERS[type(field.default)] for field in dataclasses.fields(Augmentation)

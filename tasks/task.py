@@ -97,6 +97,8 @@ class Task:
     augmentation: how training images vary.
     head: what is predicted, as text: a kind of `adapters.heads.registry`, with its settings.
     inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
+    size: side of the network's images, in pixels; None: what the run says. A run may have tasks of
+      several sizes: one for each resolution, with a scale and bias of its own, say.
     hidden_test_labels: whether the test split carries label -1: report validation, write
       predictions.
     spelled: of a user's own data, the text that gives this task wherever it is said, see
@@ -117,6 +119,7 @@ class Task:
     augmentation: Augmentation = DEFAULT
     head: str = "classification"
     inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
+    size: int | None = None
     hidden_test_labels: bool = False
     spelled: str = dataclasses.field(default="", compare=False)
 
@@ -204,6 +207,10 @@ class Task:
                 "and, where there is one, 'test'."
             )
         self._check_inputs()
+        if self.size is not None and self.size < 1:
+            raise TaskError(
+                f"task {self.name!r} has the size {self.size}; it must be 1 pixel or more."
+            )
         if self.fit not in preprocessing.FITS:
             raise errors.UnknownNameError("fit", self.fit, preprocessing.FITS)
 
@@ -222,6 +229,15 @@ class Task:
                     f"task {self.name!r} has the input {name} of the shape {shape!r}; a shape is a "
                     "tuple of whole numbers, (3,), say."
                 )
+
+    @property
+    def kept_as(self) -> str:
+        """What its images are kept as: its name, without the size that it may end with."""
+        return self.name.removesuffix(f"@{self.size}")
+
+    def at(self, size: int) -> "Task":
+        """The same for images of `size` pixels a side, called NAME@SIZE."""
+        return dataclasses.replace(self, name=f"{self.name}@{size}", size=size)
 
     @property
     def made_head(self) -> Head:

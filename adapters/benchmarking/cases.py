@@ -8,6 +8,7 @@ Work = Literal[
     "block",
     "finish",
     "training",
+    "processes",
     "forward",
     "swap",
     "input",
@@ -31,7 +32,8 @@ class Case:
     Attributes:
       work: `inference` is the network with one task's head; `block` one block of it; `finish` the
         network after a first look at its images, with what that gave for each; `training` one
-        whole step from uint8 pixels to moved parameters; `forward` a mixed-task batch without
+        whole step from uint8 pixels to moved parameters; `processes` the same step by processes of
+        their own, with one device each; `forward` a mixed-task batch without
         gradients; `swap` reading and applying a patch file; `input` batches of training images,
         from files to pixels. The others are of exported graphs: see `adapters.benchmarking.device`.
       backbone: name of a layer table.
@@ -41,6 +43,9 @@ class Case:
       groups: into how many groups of one task the images are parted; for `input`, into how many
         batches.
       tasks: how many tasks have tables; group g belongs to task g % tasks.
+      rule: in training, by which shared weights are trained too: a scheduler, or a way to combine
+        gradients, of `adapters.scheduling.registry`.
+      processes: how many do the work together.
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
       graph: which exported graph, a key of `adapters.benchmarking.device.engines.ENGINES`.
@@ -54,6 +59,8 @@ class Case:
     patch: str = ""
     groups: int = 1
     tasks: int = 1
+    rule: str = ""
+    processes: int = 1
     compiled: bool = False
     block: str = ""
     graph: str = ""

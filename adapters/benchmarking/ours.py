@@ -3,33 +3,29 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from adapters.backbones import registry
 from adapters.backbones.builder import build
-from adapters.benchmarking import cases, compilations, ours_blocks, ours_files, stand_ins, worker
+from adapters.benchmarking import (
+    cases,
+    compilations,
+    ours_blocks,
+    ours_files,
+    ours_processes,
+    ours_training,
+    stand_ins,
+    worker,
+)
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
 from adapters.compiled_programs import keep_compiled_programs
-from adapters.heads.classification import classification
 from adapters.heads.linear import FEATURES
-from adapters.heads.together import TaskHeads
 from adapters.inference.compiled import inference, logits
 from adapters.inference.early_exit import early_exit
 from adapters.modules import PREVIEW
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
-from adapters.training.recipe import Recipe
-from adapters.training.step import Batch, trainer
-
-RECIPE = Recipe(
-    steps=1_000_000,
-    patch_rate=cases.RATE,
-    head_rate=cases.RATE,
-    head_decay=cases.HEAD_DECAY,
-    smoothing=cases.SMOOTHING,
-)
-PIXELS = ((cases.PIXELS,) * 3, (cases.PIXELS,) * 3)
+from adapters.training.step import Batch
 
 
 def prepare(case: Case) -> Prepared:
@@ -39,6 +35,7 @@ def prepare(case: Case) -> Prepared:
         "block": ours_blocks.block_alone,
         "finish": _finish,
         "training": _training,
+        "processes": ours_processes.together,
         "forward": _forward,
         "swap": ours_files.swap,
         "input": ours_files.training_input,
@@ -79,14 +76,9 @@ def _finish(case: Case) -> Prepared:
 
 def _training(case: Case) -> Prepared:
     """One step from pixels on the host to moved parameters."""
-    table = registry.table(case.backbone)
-    mesh = Mesh(np.asarray(jax.devices()[:1]), ("data",))
-    made = trainer(build(table), from_spec(case.patch), _heads(case), RECIPE, PIXELS, mesh)
-    weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
-    labels = np.arange(case.examples, dtype=np.int32).reshape(case.groups, -1) % cases.CLASSES
-    batch = Batch(_tasks(case), {"image": _pixels(case)}, {"label": labels})
-    key = jax.random.key(0)
-    state = made.init(key, weights)
+    ready = ours_training.prepare(case, jax.devices()[:1])
+    made, weights, batch, key = ready.trainer, ready.weights, ready.batch, ready.key
+    state = ready.state
 
     def run() -> None:
         nonlocal state
@@ -94,7 +86,7 @@ def _training(case: Case) -> Prepared:
         jax.block_until_ready((state, metrics))
 
     def facts() -> dict[str, float]:
-        trained = jax.tree.leaves((state.patches.trained, state.heads))
+        trained = jax.tree.leaves((state.patches.trained, state.heads, state.shared))
         # The step reads the task ids on the host: they cannot be traced.
         number = int(state.step)
         step = jax.jit(
@@ -112,28 +104,18 @@ def _training(case: Case) -> Prepared:
 def _forward(case: Case) -> Prepared:
     """A mixed-task batch from normalised images to logits."""
     table, patch = registry.table(case.backbone), from_spec(case.patch)
-    layout = _heads(case).layout("classification")
+    layout = ours_training.heads(case).layout("classification")
     forward = jax.jit(mixed_forward(build(table), patch, layout, "frozen"))
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     key = jax.random.key(0)
     tables = jax.vmap(patch.init, (0, None))(jax.random.split(key, case.tasks), weights)
     heads = {"": layout.initial({FEATURES: table.features})}
-    images = jnp.asarray((_pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS)
+    images = jnp.asarray(
+        (ours_training.pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS
+    )
     inputs = {"image": images}
-    arguments = (weights, tables, heads, _tasks(case), inputs, key, jnp.zeros(()))
+    arguments = (weights, tables, heads, ours_training.tasks(case), inputs, key, jnp.zeros(()))
     return Prepared(lambda: jax.block_until_ready(forward(*arguments)))
-
-
-def _heads(case: Case) -> TaskHeads:
-    return TaskHeads((classification(),) * case.tasks, (cases.CLASSES,) * case.tasks)
-
-
-def _tasks(case: Case) -> np.ndarray:
-    return np.arange(case.groups, dtype=np.int32) % case.tasks
-
-
-def _pixels(case: Case) -> np.ndarray:
-    return stand_ins.pixels(case.groups, case.examples // case.groups, case.size)
 
 
 def main() -> None:

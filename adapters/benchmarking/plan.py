@@ -8,10 +8,13 @@ from typing import Literal
 from adapters.backbones import registry
 from adapters.benchmarking.cases import Case, Work
 from adapters.modules import numbered_blocks
+from adapters.scheduling.registry import COMBINES, WEIGHTINGS
 
 Side = Literal["ours", "jax", "peer", "first start", "second start"]
 
 MIXED_TASKS = 8
+RULED_TASKS = 10
+PLAIN = "unit"
 INPUT_BATCHES = 16  # more than is read ahead
 
 
@@ -104,6 +107,31 @@ def _mixed(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
             yield Comparison(f"{name} {order}", (tasks, Contender("one task", "ours", one)))
 
 
+def _rules(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    """A step that trains shared weights, plain and by every rule that weighs or combines."""
+    examples = RULED_TASKS * max(network.examples // RULED_TASKS, 1)
+    for patch in patches:
+        step = dataclasses.replace(
+            network,
+            work="training",
+            examples=examples,
+            patch=patch,
+            groups=RULED_TASKS,
+            tasks=RULED_TASKS,
+        )
+        rules = [PLAIN, *(rule for rule in (*WEIGHTINGS, *COMBINES) if rule not in (PLAIN, "sum"))]
+        sides = (Contender(rule, "ours", dataclasses.replace(step, rule=rule)) for rule in rules)
+        yield Comparison(f"shared training step of {RULED_TASKS} tasks", tuple(sides))
+
+
+def _processes(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        step = dataclasses.replace(network, work="processes", patch=patch, groups=2, tasks=2)
+        two = dataclasses.replace(step, processes=2)
+        sides = (Contender("two processes", "ours", two), Contender("one process", "ours", step))
+        yield Comparison("step by processes", sides)
+
+
 def _synthesis(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     for patch in patches:
         mixed = dataclasses.replace(network, work="finish", patch=patch)
@@ -140,6 +168,8 @@ WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "blocks": _blocks,
     "training": _training,
     "mixed": _mixed,
+    "rules": _rules,
+    "processes": _processes,
     "synthesis": _synthesis,
     "start": _start,
     "swap": _swap,

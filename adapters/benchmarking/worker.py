@@ -36,7 +36,7 @@ class Prepared(NamedTuple):
 
 def serve(name: str, prepare: Callable[[Case], Prepared]) -> None:
     """Announces `name` and answers requests until standard input ends."""
-    replies = _own_output()
+    replies = own_output()
     ready: dict[Case, Prepared] = {}
     _reply(replies, {"name": name})
     for line in sys.stdin:
@@ -83,7 +83,7 @@ def _answer(
     raise ValueError(f"no action is called {action!r}")
 
 
-def _own_output() -> TextIO:
+def own_output() -> TextIO:
     """Standard output for replies alone; what libraries print goes to standard error."""
     sys.stdout.flush()
     replies = os.fdopen(os.dup(1), "w")

@@ -42,7 +42,7 @@ class AdaptedRun(RoutedRun):
         Raises SettingError for too few steps, and what a `Search` raises.
         """
         cluster.check_alone("a search")
-        check_search(settings, len(tasks))
+        check_search(settings, tasks)
         least = ROUNDS * len(space.places)
         searching = int(search.share * settings.recipe.steps)
         if searching < least:

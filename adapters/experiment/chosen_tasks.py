@@ -111,6 +111,7 @@ def _data(task: Task, splits: Held) -> dict[str, Any]:
         "fit": task.fit,
         "background": task.background,
         "augmentation": dataclasses.asdict(task.augmentation),
+        **({"size": task.size} if task.size else {}),
         **{split: str(contents) for split, contents in splits.items()},
     }
 

@@ -199,7 +199,7 @@ class Comparison:
         sweeps = sum(count for count in candidates if count > 1)
         final = len(plan.patches) * plan.seeds
         steps = [plan.sweep_steps] * sweeps + [plan.base.recipe.steps] * final
-        self._runs = Runs(tasks, directory, steps, command)
+        self._runs, self._command = Runs(directory, steps), command
 
     def choose(self, patch: str) -> Choice:
         """The best rates on validation, as the module says; no test split is opened."""
@@ -214,9 +214,7 @@ class Comparison:
             folder = self._directory / "sweep" / patch / str(rates)
             try:
                 rows = [
-                    row
-                    for row in self._runs.one(settings, folder, test=False)
-                    if tidy.is_score(row)
+                    row for row in self._done(settings, folder, test=False) if tidy.is_score(row)
                 ]
             except loop.DivergedError as error:
                 logging.warning("%s at %s: %s", patch, rates, error)
@@ -239,7 +237,10 @@ class Comparison:
         """A run at chosen rates: the only one that looks at test."""
         settings = self._plan.settings(patch, seed, rates, self._plan.base.recipe.steps)
         folder = self._directory / "runs" / patch / str(rates) / f"seed_{seed}"
-        return self._runs.one(settings, folder, test=True)
+        return self._done(settings, folder, test=True)
+
+    def _done(self, settings: Settings, folder: pathlib.Path, test: bool) -> list[tidy.Measurement]:
+        return self._runs.one(self._tasks, settings, folder, self._command(settings), test)
 
 
 def mean_ranks(scores: Mapping[Rates, Mapping[str, float]]) -> dict[Rates, float]:

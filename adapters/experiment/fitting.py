@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from adapters import files
-from adapters.errors import UnknownNameError
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import chosen_tasks, results
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import Wanted
+from adapters.experiment.mirror import Mirror, is_address
 from adapters.experiment.opening import opened
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.predictor import Predictor
@@ -20,7 +21,9 @@ from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
 from adapters.experiment.training_run import Run
 from adapters.patches.contract import Patch
 from adapters.patches.registry import text_of
-from adapters.store.read import read_bytes
+from adapters.preprocessing import Preprocessing
+from adapters.store.errors import naming
+from adapters.store.read import decode_patch, read_bytes
 from adapters.training import cluster
 from adapters.training.interrupt import StoppedError
 from adapters.training.loop import Record
@@ -72,8 +75,11 @@ class Fitted:
             if task not in list(self):
                 raise UnknownNameError("fitted task", task, list(self))
             path = self.directory / f"{task}.patch"
-            backbone, network = self._run.backbone, self._run.network
-            ready = opened(path, read_bytes(path), backbone, patch=self._patch, network=network)
+            data = read_bytes(path)
+            with naming(path):
+                size = Preprocessing.from_json(decode_patch(data).preprocessing).size
+            network = self._run.networks.get(size)
+            ready = opened(path, data, self._run.backbone, patch=self._patch, network=network)
             self._opened[task] = Predictor(ready, path)
         return self._opened[task]
 
@@ -109,7 +115,8 @@ def fit(
         folder, a `Task`, arrays `(images uint8 [N, H, W, 3], labels [N])`, or a list of these.
       patch: what each task trains, as a spec or as a `Patch`.
       directory: for patch files, checkpoints, metrics and plots; a temporary one without, which
-        goes with what is returned.
+        goes with what is returned. On object storage (`gs://BUCKET/RUN`), it gets a copy of a
+        temporary one after each checkpoint and at the end.
       resume: go on with the run in `directory`, which had the same settings and data; where there
         is none, one is begun, with a warning. More `steps`, or other `minutes` or `patience`, make
         it longer: see docs/training.md.
@@ -125,6 +132,7 @@ def fit(
       OutputFolderError, ConfigurationMismatchError: `directory` holds something else.
       DivergedError: a loss is not finite.
       StoppedError: a signal stopped it; `resume` goes on.
+      StorageError: object storage cannot be read or written.
     """
     if directory is None and cluster.current().count > 1:
         raise SettingError("directory", "is needed by several processes: the same one for all.")
@@ -136,8 +144,14 @@ def fit(
     text = patch if isinstance(patch, str) else text_of(patch)
     own = None if isinstance(patch, str) else patch
     given = settings_of(patch=text, **settings)
-    folder = pathlib.Path(directory or tempfile.mkdtemp(prefix="modelpatch."))
+    member, mirror = cluster.current(), None
+    address = os.fspath(directory) if directory is not None and is_address(directory) else ""
+    temporary = directory is None or bool(address)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="modelpatch.") if temporary else directory or "")
     try:
+        if address and member.main:
+            mirror = Mirror(address, folder)
+        member.by_main(mirror.fetch if mirror else lambda: None)
         run = Run(
             wanted,
             given,
@@ -147,17 +161,20 @@ def fit(
             overwrite=overwrite,
             test=test,
             patch=own,
+            saved=mirror.push if mirror else lambda: None,
         )
         for record in run:
             if on_record is not None:
                 on_record(record)
-    except StoppedError:
-        raise  # its message says where the state is
-    except BaseException:
-        if directory is None:
+        member.by_main(mirror.push if mirror else lambda: None)
+    except BaseException as error:
+        if address and isinstance(error, ModelPatchError):
+            error.args = (str(error).replace(os.fspath(folder), address), *error.args[1:])
+        # A run that was stopped says where its state is, which may be here alone.
+        if address or (temporary and not isinstance(error, StoppedError)):
             shutil.rmtree(folder, ignore_errors=True)
         raise
     fitted = Fitted(run, folder, own)
-    if directory is None:
+    if temporary:
         weakref.finalize(fitted, shutil.rmtree, folder, ignore_errors=True)
     return fitted

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,8 @@ from adapters.errors import ModelPatchError
 from adapters.experiment.run_files import RUN
 from adapters.training.checkpoint import check_configuration
 from adapters.training.lock import lock
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9]+:/")  # as a path spells gs://BUCKET
 
 
 class OutputFolderError(ModelPatchError):
@@ -87,6 +90,12 @@ def claimed(
         raise OutputFolderError(
             "resume and overwrite exclude each other; give one of them.",
             settings=["resume", "overwrite"],
+        )
+    if _ADDRESS.match(os.fspath(directory)):
+        raise OutputFolderError(
+            f"{directory} is on object storage, where only training puts what it makes: choose a "
+            "folder of this machine.",
+            settings=["directory"],
         )
     with lock(directory):
         record = directory / RUN

@@ -80,7 +80,7 @@ class PlacementRun(Run):
         self._learned = search.algorithm == "controller"
         if self._learned:
             cluster.check_alone("a search")
-            check_search(settings, len(tasks))
+            check_search(settings, tasks)
         patch = placed(self.space)
         super().__init__(
             tasks,

@@ -1,12 +1,12 @@
 """A teacher asked once of every training image, where they come again unchanged."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from adapters.training.loop import Teacher
-from adapters.training.reading import Batches, in_order
+from adapters.training.reading import Arrays, Batches, in_order
 
 
 def remembered(teacher: Teacher, batches: Sequence[Batches], sizes: Sequence[int]) -> Teacher:
@@ -16,22 +16,25 @@ def remembered(teacher: Teacher, batches: Sequence[Batches], sizes: Sequence[int
     numbers to the bit.
 
     Args:
-      teacher: whose answers are kept, one row of numbers an image.
+      teacher: whose answers are kept, an array of each name an image.
       batches: of each task.
       sizes: how many images each has. The first batches have all of them once.
     """
-    known: Mapping[int, dict[bytes, np.ndarray]] = {task: {} for task in range(len(batches))}
+    known: list[dict[bytes, dict[str, np.ndarray]]] = [{} for _ in batches]
     for task, (own, size) in enumerate(zip(batches, sizes, strict=True)):
         seen = 0
         for batch in in_order(own):
             images = batch["image"]
-            known[task].update(zip(map(_key, images), teacher(task, images), strict=True))
+            said = teacher(task, images)
+            for row, image in enumerate(images):
+                known[task][_key(image)] = {name: each[row] for name, each in said.items()}
             seen += len(images)
             if seen >= size:
                 break
 
-    def tell(task: int, images: np.ndarray) -> np.ndarray:
-        return np.stack([known[task][_key(image)] for image in images])
+    def tell(task: int, images: np.ndarray) -> Arrays:
+        own = [known[task][_key(image)] for image in images]
+        return {name: np.stack([each[name] for each in own]) for name in own[0]}
 
     return tell
 

@@ -179,14 +179,21 @@ def warnings(trained: Trained, splits: Sequence[str], settings: Settings) -> lis
 
 
 def write_summary(
-    rows: Sequence[report.Row], directory: pathlib.Path, settings: Settings, command: str
+    rows: Sequence[report.Row],
+    sizes: Sequence[int],
+    directory: pathlib.Path,
+    settings: Settings,
+    command: str,
 ) -> None:
-    """Writes `table.txt`, the plots and, last of all that a run writes, `results.csv`."""
+    """Writes `table.txt`, the plots and, last of all that a run writes, `results.csv`.
+
+    `sizes` are of each row's images, in pixels.
+    """
     files.write_bytes(directory / "table.txt", (summary(rows) + "\n").encode())
     plots.plots(directory, rows, directory / METRICS)
     (directory / RESULTS).unlink(missing_ok=True)
     measurements = []
-    for row in rows:
+    for row, size in zip(rows, sizes, strict=True):
         figures = [
             ("validation", row.metric, row.validation_accuracy, "fraction"),
             ("test", row.metric, row.test_accuracy, "fraction"),
@@ -206,7 +213,7 @@ def write_summary(
                 task=row.task,
                 backbone=settings.backbone,
                 patch=settings.patch,
-                setting=f"{settings.size} px, {settings.recipe.steps} steps of {settings.groups} x "
+                setting=f"{size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
                 + ("" if settings.balance == "none" else f", balanced {settings.balance}")
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
@@ -216,6 +223,11 @@ def write_summary(
                 + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
                 + ("" if settings.gradients == "sum" else f", {settings.gradients}")
                 + (f", {settings.recipe.distillation:g} distilled" if settings.teacher else "")
+                + (
+                    f", {matches:g} matched"
+                    if (matches := settings.recipe.feature_matching)
+                    else ""
+                )
                 + (", annealed" if settings.recipe.anneal_distillation else ""),
                 seed=settings.seed,
                 split=split,

@@ -50,7 +50,7 @@ class Search(RoutedRun):
         raises.
         """
         cluster.check_alone("a search")
-        check_search(settings, len(tasks))
+        check_search(settings, tasks)
         if not settings.train_shared:
             raise SettingError(
                 "train_shared", "is off: a search trains the network that routes share."

@@ -3,7 +3,7 @@
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from absl import logging
 
@@ -22,26 +22,28 @@ class Runs:
     A run is finished when its folder holds `results.csv`; its checkpoints are dropped then.
     """
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        directory: pathlib.Path,
-        steps: list[int],
-        command: Callable[[Settings], str],
-    ):
-        """`steps` are those of every run to come; `command` is what repeats one, in words.
+    def __init__(self, directory: pathlib.Path, steps: list[int]):
+        """`steps` are those of every run to come.
 
         Raises ClusterError where several processes train together.
         """
         cluster.check_alone("a row of runs")
-        self._tasks, self._directory, self._command = tasks, directory, command
+        self._directory = directory
         self._done, self._total, self._steps_left = 0, len(steps), sum(steps)
         self._steps_timed, self._seconds = 0, 0.0
 
-    def one(self, settings: Settings, folder: pathlib.Path, test: bool) -> list[tidy.Measurement]:
+    def one(
+        self,
+        tasks: Sequence[Task],
+        settings: Settings,
+        folder: pathlib.Path,
+        command: str,
+        test: bool,
+    ) -> list[tidy.Measurement]:
         """The results of a run in `folder`, done now if they are not there.
 
-        `test`: whether it opens the test splits; without, its patch files are dropped too.
+        `command` is what repeats it, in words; `test`: whether it opens the test splits; without,
+        its patch files are dropped too.
 
         Raises StoppedError when a signal stopped it; the same call goes on from there.
         """
@@ -55,7 +57,7 @@ class Runs:
             started = time.monotonic()
             try:
                 training_run.run(
-                    *(self._tasks, settings, folder, self._command(settings)),
+                    *(tasks, settings, folder, command),
                     resume=output.holds_run(folder),
                     test=test,
                 )

@@ -1,5 +1,6 @@
 """How a run schedules its tasks: what its settings say, and what that needs to mean anything."""
 
+import collections
 import os
 import pathlib
 import statistics
@@ -16,6 +17,7 @@ from adapters.scheduling import registry
 from adapters.scheduling.contract import Sampler, Scheduling, Tasks
 from adapters.spec import parse
 from adapters.training import tidy
+from tasks.task import Task
 
 USERS = ("achievement", "balanced")
 """The rules that references are for."""
@@ -26,11 +28,12 @@ class ReferenceMissingError(ModelPatchError):
 
 
 def facts(
-    settings: Settings, names: Sequence[str], sizes: Sequence[int], heads: TaskHeads
+    settings: Settings, tasks: Sequence[Task], sizes: Sequence[int], heads: TaskHeads
 ) -> Tasks:
-    """What rules know of the tasks `names`, of `sizes` training images.
+    """What rules know of `tasks`, of `sizes` training images.
 
-    Raises ReferenceMissingError, or SettingError for references that no rule reads.
+    A step trains heads of one kind, on images of one size. Raises ReferenceMissingError, or
+    SettingError for references that no rule reads.
     """
     recipe, known = settings.recipe, None
     if settings.references is not None:
@@ -44,11 +47,14 @@ def facts(
                 "sampling",
             )
         read = references(settings.references)
-        known = tuple(_reference(read, name, settings.references) for name in names)
+        known = tuple(_reference(read, task.name, settings.references) for task in tasks)
     return Tasks(
         tuple(sizes),
         heads.outputs,
-        tuple(head.kind for head in heads.heads),
+        tuple(
+            f"{head.kind}@{size}"
+            for head, size in zip(heads.heads, settings.sizes(tasks), strict=True)
+        ),
         known,
         recipe.steps * settings.groups * settings.examples,
     )
@@ -84,12 +90,20 @@ def scheduling(settings: Settings, tasks: Tasks, shared: Weights) -> Scheduling:
             "in one step. Take as many groups as tasks.",
             "gradients",
         )
-    if (weighs or combines) and settings.groups < len(tasks.sizes):
+    alike = max(collections.Counter(tasks.kinds).values())
+    if combines and alike < 2:
+        raise SettingError(
+            "gradients",
+            f"is {settings.gradients}, which compares the gradients of several tasks in one step, "
+            "and a step trains tasks of one kind of head and one size of images: no two of these "
+            "are alike. Leave it out.",
+        )
+    if (weighs or combines) and min(settings.groups, alike) < len(tasks.sizes):
         logging.warning(
-            "A step trains %d of %d tasks: %s compares only those. Take as many groups as tasks "
-            "where memory allows.",
-            *(settings.groups, len(tasks.sizes)),
+            "A step trains at most %d of %d tasks: %s compares only those.%s",
+            *(min(settings.groups, alike), len(tasks.sizes)),
             settings.scheduler if weighs else settings.gradients,
+            " Take as many groups as tasks where memory allows." if settings.groups < alike else "",
         )
     return found
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from adapters.built import built
 from adapters.errors import UnknownNameError
@@ -9,6 +10,7 @@ from adapters.experiment.settings import SettingError, Settings
 from adapters.search.chooser import CHOOSERS
 from adapters.search.rewards import REWARDS, Reward, RewardError
 from adapters.spec import SpecError, parse
+from tasks.task import Task
 
 FIXED = ("random", "largest", "first_half", "uniform")
 """Algorithms that search nothing: controls of those that do."""
@@ -92,8 +94,19 @@ class SearchSettings:
         return built("reward", name, REWARDS[name], settings, RewardError)
 
 
-def check_search(settings: Settings, total: int) -> None:
-    """Raises SettingError unless a run with these settings can be a search for `total` tasks."""
+def check_one_size(settings: Settings, tasks: Sequence[Task]) -> None:
+    """Raises SettingError where tasks have images of other sizes than the run's."""
+    if set(settings.sizes(tasks)) != {settings.size}:
+        raise SettingError(
+            "size",
+            f"is {settings.size}, and tasks have sizes of their own: a search compares what is "
+            "found at one size. Give that size for all.",
+        )
+
+
+def check_search(settings: Settings, tasks: Sequence[Task]) -> None:
+    """Raises SettingError unless a run with these settings can be a search for these tasks."""
+    total = len(tasks)
     if settings.groups != total or settings.sampling != "uniform":
         raise SettingError(
             "groups",

@@ -13,7 +13,12 @@ from adapters.experiment.half_shared import HalfShared
 from adapters.experiment.placement_run import PlacementRun
 from adapters.experiment.route_search import Search
 from adapters.experiment.routed_run import RoutedRun
-from adapters.experiment.search_settings import PLACEMENT, WIDTHS, SearchSettings
+from adapters.experiment.search_settings import (
+    PLACEMENT,
+    WIDTHS,
+    SearchSettings,
+    check_one_size,
+)
 from adapters.experiment.settings import Settings, settings_of
 from adapters.search.blocks import block_space, largest, width_space
 from adapters.search.controls import routes_of_equal_cost
@@ -75,6 +80,7 @@ def planned(
     test: bool = True,
 ) -> SearchRun:
     """The run that `search` asks for, not begun; its other arguments are a `Run`'s."""
+    check_one_size(settings, tasks)
     others = (directory, command, resume, overwrite, test)
     if search.space == PLACEMENT:
         return PlacementRun(tasks, settings, search, *others)

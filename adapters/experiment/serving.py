@@ -43,13 +43,13 @@ class Wanted:
     Attributes:
       backbone: its name; None for that of the first patch, or of the store.
       weights: its local checkpoint, if it needs one.
-      size: side of its images, in pixels; None for that of the first patch.
+      sizes: sides of its images, in pixels; none for those of the patches.
       capacity, batches, tabled: see `MixedNetwork`.
     """
 
     backbone: str | None
     weights: str | None
-    size: int | None
+    sizes: Sequence[int]
     capacity: int
     batches: Sequence[int]
     tabled: Tabled
@@ -122,7 +122,7 @@ def from_store(
     found = [vouched.active(task) for task in vouched.tasks()]
     cards = [active.contents for active in found if active.contents is not None]
     refused = [refusal for active in found for refusal in active.refused]
-    if wanted.size is None and not cards and refused:
+    if not wanted.sizes and not cards and refused:
         raise refused[0]
     network = _network(backbone, cards, wanted)
     pixels = backbone.checkpoint.mean, backbone.checkpoint.std
@@ -162,15 +162,17 @@ def changes_token(path: str | None) -> str | None:
 
 
 def _network(backbone: Loaded, cards: Sequence[PatchContents], wanted: Wanted) -> MixedNetwork:
-    size = wanted.size
-    if size is None and not cards:
+    sizes = wanted.sizes or sorted(
+        {Preprocessing.from_json(card.preprocessing).size for card in cards}
+    )
+    if not sizes:
         raise NoSizeError(
             "no patch says for which size of image to compile: give one.", settings=["size"]
         )
     return MixedNetwork(
         backbone.network,
         backbone.weights,
-        size or Preprocessing.from_json(cards[0].preprocessing).size,
+        sizes,
         wanted.capacity,
         wanted.batches,
         wanted.tabled,

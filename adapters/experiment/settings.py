@@ -5,7 +5,7 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from adapters.store.versions import version_key
 from adapters.training.recipe import Recipe
 from adapters.vocabulary import NORM_MODES, PRECISIONS
 from tasks.augmentation import POLICIES
+from tasks.task import Task
 
 BALANCES = ("none", "classes")
 CHECKPOINTS = ("best", "last")
@@ -40,7 +41,7 @@ class Settings:
       weights: a local checkpoint file, where the backbone brings none.
       patch: what each task trains, as a spec; see `adapters.patches.registry.text_of` for patches
         without one.
-      size: side of the input images, in pixels.
+      size: side of the input images, in pixels, of tasks without a size of their own.
       groups: of images of one task in a step; shared out over devices.
       examples: images in a group.
       sampling: how tasks are drawn, as a spec of `adapters.scheduling.registry`: `uniform`,
@@ -119,6 +120,8 @@ class Settings:
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation
         _check("distillation", share, 0 <= share <= 1, "from 0 to 1")
+        matches = recipe.feature_matching
+        _check("feature_matching", matches, 0 <= matches < math.inf, "0 or more")
         _check("smoothing", recipe.smoothing, 0 <= recipe.smoothing < 1, "from 0 to below 1")
         for name in ("patch_rate", "head_rate", "shared_rate", "head_decay"):
             rate = getattr(recipe, name)
@@ -156,6 +159,10 @@ class Settings:
         if self.encoding not in ENCODINGS:
             raise UnknownNameError("encoding", self.encoding, ENCODINGS)
 
+    def sizes(self, tasks: Sequence[Task]) -> list[int]:
+        """The side of each task's images, in pixels."""
+        return [task.size or self.size for task in tasks]
+
     @property
     def ships_best(self) -> bool:
         """Whether what ships is chosen on validation; else it is the last step."""
@@ -192,6 +199,15 @@ def settings_of(**values: Any) -> Settings:
     if given.get("anneal_distillation") and "teacher" not in given:
         raise SettingError(
             "anneal_distillation", "is of a teacher's share of the loss: give a teacher too."
+        )
+    if given.get("feature_matching") and "teacher" not in given:
+        raise SettingError(
+            "feature_matching", "is of a teacher's maps: give a teacher too.", "teacher"
+        )
+    named = given.get("matched_map", DEFAULTS["matched_map"])
+    if named != DEFAULTS["matched_map"] and not given.get("feature_matching"):
+        raise SettingError(
+            "matched_map", "says where a teacher is matched: give feature_matching too."
         )
     if given.get("shared_rate") and not given.get("train_shared"):
         raise SettingError("shared_rate", "is of the shared weights: give train_shared too.")

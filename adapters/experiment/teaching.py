@@ -1,10 +1,10 @@
-"""A finished run as the teacher of another: its patches' probabilities are the student's targets.
+"""A finished run as the teacher of another: what its patches say is what the student learns.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", arXiv 1503.02531, at
-temperature 1. With a run of each task alone as its teacher, and a share that is annealed, it is
-what Li, Liu and Bilen train one network of many domains with, but for their matched features
-("Universal Representations: A Unified Look at Multiple Task and Domain Learning", arXiv
-2204.02744).
+temperature 1, and maps that are matched (`adapters.training.matching`). With a run of each task
+alone as its teacher, and shares that are annealed, it is what Li, Liu and Bilen train one network
+of many domains with ("Universal Representations: A Unified Look at Multiple Task and Domain
+Learning", arXiv 2204.02744); they match features by a kernel's similarities.
 """
 
 import hashlib
@@ -17,16 +17,22 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from adapters.backbones.builder import Backbone
+from adapters.backbones.taps import channels, tap
 from adapters.errors import ModelPatchError
 from adapters.experiment import evaluation
+from adapters.experiment.opening import OpenedPatch
 from adapters.experiment.results import SHARED_BACKBONE
 from adapters.experiment.run_files import RUN
 from adapters.experiment.settings import Settings
 from adapters.heads.registry import head_of
-from adapters.inference.compiled import predictions
+from adapters.inference.compiled import Inference, inference
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
+from adapters.training import matching
 from adapters.training.loop import Teacher
+from adapters.training.matching import Matched
+from adapters.training.reading import Arrays
 from tasks.task import Task
 
 
@@ -53,29 +59,83 @@ def teacher(settings: Settings, tasks: Sequence[Task]) -> Teacher | None:
             )
     files = _files(settings, tasks)
     taught = []
-    for task, path in zip(tasks, files, strict=True):
+    for task, path, size in zip(tasks, files, settings.sizes(tasks), strict=True):
         weights = _weights(path.parent)
         opened = evaluation.open_patch(str(path), "train", task, weights, settings.examples)
-        if opened.preprocessing.size != settings.size:
+        if opened.preprocessing.size != size:
             raise TeacherError(
                 f"{path} takes images of {opened.preprocessing.size} px, this run has the size "
-                f"{settings.size}: a teacher must see the images that its student sees.",
+                f"{size}: a teacher must see the images that its student sees.",
                 settings=["size"],
             )
         edited = apply_edits(opened.backbone.weights, opened.contents.edits)
-        taught.append((opened, jax.tree.map(jnp.asarray, edited)))
+        seen = _network(opened, settings.examples, *_maps(settings))
+        taught.append((opened, seen, jax.tree.map(jnp.asarray, edited)))
 
-    def teach(task: int, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        opened, edited = taught[task]
+    def teach(task: int, pixels: npt.NDArray[np.uint8]) -> Arrays:
+        opened, seen, edited = taught[task]
         images = normalise(pixels, opened.preprocessing)
+        taps = {
+            name: np.asarray(each) for name, each in seen.taps(edited, {"image": images}).items()
+        }
         head = head_of(opened.contents)
-        said = predictions(
-            *(opened.network, edited, opened.contents.head, {"image": images}, head.apply)
-        )
         assert head.soft_targets is not None  # its kind is the task's
-        return head.soft_targets(said).astype(np.float32)
+        said = head.soft_targets(head.apply(opened.contents.head, taps)).astype(np.float32)
+        maps = [(matching.MAP, taps[name]) for name in _maps(settings)]
+        return {"teacher": said, **dict(maps)}
 
     return teach
+
+
+def matched(
+    settings: Settings, tasks: Sequence[Task], teacher: Teacher | None, student: Backbone
+) -> Matched | None:
+    """Which map a student matches, if any, once all teachers were found to have one like it.
+
+    Raises TeacherError where one has another side, or where teachers have different channels, and
+    UnknownNameError where there is no such map.
+    """
+    maps = _maps(settings)
+    if teacher is None or not maps:
+        return None
+    (name,) = maps
+    found = set[int]()
+    for number, (task, size) in enumerate(zip(tasks, settings.sizes(tasks), strict=True)):
+        pixels = np.zeros((settings.examples, size, size, 3), np.uint8)
+        theirs = np.shape(teacher(number, pixels)[matching.MAP])[1:]
+        own = _shape(student, size, name)
+        found.add(theirs[-1])
+        if theirs[:-1] != own[:-1] or len(found) > 1:
+            raise TeacherError(
+                f"the map {name} of the teacher of {task.name} has the shape {list(theirs)}, the "
+                f"student's has {list(own)}: sides must agree, and channels among teachers. Match "
+                "the pooled features, which every network has, with teachers of one backbone.",
+                settings=["matched_map"],
+            )
+    return Matched(name, (channels(student.table, name), found.pop()))
+
+
+def _maps(settings: Settings) -> tuple[str, ...]:
+    """The map that is matched, if one is."""
+    return (settings.recipe.matched_map,) if settings.recipe.feature_matching else ()
+
+
+def _network(opened: OpenedPatch, examples: int, *maps: str) -> Inference:
+    """The opened patch's network, which gives these maps beside those that its head reads."""
+    taps, size = head_of(opened.contents).taps, opened.preprocessing.size
+    if set(maps) <= set(taps):
+        return opened.network
+    return inference(opened.backbone.network, examples, size, opened.prepare, {*taps, *maps})
+
+
+def _shape(network: Backbone, size: int, name: str) -> tuple[int, ...]:
+    """Of one image's map."""
+
+    def seen(key: jax.Array, image: jax.Array) -> jax.Array:
+        return tap(network.table, network.apply(network.init(key), image), name)
+
+    image = jax.ShapeDtypeStruct((size, size, 3), jnp.float32)
+    return jax.eval_shape(seen, jax.random.key(0), image).shape
 
 
 def digest(settings: Settings, tasks: Sequence[Task]) -> list[str]:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ from adapters.experiment.settings import Settings
 from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.heads.classification import LABEL
-from adapters.inference.compiled import Answers, inference
+from adapters.inference.compiled import Answers, Inference, inference
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import leaves_where, with_leaves
@@ -89,7 +89,7 @@ class Run:
     Attributes:
       rows: figures, by task; empty until the run is done, and on other processes than the main one.
       backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
-      network: the compiled one that scores them.
+      networks: the compiled ones that score them, by the size of their images.
     """
 
     def __init__(
@@ -102,6 +102,7 @@ class Run:
         overwrite: bool = False,
         test: bool = True,
         patch: Patch | None = None,
+        saved: Callable[[], object] = lambda: None,
     ):
         """Loads what the run needs; writes nothing.
 
@@ -115,12 +116,13 @@ class Run:
             taken, so that settings can be chosen by the result.
           patch: what each task trains, where no spec names it; `settings.patch` is then what
             `registry.text_of` says of it.
+          saved: called after each checkpoint, by the main process.
         """
         self.rows: list[Row] = []
         self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
-        self._test = test
+        self._test, self._saved = test, saved
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
@@ -131,10 +133,12 @@ class Run:
         self._sizes = [loading.task_size(task, "train", settings.data_dir) for task in tasks]
         self._held = held(tasks, settings.data_dir)
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
+        pixels = settings.sizes(tasks)
         run_checks.check_neck(self.backbone, self._heads)
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
+        self._matched = teaching.matched(settings, tasks, self._teacher, self.backbone.network)
         self._first, first = None, {}
         if settings.from_patch:
             self._first, digest = starting.read(settings.from_patch, self.backbone)
@@ -144,7 +148,7 @@ class Run:
         run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
         params = self._patch.init(key, self._weights)
-        facts = schedule.facts(settings, [task.name for task in tasks], self._sizes, self._heads)
+        facts = schedule.facts(settings, tasks, self._sizes, self._heads)
         self._sampler = schedule.sampler(settings, facts)
         self._scheduling = schedule.scheduling(
             settings, facts, leaves_where(self._shared, self._weights)
@@ -162,22 +166,21 @@ class Run:
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        self.network = inference(
-            self.backbone.network,
-            EXAMPLES,
-            settings.size,
-            self._patch.prepare,
-            self._heads.taps,
-        )
+        self.networks = {
+            size: inference(
+                self.backbone.network, EXAMPLES, size, self._patch.prepare, self._heads.taps
+            )
+            for size in sorted(set(pixels))
+        }
         self._preprocessing = [
             Preprocessing(
-                settings.size,
+                size,
                 self.backbone.checkpoint.mean,
                 self.backbone.checkpoint.std,
                 task.fit,
                 task.background,
             )
-            for task in tasks
+            for task, size in zip(tasks, pixels, strict=True)
         ]
 
     def __iter__(self) -> Iterator[loop.Record]:
@@ -230,6 +233,7 @@ class Run:
             workers=settings.workers,
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
+            saved=self._saved,
         )
         return loop.records(
             self._trainer(recipe, (checkpoint.mean, checkpoint.std)),
@@ -255,6 +259,7 @@ class Run:
             Mesh(np.asarray(jax.devices()), ("data",)),
             self._shared,
             self._scheduling,
+            self._matched,
         )
         if self._first is not None:
             rows = starting.kept_rows(self._first, self._tasks, self._heads)
@@ -337,7 +342,8 @@ class Run:
         data_dir, inputs = self._settings.data_dir, [need.name for need in self._patch.needs]
         return {
             task.name: accuracy_alone(
-                self.network, self._untrained, task, preprocessing, data_dir, inputs
+                self.networks[preprocessing.size],
+                *(self._untrained, task, preprocessing, data_dir, inputs),
             )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
             if "validation" in task.splits and LABEL in task.made_head.targets
@@ -379,13 +385,14 @@ class Run:
             )
             rows.append(
                 results.write_task(
-                    trained, self.backbone, self.network, self._settings, self._directory
+                    trained, self.backbone, self._network(index), self._settings, self._directory
                 )
             )
             scored = list(rows[-1].figures)[-1]
             confused[task.name] = scored, assessments.assessed(kind, task.labels, answers[scored])
         confusions.write(self._directory, confused)
-        results.write_summary(rows, self._directory, self._settings, self._command)
+        sizes = [how.size for how in self._preprocessing]
+        results.write_summary(rows, sizes, self._directory, self._settings, self._command)
         return rows
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
@@ -407,7 +414,7 @@ class Run:
         self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
     ) -> Answers:
         return scoring.predict(
-            self.network,
+            self._network(index),
             apply_edits(shared, edits),
             head,
             self._heads.heads[index],
@@ -417,6 +424,9 @@ class Run:
             self._settings.data_dir,
             [need.name for need in self._patch.needs],
         )
+
+    def _network(self, index: int) -> Inference:
+        return self.networks[self._preprocessing[index].size]
 
     def _shared(self, path: str, name: str, leaf: object) -> bool:
         """Whether a shared leaf is trained: every one, or those of a neck that is new."""

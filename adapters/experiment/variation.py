@@ -1,12 +1,11 @@
 """One setting at a time changed, and what each value gives on validation."""
 
 import dataclasses
-import functools
 import pathlib
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import logging
 
@@ -19,6 +18,7 @@ from adapters.experiment.settings import SettingError, Settings
 from adapters.spec import whole
 from adapters.training import loop, tidy
 from adapters.training.report import grid, named, one_score
+from tasks.task import Task
 
 TABLE = "table.txt"
 BASE = "as given"
@@ -90,7 +90,8 @@ def vary(
     seeds: int,
     directory: pathlib.Path,
     results: pathlib.Path,
-    command: Callable[[Settings], str] | None = None,
+    command: Callable[[Sequence[str], Settings], str] = fit_call,
+    apart: bool = False,
 ) -> str:
     """Does every run, or what is left of them, and returns a table of validation scores.
 
@@ -101,7 +102,8 @@ def vary(
       seeds: runs of each.
       directory: gets a folder a run, and the table.
       results: gets a row a measurement.
-      command: gives what repeats one run, to be recorded; by default the call of `adapters.fit`.
+      command: (names, settings) -> what repeats one run, to be recorded.
+      apart: whether each task is trained in a run of its own: what it reaches alone.
 
     Raises:
       ConfigurationMismatchError: `directory` holds runs with another base.
@@ -114,24 +116,32 @@ def vary(
         **dataclasses.asdict(base),
         **chosen_tasks.identity(tasks, chosen_tasks.held(tasks, base.data_dir)),
         "fingerprint": backbones.load(base.backbone, base.weights).fingerprint,
+        **({"apart": True} if apart else {}),
     }
+    together = _one_by_one(names, base.data_dir) if apart else [_Together(names, tasks, "")]
     resume = output.holds_run(directory)
     with output.claimed(directory, configuration, resume, overwrite=False):
         steps = [variant.settings.recipe.steps for variant in chosen for _ in range(seeds)]
-        command = command or functools.partial(fit_call, names)
-        runs = Runs(tasks, directory, steps, command)
+        runs = Runs(directory, steps * len(together))
         scores = {}
         for variant in chosen:
             for seed in range(seeds):
                 settings = dataclasses.replace(variant.settings, seed=seed)
                 folder = directory / "runs" / variant.name / f"seed_{seed}"
                 try:
-                    rows = runs.one(settings, folder, test=False)
+                    rows = [
+                        row
+                        for said, own, place in together
+                        for row in runs.one(
+                            *(own, settings, folder / place, command(said, settings)), test=False
+                        )
+                    ]
                 except loop.DivergedError as error:
                     logging.warning("%s, seed %d: %s", variant.name, seed, error)
                     continue
+                alone = ", each task alone" if apart else ""
                 changed = [
-                    dataclasses.replace(row, setting=f"{row.setting}; {variant.name}")
+                    dataclasses.replace(row, setting=f"{row.setting}{alone}; {variant.name}")
                     for row in rows
                 ]
                 tidy.update(results, changed)
@@ -142,6 +152,25 @@ def vary(
         text = _table([variant.name for variant in chosen], seeds, scores, metrics)
         files.write_bytes(directory / TABLE, (text + "\n").encode())
         return text
+
+
+class _Together(NamedTuple):
+    """Tasks that one run trains: how they were called, and in which folder."""
+
+    names: Sequence[str]
+    tasks: Sequence[Task]
+    folder: str
+
+
+def _one_by_one(names: Sequence[str], data_dir: str | None) -> list[_Together]:
+    """Each task for itself, as it was called, or by its own name where it is one of a suite."""
+    found = []
+    for name in chosen_tasks.names(names):
+        members = chosen_tasks.chosen([name], data_dir)
+        for task in members:
+            said = name if len(members) == 1 else task.name
+            found.append(_Together([said], [task], task.name))
+    return found
 
 
 def _table(

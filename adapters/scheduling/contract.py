@@ -25,7 +25,7 @@ class Tasks(NamedTuple):
     Attributes:
       sizes: training images of each.
       outputs: of each one's head: classes of a classifier.
-      kinds: of the heads; a step trains tasks of one kind.
+      kinds: of the heads and their images; a step trains tasks of one kind.
       references: the accuracy in (0, 1] that each task reaches in a run of its own, if known.
       images: how many the whole run trains on, repeats counted.
     """

@@ -59,12 +59,17 @@ SIGNATURE = "Patch-Signature"  # the header that holds the line of a patch's sig
 HUNG_UP = 499  # nobody reads it; a count of those who did not wait
 
 
+def by_size(answer: Answer, most: int, queue: int) -> Queue:
+    """A queue whose batches hold images of one size, of whichever tasks."""
+    return Batcher(answer, most, queue, lambda example: example.size)
+
+
 def application(
     network: Network,
     installer: Installer,
     limits: Limits,
     access: Access = Access(),  # noqa: B008, it is frozen
-    queue: Callable[[Answer, int, int], Queue] = Batcher,
+    queue: Callable[[Answer, int, int], Queue] = by_size,
 ) -> Starlette:
     """The server's application, for any ASGI server.
 
@@ -74,7 +79,7 @@ def application(
       limits: what it takes.
       access: whom it listens to, and who may change it: by default nobody.
       queue: makes what gathers requests, from what answers them, the most at once, and how many may
-        wait. By default all tasks share a batch.
+        wait. By default all tasks of one size of images share a batch.
     """
     server = _Server(network, installer, limits, access, queue)
     routes = [

@@ -19,7 +19,7 @@ from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.heads import linear
 from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
-from adapters.inference.compiled import inference, parity_check
+from adapters.inference.compiled import Inference, inference, parity_check
 from adapters.inference.first_look import first_look
 from adapters.inference.maps import check_maps
 from adapters.modules import kind_of
@@ -70,6 +70,11 @@ class Example(NamedTuple):
     image: Array
     inputs: Mapping[str, Array] = {}
 
+    @property
+    def size(self) -> int:
+        """Side of the image, in pixels: what the images of a batch have in common."""
+        return len(self.image)
+
 
 class _Installed(NamedTuple):
     """What is installed at one moment; replaced whole, so that no reader sees half a change."""
@@ -86,7 +91,7 @@ class MixedNetwork:
     Args:
       backbone: the network.
       weights: of it, frozen.
-      size: side of its images, in pixels; patches of another size are refused.
+      sizes: sides of its images, in pixels; patches of other sizes are refused.
       capacity: tasks that fit.
       batches: numbers of images that programs are compiled for; others are filled up.
       tabled: which leaves may be a task's own: of `norms`, of depthwise kernels too, or of
@@ -99,14 +104,15 @@ class MixedNetwork:
         self,
         backbone: Backbone,
         weights: Weights,
-        size: int,
+        sizes: Sequence[int],
         capacity: int,
         batches: Sequence[int] = (1, 4, 16),
         tabled: Tabled = "norms",
         reading: PatchContents | None = None,
         taps: Collection[str] = linear.TAPS,
     ):
-        self.size, self.batches, self.capacity = size, tuple(sorted(batches)), capacity
+        self.sizes, self.batches = tuple(sorted(sizes)), tuple(sorted(batches))
+        self.capacity = capacity
         self._weights = {path: dict(leaves) for path, leaves in weights.items()}
         self._shared = jax.tree.map(jnp.asarray, self._weights)
         self._is_tabled = _TABLED[tabled]
@@ -124,10 +130,13 @@ class MixedNetwork:
         self._reads: str | None = None
         self.inputs: Mapping[str, tuple[int, ...]] = {}
         self._table, self._taps = backbone.table, frozenset(taps)
-        self._plain, self._looking = inference(backbone, 1, size, taps=self._taps), None
+        self._plain = {size: inference(backbone, 1, size, taps=self._taps) for size in self.sizes}
+        self._looking: Mapping[int, Inference] = {}
         if reading is not None:
             prepare, self._reads, self.inputs = first_look(reading), reading.patch, reading.inputs
-            self._looking = inference(backbone, 1, size, prepare, self._taps)
+            self._looking = {
+                size: inference(backbone, 1, size, prepare, self._taps) for size in self.sizes
+            }
             # A task that reads nothing keeps zeros there, which change nothing.
             self._modules = {
                 path: {name: np.zeros_like(leaf) for name, leaf in leaves.items()}
@@ -156,15 +165,15 @@ class MixedNetwork:
 
     def compile(self) -> None:
         """Compiles every program that answering and installing need, so that nobody waits."""
-        image = np.zeros((1, self.size, self.size, 3), np.float32)
-        jax.block_until_ready(self._plain.taps(self._weights, {"image": image}))
-        if self._looking is not None:
-            own = {**self._weights, **self._modules}
-            jax.block_until_ready(self._looking.taps(own, self._filled([], 1)))
-        for count in self.batches:
-            rows = np.zeros(count, np.int32)
-            tables = self._installed.tables
-            jax.block_until_ready(self._maps(self._shared, tables, rows, self._filled([], count)))
+        own, tables = {**self._weights, **self._modules}, self._installed.tables
+        for size in self.sizes:
+            one = self._filled([], 1, size)
+            jax.block_until_ready(self._plain[size].taps(self._weights, {"image": one["image"]}))
+            if size in self._looking:
+                jax.block_until_ready(self._looking[size].taps(own, one))
+            for count in self.batches:
+                rows, inputs = np.zeros(count, np.int32), self._filled([], count, size)
+                jax.block_until_ready(self._maps(self._shared, tables, rows, inputs))
 
     def check(self, contents: PatchContents) -> None:
         """Whether `add` would take a patch that has passed every other check of `read_patch`.
@@ -202,7 +211,7 @@ class MixedNetwork:
             self._installed = _Installed(tables, others)
 
     def predictions(self, examples: Sequence[Example]) -> list[dict[str, Array] | None]:
-        """What the head of each image's own task predicts, by name.
+        """What the head of each image's own task predicts, by name; of images of one size.
 
         None where the task has been removed or replaced since `task` gave it: its row may be
         another's by now, so whoever asked has to begin again.
@@ -211,7 +220,7 @@ class MixedNetwork:
         count = next(batch for batch in self.batches if batch >= len(examples))
         rows = np.zeros(count, np.int32)
         rows[: len(examples)] = [example.task.row for example in examples]
-        inputs = self._filled(examples, count)
+        inputs = self._filled(examples, count, examples[0].size)
         maps = {
             name: np.asarray(each)
             for name, each in self._maps(self._shared, tables, rows, inputs).items()
@@ -224,9 +233,9 @@ class MixedNetwork:
             answers.append(task.head.apply(task.contents.head, taps) if current else None)
         return answers
 
-    def _filled(self, examples: Sequence[Example], count: int) -> dict[str, Array]:
+    def _filled(self, examples: Sequence[Example], count: int, size: int) -> dict[str, Array]:
         """The inputs of `count` examples, zeros where there are fewer or a task reads nothing."""
-        inputs = {"image": np.zeros((count, self.size, self.size, 3), np.float32)}
+        inputs = {"image": np.zeros((count, size, size, 3), np.float32)}
         for name, shape in self.inputs.items():
             inputs[name] = np.zeros((count, *shape), np.float32)
         for number, example in enumerate(examples):
@@ -256,23 +265,24 @@ class MixedNetwork:
                 f"such kind, {served}: start another server with this patch."
             )
         preprocessing = Preprocessing.from_json(contents.preprocessing)
-        if preprocessing.size != self.size:
+        size = preprocessing.size
+        if size not in self.sizes:
             raise UnservedPatchError(
-                f"the patch of {contents.task} takes images of {preprocessing.size} px, this "
-                f"server's network takes {self.size}: start another server for that size.",
+                f"the patch of {contents.task} takes images of {size} px, this server's network "
+                f"takes {', '.join(map(str, self.sizes))}: start it for that size too.",
                 settings=["size"],
             )
-        image = (self.size, self.size, 3)
+        image = (size, size, 3)
         if contents.parity.shape != image:
             raise UnservedPatchError(
                 f"the patch of {contents.task} proves itself by an image {contents.parity.shape}, "
-                f"this server's are {image}: export it again for {self.size} px."
+                f"this server's are {image}: export it again for {size} px."
             )
         patched = apply_edits(self._weights, contents.edits)
         self._check_tables_hold(contents, patched)
         self._row(contents.task)
-        alone = self._looking if reads and self._looking is not None else self._plain
-        parity_check(alone, self._weights)(contents)
+        alone = self._looking if reads else self._plain
+        parity_check(alone[size], self._weights)(contents)
         return preprocessing, patched
 
     def _check_tables_hold(self, contents: PatchContents, patched: Weights) -> None:

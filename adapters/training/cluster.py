@@ -24,6 +24,7 @@ from adapters.training import differences, placement
 from adapters.training.interrupt import ProcessLostError, StoppedError
 
 AUTO = "auto"
+HEARTBEAT_TIMEOUT = 100  # seconds, JAX's own
 LAG = 2  # steps until a request to stop is heard, so that no step waits for another process
 _MAIN_TAKES = 24 * 3600  # seconds, at most: whether the main process lives is watched otherwise
 _LEAVING = 20  # seconds that a process waits for the others when it ends
@@ -152,7 +153,10 @@ def check_alone(what: str) -> None:
 
 @contextlib.contextmanager
 def cluster(
-    coordinator: str, processes: int | None = None, process: int | None = None
+    coordinator: str,
+    processes: int | None = None,
+    process: int | None = None,
+    heartbeat_timeout: int = HEARTBEAT_TIMEOUT,
 ) -> Iterator[Cluster]:
     """Joins the processes that train together, for as long as the block runs.
 
@@ -164,9 +168,16 @@ def cluster(
         Open MPI, Kubernetes or a TPU's environment says everything.
       processes: how many there are.
       process: which one this is, from 0.
+      heartbeat_timeout: seconds without a sign of life after which a process counts as lost, and
+        the others end. Short ones end a run for a host that is only busy.
 
     Raises ClusterError where they cannot be joined.
     """
+    if heartbeat_timeout < 1:
+        raise ClusterError(
+            f"the heartbeat_timeout must be 1 second or more, not {heartbeat_timeout}.",
+            settings=["heartbeat_timeout"],
+        )
     auto = coordinator == AUTO
     if auto != (processes is None) or auto != (process is None):
         raise ClusterError(
@@ -178,11 +189,14 @@ def cluster(
     jax.config.update("jax_enable_preemption_service", False)
     try:
         if auto:
-            jax.distributed.initialize(shutdown_timeout_seconds=_LEAVING)
+            jax.distributed.initialize(
+                heartbeat_timeout_seconds=heartbeat_timeout, shutdown_timeout_seconds=_LEAVING
+            )
         else:
             jax.distributed.initialize(
                 *(coordinator, processes, process),
                 cluster_detection_method="deactivate",
+                heartbeat_timeout_seconds=heartbeat_timeout,
                 shutdown_timeout_seconds=_LEAVING,
             )
     except (RuntimeError, TypeError, ValueError) as error:

@@ -33,12 +33,14 @@ class Predictions(NamedTuple):
       auxiliary: by name, what else the patch predicts.
       penalties: [G], each patch's own term of the loss.
       moments: {norm path: {"mean", "var"}}, each [T, C]; empty in `frozen` mode.
+      maps: {name: [G, E, ...]}, of those that were asked for.
     """
 
     own: dict[str, jax.Array]
     auxiliary: dict[str, Auxiliary]
     penalties: jax.Array
     moments: Weights
+    maps: dict[str, jax.Array]
 
 
 def mixed_forward(
@@ -49,6 +51,7 @@ def mixed_forward(
     rematerialise: bool = False,
     precision: Precision = "float32",
     taps: Sequence[str] = (FEATURES,),
+    maps: Sequence[str] = (),
 ) -> Callable[..., Predictions]:
     """A function of (weights, patches, tables, tasks, inputs, key, progress, by_group).
 
@@ -61,6 +64,7 @@ def mixed_forward(
         only with norms that do not measure.
       precision: of the network's kernels and activations; see `patches.forward`.
       taps: the maps that the heads read.
+      maps: those that are wanted themselves.
 
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
     {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
@@ -69,6 +73,7 @@ def mixed_forward(
     has its own of.
     """
     tasks_total = len(layout.outputs)
+    wanted = tuple(dict.fromkeys([*taps, *maps]))
 
     def mixed(
         weights: Weights,
@@ -86,13 +91,17 @@ def mixed_forward(
             inputs: Mapping[str, jax.Array],
             keys: jax.Array,
             replaced: Weights,
-        ) -> tuple[dict[str, jax.Array], dict[str, Auxiliary], jax.Array, Weights]:
+        ) -> tuple[
+            dict[str, jax.Array], dict[str, Auxiliary], jax.Array, Weights, dict[str, jax.Array]
+        ]:
             own_weights = with_leaves(weights, replaced)
             membership = (jnp.arange(tasks_total) == task).astype(jnp.float32)
 
             def one_example(
                 inputs: Mapping[str, jax.Array], key: jax.Array
-            ) -> tuple[tuple[dict[str, jax.Array], dict[str, Auxiliary]], Weights]:
+            ) -> tuple[
+                tuple[dict[str, jax.Array], dict[str, Auxiliary], dict[str, jax.Array]], Weights
+            ]:
                 norm = (mode, membership, (GROUPS, EXAMPLES))
                 context: dict[str, Any] = {
                     "backbone": backbone,
@@ -107,7 +116,7 @@ def mixed_forward(
                     patched,
                     inputs,
                     context,
-                    taps,
+                    wanted,
                     rematerialise=rematerialise,
                     precision=precision,
                 )
@@ -120,18 +129,18 @@ def mixed_forward(
                     if name in tables
                 }
                 predicted = layout.predictions(tables[""], seen.taps, task) if "" in tables else {}
-                return (predicted, others), seen.moments
+                return (predicted, others, {name: seen.taps[name] for name in maps}), seen.moments
 
-            (predicted, others), moments = jax.vmap(
+            (predicted, others, seen), moments = jax.vmap(
                 one_example, out_axes=(0, None), axis_name=EXAMPLES
             )(inputs, keys)
             penalty = patch.penalty(params, {"key": keys[0], "progress": progress})
-            return predicted, others, jnp.asarray(penalty, jnp.float32), moments
+            return predicted, others, jnp.asarray(penalty, jnp.float32), moments, seen
 
         rows = PatchParams(*(rows_of(tables, tasks, tasks_total) for tables in patches))
         keys = jax.random.split(key, inputs["image"].shape[:2])
         return Predictions(
-            *jax.vmap(one_group, out_axes=(0, 0, 0, None), axis_name=GROUPS)(
+            *jax.vmap(one_group, out_axes=(0, 0, 0, None, 0), axis_name=GROUPS)(
                 tasks, rows, inputs, keys, by_group or {}
             )
         )

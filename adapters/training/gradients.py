@@ -18,7 +18,7 @@ from adapters.scheduling.contract import Combine
 from adapters.training.tables import membership
 
 Trained = tuple[Any, Any, Weights]
-"""What a step trains: the patches' leaves, tables of heads, shared leaves."""
+"""What a step trains: the patches' leaves, tables of heads and adaptors, shared leaves."""
 
 Losses = Callable[[Trained, Weights], tuple[jax.Array, Any]]
 """(trained, shared leaves by group [G, ...]) -> (the groups' weighted losses [G], anything)."""

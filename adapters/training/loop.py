@@ -26,7 +26,7 @@ from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Sampler
 from adapters.training import best as best_steps
-from adapters.training import checkpoint, cluster, placement
+from adapters.training import checkpoint, cluster, matching, placement
 from adapters.training.best import Best
 from adapters.training.extension import is_extended
 from adapters.training.interrupt import StoppedError, interruptible
@@ -41,8 +41,9 @@ CHECKPOINTS = "checkpoints"
 LAG = 2  # steps
 
 
-Teacher = Callable[[int, np.ndarray], np.ndarray]
-"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, [E, outputs]."""
+Teacher = Callable[[int, np.ndarray], Arrays]
+"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, by the name of the target:
+`teacher` [E, outputs], and `matching.MAP` [E, ...] where a map is matched."""
 
 
 class DivergedError(ModelPatchError):
@@ -64,6 +65,7 @@ class Plan:
       stopping: when the run ends before its steps are done.
       keeps_best: whether what each task had trained at its best step is kept.
       workers: processes that decode images; 0: threads.
+      saved: called after each checkpoint, on the process that writes it.
     """
 
     steps: int
@@ -77,6 +79,7 @@ class Plan:
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     keeps_best: bool = False
     workers: int = 0
+    saved: Callable[[], object] = lambda: None
 
 
 class Record(NamedTuple):
@@ -166,7 +169,7 @@ def records(
       sampler: chooses each step's tasks.
       plan: everything else.
       validate: gives each task's validation metric, by name.
-      teacher: whose probabilities are learned, if any.
+      teacher: who is learned from, if anybody.
 
     Returns:
       What came of the run (of a generator: the value of `yield from`).
@@ -232,7 +235,12 @@ def _records(
         }
         arrays = state, best_steps.stored(best, state) if plan.keeps_best else None
         own = placement.local(arrays)
-        member.by_main(lambda: checkpoint.save(folder, step, own, host, plan.configuration))
+
+        def write() -> None:
+            checkpoint.save(folder, step, own, host, plan.configuration)
+            plan.saved()
+
+        member.by_main(write)
 
     def spent() -> float:
         return seconds + plan.stopping.clock() - started
@@ -361,10 +369,10 @@ def _batch(
     for group, read in zip(own, parts, strict=True):
         task, part = int(chosen[group]), dict(read)
         known = {name: part.pop(name) for name in heads.heads[task].targets}
-        if teacher is not None:
-            known["teacher"] = teacher(task, part["image"])
+        said = {} if teacher is None else dict(teacher(task, part["image"]))
+        maps = {name: said.pop(name) for name in (matching.MAP,) if name in said}
         inputs.append(part)
-        targets.append(heads.placed(task, known))
+        targets.append({**heads.placed(task, {**known, **said}), **maps})
     return Batch(chosen, _stacked(inputs), _stacked(targets))
 
 

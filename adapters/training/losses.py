@@ -17,6 +17,11 @@ GroupLoss = Callable[
 ]
 
 
+def annealed(recipe: Recipe, weight: float, progress: jax.Array) -> Any:
+    """What `weight` of a teacher is at `progress` of the run."""
+    return weight * (1 - progress) if recipe.anneal_distillation else weight
+
+
 def loss_of(head: Head, layout: Layout, recipe: Recipe) -> GroupLoss:
     """A function of (task, predictions, targets, progress) of a group -> (loss, figures), scalars.
 
@@ -36,9 +41,7 @@ def loss_of(head: Head, layout: Layout, recipe: Recipe) -> GroupLoss:
         progress: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         own = layout.own(task)
-        teacher: Any = recipe.distillation
-        if recipe.anneal_distillation:
-            teacher = teacher * (1 - progress)
+        teacher = annealed(recipe, recipe.distillation, progress)
 
         def losses(predicted: Mapping[str, jax.Array]) -> jax.Array:
             def one(predicted: Any, targets: Any) -> jax.Array:

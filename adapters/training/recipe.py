@@ -23,7 +23,10 @@ class Recipe:
       head_decay: decoupled weight decay of the head.
       smoothing: label smoothing.
       distillation: share of the loss whose targets are a teacher's probabilities.
-      anneal_distillation: whether that share falls to nothing at the end of the run, in a line.
+      feature_matching: how much the distance between the student's and its teacher's maps counts,
+        beside the rest of the loss; see `matching`.
+      matched_map: which map that is; see `adapters.backbones.taps`.
+      anneal_distillation: whether both fall to nothing at the end of the run, in a line.
       norm: mode of the norms while training.
       rematerialise: whether blocks are computed again in the backward pass, to save memory; not in
         modes that measure, whose norms look at the whole batch.
@@ -41,6 +44,8 @@ class Recipe:
     head_decay: float = 1e-4
     smoothing: float = 0.1
     distillation: float = 0.0
+    feature_matching: float = 0.0
+    matched_map: str = "features"
     anneal_distillation: bool = False
     norm: NormMode = "frozen"
     rematerialise: bool = False

@@ -1,4 +1,6 @@
-"""The compiled training step, for all tasks and every patch: one program a kind of head.
+"""The compiled training step, for all tasks and every patch.
+
+There is one program a kind of head and size of images.
 
 It is made of parts that can be read and replaced: `forward`, the predictions of a mixed batch;
 `losses`, one number a group; `gradients`, and how shared ones are combined; `optimiser`, updates by
@@ -24,12 +26,14 @@ from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.scheduling.contract import Scheduling, Tasks
 from adapters.scheduling.registry import plain
-from adapters.training import gradients, placement
+from adapters.training import gradients, matching, placement
 from adapters.training.forward import mixed_forward
-from adapters.training.losses import loss_of
+from adapters.training.losses import annealed, loss_of
+from adapters.training.matching import Adaptors, Matched
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
 from adapters.training.scheduled import signals, told_apart
+from adapters.training.tables import rows_of
 from adapters.vocabulary import MEASURING
 
 Arrays = Mapping[str, jax.Array | np.ndarray]
@@ -37,7 +41,7 @@ _COMBINING = 2**31 - 1  # of a step's key; an image's own are the numbers below
 
 
 class Batch(NamedTuple):
-    """One step's examples, G groups of E, of tasks whose heads are of one kind.
+    """One step's examples, G groups of E, of tasks with heads of one kind and images of one size.
 
     Where several processes train together, inputs and targets are of a process's `own_groups`
     (`placement`), and `tasks` are those of all.
@@ -63,6 +67,8 @@ class State(NamedTuple):
       shared: the shared leaves that are trained too; usually none.
       optimisers: state of the patches' optimiser, of each kind's heads', of the shared leaves'.
       scheduling: state of the rule that weighs tasks.
+      matching: each task's adaptor to its teacher's map, and their optimiser's state; empty where
+        no map is matched.
     """
 
     step: jax.Array
@@ -71,6 +77,7 @@ class State(NamedTuple):
     shared: Weights
     optimisers: tuple[Any, dict[str, Any], Any]
     scheduling: Any
+    matching: tuple[Adaptors, Any]
 
 
 class Metrics(NamedTuple):
@@ -118,6 +125,7 @@ def trainer(
     mesh: Mesh,
     shared: Predicate = lambda path, name, leaf: False,
     scheduling: Scheduling | None = None,
+    matched: Matched | None = None,
 ) -> Trainer:
     """Builds the training functions.
 
@@ -131,12 +139,14 @@ def trainer(
       shared: which shared leaves train too.
       scheduling: how tasks are weighed, and their gradients of shared leaves combined; by default
         all count alike and are added up.
+      matched: the map in which students take after their teachers, if there is one.
     """
     tasks_total = len(heads.heads)
     scheduling = scheduling or plain(_tasks(heads))
     weighting = scheduling.weighting
     layouts = {kind: heads.layout(kind) for kind in heads.kinds}
     row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
+    maps = () if matched is None else (matched.map,)
     mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)
 
     def init(key: jax.Array, weights: Weights) -> State:
@@ -152,6 +162,7 @@ def trainer(
             for kind in heads.kinds
         }
         trained_shared = leaves_where(shared, weights)
+        adaptors = matching.initial(matched, tasks_total)
         return State(
             jnp.zeros((), jnp.int32),
             patches,
@@ -166,6 +177,7 @@ def trainer(
                 row_optimiser.init(jax.tree.map(lambda x: x[None], trained_shared), 1),
             ),
             weighting.init(scheduling.tasks),
+            (adaptors, row_optimiser.init(adaptors, tasks_total)),
         )
 
     def step_of(kind: str) -> Callable[..., tuple[State, Metrics]]:
@@ -173,7 +185,8 @@ def trainer(
         owners = jnp.asarray(own.owners)
         head = heads.of_kind(kind)
         forward = mixed_forward(
-            backbone, patch, own, recipe.norm, recipe.rematerialise, recipe.precision, head.taps
+            *(backbone, patch, own, recipe.norm, recipe.rematerialise, recipe.precision),
+            *(head.taps, maps),
         )
         group_loss = loss_of(head, own, recipe)
 
@@ -185,7 +198,7 @@ def trainer(
             counted = weighting.weights(state.scheduling, progress)
 
             def losses(trained: gradients.Trained, by_group: Weights) -> tuple[jax.Array, Any]:
-                patches, tables, shared_leaves = trained
+                patches, (tables, adaptors), shared_leaves = trained
                 image = (batch.inputs["image"].astype(jnp.float32) - _last(mean)) / _last(std)
                 predictions = forward(
                     with_leaves(weights, shared_leaves),
@@ -198,12 +211,19 @@ def trainer(
                     by_group,
                 )
                 targets = {name: jnp.asarray(each) for name, each in batch.targets.items()}
+                teachers = targets.pop(matching.MAP, None)
                 loss, figures = jax.vmap(group_loss, in_axes=(0, 0, 0, None))(
                     tasks, predictions._replace(moments={}), targets, progress
                 )
+                if matched is not None and teachers is not None:
+                    rows = rows_of(adaptors, tasks, tasks_total)
+                    gaps = matching.distances(rows, predictions.maps[matched.map], teachers)
+                    loss = loss + annealed(recipe, recipe.feature_matching, progress) * gaps
+                    figures = {**figures, "matching": gaps}
                 return loss * counted[tasks], (loss, figures, predictions.moments)
 
-            trained = (state.patches.trained, state.heads[kind], state.shared)
+            adaptors, adaptor_state = state.matching
+            trained = (state.patches.trained, (state.heads[kind], adaptors), state.shared)
             found = gradients.find(
                 losses,
                 trained,
@@ -232,10 +252,15 @@ def trainer(
                 jax.vmap(rates)(jnp.arange(tasks_total), state.patches),
             )
             # Row -1, nobody's, reads the False appended behind the tasks.
+            of_tables, of_adaptors = found.gradients[1]
             tables, head_state = head_optimiser.update(
-                *(found.gradients[1], head_states[kind], trained[1]),
+                *(of_tables, head_states[kind], state.heads[kind]),
                 jnp.append(told.present, False)[owners],
                 jnp.broadcast_to(jnp.asarray(now.head_rate), (len(owners),)),
+            )
+            adaptors, adaptor_state = row_optimiser.update(
+                *(of_adaptors, adaptor_state, adaptors, told.present),
+                jnp.broadcast_to(jnp.asarray(now.head_rate), (tasks_total,)),
             )
             as_row = jax.tree.map(lambda x: x[None], (found.gradients[2], trained[2]))
             moved, shared_state = row_optimiser.update(
@@ -255,6 +280,7 @@ def trainer(
                 jax.tree.map(lambda x: x[0], moved),
                 (patch_state, {**head_states, kind: head_state}, shared_state),
                 weighting.update(state.scheduling, told),
+                (adaptors, adaptor_state),
             )
             return new, Metrics(loss, figures)
 

@@ -12,19 +12,21 @@ from adapters.heads.classification import classification
 from adapters.heads.together import TaskHeads
 from adapters.scheduling.contract import SchedulingError, Tasks
 from adapters.training import tidy
+from tasks.task import Task
 
 NAMES = ("apples", "pears", "plums")
+TASKS = [Task(name, None, ("a", "b"), "Of no images.", (0.0, 1.0)) for name in NAMES]
 HEADS = TaskHeads((classification(),) * 3, (2, 3, 4))
 SHARED = {"stem": {"w": jnp.ones(3)}}
 JOINT = {"train_shared": True, "groups": 4}
 
 
-def facts(**values):
-    return schedule.facts(settings_of(**values), NAMES, (30, 20, 10), HEADS)
+def facts(tasks=TASKS, **values):
+    return schedule.facts(settings_of(**values), tasks, (30, 20, 10), HEADS)
 
 
-def scheduled(shared=SHARED, **values):
-    return schedule.scheduling(settings_of(**values), facts(**values), shared)
+def scheduled(shared=SHARED, tasks=TASKS, **values):
+    return schedule.scheduling(settings_of(**values), facts(tasks, **values), shared)
 
 
 def write_results(path, rows):
@@ -39,8 +41,19 @@ def write_results(path, rows):
 
 def test_rules_know_sizes_classes_and_how_many_images_the_run_trains_on():
     assert facts(steps=50, groups=4, examples=8) == Tasks(
-        (30, 20, 10), (2, 3, 4), ("classification",) * 3, None, 50 * 4 * 8
+        (30, 20, 10), (2, 3, 4), ("classification@64",) * 3, None, 50 * 4 * 8
     )
+
+
+def test_a_step_is_of_one_size_and_gradients_are_compared_within_it():
+    apples, pears, plums = TASKS
+    two = [apples.at(96), pears, plums.at(96)]
+    assert facts(two, size=32).kinds == tuple(f"classification@{size}" for size in (96, 32, 96))
+    assert scheduled(tasks=two, gradients="pcgrad", **JOINT).combine is not None
+    three = [apples.at(96), pears, plums.at(64)]
+    with pytest.raises(SettingError, match="no two of these are alike") as refused:
+        scheduled(tasks=three, size=32, gradients="pcgrad", **JOINT)
+    assert refused.value.settings == ("gradients",)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +87,8 @@ def test_a_step_of_fewer_groups_than_tasks_is_warned_of(monkeypatch):
     scheduled(scheduler="uncertainty", **JOINT)
     scheduled(gradients="pcgrad", train_shared=True, groups=2)
     assert said == [
-        "A step trains 2 of 3 tasks: pcgrad compares only those. Take as many groups as tasks "
-        "where memory allows."
+        "A step trains at most 2 of 3 tasks: pcgrad compares only those. Take as many groups as "
+        "tasks where memory allows."
     ]
 
 

@@ -40,7 +40,7 @@ def exported_alone(place, patch):
 
 def served(place, patch):
     weights = str(place / "narrow.safetensors")
-    wanted = serving.Wanted("narrow", weights, narrow.SIZE, 1, (1,), "norms")
+    wanted = serving.Wanted("narrow", weights, [narrow.SIZE], 1, (1,), "norms")
     return serving.from_files([patch], wanted)
 
 

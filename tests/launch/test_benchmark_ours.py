@@ -1,13 +1,22 @@
 """Our side of a benchmark, on the narrow backbone."""
 
 import dataclasses
+import subprocess
+import sys
 
 import jax
 import numpy as np
 import pytest
 
-from adapters.backbones import registry
-from adapters.benchmarking import cases, compilations, ours, stand_ins
+from adapters.backbones import builder, registry
+from adapters.benchmarking import (
+    cases,
+    compilations,
+    ours,
+    ours_processes,
+    ours_training,
+    stand_ins,
+)
 from adapters.benchmarking.cases import Case
 from adapters.heads.wide import MASKED
 from tests import narrow
@@ -57,6 +66,41 @@ def test_a_training_step_says_how_many_values_it_trains(spec, own):
     head = (16 + 1) * cases.CLASSES
     assert facts["values trained"] == own * NORM_CHANNELS + head
     assert facts["temp memory"] > 0
+
+
+def test_a_rule_is_timed_on_a_step_that_trains_shared_weights_too():
+    case = dataclasses.replace(CASE, work="training", patch="bias", groups=2, tasks=2)
+    made = ours_training.prepare(dataclasses.replace(case, rule="achievement"), jax.devices()[:1])
+    shared = sum(leaf.size for leaf in jax.tree.leaves(made.state.shared))
+    assert shared == builder.count_parameters(narrow.TABLE)
+    assert jax.tree.leaves(made.state.scheduling)
+
+
+def test_processes_do_a_step_together_and_one_that_ends_is_said(monkeypatch):
+    answers = "import sys\nprint(flush=True)\nfor line in sys.stdin: print(flush=True)"
+    started = []
+
+    def start(case, port, index):
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", answers],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    monkeypatch.setattr(ours_processes, "_started", start)
+    prepared = ours_processes.together(dataclasses.replace(CASE, work="processes", processes=2))
+    prepared.run()
+    del prepared
+    assert [process.returncode for process in started] == [0, 0]
+    answers = "print(flush=True)"
+    prepared = ours_processes.together(dataclasses.replace(CASE, work="processes", processes=1))
+    started[-1].wait()
+    with pytest.raises(ours_processes.ProcessEndedError):
+        prepared.run()
 
 
 def test_a_training_step_of_mixed_tasks_trains_all_of_them():

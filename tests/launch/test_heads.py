@@ -287,7 +287,7 @@ def test_the_same_in_onnx(placed, weights, tmp_path, questions):
 def test_a_server_mixes_tasks_that_read_a_place_with_others_that_do_not(
     placed, finished, weights, questions
 ):
-    wanted = serving.Wanted("narrow", str(weights), None, 4, (1, 4), "norms")
+    wanted = serving.Wanted("narrow", str(weights), [], 4, (1, 4), "norms")
     others = [finished[0] / f"{name}.patch" for name in ("colours", "brightness")]
     files = [placed[0] / "hemisphere.patch", *others]
     network, _ = serving.from_files([str(path) for path in files], wanted)

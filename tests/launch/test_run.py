@@ -338,6 +338,14 @@ def test_a_run_that_is_not_there_is_begun_with_a_warning(tmp_path, caplog):
     assert f"{tmp_path / 'typo'} holds no run to go on with" in warned.getMessage()
 
 
+def test_a_run_is_not_resumed_on_another_number_of_devices(finished, weights, folders, monkeypatch):
+    out, _ = finished
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    settings = small.settings(weights)
+    with pytest.raises(ConfigurationMismatchError, match="devices was 2, is now 1"):
+        training_run.run(registry.resolve(folders), settings, out, "a test", resume=True)
+
+
 def test_a_resumed_run_must_have_the_same_settings(finished, weights, folders):
     out, _ = finished
     changed = small.settings(weights, patch="bias")
@@ -405,7 +413,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"
-    recipe += " anneal_distillation norm"
+    recipe += " feature_matching matched_map anneal_distillation norm"
     assert [*record["recipe"]] == [
         *recipe.split(),
         "rematerialise",

@@ -321,6 +321,12 @@ def test_settings_that_fit_no_search_are_refused(two_tasks, tmp_path, changes, s
     assert not (tmp_path / "out").exists()
 
 
+def test_tasks_of_other_sizes_are_refused(two_tasks, tmp_path):
+    (first, second), weights = two_tasks
+    with pytest.raises(SettingError, match="tasks have sizes of their own"):
+        run([f"{first}(size=16)", second], weights, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("own", "error"),
     [

@@ -117,7 +117,7 @@ def test_what_gives_heads_the_features_alone_refuses_by_name(finished, weights, 
     with pytest.raises(UnsupportedPatchError, match=said):
         Device(tmp_path / "backbone.tflite").install(path)
     loaded = backbones.load("narrow", str(weights))
-    network = MixedNetwork(loaded.network, loaded.weights, narrow.SIZE, 1, batches=(1,))
+    network = MixedNetwork(loaded.network, loaded.weights, [narrow.SIZE], 1, batches=(1,))
     said = "of lights reads stride_2, stride_4 of the network; this server computes features"
     with pytest.raises(UnservedPatchError, match=said):
         network.check(read_patch(path))

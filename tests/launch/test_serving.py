@@ -80,8 +80,8 @@ def install(tmp_path, weights):
 def opened(tmp_path, weights):
     """What `launch/serve --store` would serve, and through what it changes."""
 
-    def call(trusted=TRUSTED, size=None, capacity=4, tabled="norms", backbone=None):
-        wanted = serving.Wanted(backbone, weights, size, capacity, (1,), tabled)
+    def call(trusted=TRUSTED, sizes=(), capacity=4, tabled="norms", backbone=None):
+        wanted = serving.Wanted(backbone, weights, sizes, capacity, (1,), tabled)
         return serving.from_store(str(tmp_path / "store"), trusted, wanted)
 
     return call
@@ -130,7 +130,7 @@ def test_what_is_active_is_served_or_what_was_before(opened, install, made, warn
     install(made("c", 4), STRANGER)
     network, _ = opened()
     assert labels(network) == {"a": "2.0.0", "b": "1.0.0"}
-    assert network.size == narrow.SIZE
+    assert network.sizes == (narrow.SIZE,)
     (said,) = warned
     assert said.startswith("c is passed over: ")
     assert "unknown key" in said
@@ -227,7 +227,7 @@ def test_a_store_that_says_too_little(opened, install, made):
         opened()
     with pytest.raises(serving.NoSizeError, match="which size of image to compile: give one"):
         opened(backbone="narrow")
-    _, installer = opened(backbone="narrow", size=narrow.SIZE)
+    _, installer = opened(backbone="narrow", sizes=[narrow.SIZE])
     data = encode_patch(made("a", 1))
     installer.install("a", data, sign(data, MAKER))
     assert labels(opened()[0]) == {"a": "1.0.0"}

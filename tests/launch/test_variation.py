@@ -1,6 +1,5 @@
 """Variations on folders of images, in this process; the command itself in another."""
 
-import functools
 import itertools
 import os
 import re
@@ -52,9 +51,7 @@ def finished(tmp_path_factory, names, base, chosen):
     """(folder of finished runs, their results, the table, the splits each run opened)."""
     out = tmp_path_factory.mktemp("variations") / "out"
     with small.splits_opened(out) as runs:
-        text = variation.vary(
-            names, base, chosen, 1, out, out / "all.csv", functools.partial(train_command, names)
-        )
+        text = variation.vary(names, base, chosen, 1, out, out / "all.csv", train_command)
     return out, out / "all.csv", text, runs
 
 
@@ -176,6 +173,19 @@ def test_more_values_and_seeds_run_nothing_again(names, base, tmp_path, pretende
     assert vary(["size=48"], 2) == [(32, 1), (48, 1)]
 
 
+def test_tasks_apart_have_runs_of_their_own(names, base, chosen, tmp_path, pretended):
+    out, results = tmp_path / "out", tmp_path / "all.csv"
+    text = variation.vary(names, base, chosen[:1], 1, out, results, train_command, apart=True)
+    assert cells(text)[1:] == [["as given", "50.0", "90.0", "70.00", "-"]]
+    scores = [row for row in tidy.read(results) if tidy.is_score(row)]
+    assert [row.setting for row in scores] == [", each task alone; as given"] * 2
+    told = [shlex.split(row.command)[1] for row in scores]
+    assert told == [f"--tasks={name}" for name in names]
+    assert {path.parent.name for path in out.rglob(RESULTS)} == {"a", "b"}
+    with pytest.raises(ConfigurationMismatchError, match="apart"):
+        variation.vary(names, base, chosen[:1], 1, out, results)
+
+
 def test_the_table_averages_over_seeds_and_names_what_diverged(names, base, tmp_path, pretended):
     chosen = variation.variants(base, ["size=16"])
     out, results = tmp_path / "out", tmp_path / "all.csv"
@@ -206,7 +216,7 @@ def test_scores_of_several_kinds_have_no_mean(base, tmp_path, monkeypatch):
     chosen = variation.variants(base, [])
     tasks = [COLOURS, BRIGHTNESS]
     out, results = tmp_path / "out", tmp_path / "all.csv"
-    title, *lines = variation.vary(tasks, base, chosen, 2, out, results, str).splitlines()
+    title, *lines = variation.vary(tasks, base, chosen, 2, out, results).splitlines()
     assert title == "Score on validation in %"
     head, _, line = (re.split(" {2,}", line) for line in lines)
     assert head[1:3] == ["colours (mean average precision)", "brightness (R^2)"]

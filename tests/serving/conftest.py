@@ -12,7 +12,7 @@ from tests.serving.questions import OWN
 @pytest.fixture(scope="session")
 def network():
     """Compiled, with the tasks of `OWN`."""
-    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 4, (1, 4))
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 4, (1, 4))
     for contents in OWN.values():
         network.add(contents)
     network.compile()

@@ -65,7 +65,7 @@ class Asked:
     """A server without sockets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
-        network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 4, (1, 4))
+        network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 4, (1, 4))
         for contents in OWN.values():
             network.add(contents)
         network.compile()

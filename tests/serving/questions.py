@@ -77,7 +77,7 @@ def held_back(limits=LIMITS, clients=6):
 
     Gives the address, the server, a pool of clients, the gate, and how many passes have begun.
     """
-    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 1, (1,))
     network.add(OWN["a"])
     network.compile()
     answer, gate, passes = network.predictions, threading.Event(), []

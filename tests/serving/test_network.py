@@ -1,5 +1,6 @@
 """Mixed batches under a server's tables: equal to each task alone, whatever comes and goes."""
 
+import asyncio
 import dataclasses
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from adapters.benchmarking import compilations
 from adapters.errors import UnknownNameError
+from adapters.serving.app import by_size
 from adapters.serving.network import Example, FullError, MixedNetwork, UnservedPatchError
 from adapters.store.contents import Parity
 from adapters.store.errors import ParityError
@@ -14,18 +16,18 @@ from tests import narrow
 from tests.serving import patches
 
 
-def made(**settings):
+def made(sizes=(narrow.SIZE,), **settings):
     return MixedNetwork(
         narrow.BACKBONE,
         patches.WEIGHTS,
-        narrow.SIZE,
+        sizes,
         **{"capacity": 3, "batches": (1, 4)} | settings,
     )
 
 
-def noise(count, seed=0):
+def noise(count, seed=0, size=narrow.SIZE):
     generator = np.random.default_rng(seed)
-    return generator.standard_normal((count, narrow.SIZE, narrow.SIZE, 3), np.float32)
+    return generator.standard_normal((count, size, size, 3), np.float32)
 
 
 def check(network, names, own, images):
@@ -53,6 +55,38 @@ def test_a_mixed_batch_answers_as_each_task_alone(spec, tabled):
         network.add(contents)
     check(network, "abca", own, noise(4))
     check(network, "b", own, noise(1))
+
+
+def test_tasks_of_several_sizes_share_a_network():
+    network = made(sizes=(narrow.SIZE, 16), batches=(4,))
+    own = {name: patches.contents(name, seed, size=16) for seed, name in enumerate("ab")}
+    own["c"] = patches.contents("c", 2)
+    for contents in own.values():
+        network.add(contents)
+    check(network, "aba", own, noise(3, size=16))
+    check(network, "cc", own, noise(2))
+
+
+def test_images_of_several_sizes_share_no_batch():
+    batches = []
+
+    def answer(examples):
+        batches.append([example.size for example in examples])
+        return [None] * len(examples)
+
+    async def run():
+        queue = by_size(answer, 4, 10)
+        asked = [
+            asyncio.ensure_future(queue.ask(Example(None, np.zeros((size, size, 3)))))
+            for size in (8, 4, 8, 4)
+        ]
+        await asyncio.sleep(0)  # all wait before the first batch is taken
+        queue.start()
+        await asyncio.gather(*asked)
+        await queue.close()
+
+    asyncio.run(run())
+    assert batches == [[8, 8], [4, 4]]
 
 
 def test_tasks_come_and_go_and_nothing_is_compiled():

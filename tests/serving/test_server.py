@@ -214,7 +214,7 @@ def test_whoever_hangs_up_is_not_computed():
 
 
 def test_a_failure_is_json_and_counted():
-    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, narrow.SIZE, 1, (1,))
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 1, (1,))
     network.add(OWN["a"])
     network.compile()
     with served(network) as (address, _):

@@ -37,6 +37,21 @@ def test_names_keep_their_order_and_count_once():
     assert [task.name for task in found] == ["textures", "digits", "silhouettes", "glyphs", "icons"]
 
 
+def test_a_size_after_a_name_is_of_the_network_s_images():
+    (digits,) = registry.resolve(["digits"])
+    large, small = registry.resolve(["digits@96", "digits@32"])
+    assert (large.name, large.size, small.name, small.size) == ("digits@96", 96, "digits@32", 32)
+    assert large.kept_as == digits.kept_as == "digits"
+    assert registry.registered("digits@96") == large
+    pocket = registry.resolve(["pocket@48"])
+    assert [task.name for task in pocket] == [f"{name}@48" for name in suites.SUITES["pocket"]]
+    for odd in ("digits@", "digits@0", "digits@48@32", "digit@48"):
+        with pytest.raises(errors.UnknownNameError):
+            registry.resolve([odd])
+    with pytest.raises(TaskError, match="1 pixel or more"):
+        tiny_task(size=0)
+
+
 def test_a_misspelt_name_lists_its_neighbours():
     with pytest.raises(errors.UnknownNameError, match="silhouettes") as raised:
         registry.resolve(["silhouetes"])

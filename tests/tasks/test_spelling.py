@@ -73,6 +73,7 @@ def test_settings_say_cut_fit_augmentation_and_columns():
         "background": (0, 0, 9),
         "augmentation": Augmentation(crop=(0.5, 1.0), flip=True),
     }
+    assert wanted(parse("folder:/a(size=96)"), ()).fields == {"size": 96}
     assert wanted(parse("folder:/a(label=kind)"), ("label",)).columns == {"label": "kind"}
 
 
@@ -82,6 +83,7 @@ def test_settings_say_cut_fit_augmentation_and_columns():
         ("split=0.5/0.5", "split=0.5/0.5, which must be three that sum to 1"),
         ("split=a/b/c", "must be numbers, with / between them"),
         ("seed=-1", "must be a whole number from 0 on"),
+        ("size=0", "must be a number of pixels, from 1 on"),
         ("fit=squash", "must be one of stretch, crop, pad"),
         ("background=0/0/256", "must be a colour RED/GREEN/BLUE"),
         ("flip=yes", "must be true or false"),

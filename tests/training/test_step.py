@@ -175,7 +175,7 @@ def test_a_teachers_share_is_annealed_to_nothing():
     logits = np.log(np.array([[[0.6, 0.3, 0.1] + [0.0] * 7]], np.float32) + 1e-9)
     taught = np.array([[0.1, 0.3, 0.6] + [0.0] * 7], np.float32)
     targets = {"label": np.zeros((1,), np.int32), "teacher": taught}
-    predictions = Predictions({"logits": logits[0]}, {}, np.float32(0), {})
+    predictions = Predictions({"logits": logits[0]}, {}, np.float32(0), {}, {})
 
     def loss(progress):
         return float(group_loss(np.int32(0), predictions, targets, np.float32(progress))[0])
