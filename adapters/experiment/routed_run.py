@@ -12,10 +12,8 @@ from adapters import files
 from adapters.backbones.builder import build
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import route_picture, route_record
-from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.settings import SettingError, Settings
 from adapters.experiment.training_run import Run
-from adapters.inference.compiled import inference
 from adapters.patches.combine import chain
 from adapters.patches.registry import from_spec, text_of
 from adapters.search.blocks import BlockSpace, largest
@@ -168,13 +166,7 @@ class RoutedRun(Run):
             ),
             network=build(table, checkpoint.padding, checkpoint.epsilon),
         )
-        self.network = inference(
-            self.backbone.network,
-            EXAMPLES,
-            self._settings.size,
-            self._patch.prepare,
-            self._heads.taps,
-        )
+        self.networks = self._compiled(self.networks)
 
 
 def _names(weights: Weights) -> set[tuple[str, str]]:

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -166,12 +166,7 @@ class Run:
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        self.networks = {
-            size: inference(
-                self.backbone.network, EXAMPLES, size, self._patch.prepare, self._heads.taps
-            )
-            for size in sorted(set(pixels))
-        }
+        self.networks = self._compiled(set(pixels))
         self._preprocessing = [
             Preprocessing(
                 size,
@@ -424,6 +419,15 @@ class Run:
             self._settings.data_dir,
             [need.name for need in self._patch.needs],
         )
+
+    def _compiled(self, sizes: Iterable[int]) -> dict[int, Inference]:
+        """The backbone's network that scores patches, by the size of its images."""
+        return {
+            size: inference(
+                self.backbone.network, EXAMPLES, size, self._patch.prepare, self._heads.taps
+            )
+            for size in sorted(sizes)
+        }
 
     def _network(self, index: int) -> Inference:
         return self.networks[self._preprocessing[index].size]
