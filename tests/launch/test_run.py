@@ -121,7 +121,7 @@ def test_a_run_s_folder_is_reported_as_a_page_without_jax(finished, tmp_path):
         assert f"<td>{100 * row.test_accuracy:.2f}</td>" in page
         assert f"<td>{row.patch_bytes:,}</td>" in page
     ended = report(str(out), "--picture=a.png")
-    assert (ended.returncode, "--picture is of a file of results" in ended.stderr) == (1, True)
+    assert (ended.returncode, "--picture and --references are of" in ended.stderr) == (1, True)
     assert "holds no run" in report(str(tmp_path)).stderr
     ended = report("results/pocket.csv")
     assert "head_only" in ended.stdout, ended.stderr
