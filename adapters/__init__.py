@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.patches.lora import lora as lora
     from adapters.patches.mask import mask as mask
     from adapters.patches.parallel_adapter import parallel_adapter as parallel_adapter
+    from adapters.patches.query_modulation import query_modulation as query_modulation
     from adapters.patches.random_gates import random_gates as random_gates
     from adapters.patches.scale_bias import scale_bias as scale_bias
     from adapters.patches.spotpatch import spotpatch as spotpatch
@@ -72,8 +73,8 @@ _VERBS = {
 }
 _PATCHES = (
     *("basisnet", "bias", "coefficients", "conditional", "conv_adapter", "delta", "depthwise"),
-    *("film", "full", "head_only", "last", "lora", "mask", "parallel_adapter", "random_gates"),
-    *("scale_bias", "spotpatch"),
+    *("film", "full", "head_only", "last", "lora", "mask", "parallel_adapter"),
+    *("query_modulation", "random_gates", "scale_bias", "spotpatch"),
 )
 _HOMES = _VERBS | {name: f"adapters.patches.{name}" for name in _PATCHES}
 

@@ -18,6 +18,13 @@ Node with --node), or jax.export. It gets the image files, as a device does.
     launch/evaluate out/*.patch --server=localhost:8080
 
 asks a running `launch/serve` about the same files.
+
+    launch/evaluate out/asked/sign_scenes_by_query.patch \\
+      --standard=out/plain/sign_scenes_by_query.patch
+
+asks a patch that follows queries for every class of every image, and compares with one that does
+not, whose boxes of other classes are dropped: average precision, false alarms for absent classes,
+and how much is found of small and large objects.
 """
 
 import pathlib
@@ -27,6 +34,7 @@ from absl import app, flags
 
 from adapters.experiment import graph_evaluation, served_evaluation
 from adapters.experiment.evaluation import evaluate
+from adapters.experiment.query_comparison import QueryComparison, compare_queries
 from adapters.training import tidy
 from launch import command
 
@@ -45,7 +53,10 @@ _GRAPH = flags.DEFINE_string(
 )
 _NODE = flags.DEFINE_bool("node", False, "Run a .onnx graph in Node (npm ci --prefix javascript).")
 _SERVER = flags.DEFINE_string("server", None, "A launch/serve to ask instead: host:port.")
-_RESULTS = flags.DEFINE_string("results", None, "CSV file for what --graph or --server answers.")
+_STANDARD = flags.DEFINE_string("standard", None, "Patch file to compare queries with.")
+_RESULTS = flags.DEFINE_string(
+    "results", None, "CSV file for what --graph, --server or --standard gives."
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 
 
@@ -53,17 +64,20 @@ def main(arguments: Sequence[str]) -> None:
     """Prints one line per patch file, and a table of its classes."""
     if len(arguments) < 2:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
-    if _GRAPH.value is not None and _SERVER.value is not None:
-        raise app.UsageError("one answers at a time: give --graph or --server")
-    elsewhere = _GRAPH.value is not None or _SERVER.value is not None
-    if _RESULTS.value is not None and not elsewhere:
+    others = [flag.value for flag in (_GRAPH, _SERVER, _STANDARD) if flag.value is not None]
+    if len(others) > 1:
+        raise app.UsageError("one answers at a time: give --graph, --server or --standard")
+    if _RESULTS.value is not None and not others:
         raise app.UsageError(
-            "--results keeps what a graph or a server answers: name one with --graph or --server"
+            "--results keeps a comparison: name what to compare with by --graph, --server or "
+            "--standard"
         )
     if _NODE.value and _GRAPH.value is None:
         raise app.UsageError("--node runs a graph: name one with --graph")
-    if _REPORT.value is not None and elsewhere:
-        raise app.UsageError("--report is of what JAX answers: leave out --graph and --server")
+    if _REPORT.value is not None and others:
+        raise app.UsageError(
+            "--report is of what JAX answers: leave out --graph, --server and --standard"
+        )
     for path in arguments[1:]:
         found = _elsewhere(path)
         if found is None:
@@ -71,16 +85,18 @@ def main(arguments: Sequence[str]) -> None:
             continue
         print(found, flush=True)
         if _RESULTS.value is not None:
-            tidy.update(_RESULTS.value, found.rows(_command()))
+            tidy.update(_RESULTS.value, found.rows(_command(path)))
 
 
-def _elsewhere(path: str) -> graph_evaluation.Comparison | None:
-    """What a graph or a server answers, if one is named."""
+def _elsewhere(path: str) -> graph_evaluation.Comparison | QueryComparison | None:
+    """What a graph, a server or another patch answers, if one is named."""
     given = (_SPLIT.value, _TASK.value, _WEIGHTS.value, _DATA_DIR.value)
     if _SERVER.value is not None:
         return served_evaluation.compare_served(path, _SERVER.value, *given)
     if _GRAPH.value is not None:
         return graph_evaluation.compare(path, _GRAPH.value, *given, node=_NODE.value)
+    if _STANDARD.value is not None:
+        return compare_queries(path, _STANDARD.value, *given)
     return None
 
 
@@ -95,9 +111,12 @@ def evaluate_in_jax(path: str) -> None:
         print(f"{folder}/ has pictures and tables of that.")
 
 
-def _command() -> str:
+def _command(path: str) -> str:
     """What to say again elsewhere: not where this machine keeps things."""
-    said = f"launch/evaluate out/*.patch --split={_SPLIT.value}"
+    asked = "*" if _STANDARD.value is None else f"asked/{pathlib.Path(path).stem}"
+    said = f"launch/evaluate out/{asked}.patch --split={_SPLIT.value}"
+    if _STANDARD.value is not None:
+        return f"{said} --standard=out/plain/{pathlib.Path(_STANDARD.value).name}"
     if _GRAPH.value is None:
         return f"{said} --server=localhost:8080"
     node = " --node" if _NODE.value else ""

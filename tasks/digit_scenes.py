@@ -37,7 +37,7 @@ def examples() -> Iterator[Example]:
     return scenes("digit_scenes", found)
 
 
-registry.register(
+TASK = registry.register(
     Task(
         name="digit_scenes",
         source=Carried(examples, short_side=SIDE),

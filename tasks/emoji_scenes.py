@@ -46,7 +46,7 @@ def examples() -> Iterator[Example]:
     return scenes("emoji_scenes", found)
 
 
-registry.register(
+TASK = registry.register(
     Task(
         name="emoji_scenes",
         source=Carried(examples, short_side=SIDE),

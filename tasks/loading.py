@@ -6,6 +6,7 @@ from tasks.coco import Coco
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
+from tasks.queries import Queried
 from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
 
@@ -45,6 +46,8 @@ def inventory(task: Task) -> Inventory | None:
 
     Those of a folder are read for it, unless they were before. Raises FolderError.
     """
+    if isinstance(task.source, Queried):
+        return inventory(task.source.plain)
     return task.source.inventory() if isinstance(task.source, Folder | Arrays | Coco) else None
 
 

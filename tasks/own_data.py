@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from adapters import errors
-from tasks import coco, folder, hub, prepared, spelling, table
+from tasks import coco, folder, hub, prepared, queries, spelling, table
 from tasks.task import Task
 
 
@@ -50,7 +50,8 @@ def task(text: str, data_dir: str | None = None) -> Task | None:
             error.args = (f"{error} There is {whole!r}: if that is meant, put () after it.",)
         raise
     place = getattr(made.source, kind.place)
-    return dataclasses.replace(made, **wanted.fields, spelled=spelled.at(place, made.name))
+    made = dataclasses.replace(made, **wanted.fields, spelled=spelled.at(place, made.name))
+    return queries.queried(made, made.name) if wanted.queried else made
 
 
 def hint(text: str) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from adapters.heads.contract import Target
 from adapters.preprocessing import Preprocessing, prepare, prepare_classes
+from adapters.words import unsaid
 from tasks import loading, objects
 from tasks.augmentation import (
     POLICIES,
@@ -22,7 +23,7 @@ from tasks.augmentation import (
     random_view,
     recoloured,
 )
-from tasks.task import Examples, ImageFileExamples, Task
+from tasks.task import Asking, Examples, ImageFileExamples, Task
 from tasks.trivial_augment import one_operation
 
 if TYPE_CHECKING:
@@ -72,9 +73,11 @@ def training_batches(
     gives the same batches, wherever and in whatever order they are read. Batches run on over the
     end of an epoch, so that a split smaller than a batch works too.
 
-    `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`.
-    `augmentation` is one of `tasks.augmentation.POLICIES`. With `shard_count` parts, these are
-    of part `shard_index` of every epoch.
+    `inputs` names what batches shall have beside the image, float32 each: see `Task.inputs`. Where
+    the task asks something of each view (`Task.ask`), targets are what goes with what was drawn; a
+    run that reads nothing of it is asked nothing. `augmentation` is one of
+    `tasks.augmentation.POLICIES`. With `shard_count` parts, these are of part `shard_index` of
+    every epoch.
 
     Raises AugmentationError where an operation would bend images and not what has a place in them,
     and what `loading.open_split` raises.
@@ -89,12 +92,15 @@ def training_batches(
             "would leave where they were: choose another augmentation."
         )
     source = loading.open_split(task, split, data_dir, preprocessing.size)
-    others = {**dict.fromkeys(inputs, Target("float32", "output")), **targets}
+    ask = task.ask if task.ask and set(task.ask.inputs) & set(inputs) else None
+    drawn = ask.inputs if ask else ()
+    given = [name for name in inputs if name not in drawn]
+    others = {**dict.fromkeys(given, Target("float32", "output")), **targets}
     return (
         grain.MapDataset.source(source)
         .shuffle(seed=seed)[shard_index::shard_count]
         .repeat(None)
-        .random_map(_Prepare(how, preprocessing, others), seed=seed)
+        .random_map(_Prepare(how, preprocessing, others, ask), seed=seed)
         .batch(examples, drop_remainder=True)
     )
 
@@ -124,6 +130,7 @@ def evaluation_batches(
     `inputs` names what batches shall have beside the image.
     """
     source = loading.open_split(task, split, data_dir, preprocessing.size)
+    silent = unsaid(task.inputs, task.words)
     for start in range(0, len(source), examples):
         shown = range(start, min(start + examples, len(source)))
         found = [_prepared(source, index, preprocessing) for index in shown]
@@ -131,7 +138,7 @@ def evaluation_batches(
         pixels[: len(found)] = [example["image"] for example in found]
         others = {name: np.zeros((examples, *task.inputs[name]), np.float32) for name in inputs}
         for name, values in others.items():
-            values[: len(found)] = [example[name] for example in found]
+            values[: len(found)] = [example.get(name, silent.get(name)) for example in found]
         mask = np.arange(examples) < len(found)
         names = [example["name"] for example in found] + [""] * (examples - len(found))
         targets = _targets(task, found, examples, preprocessing)
@@ -180,14 +187,18 @@ def training_view(
     augmentation: Augmentation,
     preprocessing: Preprocessing,
     rng: np.random.Generator,
+    ask: Asking | None = None,
 ) -> dict[str, np.ndarray]:
-    """Returns one random view of an example: `image` as uint8 `[size, size, 3]`, and `others`."""
+    """Returns one random view of an example: `image` as uint8 `[size, size, 3]`, and `others`.
+
+    With `ask`, also what is drawn for this view, and the targets that go with that.
+    """
     pixels, view = _random_pixels(example["image"], augmentation, preprocessing, rng)
     known = {
         name: _seen(example[name], target, example["image"].shape[:2], preprocessing, view)
         for name, target in others.items()
     }
-    return {"image": pixels, **known}
+    return {"image": pixels, **known, **(ask(known, rng) if ask else {})}
 
 
 def _random_pixels(
@@ -212,12 +223,14 @@ class _Prepare:
         augmentation: Augmentation,
         preprocessing: Preprocessing,
         others: Mapping[str, Target],
+        ask: Asking | None,
     ):
         self._augmentation, self._preprocessing = augmentation, preprocessing
-        self._others = others
+        self._others, self._ask = others, ask
 
     def __call__(self, example: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-        return training_view(example, self._others, self._augmentation, self._preprocessing, rng)
+        how = self._augmentation, self._preprocessing
+        return training_view(example, self._others, *how, rng, self._ask)
 
 
 def _seen(

@@ -43,7 +43,7 @@ def examples() -> Iterator[Example]:
     return scenes("sign_scenes", found)
 
 
-registry.register(
+TASK = registry.register(
     Task(
         name="sign_scenes",
         source=Carried(examples, short_side=SIDE),

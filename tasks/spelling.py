@@ -55,11 +55,13 @@ class Wanted(NamedTuple):
     Attributes:
       cut: how images without splits are cut.
       columns: {role: name} of what images and labels are called in tables and data sets.
+      queried: whether its objects are to be asked for; see `tasks.queries`.
       fields: of the `Task`: `fit`, `background`, `size`, `augmentation`, as far as they are given.
     """
 
     cut: Cut
     columns: Mapping[str, str]
+    queried: bool
     fields: Mapping[str, Any]
 
 
@@ -128,7 +130,7 @@ def wanted(spelled: Spelled, columns: tuple[str, ...]) -> Wanted:
 
     Raises UnknownNameError for another setting, and TaskSettingError for a value.
     """
-    known = [*_FIELDS, *_AUGMENTATION, "split", "seed", *columns]
+    known = [*_FIELDS, *_AUGMENTATION, "split", "seed", "queries", *columns]
     for setting in spelled.settings:
         if setting not in known:
             raise errors.UnknownNameError(
@@ -156,7 +158,8 @@ def wanted(spelled: Spelled, columns: tuple[str, ...]) -> Wanted:
         value("split", _fractions) if "split" in given else FRACTIONS,
         value("seed", _seed) if "seed" in given else 0,
     )
-    return Wanted(cut, {role: given[role] for role in columns if role in given}, fields)
+    queried = "queries" in given and value("queries", _truth)
+    return Wanted(cut, {role: given[role] for role in columns if role in given}, queried, fields)
 
 
 def _fit(text: str) -> str:

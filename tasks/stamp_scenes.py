@@ -45,7 +45,7 @@ def thing(name: str) -> str:
     return re.sub(r"[-_ ]?\d*$", "", name.removesuffix(".png"))
 
 
-registry.register(
+TASK = registry.register(
     Task(
         name="stamp_scenes",
         source=Carried(examples, short_side=SIDE),

@@ -2,14 +2,16 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from adapters import errors, names, preprocessing
 from adapters.heads import registry as heads
 from adapters.heads.contract import Head, TargetError
+from adapters.words import Words
 from tasks import arrays
 from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, SPLITS
@@ -80,6 +82,21 @@ class OpensLarge(Protocol):
         ...
 
 
+class Asking(Protocol):
+    """Draws inputs of a training view, and leaves the targets that go with them."""
+
+    @property
+    def inputs(self) -> Collection[str]:
+        """The names of those that it draws."""
+        ...
+
+    def __call__(
+        self, known: Mapping[str, npt.NDArray[Any]], generator: np.random.Generator
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The drawn inputs and the changed targets, of a view with the targets `known`."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """One thing to learn.
@@ -97,6 +114,9 @@ class Task:
     augmentation: how training images vary.
     head: what is predicted, as text: a kind of `adapters.heads.registry`, with its settings.
     inputs: {name: shape} of what an example has beside the image, float32, for patches to read.
+    words: {name: texts} of those inputs that are said in words. One that has an empty text may be
+      left out of an example.
+    ask: what each view of a training image is asked; None where examples have all their inputs.
     size: side of the network's images, in pixels; None: what the run says. A run may have tasks of
       several sizes: one for each resolution, with a scale and bias of its own, say.
     hidden_test_labels: whether the test split carries label -1: report validation, write
@@ -119,6 +139,8 @@ class Task:
     augmentation: Augmentation = DEFAULT
     head: str = "classification"
     inputs: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict, hash=False)
+    words: Mapping[str, Words] = dataclasses.field(default_factory=dict, hash=False)
+    ask: Asking | None = None
     size: int | None = None
     hidden_test_labels: bool = False
     spelled: str = dataclasses.field(default="", compare=False)
@@ -229,6 +251,8 @@ class Task:
                     f"task {self.name!r} has the input {name} of the shape {shape!r}; a shape is a "
                     "tuple of whole numbers, (3,), say."
                 )
+        for name in {*self.words, *(self.ask.inputs if self.ask else ())} - set(self.inputs):
+            raise TaskError(f"task {self.name!r} says {name} in words, and has no such input.")
 
     @property
     def kept_as(self) -> str:

@@ -108,6 +108,7 @@ def _data(task: Task, splits: Held) -> dict[str, Any]:
         "labels": task.labels,
         "head": task.head,
         "inputs": task.inputs,
+        **({"words": task.words} if task.words else {}),
         "fit": task.fit,
         "background": task.background,
         "augmentation": dataclasses.asdict(task.augmentation),

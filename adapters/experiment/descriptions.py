@@ -20,6 +20,7 @@ from adapters.store.kinds import leaf_and_part
 from adapters.store.training_course import in_words
 from adapters.store.write import patch_size
 from adapters.training.report import grid
+from adapters.words import NOTHING, Words
 from tasks import loading
 from tasks.task import Task
 
@@ -41,7 +42,7 @@ def describe_patch(contents: PatchContents) -> str:
             ("backbone", f"{contents.backbone}, fingerprint {contents.fingerprint[:16]}"),
             ("norm", contents.norm),
             (contents.metric, scores),
-            *_predicted(head_of(contents), contents.labels, contents.inputs),
+            *_predicted(head_of(contents), contents.labels, contents.inputs, contents.words),
             ("preprocessing", _listed(contents.preprocessing)),
             *([("data", _listed(contents.data))] if contents.data else []),
             *([("training", in_words(contents.training))] if contents.training else []),
@@ -173,7 +174,7 @@ def describe_task(task: Task, data_dir: str | None) -> str:
             _lines(
                 f"task {task.name} {task.version}",
                 [
-                    *_predicted(task.made_head, task.labels, task.inputs),
+                    *_predicted(task.made_head, task.labels, task.inputs, task.words),
                     ("metric", f"{task.metric}, expected {100 * low:.0f} to {100 * high:.0f} %"),
                     *sizes,
                 ],
@@ -185,7 +186,10 @@ def describe_task(task: Task, data_dir: str | None) -> str:
 
 
 def _predicted(
-    head: Head, labels: Sequence[str], inputs: Mapping[str, tuple[int, ...]]
+    head: Head,
+    labels: Sequence[str],
+    inputs: Mapping[str, tuple[int, ...]],
+    words: Mapping[str, Words],
 ) -> list[tuple[str, str]]:
     """What a head says, and what it is said from beside an image."""
     wide = any(target.per == "output" for target in head.targets.values())
@@ -194,6 +198,10 @@ def _predicted(
         ("head", head.kind),
         ("labels" if wide else "classes", _shortened(labels)),
         *([("inputs", f"image, {read}")] if inputs else []),
+        *(
+            (name, _shortened([text for text in own if text != NOTHING]))
+            for name, own in words.items()
+        ),
     ]
 
 

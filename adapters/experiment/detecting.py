@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,10 @@ class Detected(NamedTuple):
 
 
 def detect_files(
-    predictor: Predictor, paths: Sequence[str], folder: str | os.PathLike[str]
+    predictor: Predictor,
+    paths: Sequence[str],
+    folder: str | os.PathLike[str],
+    inputs: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Detected]:
     """What is found in each image file; `folder` is there when the last has been asked for.
 
@@ -60,7 +64,10 @@ def detect_files(
     each, in COCO's format, so that they can be corrected and trained on. A file that cannot be read
     or answered has a `fault` and ends nothing.
 
-    Raises NoDetectorError, OutputFileError where `folder` is there already, and NotWrittenError.
+    `inputs` are said of all images: {"query": "warning"}, say.
+
+    Raises NoDetectorError, UnknownNameError for a query that the patch does not know,
+    OutputFileError where `folder` is there already, and NotWrittenError.
     """
     check(predictor)
     output.new_file(folder)
@@ -74,7 +81,7 @@ def detect_files(
     with files.new_directory(folder) as aside:
 
         def answer(path: str, image: Image.Image, name: str) -> Detected:
-            found = _detected(predictor, path, image, preprocessing)
+            found = _detected(predictor, path, image, preprocessing, inputs)
             below = os.path.relpath(os.path.abspath(path), root)
             _add(document, below, image, found, predictor.labels)
             _picture(image, found, predictor.labels).save(aside / f"{name}.png")
@@ -100,9 +107,13 @@ def _faulty(path: str, fault: str) -> Detected:
 
 
 def _detected(
-    predictor: Predictor, path: str, image: Image.Image, preprocessing: Preprocessing
+    predictor: Predictor,
+    path: str,
+    image: Image.Image,
+    preprocessing: Preprocessing,
+    inputs: Mapping[str, str],
 ) -> Detected:
-    said = predictor.predict(image)
+    said = predictor.predict(image, inputs)
     assert isinstance(said, BoxPrediction)
     boxes = view_of(*image.size, preprocessing).boxes(said.boxes[0])
     pixels = (boxes * np.tile(image.size, 2)).astype(np.float32)

@@ -30,6 +30,7 @@ from adapters.store.edits import apply_edits
 from adapters.store.errors import naming
 from adapters.store.read import decode_patch, read_bytes
 from adapters.view import View
+from adapters.words import numbers, unsaid
 
 Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
 """Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
@@ -131,10 +132,13 @@ class Predictor:
         Args:
           images: uint8 [N, H, W, 3] or [H, W, 3]; or a path, a file's bytes or a Pillow image; or
             a list of any of these.
-          inputs: {name: [N, ...]}, what the patch reads beside the image; most read nothing.
+          inputs: {name: [N, ...]}, what the patch reads beside the image; most read nothing. What
+            can be said in words (`card.words`) may be a text, for all images, or N texts, and may
+            be left out where the list has an empty text.
 
         Raises:
           PictureError: what is given is no image, or cannot be read.
+          UnknownNameError: a text that the patch does not know; the message lists those it does.
           PredictionInputError: the patch reads another input, or an input of another shape, or
             what is given are no finite numbers.
           NoAnswerError: the patched network overflows on an image.
@@ -252,7 +256,9 @@ class Predictor:
                 f"inputs is {type(inputs).__name__}; it must be {{name: numbers}}, here of the "
                 f"shapes {wanted or '{}'}."
             )
-        given = {name: _numbers(name, values) for name, values in inputs.items()}
+        given = self._unsaid(count) | {
+            name: self._in_numbers(name, values, count) for name, values in inputs.items()
+        }
         found = {name: values.shape for name, values in given.items()}
         if found != wanted:
             raise PredictionInputError(
@@ -263,6 +269,27 @@ class Predictor:
             if not np.isfinite(values).all():
                 raise PredictionInputError(f"the input {name} must be finite numbers in float32.")
         return given
+
+    def _unsaid(self, count: int) -> dict[str, npt.NDArray[np.float32]]:
+        """What is left out, as it is read."""
+        contents = self._patch.contents
+        silent = unsaid(contents.inputs, contents.words)
+        return {name: np.tile(own, (count, 1)) for name, own in silent.items()}
+
+    def _in_numbers(self, name: str, values: npt.ArrayLike, count: int) -> npt.NDArray[np.float32]:
+        contents = self._patch.contents
+        texts = [values] * count if isinstance(values, str) else values
+        if isinstance(values, str) and name not in contents.words:
+            raise PredictionInputError(
+                f"the patch for {contents.task} does not read {name} in words; in words it reads "
+                f"{', '.join(contents.words) or 'nothing'}."
+            )
+        if name not in contents.words or not isinstance(texts, Sequence):
+            return _numbers(name, values)
+        if not all(isinstance(text, str) for text in texts):
+            return _numbers(name, values)
+        words, (length,) = contents.words[name], contents.inputs[name]
+        return np.array([numbers(name, str(text), words, length) for text in texts])
 
     def _input(self, image: Image.Image) -> npt.NDArray[np.float32]:
         preprocessing = self._patch.preprocessing

@@ -126,6 +126,7 @@ def write_task(
         head=head,
         encoding=settings.encoding,
         inputs=needs,
+        words={name: words for name, words in task.words.items() if name in needs},
         head_kind=kind.kind,
         head_settings=kind.settings,
         data=trained.data,

@@ -23,6 +23,7 @@ from adapters.patches.lora import lora
 from adapters.patches.mask import mask
 from adapters.patches.naming import INNER
 from adapters.patches.parallel_adapter import parallel_adapter
+from adapters.patches.query_modulation import query_modulation
 from adapters.patches.random_gates import random_gates
 from adapters.patches.scale_bias import scale_bias
 from adapters.patches.settings import PatchSettingError, check_patch
@@ -46,6 +47,7 @@ PATCHES: dict[str, Callable[..., Patch]] = {
     "lora": lora,
     "mask": mask,
     "parallel_adapter": parallel_adapter,
+    "query_modulation": query_modulation,
     "random_gates": random_gates,
     "scale_bias": scale_bias,
     "spotpatch": spotpatch,

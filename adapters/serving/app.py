@@ -241,6 +241,7 @@ class _Server:
                 "patch": task.contents.patch,
                 "head": task.contents.head_kind,
                 "inputs": {name: list(shape) for name, shape in task.contents.inputs.items()},
+                "words": {name: sorted(own) for name, own in task.contents.words.items()},
                 "labels": list(task.contents.labels),
                 "metric": task.contents.metric,
                 "scores": dict(task.contents.scores),

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from adapters.errors import UnknownNameError
 from adapters.serving.errors import InputsError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Array, Task
+from adapters.words import Words, numbers, unsaid
 
 TOP = "top"
 
@@ -50,26 +52,41 @@ def read_inputs(given: Sequence[tuple[str, str]], task: Task) -> dict[str, Array
     """The inputs of a task, {name: array of its shape}.
 
     Args:
-      given: names with numbers as text, commas between them; of a query, or of a form's fields.
+      given: names with what they are, numbers with commas between them or a text of a closed list;
+        of a query, or of a form's fields.
       task: whose patch says what it needs.
 
-    Raises InputsError for anything else than exactly those, once each.
+    Raises InputsError for anything else than exactly those, once each, and for another text than
+    those of the list.
     """
-    needs = task.contents.inputs
-    names = sorted(name for name, _ in given)
-    if names != sorted(needs):
+    needs, words = task.contents.inputs, task.contents.words
+    names, silent = sorted(name for name, _ in given), unsaid(needs, words)
+    if sorted({*names, *silent}) != sorted(needs) or len(set(names)) != len(names):
         raise InputsError(
-            f"{task.contents.task} takes {_wanted(needs)}, not "
+            f"{task.contents.task} takes {_wanted(needs, words)}, not "
             f"{', '.join(names) or 'an image alone'}."
         )
-    return {name: _numbers(name, text, needs[name]) for name, text in given}
+    return silent | {name: _read(name, text, needs[name], words.get(name)) for name, text in given}
 
 
-def _wanted(needs: Mapping[str, tuple[int, ...]]) -> str:
+def _wanted(needs: Mapping[str, tuple[int, ...]], words: Mapping[str, Words]) -> str:
     if not needs:
         return "an image alone"
-    query = "&".join(f"{name}={','.join(['0.0'] * math.prod(needs[name]))}" for name in needs)
+    some = {
+        name: next(iter(filter(None, words.get(name, ()))), ",".join(["0.0"] * math.prod(shape)))
+        for name, shape in needs.items()
+    }
+    query = "&".join(f"{name}={text}" for name, text in some.items())
     return f"?{query} or the same as fields of a form"
+
+
+def _read(name: str, text: str, shape: tuple[int, ...], words: Words | None) -> Array:
+    if words is None:
+        return _numbers(name, text, shape)
+    try:
+        return numbers(name, text, words, shape[0])
+    except UnknownNameError as error:
+        raise InputsError(str(error)) from error
 
 
 def _numbers(name: str, text: str, shape: tuple[int, ...]) -> Array:

@@ -28,6 +28,7 @@ from adapters.store.kinds import Array, Edits, Shape, dtype
 from adapters.store.tensors import check_path
 from adapters.store.training_course import Course
 from adapters.vocabulary import MODULE, NORM_MODES
+from adapters.words import NOTHING, Words
 
 MOST_NUMBERS = 2**16  # of an input beside the image
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -93,6 +94,7 @@ class PatchCard:
       encoding: how the file stores numbers: `float32`, `float16` or `int8`; see
         `adapters.store.encoding`.
       inputs: {name: shape} of what the patch reads beside the image, for one example.
+      words: {name: texts} of those inputs that can be said in words; see `adapters.words`.
       head_kind: what the head predicts; see `adapters.heads.registry`.
       head_settings: of that kind, as plain JSON.
       data: {split: digest} of the images that it was trained and scored on, where it is known.
@@ -114,6 +116,7 @@ class PatchCard:
     parity: Parity
     encoding: str = dataclasses.field(default="float32", kw_only=True)
     inputs: Mapping[str, Shape] = dataclasses.field(default_factory=dict, kw_only=True)
+    words: Mapping[str, Words] = dataclasses.field(default_factory=dict, kw_only=True)
     head_kind: str = dataclasses.field(default="classification", kw_only=True)
     head_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
     data: Mapping[str, str] = dataclasses.field(default_factory=dict, kw_only=True)
@@ -150,6 +153,8 @@ class PatchCard:
         canonical_json.encode(self.preprocessing)
         for name, shape in self.inputs.items():
             _check_input(name, shape)
+        for name, words in self.words.items():
+            _check_words(name, words, self.inputs.get(name, ()))
         canonical_json.encode(self.head_settings)
         try:
             head_of(self).check(len(self.labels))
@@ -326,6 +331,23 @@ def _check_input(name: str, shape: Shape) -> None:
         _check_integer(f"a length of the input {shown(name)}", length, 1)
     if math.prod(shape) > MOST_NUMBERS:
         raise SchemaError(f"the input {shown(name)} has more than {MOST_NUMBERS} numbers")
+
+
+def _check_words(name: str, words: Words, shape: Shape) -> None:
+    if len(shape) != 1:
+        raise SchemaError(f"{shown(name)} is said in words, and is no input of one length")
+    if not words:
+        raise SchemaError(f"the input {shown(name)} is said in words, of which there are none")
+    for text, places in words.items():
+        if text != NOTHING:
+            _check_text(f"a text of the input {shown(name)}", text)
+        for place in places:
+            _check_integer(f"a number that {shown(text)} stands for", place, 0)
+        if not places or not max(places) < shape[0]:
+            raise SchemaError(
+                f"{shown(text)} stands for none, or for other numbers than the {shape[0]} of the "
+                f"input {shown(name)}"
+            )
 
 
 def _check_integer(what: str, number: int, least: int) -> None:

@@ -25,7 +25,7 @@ from adapters.vocabulary import EDIT_KINDS
 
 VERSION = 1
 CLASSIFICATION = "classification"
-_HEAD, INPUTS, DATA, TRAINING = "head/", "inputs", "data", "training"
+_HEAD, INPUTS, WORDS, DATA, TRAINING = "head/", "inputs", "words", "data", "training"
 AUXILIARY = "auxiliary"
 _INT8 = "int8_logits"
 
@@ -49,6 +49,7 @@ def encode_card(card: PatchCard, kinds: Iterable[str], head: Mapping[str, Shape]
         "head": _head(head, card.head_kind, card.head_settings),
         "parity": _parity(card.parity),
         **({INPUTS: _listed(card.inputs)} if card.inputs else {}),
+        **({WORDS: {name: _listed(own) for name, own in card.words.items()}} if card.words else {}),
         **({DATA: dict(card.data)} if card.data else {}),
         **({TRAINING: _training(card.training)} if card.training else {}),
     }
@@ -102,6 +103,7 @@ def decode_card(value: Mapping[str, Any]) -> PatchCard:
         ),
         encoding=_field(value, "encoding", str),
         inputs=_inputs(value),
+        words=_words(value),
         data=_data(value),
         training=_course(_field(value, TRAINING, dict)) if TRAINING in value else None,
         head_kind=_field(head, "kind", str),
@@ -128,6 +130,8 @@ def check_agreement(
     settings = _field(described, "settings", dict) if "settings" in described else {}
     if INPUTS in value and not inputs:
         raise SchemaError("the card names no inputs, and has a field for them")
+    if WORDS in value and not _words(value):
+        raise SchemaError("the card names no words, and has a field for them")
     if DATA in value and not _data(value):
         raise SchemaError("the card names no data, and has a field for them")
     if canonical_json.encode(described) != canonical_json.encode(_head(head, kind, settings)):
@@ -158,6 +162,14 @@ def _inputs(value: Mapping[str, Any]) -> dict[str, Shape]:
     return {name: tuple(_items(described, name, int)) for name in described}
 
 
+def _words(value: Mapping[str, Any]) -> dict[str, dict[str, tuple[int, ...]]]:
+    described = _field(value, WORDS, dict) if WORDS in value else {}
+    return {
+        name: {text: tuple(_items(own, text, int)) for text in own}
+        for name, own in ((name, _field(described, name, dict)) for name in described)
+    }
+
+
 def _data(value: Mapping[str, Any]) -> dict[str, str]:
     described = _field(value, DATA, dict) if DATA in value else {}
     return {split: _field(described, split, str) for split in described}
@@ -176,8 +188,8 @@ def _training(course: Course) -> dict[str, Any]:
     return {**dataclasses.asdict(course), "extended": list(course.extended)}
 
 
-def _listed(inputs: Mapping[str, Shape]) -> dict[str, list[int]]:
-    return {name: list(shape) for name, shape in inputs.items()}
+def _listed(named: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    return {name: list(numbers) for name, numbers in named.items()}
 
 
 def _parity(parity: Parity) -> dict[str, Any]:

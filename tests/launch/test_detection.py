@@ -36,17 +36,14 @@ from tests.launch.made_tasks import SQUARES
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return small.write_backbone(tmp_path_factory.mktemp("weights") / "narrow.safetensors")
+def weights(squares_weights):
+    return squares_weights
 
 
 @pytest.fixture(scope="module")
-def finished(weights, tmp_path_factory):
+def finished(squares_run):
     """(folder, rows) of a run."""
-    out = tmp_path_factory.mktemp("runs") / "squares"
-    recipe = {"steps": 120, "head_rate": 3e-2}
-    settings = small.settings(weights, recipe=recipe, validations=0)
-    return out, runs.run([SQUARES], settings, out, "a test")
+    return squares_run
 
 
 def test_squares_are_found_and_scored_as_coco_does(finished):

@@ -202,7 +202,7 @@ def test_the_command_keeps_rows(made, tmp_path):
     ended = subprocess.run(
         alone, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
     )
-    assert "name one with --graph or --server" in ended.stdout + ended.stderr
+    assert "by --graph, --server or --standard" in ended.stdout + ended.stderr
     command += [f"--graph={made / 'backbone.onnx'}", f"--results={results}", "--split=validation"]
     ended = subprocess.run(
         command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90

@@ -94,6 +94,8 @@ LAST_SIX = 1280 + 320 + 160 + 3 * 960
 READING = (
     _named("conditional", 16 + 4 * 2 * LAST_SIX),
     _named("scale_bias+conditional(norms=9)", 34_112 + 16 + 4 * 2 * LAST_NINE),
+    # 16 embeddings of 16 numbers and a bias; blocks have 1,504 outputs in all.
+    _named("query_modulation", 16 * 17 + 16 * 2 * 1504),
 )
 PREVIEW = "preview=narrow, preview_size=16, dropout=0"
 # Those that add leaves to the weights that all tasks share.

@@ -172,6 +172,8 @@ def test_head_that_does_not_fit(good, path):
         ({"inputs": {"place": [0]}}, "not an integer from 1"),
         ({"inputs": {"place": [2**17]}}, "more than 65536 numbers"),
         ({"inputs": {"place": [3.0]}}, "which is no int"),
+        ({"words": {}}, "names no words"),
+        ({"words": {"query": {"cup": [0]}}}, "'query' is said in words, and is no input"),
         ({"data": {}}, "names no data"),
         ({"data": []}, "'data' is of type list"),
         ({"data": {"test": 3}}, "'test' is of type int"),
@@ -185,6 +187,36 @@ def test_head_that_does_not_fit(good, path):
 def test_wrong_fields(path, fields, match):
     content = make_patches.assemble(make_patches.card_with(**fields), TENSORS)
     _refused(path, content, errors.SchemaError, match)
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        ({}, "said in words, of which there are none"),
+        ({"cup": []}, "'cup' stands for none"),
+        ({"cup": [3]}, "or for other numbers than the 3"),
+        ({"cup": [-1]}, "not an integer from 0"),
+        ({"cup": [1.0]}, "which is no int"),
+        ({"cup\u0007": [1]}, "a control character"),
+        ({" ": [1]}, "a text of the input 'query' is ' ', not a text"),
+        ({"cup": 1}, "'cup' is of type int"),
+    ],
+)
+def test_words_of_no_input(path, words, match):
+    card = make_patches.card_with(
+        inputs={"query": [3]}, words={"query": words}, must_understand=["edit/replace", "inputs"]
+    )
+    _refused(path, make_patches.assemble(card, TENSORS), errors.SchemaError, match)
+
+
+def test_words_are_read(path):
+    card = make_patches.card_with(
+        inputs={"query": [3]},
+        words={"query": {"": [0], "left cup": [1, 2]}},
+        must_understand=["edit/replace", "inputs"],
+    )
+    path.write_bytes(make_patches.assemble(card, TENSORS))
+    assert read_patch(path, **BACKBONE).words == {"query": {"": (0,), "left cup": (1, 2)}}
 
 
 @pytest.mark.parametrize("needed", [[], ["head/detection"]])

@@ -95,6 +95,20 @@ def test_a_name_cut_at_its_comma_is_whole_again(folder):
     assert chosen_tasks.names(parts) == ["digits", f"{parts[1]},{parts[2]}", "glyphs"]
 
 
+def test_a_users_boxes_can_be_asked_for(folder):
+    """The task keeps its name, its data and what is odd in them."""
+    where, document = folder
+    plain = resolved(where, document)
+    place = f"coco:{where / 'shots'},{where / 'shots.json'}"
+    (asked,) = registry.resolve([f"{place}(queries=true)"])
+    assert (asked.name, asked.inputs) == ("shots", {"query": (16,)})
+    assert "left dark" in asked.words["query"]
+    assert registry.resolve([asked.spelled]) == (asked,)
+    assert loading.contents(asked, "test") == loading.contents(plain, "test")
+    assert loading.inventory(asked) == loading.inventory(plain)
+    assert registry.resolve([f"{place}(queries=false)"])[0].inputs == {}
+
+
 def test_other_boxes_are_other_data(folder):
     where, document = folder
     before = [loading.contents(resolved(where, document), split) for split in ("train", "test")]
