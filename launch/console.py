@@ -6,6 +6,7 @@ import sys
 
 OTHERS = {
     "__init__",
+    "answered_images",
     "command",
     "console",
     "environment",

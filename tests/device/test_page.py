@@ -12,7 +12,7 @@ from tests import imports, narrow
 from tests.device import exported
 from tests.launch import small
 
-PAGE = (imports.ROOT / "docs" / "device.md").read_text().partition("\n## Receiving")[0]
+PAGE = (imports.ROOT / "docs" / "device.md").read_text().partition("\nA task that finds objects")[0]
 OURS = "--backbone=mobilenet_v2 --sizes=64"
 
 

@@ -269,7 +269,8 @@ def test_attackers_come_from_addresses_of_their_own_until_they_are_told_to_end(a
 def test_the_worst_images_are_such_as_a_server_takes():
     how = Preprocessing(8, (1.0, 2.0, 3.0), (1.0, 1.0, 1.0))
     data = attackers.with_scans(64)
-    assert decoder.pixels(data, how, 64**2, 32).shape == (8, 8, 3)
+    made, sides = decoder.pixels(data, how, 64**2, 32)
+    assert (made.shape, sides) == ((8, 8, 3), (64, 64))
     with pytest.raises(TooMuchError, match="has 32 scans"):
         decoder.pixels(data, how, 64**2, 31)
 

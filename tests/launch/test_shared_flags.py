@@ -7,7 +7,7 @@ import sys
 from tests.imports import ROOT
 
 COMMANDS = {
-    "answer": {"accept_unsigned", "graph", "store", "trusted", "unsigned_graph"},
+    "answer": {"accept_unsigned", "graph", "json", "store", "trusted", "unsigned_graph"},
     "install": {
         *("accept_unsigned", "backbone", "graph", "remove", "roll_back", "store", "trusted"),
         *("unsigned_graph", "weights"),
