@@ -24,9 +24,10 @@ from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
 TASKS = task_flags.define(
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, tfds:NAME, "
-    "hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings, "
-    "and NAME@96 is a task for images of 96 pixels, whatever the others have."
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, "
+    "masks:IMAGES,MASKS, tfds:NAME, hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, "
+    "seed=1) gives names and settings, and NAME@96 is a task for images of 96 pixels, whatever the "
+    "others have."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."
