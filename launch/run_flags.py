@@ -50,6 +50,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "safetensors; or weights by name, hf:timm/mobilenetv3_large_100.ra_in1k, say, or "
         "torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2.",
     ),
+    flags.DEFINE_string(
+        "head",
+        DEFAULTS["head"],
+        "Of tasks with a head of the same kind, this one instead: segmentation(high=neck_01) reads "
+        "a neck of the backbone.",
+    ),
     flags.DEFINE_enum(
         "norm",
         DEFAULTS["norm"],
