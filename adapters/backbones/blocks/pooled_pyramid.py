@@ -3,6 +3,7 @@
 import haiku as hk
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from adapters.backbones.rows import PooledPyramid
 from adapters.layers.depthwise import Depthwise
@@ -28,8 +29,12 @@ class PooledPyramidBlock(hk.Module):
             _Group(row, kernel, self._padding, name=f"kernel_{kernel}") for kernel in row.kernels
         ]
         for cells in row.cells:
-            shares = jnp.split(averaged(x, cells), len(groups), axis=-1)
-            found = [group(share, norm) for group, share in zip(groups, shares, strict=True)]
+            means, share = averaged(x, cells), x.shape[-1] // len(groups)
+            found = [
+                # Not `jnp.split`, which has no counterpart in exported graphs.
+                group(lax.slice_in_dim(means, place * share, (place + 1) * share, axis=-1), norm)
+                for place, group in enumerate(groups)
+            ]
             levels.append(resized(jnp.concatenate(found, axis=-1), height, width))
         every = jnp.concatenate(levels, axis=-1)
         return Pointwise(row.outputs, name="project")(every, norm, row.activation)
