@@ -70,7 +70,8 @@ def test_each_image_has_its_own_mask(root):
     """In each split, in any process; the corner's pixels count for nothing."""
     task = resolved(root)
     assert (task.name, task.labels, task.metric) == ("shots", tuple(NUMBERS), "mIoU")
-    assert [one.name for one in registry.resolve(spelled(root))] == ["shots"]
+    assert registry.resolve(spelled(root)) == (task,)
+    assert registry.resolve_one(task.spelled) == task
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = examples(pickle.loads(pickle.dumps(task)))
