@@ -171,15 +171,23 @@ def _block(
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """A block's output, and by their names its expansion, if any, and what the neck reads in it."""
     inside: dict[str, jax.Array] = {}
-    wanted = {f"{name}/expand", *(own.reads for own in table.neck)}
+    wanted = {f"{name}/expand"}
+    read = {own.reads for own in table.neck}
+    ended: list[str] = []
 
     def keep(
         method: Callable[..., Any], arguments: Any, settings: Any, about: hk.MethodContext
     ) -> Any:
-        result = method(*arguments, **settings)
+        if about.method_name != "__call__":
+            return method(*arguments, **settings)
         path = about.module.module_name
-        if about.method_name == "__call__" and path in wanted and "/" in path:
+        if ended:  # what the next layer takes, since a layer may run in a trace of its own
+            inside[ended.pop()] = arguments[0]
+        result = method(*arguments, **settings)
+        if path in wanted:
             inside[path] = result
+        if path in read and "/" in path:
+            ended.append(path)
         return result
 
     with hk.intercept_methods(keep):

@@ -262,6 +262,8 @@ def test_mosaic_is_what_its_paper_draws():
     merged = layer("neck_03/project", layer("neck_03/depthwise", merged))
     wanted = layer("neck_04", finer) + enlarged(merged, 14)
     np.testing.assert_allclose(maps["neck_04"], wanted, rtol=1e-3, atol=1e-4)
+    costs = {layer.path: layer.multiply_adds for layer in network_cost(network, 56).layers}
+    assert costs["neck_04"] == 14 * 14 * 6 * 64
 
 
 def layer_of_block(maps, weights, block):
