@@ -23,7 +23,7 @@ _ORDER = (
     *(PREVIEW, STEM, BLOCK, TAIL, POOLED, NECK),
     *(NORM_NAME, "start_depthwise", "reduce", "expand", "depthwise", "squeeze_excite"),
     *("attention", "query", "key_depthwise", "key", "value_depthwise", "value", "output"),
-    *("project", "layer_scale", "gate"),
+    *("point", "rate", "mean", "kernel", "project", "layer_scale", "gate"),
 )
 _RANKS = {name: rank for rank, name in enumerate(_ORDER)}
 _NUMBER = re.compile(r"_\d+$")

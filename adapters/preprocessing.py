@@ -239,9 +239,15 @@ def shrink(image: Image.Image, short_side: int) -> Image.Image:
 
 def shrink_classes(classes: np.ndarray, short_side: int) -> np.ndarray:
     """Scales int32 classes [H, W] down as `shrink` does their image; the nearest is taken."""
+    height, width = classes.shape
+    wide, high = _shrunk((width, height), short_side)
+    return resize_classes(classes, high, wide)
+
+
+def resize_classes(classes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scales int32 classes [H, W] to [height, width]; the nearest is taken."""
     image = Image.fromarray(np.asarray(classes, np.int32), "I")
-    size = _shrunk(image.size, short_side)
-    return np.asarray(image.resize(size, Image.Resampling.NEAREST), np.int32)
+    return np.asarray(image.resize((width, height), Image.Resampling.NEAREST), np.int32)
 
 
 def _shrunk(size: tuple[int, int], short_side: int) -> tuple[int, int]:

@@ -24,9 +24,10 @@ from launch.flag_names import FLAGS, flag_of
 from tasks.augmentation import POLICIES
 
 TASKS = task_flags.define(
-    "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, tfds:NAME, "
-    "hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, seed=1) gives names and settings, "
-    "and NAME@96 is a task for images of 96 pixels, whatever the others have."
+    "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, "
+    "masks:IMAGES,MASKS, tfds:NAME, hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, "
+    "seed=1) gives names and settings, and NAME@96 is a task for images of 96 pixels, whatever the "
+    "others have."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."
@@ -48,6 +49,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "Local checkpoint: Keras .h5 or .keras, PyTorch .pth, TensorFlow .index or .pb, "
         "safetensors; or weights by name, hf:timm/mobilenetv3_large_100.ra_in1k, say, or "
         "torchvision:MobileNet_V3_Large_Weights.IMAGENET1K_V2.",
+    ),
+    flags.DEFINE_string(
+        "head",
+        DEFAULTS["head"],
+        "Of tasks with a head of the same kind, this one instead: segmentation(high=neck_01) reads "
+        "a neck of the backbone.",
     ),
     flags.DEFINE_enum(
         "norm",

@@ -10,7 +10,7 @@ from launch.task_flags import joined
 
 # In the order of `launch/train --help`, roughly; a stored command must not change by chance.
 _ORDER = (
-    *("backbone", "weights", "data_dir", "patch", "norm", "size", "augmentation", "steps"),
+    *("backbone", "weights", "data_dir", "head", "patch", "norm", "size", "augmentation", "steps"),
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
     *(
         "from_patch",

@@ -7,17 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
 
 from tasks import coco_annotations
 from tasks.coco_annotations import MARK, AnnotatedImage, Annotations
-from tasks.copies import find_copies, joined
-from tasks.cutting import UNCHANGED, Cut, cut_groups, needed
+from tasks.cutting import UNCHANGED, Cut
 from tasks.image_files import ImageFiles
-from tasks.inventory import Inventory, count
-from tasks.listing import FolderError, ListedImage
-from tasks.looks import alike
+from tasks.inventory import Inventory
+from tasks.listing import ListedImage
 from tasks.objects import WIDTH
+from tasks.whole_images import cut_images, seen_size
 
 Array = npt.NDArray[np.float32]
 
@@ -58,37 +56,16 @@ def sort(
             left_out[fault].append(image.name)
         if one is not None:
             boxed.append(one)
-    facts = files.facts([one.file for one in boxed])
-    unreadable = set()
-    readable = []
-    for place, known in enumerate(facts):
-        if known.fault:
-            unreadable.add(known.fault.rstrip("."))
-            left_out[known.fault.rstrip(".")].append(boxed[place].file.name)
-        else:
-            readable.append(place)
-    copies = find_copies(
-        [facts[place].digest for place in readable],
-        [boxed[place].objects.tobytes() for place in readable],
+    cut = cut_images(
+        folder,
+        [one.file for one in boxed],
+        [one.objects.tobytes() for one in boxed],
+        files,
+        how,
+        left_out,
     )
-
-    def names(groups: Sequence[Sequence[int]]) -> list[list[str]]:
-        return [[boxed[readable[number]].file.name for number in own] for own in groups]
-
-    kept = [readable[number] for number in copies.kept]
-    pairs = alike([facts[place].look for place in kept])
-    groups = joined(kept, [(kept[one], kept[other]) for one, other in pairs])
-    if len(groups) < len(how.splits):
-        groups = [[place] for place in kept]
-    if len(groups) < len(how.splits):
-        raise FolderError(
-            f"{folder} has {count(len(groups), 'different image')} that can be used, and needs "
-            f"{needed(how.splits)}. Of others: "
-            f"{', '.join(f'{len(own)} {why}' for why, own in left_out.items()) or 'nothing'}."
-        )
-    cut = cut_groups(groups, lambda place: how.key(boxed[place].file.name), how.fractions)
-    found = {split: [boxed[place] for place in cut[split]] for split in how.splits}
-    used = {boxed[place].file.name for place in kept}
+    found = {split: [boxed[place] for place in own] for split, own in cut.splits.items()}
+    used = {boxed[place].file.name for place in cut.used}
     noted = {
         why: [name for name in read.found.get(why, ()) if name.partition(MARK)[0] in used]
         for why in coco_annotations.USED
@@ -96,11 +73,11 @@ def sort(
     labels = [read.labels[number] for number in numbers]
     inventory = Inventory(
         used={split: _counts(own, labels) for split, own in found.items()},
-        left_out=dict(left_out),
-        unreadable=frozenset(unreadable),
-        copies=names(copies.copies),
-        contradictions=names(copies.contradictions),
-        alike=[[boxed[place].file.name for place in own] for own in groups if len(own) > 1],
+        left_out={**left_out, **cut.faults},
+        unreadable=frozenset(cut.faults),
+        copies=cut.copies,
+        contradictions=cut.contradictions,
+        alike=cut.alike,
         noted={why: where for why, where in noted.items() if where},
         counted="objects",
     )
@@ -114,7 +91,7 @@ def _boxed(
     path = folder / image.name
     try:
         state = path.stat()
-        width, height = _size(path)
+        width, height = seen_size(path)
     except FileNotFoundError:
         return "images that are not there", None
     except OSError as error:
@@ -131,14 +108,6 @@ def _boxed(
     objects = np.array(rows, np.float32).reshape(-1, WIDTH)
     same = state.st_size, state.st_mtime_ns, state.st_ino
     return "", BoxedImage(ListedImage(path, image.name, None, "", same), objects, width, height)
-
-
-def _size(path: pathlib.Path) -> tuple[int, int]:
-    """Width and height of an image as it is seen: turned as the camera was held."""
-    with Image.open(path) as opened:
-        width, height = opened.size
-        turned = opened.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (height, width) if turned else (width, height)
 
 
 def _counts(images: Sequence[BoxedImage], labels: Sequence[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from tasks.coco import Coco
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
+from tasks.masks import Masks
 from tasks.queries import Queried
 from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
@@ -48,7 +49,9 @@ def inventory(task: Task) -> Inventory | None:
     """
     if isinstance(task.source, Queried):
         return inventory(task.source.plain)
-    return task.source.inventory() if isinstance(task.source, Folder | Arrays | Coco) else None
+    if isinstance(task.source, Folder | Arrays | Coco | Masks):
+        return task.source.inventory()
+    return None
 
 
 def task_size(task: Task, split: str, data_dir: str | None = None) -> int:

@@ -1,8 +1,8 @@
-"""Scenes made of cut-outs that are pasted on photographs, with the exact box of each."""
+"""Scenes made of cut-outs that are pasted on photographs, with the exact box and pixels of each."""
 
 import collections
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,12 +36,31 @@ class CutOut(NamedTuple):
     label: int
 
 
-def scenes(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Example]:
+class Scene(NamedTuple):
+    """A photograph with things on it.
+
+    Attributes:
+      image: RGB.
+      objects: [n, 5], see `tasks.layout.Example`.
+      classes: [H, W]; 0 the ground, 1 a thing of the class 0, and so on.
+    """
+
+    image: Image.Image
+    objects: np.ndarray
+    classes: np.ndarray
+
+
+def scenes(
+    name: str,
+    cut_outs: Sequence[CutOut],
+    label: Callable[[Scene], np.ndarray] = lambda made: made.objects,
+) -> Iterator[Example]:
     """Yields the scenes of every split, each with things of its own.
 
     Args:
       name: of the task: others give other scenes.
       cut_outs: of all splits; each class is cut by its groups.
+      label: what is learned of a scene.
     """
     groups: dict[int, dict[str, list[CutOut]]] = collections.defaultdict(dict)
     for one in cut_outs:
@@ -57,14 +76,14 @@ def scenes(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Example]:
             seed = hashlib.sha256(f"{name} {split} {place}".encode()).digest()
             generator = np.random.default_rng(list(seed))
             ground = cutting(grounds[generator.integers(len(grounds))], SIDE, generator)
-            image, objects = scene(ground, things, generator)
-            yield Example(split, f"{split}-{place:04d}", image, objects)
+            made = scene(ground, things, generator)
+            yield Example(split, f"{split}-{place:04d}", made.image, label(made))
 
 
 def scene(
     ground: Image.Image, things: Sequence[Sequence[CutOut]], generator: np.random.Generator
-) -> tuple[Image.Image, np.ndarray]:
-    """A photograph with one to four things on it, and their objects [n, 5].
+) -> Scene:
+    """A photograph with one to four things on it.
 
     `things` are those of each class; all classes are as frequent. A thing is pasted where it leaves
     two thirds of every older one to be seen; where no place is found, it is left out.
@@ -72,6 +91,7 @@ def scene(
     canvas, side = ground.copy(), ground.width
     seen: list[tuple[np.ndarray, int]] = []  # what is left of each, and its whole area
     rows: list[list[float]] = []
+    classes = np.zeros((side, side), np.int64)
     for _ in range(generator.integers(*OBJECTS)):
         own = things[int(generator.integers(len(things)))]
         thing = own[int(generator.integers(len(own)))]
@@ -86,11 +106,12 @@ def scene(
             left_over = [(old & ~mask, area) for old, area in seen]
             if all(old.sum() >= LEAST_SEEN * area for old, area in left_over):
                 canvas.paste(pasted, (left, top), pasted)
+                classes[mask] = 1 + thing.label
                 seen = [*left_over, (mask, int(mask.sum()))]
                 (box,) = boxes_of(mask.astype(np.int64))
                 rows.append([*(box / side), float(thing.label)])
                 break
-    return canvas, np.array(rows, np.float32).reshape(-1, 5)
+    return Scene(canvas, np.array(rows, np.float32).reshape(-1, 5), classes)
 
 
 def _sized(image: Image.Image, longer: int) -> Image.Image:

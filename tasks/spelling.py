@@ -16,7 +16,7 @@ from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, Cut, fractions_fault
 
 _SPELLED = re.compile(r"(?:([^=:()/\\]+)=)?([a-z]+):(.*)", re.DOTALL)
-_HALF = re.compile(r"(?:[^=:()/\\]+=)?coco:[^,]*")
+_HALF = re.compile(r"(?:[^=:()/\\]+=)?(?:coco|masks):[^,]*")
 _PAIR = r"\s*\w+\s*=[^()=,]*"
 _SETTINGS = re.compile(rf"(.*)\(((?:{_PAIR}(?:,{_PAIR})*)?\s*)\)\s*", re.DOTALL)
 
@@ -111,7 +111,7 @@ def split(pieces: list[str]) -> list[str]:
 
 
 def whole(names: Sequence[str]) -> list[str]:
-    """Names that were cut at commas, with those of `coco:IMAGES,ANNOTATIONS` whole again.
+    """Names that were cut at commas, those of two places whole again.
 
     >>> whole(["digits", "cells=coco:shots", "shots.json(seed=1)"])
     ['digits', 'cells=coco:shots,shots.json(seed=1)']

@@ -27,13 +27,18 @@ CHOSEN = ("birds", "fish", "flowers", "fruit", "mammals", "vehicles")
 
 def examples() -> Iterator[Example]:
     """Yields the scenes."""
+    return scenes("stamp_scenes", cut_outs())
+
+
+def cut_outs() -> list[CutOut]:
+    """The things of the chosen classes."""
     found = []
     for member, data in carriers.iterate_members(carriers.fetch(STAMPS), FOLDER, ".png"):
         name = member.removeprefix(FOLDER)
         for label, chosen in enumerate(CHOSEN):
             if name.startswith(LABELS[chosen]) and not name.endswith(("_mirror.png", "_flip.png")):
                 found.append(CutOut(thing(name), rgba(data), label))
-    return scenes("stamp_scenes", found)
+    return found
 
 
 def thing(name: str) -> str:

@@ -38,5 +38,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "emoji_scenes",
         "stamp_scenes",
     ),
+    # A class for every pixel: two of real pictures, one of scenes that are pasted together.
+    "pocket_segmentation": ("nuclei_masks", "brain_tissue", "stamp_masks"),
     "decathlon": DECATHLON,
 }

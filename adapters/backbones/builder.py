@@ -15,10 +15,11 @@ from adapters.backbones.rematerialise import rematerialised
 from adapters.backbones.rows import Pooled, Row
 from adapters.backbones.sites import sites
 from adapters.backbones.skipping import check_open
-from adapters.backbones.table import LayerTable
+from adapters.backbones.table import LayerTable, NeckRow
 from adapters.layers.enlarging import added
 from adapters.layers.norm import Normalise
 from adapters.modules import block_of
+from adapters.resizing import resized
 from adapters.vocabulary import STATISTICS, Folded, NormMode
 
 Weights = Mapping[str, Mapping[str, jax.Array]]
@@ -31,7 +32,8 @@ class Outputs(NamedTuple):
     Attributes:
       features: [C], the last row averaged over the image.
       endpoints: block name to its output [H', W', C'], up to pooling, and those of the neck; and
-        `NAME/expand` to what the block's expansion gives, after its norm and activation.
+        `NAME/expand` to what the block's expansion gives, after its norm and activation; and so
+        `NAME/depthwise`, where the neck reads it.
       moments: norm path to {"mean", "var"}, each [T, C]; empty in `frozen` mode.
     """
 
@@ -80,13 +82,13 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
         endpoints: dict[str, jax.Array] = {}
         x = image
         for name, row in table.named_rows():
-            x, inside = _block(row, padding, name, x, norm)
+            x, inside = _block(table, row, padding, name, x, norm)
             endpoints |= inside
             if not isinstance(row, Pooled):
                 endpoints[name] = x
-        for name, reads, row, adds in table.neck:
-            y, _ = _block(row, padding, name, endpoints[reads], norm)
-            endpoints[name] = added(y, endpoints[adds]) if adds else y
+        for own in table.neck:
+            y, _ = _block(table, own.row, padding, own.name, _read(own, endpoints), norm)
+            endpoints[own.name] = _summed(own, y, endpoints)
         return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
 
     transformed = hk.transform_with_state(network)
@@ -122,7 +124,7 @@ def _apply_blocks(
         name: str, row: Row, own: Weights, x: jax.Array, membership: jax.Array | None
     ) -> tuple[tuple[jax.Array, dict[str, jax.Array]], Weights]:
         how = dataclasses.replace(norm, membership=membership)
-        part = hk.transform_with_state(lambda x: _block(row, padding, name, x, how))
+        part = hk.transform_with_state(lambda x: _block(table, row, padding, name, x, how))
         return part.apply(own, {}, None, x)
 
     endpoints: dict[str, jax.Array] = {}
@@ -141,25 +143,51 @@ def _apply_blocks(
     x = image
     for name, row in table.named_rows():
         x = run(name, row, x)
-    for name, reads, row, adds in table.neck:
-        y = run(name, row, endpoints[reads])
-        endpoints[name] = added(y, endpoints[adds]) if adds else y
+    for own in table.neck:
+        y = run(own.name, own.row, _read(own, endpoints))
+        endpoints[own.name] = _summed(own, y, endpoints)
     return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
 
 
+def _read(own: NeckRow, endpoints: Mapping[str, jax.Array]) -> jax.Array:
+    """The map that a row of a neck takes."""
+    x = endpoints[own.reads]
+    if not own.beside:
+        return x
+    return jnp.concatenate([x, resized(endpoints[own.beside], *x.shape[:2])], axis=-1)
+
+
+def _summed(own: NeckRow, y: jax.Array, endpoints: Mapping[str, jax.Array]) -> jax.Array:
+    """What a row of a neck gave, and the map that it adds."""
+    if not own.adds:
+        return y
+    if own.enlarging == "nearest":
+        return added(y, endpoints[own.adds])
+    return y + resized(endpoints[own.adds], *y.shape[:2])
+
+
 def _block(
-    row: Row, padding: str, name: str, x: jax.Array, norm: Normalise
+    table: LayerTable, row: Row, padding: str, name: str, x: jax.Array, norm: Normalise
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """A block's output, and its expansion by name where it has one."""
+    """A block's output, and by their names its expansion, if any, and what the neck reads in it."""
     inside: dict[str, jax.Array] = {}
-    wanted = f"{name}/expand"
+    wanted = {f"{name}/expand"}
+    read = {own.reads for own in table.neck}
+    ended: list[str] = []
 
     def keep(
         method: Callable[..., Any], arguments: Any, settings: Any, about: hk.MethodContext
     ) -> Any:
+        if about.method_name != "__call__":
+            return method(*arguments, **settings)
+        path = about.module.module_name
+        if ended:  # what the next layer takes, since a layer may run in a trace of its own
+            inside[ended.pop()] = arguments[0]
         result = method(*arguments, **settings)
-        if about.method_name == "__call__" and about.module.module_name == wanted:
-            inside[wanted] = result
+        if path in wanted:
+            inside[path] = result
+        if path in read and "/" in path:
+            ended.append(path)
         return result
 
     with hk.intercept_methods(keep):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from adapters.backbones import mobilenet_v1, mobilenet_v2, mobilenet_v3
 from adapters.backbones.efficientnet_lite import efficientnet_lite0
+from adapters.backbones.forms import with_forms
 from adapters.backbones.isometric import SMALL, isometric, isometric_small
 from adapters.backbones.mnasnet import mnasnet_a1, mnasnet_b1, mnasnet_small
 from adapters.backbones.mobilenet_multi import multi_avg, multi_avg_seg, multi_max, multi_max_seg
@@ -15,7 +16,7 @@ from adapters.backbones.mobilenet_v4 import (
     mobilenet_v4_hybrid_large,
     mobilenet_v4_hybrid_medium,
 )
-from adapters.backbones.necks import SEPARATOR, with_neck
+from adapters.backbones.necks import SEPARATOR
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
 
@@ -48,12 +49,12 @@ TABLES: dict[str, Callable[[], LayerTable]] = {make().name: make for make in _MA
 
 
 def table(name: str) -> LayerTable:
-    """The layer table called `name`; with a neck where that is `TABLE+NECK`.
+    """The layer table called `name`; in other forms where they stand behind: see `forms`.
 
-    Raises:
-      UnknownNameError: no table, or neck, has this name; near names are offered.
+    Raises UnknownNameError where no table, or form, has this name, near names being offered; and as
+    `with_forms` does.
     """
-    backbone, beside, neck = name.partition(SEPARATOR)
+    backbone, _, forms = name.partition(SEPARATOR)
     if backbone not in TABLES:
         raise UnknownNameError("backbone", backbone, TABLES)
-    return with_neck(TABLES[backbone](), neck) if beside else TABLES[backbone]()
+    return with_forms(TABLES[backbone](), forms)

@@ -241,6 +241,65 @@ class Gated(Row):
         )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AtrousPyramid(Row):
+    """A 1x1, a 3x3 at each rate and the mean over the map, side by side; then one 1x1. DeepLab's.
+
+    Attributes:
+      rates: dilations of the 3x3 convolutions.
+      expanded: channels of each branch.
+    """
+
+    rates: tuple[int, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """A layer each branch, and the one over all."""
+        inside = self.expanded
+        return (
+            Part("point", "pointwise", self.inputs, inside),
+            *(Part(f"rate_{rate}", "convolution", self.inputs, inside, 3) for rate in self.rates),
+            Part("mean", "pointwise", self.inputs, inside),
+            Part("project", "pointwise", (2 + len(self.rates)) * inside, self.outputs),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PooledPyramid(Row):
+    """The map, its mean, and what one group convolution makes of means over windows; then a 1x1.
+
+    MOSAIC's.
+
+    Attributes:
+      cells: windows along a side, of each level.
+      kernels: sides of the group convolution's depthwise kernels; each takes its share of the
+        channels, and all levels have the same.
+      expanded: channels of the mean's branch and of each of the group convolution's.
+    """
+
+    cells: tuple[int, ...] = ()
+    kernels: tuple[int, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """A layer of the mean, two each kernel, and the one over all levels."""
+        share, inside = self.inputs // len(self.kernels), self.expanded
+        levels = len(self.cells) * len(self.kernels) * inside
+        own = [
+            (
+                _depthwise(f"{name}/depthwise", share, kernel, 1),
+                Part(f"{name}/project", "pointwise", share, inside),
+            )
+            for kernel in self.kernels
+            for name in [f"kernel_{kernel}"]
+        ]
+        return (
+            Part("mean", "pointwise", self.inputs, inside),
+            *(part for pair in own for part in pair),
+            Part("project", "pointwise", self.inputs + inside + levels, self.outputs),
+        )
+
+
 def _depthwise(name: str, channels: int, kernel: int, stride: int) -> Part:
     return Part(name, "depthwise", channels, channels, kernel, stride)
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from adapters.backbones.rows import Convolution, InvertedResidual, Pooled, Row
 from adapters.modules import BLOCK, POOLED, STEM, TAIL
+
+Enlarging = Literal["nearest", "bilinear"]
 
 
 class NeckRow(NamedTuple):
@@ -13,16 +15,21 @@ class NeckRow(NamedTuple):
 
     Attributes:
       name: of the block and of its map, `neck_01`, say.
-      reads: the block whose map it takes: one of the table's, or of the neck's before it.
+      reads: the block whose map it takes: one of the table's, or of the neck's before it; or
+        `block_06/depthwise`, say, for what its depthwise layer gives, normed and activated.
       row: the block.
-      adds: the block whose map is added to what the row gives, enlarged to its size by its nearest
-        cells; "": none is.
+      adds: the block whose map is added to what the row gives, enlarged to its size; "": none is.
+      beside: the block whose map lies behind the channels of `reads`, bilinearly enlarged to its
+        size, before the row takes both; "": none does.
+      enlarging: how `adds` is enlarged: by its `nearest` cells, two times, or `bilinear`.
     """
 
     name: str
     reads: str
     row: Row
     adds: str = ""
+    beside: str = ""
+    enlarging: Enlarging = "nearest"
 
 
 @dataclasses.dataclass(frozen=True)

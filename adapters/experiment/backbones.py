@@ -15,8 +15,9 @@ from adapters.backbones.checkpoint import Checkpoint, read_checkpoint
 from adapters.backbones.conversion_error import ConversionError
 from adapters.backbones.convert import ConventionsNeededError, is_ours, load_checkpoint
 from adapters.backbones.entries import EntryNeededError
+from adapters.backbones.forms import with_forms
 from adapters.backbones.named_weights import Fetched, fetched, is_name
-from adapters.backbones.necks import SEPARATOR, with_neck
+from adapters.backbones.necks import SEPARATOR
 from adapters.backbones.pretrained import PRETRAINED, pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError, UnknownNameError
@@ -72,8 +73,8 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
 
     `weights` are the path of a local file, or a name of `adapters.backbones.named_weights`.
 
-    Either may have a neck, `NAME+NECK`; see `adapters.backbones.necks`. What the weights do not
-    hold of it is drawn from the key 0.
+    Either may have a denser last map and a neck, `NAME+stride_16+NECK`; see
+    `adapters.backbones.forms`. What the weights do not hold of a neck is drawn from the key 0.
 
     A file of ours may hold a layer table of its own, a search's say, and `name` be that one's.
 
@@ -84,7 +85,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
         it has to be converted first.
       CarrierError, NamedWeightsError: the weights cannot be fetched.
     """
-    own, beside, neck = name.partition(SEPARATOR)
+    own, _, forms = name.partition(SEPARATOR)
     if own in PRETRAINED and weights is None:
         checkpoint = pretrained(own)
     elif own in PRETRAINED or own in registry.TABLES:
@@ -101,7 +102,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
         if is_name(weights):
             given = fetched(os.fspath(weights))
         try:
-            checkpoint = _read(given, table, with_neck(table, neck) if beside else table)
+            checkpoint = _read(given, table, with_forms(table, forms))
         except ConventionsNeededError as error:
             raise WeightsNeedConvertingError(
                 f"the weights {weights} do not tell padding, epsilon and pixel scaling by their "
@@ -128,15 +129,16 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     else:
         checkpoint = _with_its_table(name, weights)
     table = checkpoint.own_table or registry.table(checkpoint.table)
-    whole = with_neck(table, neck) if beside and not table.neck else table
+    whole = table if SEPARATOR in table.name else with_forms(table, forms)
     network = build(whole, checkpoint.padding, checkpoint.epsilon)
     added: dict[str, Any] = {}
     if whole is not table:
+        checkpoint = dataclasses.replace(checkpoint, table=whole.name)
+    if whole.neck != table.neck:
         drawn = jax.jit(network.init)(jax.random.key(0))
         added = {path: leaves for path, leaves in drawn.items() if path not in checkpoint.weights}
         checkpoint = dataclasses.replace(
             checkpoint,
-            table=whole.name,
             weights={**checkpoint.weights, **jax.tree.map(np.asarray, added)},
             head=None,
         )
@@ -155,11 +157,11 @@ def _with_its_table(name: str, weights: str | os.PathLike[str] | None) -> Checkp
     raise UnknownNameError("backbone", name.partition(SEPARATOR)[0], sorted(known))
 
 
-def _read(given: Fetched, table: LayerTable, with_its_neck: LayerTable) -> Checkpoint:
-    """A local checkpoint of `table`, or one of ours that holds its neck too."""
+def _read(given: Fetched, table: LayerTable, in_its_form: LayerTable) -> Checkpoint:
+    """A local checkpoint of `table`, or one of ours that is of its form too, with a neck, say."""
     try:
         return load_checkpoint(given.path, table, given.conventions)
     except ConversionError:
-        if not with_its_neck.neck:
+        if in_its_form is table:
             raise
-        return load_checkpoint(given.path, with_its_neck, given.conventions)
+        return load_checkpoint(given.path, in_its_form, given.conventions)

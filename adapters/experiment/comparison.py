@@ -22,6 +22,7 @@ from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import Wanted
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.task_heads import with_head
 from adapters.patches.registry import from_spec
 from adapters.training import loop, tidy
 from adapters.training.report import one_score
@@ -133,7 +134,7 @@ def compare(
       ConfigurationMismatchError: `directory` holds a comparison with other settings.
       StoppedError: a signal stopped it; the same call goes on from there.
     """
-    tasks = chosen_tasks.chosen(plan.tasks, plan.base.data_dir)
+    tasks = with_head(chosen_tasks.chosen(plan.tasks, plan.base.data_dir), plan.base.head)
     command = command or functools.partial(fit_call, chosen_tasks.names(plan.tasks))
     resume = output.holds_run(directory)
     with output.claimed(directory, _configuration(plan, tasks), resume, overwrite=False):

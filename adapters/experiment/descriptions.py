@@ -9,7 +9,8 @@ from adapters.analysis.cost import HEAD, LayerCost, NetworkCost, network_cost
 from adapters.analysis.roofline import Machine
 from adapters.backbones import registry as tables
 from adapters.backbones.builder import build, count_parameters
-from adapters.backbones.necks import SEPARATOR, with_neck
+from adapters.backbones.forms import with_forms
+from adapters.backbones.necks import SEPARATOR
 from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
@@ -106,12 +107,12 @@ def cost_of_backbone(name: str, size: int, bytes_per_value: int) -> NetworkCost:
 
 
 def _origin_and_table(name: str) -> tuple[Pretrained | None, LayerTable]:
-    own, beside, neck = name.partition(SEPARATOR)
+    own, _, forms = name.partition(SEPARATOR)
     if own not in PRETRAINED and own not in tables.TABLES:
         raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *tables.TABLES}))
     origin = PRETRAINED.get(own)
     table = tables.table(origin.table if origin else own)
-    return origin, with_neck(table, neck) if beside else table
+    return origin, with_forms(table, forms)
 
 
 def _described(machine: Machine) -> str:

@@ -18,6 +18,7 @@ from adapters.experiment.opening import opened
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.predictor import Predictor
 from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
+from adapters.experiment.task_heads import with_head
 from adapters.experiment.training_run import Run
 from adapters.patches.contract import Patch
 from adapters.patches.registry import text_of
@@ -144,6 +145,7 @@ def fit(
     text = patch if isinstance(patch, str) else text_of(patch)
     own = None if isinstance(patch, str) else patch
     given = settings_of(patch=text, **settings)
+    wanted = with_head(wanted, given.head)
     member, mirror = cluster.current(), None
     address = os.fspath(directory) if directory is not None and is_address(directory) else ""
     temporary = directory is None or bool(address)

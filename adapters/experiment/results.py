@@ -216,6 +216,7 @@ def write_summary(
                 patch=settings.patch,
                 setting=f"{size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
+                + (f", {settings.head}" if settings.head else "")
                 + ("" if settings.balance == "none" else f", balanced {settings.balance}")
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
                 + (", temperature scaled" if settings.temperature_scaling else "")

@@ -20,6 +20,7 @@ from adapters.experiment.search_settings import (
     check_one_size,
 )
 from adapters.experiment.settings import Settings, settings_of
+from adapters.experiment.task_heads import with_head
 from adapters.search.blocks import block_space, largest, width_space
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.costs import multiply_adds
@@ -61,8 +62,9 @@ def search(
     own = {name: value for name, value in settings.items() if value is not None}
     how = search or SearchSettings()
     values = {**_defaults(how, len(wanted), own.get("train_shared", True)), **own}
+    given = settings_of(**values)
     run = planned(
-        *(wanted, settings_of(**values), how, directory, command, resume, overwrite, test)
+        *(with_head(wanted, given.head), given, how, directory, command, resume, overwrite, test)
     )
     for _ in run:
         pass

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from adapters.errors import ModelPatchError, UnknownNameError
+from adapters.heads import registry as heads
 from adapters.scheduling import registry
 from adapters.store.encoding import ENCODINGS
 from adapters.store.versions import version_key
@@ -39,6 +40,8 @@ class Settings:
       backbone: pretrained weights by name, or a layer table with `weights`; either with a neck,
         `mobilenet_v2+lraspp`, say, which is trained at the head's rate where `weights` lack it.
       weights: a local checkpoint file, where the backbone brings none.
+      head: of tasks whose own is of the same kind, instead of that: the text of a head that reads
+        other maps, `segmentation(high=neck_01)`, say.
       patch: what each task trains, as a spec; see `adapters.patches.registry.text_of` for patches
         without one.
       size: side of the input images, in pixels, of tasks without a size of their own.
@@ -76,11 +79,13 @@ class Settings:
       minutes: of training, those before it was resumed included, after which the run ends with
         the step that it is at. Learning rates follow `steps` all the same. 0: it does not.
 
-    Raises SettingError, UnknownNameError or VersionError for a value out of its range.
+    Raises SettingError, UnknownNameError or VersionError for a value out of its range, and for a
+    head as `adapters.heads.registry.from_spec` does.
     """
 
     backbone: str = "mobilenet_v2"
     weights: str | None = None
+    head: str | None = None
     patch: str = "scale_bias"
     size: int = 64
     groups: int = 4
@@ -138,6 +143,8 @@ class Settings:
             raise UnknownNameError("norm mode", recipe.norm, NORM_MODES)
         if recipe.precision not in PRECISIONS:
             raise UnknownNameError("precision", recipe.precision, PRECISIONS)
+        if self.head is not None:
+            heads.from_spec(self.head)
         registry.check(self.sampling, self.scheduler, self.gradients)
         if self.augmentation not in POLICIES:
             raise UnknownNameError("augmentation", self.augmentation, POLICIES)

@@ -1,12 +1,31 @@
 """The heads of a run's tasks, made ready for the targets that they will learn."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from adapters.experiment.settings import SettingError
 from adapters.heads.contract import Head, TargetError
+from adapters.heads.registry import from_spec
 from adapters.heads.together import TaskHeads
 from tasks import pipeline
 from tasks.task import Task
+
+
+def with_head(tasks: Sequence[Task], head: str | None) -> tuple[Task, ...]:
+    """The tasks, of which those with a head of the kind of `head` have that one instead.
+
+    Raises SettingError where there is none.
+    """
+    if head is None:
+        return tuple(tasks)
+    kind = from_spec(head).kind
+    if all(task.made_head.kind != kind for task in tasks):
+        kinds = ", ".join(sorted({task.made_head.kind for task in tasks}))
+        raise SettingError("head", f"is {head}, and the tasks' heads are of another kind: {kinds}.")
+    return tuple(
+        dataclasses.replace(task, head=head) if task.made_head.kind == kind else task
+        for task in tasks
+    )
 
 
 def task_heads(tasks: Sequence[Task], data_dir: str | None, balance: str = "none") -> TaskHeads:

@@ -15,6 +15,7 @@ from adapters.experiment import backbones, chosen_tasks, output
 from adapters.experiment.calls import fit_call
 from adapters.experiment.runs import Runs
 from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.task_heads import with_head
 from adapters.spec import whole
 from adapters.training import loop, tidy
 from adapters.training.report import grid, named, one_score
@@ -111,14 +112,14 @@ def vary(
     """
     if seeds < 1:
         raise SettingError("seeds", f"must be 1 or more, not {seeds}.")
-    tasks = chosen_tasks.chosen(names, base.data_dir)
+    tasks = with_head(chosen_tasks.chosen(names, base.data_dir), base.head)
     configuration = {
         **dataclasses.asdict(base),
         **chosen_tasks.identity(tasks, chosen_tasks.held(tasks, base.data_dir)),
         "fingerprint": backbones.load(base.backbone, base.weights).fingerprint,
         **({"apart": True} if apart else {}),
     }
-    together = _one_by_one(names, base.data_dir) if apart else [_Together(names, tasks, "")]
+    together = _one_by_one(names, tasks, base.data_dir) if apart else [_Together(names, tasks, "")]
     resume = output.holds_run(directory)
     with output.claimed(directory, configuration, resume, overwrite=False):
         steps = [variant.settings.recipe.steps for variant in chosen for _ in range(seeds)]
@@ -162,14 +163,17 @@ class _Together(NamedTuple):
     folder: str
 
 
-def _one_by_one(names: Sequence[str], data_dir: str | None) -> list[_Together]:
+def _one_by_one(
+    names: Sequence[str], tasks: Sequence[Task], data_dir: str | None
+) -> list[_Together]:
     """Each task for itself, as it was called, or by its own name where it is one of a suite."""
+    own = {task.name: task for task in tasks}
     found = []
     for name in chosen_tasks.names(names):
         members = chosen_tasks.chosen([name], data_dir)
         for task in members:
             said = name if len(members) == 1 else task.name
-            found.append(_Together([said], [task], task.name))
+            found.append(_Together([said], [own[task.name]], task.name))
     return found
 
 

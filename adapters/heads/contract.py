@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
 from adapters.heads.assessment import Assessment
-from adapters.heads.resizing import interpolation_at, resized
+from adapters.resizing import interpolation_at, resized
 from adapters.view import View
 
 Array = npt.NDArray[Any]

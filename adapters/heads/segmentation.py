@@ -4,17 +4,19 @@ Two maps of the network are read, each by a 1x1 convolution of the task's own; t
 scores are enlarged and added to the finer one's. That is the skip of Long, Shelhamer, Darrell,
 "Fully Convolutional Networks for Semantic Segmentation", arXiv 1411.4038, section 4.2, and, where
 `high` names a neck's map, the end of LR-ASPP (Howard et al., "Searching for MobileNetV3",
-arXiv 1905.02244, section 5.4).
+arXiv 1905.02244, section 5.4). Or one map is read, as DeepLab and MOSAIC do.
 
 Target `classes`: [H, W], the number of each pixel's class, -1 where a pixel does not count. The
-score is the mean over classes of intersection over union (mIoU), of all pixels of a split together.
+score is the mean over classes of intersection over union (mIoU), of all pixels of a split together;
+beside it stands the same of the pixels near outlines alone (see `adapters.heads.boundaries`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from adapters.heads.boundaries import boundary_counts
 from adapters.heads.classification import confusion_counts, softmax
 from adapters.heads.contract import (
     Array,
@@ -31,8 +33,8 @@ from adapters.heads.contract import (
     finite,
 )
 from adapters.heads.linear import LOGITS
-from adapters.heads.resizing import resized
 from adapters.heads.runs import runs
+from adapters.resizing import resized
 from adapters.view import View
 
 CLASSES, TEACHER = "classes", "teacher"
@@ -40,32 +42,33 @@ IGNORED = -1
 _MASKED = -1e9  # as in `adapters.heads.wide`
 
 
-def segmentation(low: str = "stride_8", high: str = "stride_16") -> Head:
+def segmentation(low: str | None = "stride_8", high: str = "stride_16") -> Head:
     """A class for every pixel; `Regions.shares` says how much of an image each label covers.
 
     Args:
-      low, high: names of maps, see `adapters.backbones.taps`: scores are as fine as `low`.
+      low, high: names of maps, see `adapters.backbones.taps`: scores are as fine as `low`. None:
+        `high` alone is read.
 
     Raises HeadSettingError where both are one map.
     """
-    if not (type(low) is str and type(high) is str) or low == high:
-        raise HeadSettingError(f"low and high must name two maps; they are {low!r} and {high!r}.")
+    if type(high) is not str or not (low is None or type(low) is str) or low == high:
+        raise HeadSettingError(
+            f"low and high must name two maps, or low be none; they are {low!r} and {high!r}."
+        )
+    read = {"high": high} if low is None else {"low": low, "high": high}
 
     def shapes(channels: Mapping[str, int], outputs: int) -> dict[str, Shape]:
-        return {
-            "low": (channels[low], outputs),
-            "high": (channels[high], outputs),
-            "b": (outputs,),
-        }
+        return {leaf: (channels[name], outputs) for leaf, name in read.items()} | {"b": (outputs,)}
 
     def channels(shapes: Mapping[str, Shape]) -> dict[str, int]:
-        return {low: shapes["low"][0], high: shapes["high"][0]}
+        return {name: shapes[leaf][0] for leaf, name in read.items()}
 
     def apply(weights: Arrays, taps: Arrays) -> dict[str, Any]:
-        fine, coarse = _scores(taps[low], weights["low"]), _scores(taps[high], weights["high"])
-        height, width = fine.shape[-3:-1]
-        bias = weights["b"].reshape((1,) * (fine.ndim - 1) + (-1,))
-        return {LOGITS: fine + resized(coarse, height, width) + bias}
+        first, *others = (_scores(taps[name], weights[leaf]) for leaf, name in read.items())
+        scores = first + weights["b"].reshape((1,) * (first.ndim - 1) + (-1,))
+        for coarse in others:
+            scores = scores + resized(coarse, *first.shape[-3:-1])
+        return {LOGITS: scores}
 
     given = {"low": low, "high": high}
     settings = {name: value for name, value in given.items() if value != _DEFAULTS[name]}
@@ -73,7 +76,7 @@ def segmentation(low: str = "stride_8", high: str = "stride_16") -> Head:
         kind="segmentation",
         settings=settings,
         computes=computed_by("segmentation", settings),
-        taps=(low, high),
+        taps=tuple(read.values()),
         together="padded",
         shapes=shapes,
         channels=channels,
@@ -129,28 +132,45 @@ def _check_targets(targets: Arrays) -> None:
         raise TargetError("no pixel of any example has a class: there is nothing to learn.")
 
 
-def _no_counts(outputs: int) -> Array:
-    return np.zeros((outputs, outputs), np.int64)
+class _Counts(NamedTuple):
+    """Pixels of each class that were taken for each, [C, C], and `boundaries.boundary_counts`."""
+
+    confusions: Array
+    outlines: Array
 
 
-def _counted(counts: Array, predictions: Arrays, targets: Arrays) -> Array:
-    for logits, truth in zip(predictions[LOGITS], targets[CLASSES], strict=True):
-        known = np.asarray(truth) != IGNORED
-        guess = resized(np.asarray(logits), *np.shape(truth)).argmax(axis=-1)
-        counts = counts + confusion_counts(np.asarray(truth)[known], guess[known], len(counts))
-    return counts
+def _no_counts(outputs: int) -> _Counts:
+    return _Counts(np.zeros((outputs, outputs), np.int64), np.zeros((outputs, 2), np.int64))
 
 
-def _figures_of(counts: Array) -> dict[str, Figure]:
-    """Classes that no pixel has, and that none was taken for, are left out of the mean."""
-    if not counts.sum():
+def _counted(counts: _Counts, predictions: Arrays, targets: Arrays) -> _Counts:
+    confusions, outlines = counts
+    outputs = len(confusions)
+    for logits, given in zip(predictions[LOGITS], targets[CLASSES], strict=True):
+        truth = np.asarray(given)
+        known = truth != IGNORED
+        guess = resized(np.asarray(logits), *truth.shape).argmax(axis=-1)
+        confusions = confusions + confusion_counts(truth[known], guess[known], outputs)
+        outlines = outlines + boundary_counts(truth, guess, known, outputs)
+    return _Counts(confusions, outlines)
+
+
+def _figures_of(counts: _Counts) -> dict[str, Figure]:
+    """Classes that no pixel has, and that none was taken for, are left out of the means.
+
+    Where no pixel that counts is near an outline, none is wrong there: boundary IoU is 1.
+    """
+    confusions = counts.confusions
+    if not confusions.sum():
         raise TargetError("intersection over union of no examples is undefined.")
-    hits = np.diag(counts).astype(np.float64)
-    union = counts.sum(axis=0) + counts.sum(axis=1) - hits
+    hits = np.diag(confusions).astype(np.float64)
+    union = confusions.sum(axis=0) + confusions.sum(axis=1) - hits
     seen = union > 0
+    both, either = counts.outlines[counts.outlines[:, 1] > 0].T
     return {
         "mIoU": Figure(float((hits[seen] / union[seen]).mean()), "fraction"),
-        "pixel accuracy": Figure(float(hits.sum() / counts.sum()), "fraction"),
+        "boundary IoU": Figure(float((both / either).mean()) if len(either) else 1.0, "fraction"),
+        "pixel accuracy": Figure(float(hits.sum() / confusions.sum()), "fraction"),
     }
 
 

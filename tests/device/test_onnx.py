@@ -11,6 +11,10 @@ import pytest
 import safetensors.numpy
 
 from adapters.backbones.builder import build
+from adapters.backbones.necks import with_neck
+from adapters.backbones.rows import Convolution, InvertedResidual
+from adapters.backbones.table import LayerTable
+from adapters.backbones.taps import channels
 from adapters.benchmarking import stand_ins
 from adapters.export import export_parity
 from adapters.export.litert import own_weights
@@ -19,6 +23,7 @@ from adapters.export.onnx.installed import ONNXError
 from adapters.export.onnx.session import KEY, Session
 from adapters.export.onnx.values import UnsupportedOperationError
 from adapters.heads.classification import classification
+from adapters.heads.registry import from_spec
 from adapters.runtime import input_file, signatures
 from adapters.runtime.feeds import UnsupportedPatchError, patch_inputs
 from adapters.store import parity
@@ -77,6 +82,24 @@ def test_every_family_answers_as_in_jax(name, padding, epsilon):
     own = export.export_task(network, weights, epsilon, {}, head, 32, {})
     got = Session(own, 1).run({signatures.IMAGES: images})
     assert export_parity.difference(wanted, got) < TOLERANCE
+
+
+@pytest.mark.parametrize(("neck", "tap"), [("deeplab_atrous", "neck_02"), ("mosaic", "neck_04")])
+def test_decoders_answer_as_in_jax(neck, tap):
+    """Of a network with maps of an eighth of the side and more."""
+    halving = InvertedResidual(inputs=4, outputs=4, kernel=3, expanded=8, stride=2)
+    stem = Convolution(inputs=3, outputs=4, kernel=3, stride=2, activation="relu")
+    network = build(with_neck(LayerTable("halving", (stem, halving, halving)), neck))
+    drawn = stand_ins.weights(network.table)
+    weights = jax.tree.map(np.asarray, narrow.disturbed(drawn, seed=2))
+    kind, images = from_spec(f"segmentation(low=none, high={tap})"), seeded(2)
+    generator = np.random.default_rng(3)
+    shapes = kind.shapes({tap: channels(network.table, tap)}, 3)
+    head = {leaf: generator.normal(size=shapes[leaf]).astype(np.float32) for leaf in shapes}
+    wanted = export_parity.jax_predictions(network, weights, kind, head, images)["logits"]
+    own = export.export_task(network, weights, 1e-3, {}, head, narrow.SIZE, {}, kind=kind)
+    found = Session(own, 1).run({signatures.IMAGES: images})
+    assert export_parity.difference(wanted, found) < TOLERANCE
 
 
 def kind_of(name):

@@ -430,6 +430,7 @@ for kind, make in HEADS.items():
         ("regression", {"mean": [float("nan")], "deviation": [1.0]}),
         ("segmentation", {"low": "stride_8", "high": "stride_8"}),
         ("segmentation", {"low": 8}),
+        ("segmentation", {"high": None}),
         ("ssdlite", {"finest": 12}),
         ("ssdlite", {"finest": 32, "coarsest": 16}),
         ("ssdlite", {"finest": 16.0}),

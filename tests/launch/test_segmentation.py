@@ -14,8 +14,10 @@ from adapters.experiment import (
     contact_sheet,
     encoding,
     evaluation,
+    fitting,
     segmenting,
     serving,
+    task_heads,
 )
 from adapters.experiment import training_run as runs
 from adapters.experiment.settings import SettingError
@@ -34,6 +36,9 @@ from tests.launch import graphs, small
 from tests.launch.made_tasks import LIGHTS, THREE_LIGHTS
 from tests.serving.loopback import ask, served
 
+WITH_NECK = "narrow+stride_16+lraspp"
+HEAD = "segmentation(low=stride_2, high=neck_01)"
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
@@ -42,11 +47,12 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def with_neck(weights, tmp_path_factory):
-    """(folder, rows) of a run that begins with a new neck."""
+    """(folder, task) of a run that begins with a new neck, which the task has to be told of."""
     out = tmp_path_factory.mktemp("runs") / "neck"
-    task = dataclasses.replace(LIGHTS, head="segmentation(low=stride_2, high=neck_01)")
-    settings = small.settings(weights, backbone="narrow+lraspp", recipe={"head_rate": 3e-2})
-    return out, task, runs.run([task], settings, out, "a test")
+    settings = small.settings(weights, backbone=WITH_NECK, recipe={"head_rate": 3e-2})
+    values = dataclasses.asdict(settings)
+    fitting.fit(LIGHTS, directory=out, **values.pop("recipe"), **(values | {"head": HEAD}))
+    return out, dataclasses.replace(LIGHTS, head=HEAD)
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +186,9 @@ def test_pictures_of_each_mask_are_written(finished, weights, tmp_path):
 
 
 def test_a_new_neck_is_trained_with_the_heads_and_nothing_else_of_the_backbone(with_neck, weights):
-    out, _, _ = with_neck
-    before = backbones.load("narrow+lraspp", str(weights))
-    after = backbones.load("narrow+lraspp", str(out / "backbone.safetensors"))
+    out, _ = with_neck
+    before = backbones.load(WITH_NECK, str(weights))
+    after = backbones.load(WITH_NECK, str(out / "backbone.safetensors"))
     assert (bool(before.untrained), bool(after.untrained)) == (True, False)
     assert before.untrained == {path for path in after.weights if path.startswith("neck_01/")}
     for path, leaves in before.weights.items():
@@ -192,6 +198,22 @@ def test_a_new_neck_is_trained_with_the_heads_and_nothing_else_of_the_backbone(w
             assert np.array_equal(leaf, after.weights[path][name]) != trained, (path, name)
 
 
+def test_an_output_stride_is_no_other_weights(weights):
+    denser = backbones.load("narrow+stride_16", str(weights))
+    assert denser.network.table.name == "narrow+stride_16"
+    assert not denser.untrained
+    assert denser.fingerprint == backbones.load("narrow", str(weights)).fingerprint
+
+
+def test_a_head_is_for_tasks_of_its_kind_alone():
+    other = dataclasses.replace(LIGHTS, name="other", head="classification")
+    first, second = task_heads.with_head([LIGHTS, other], HEAD)
+    assert (first.head, second) == (HEAD, other)
+    with pytest.raises(SettingError, match="are of another kind: classification"):
+        task_heads.with_head([other], HEAD)
+    assert task_heads.with_head([other], None) == (other,)
+
+
 def test_a_new_neck_that_no_head_reads_is_refused(weights, tmp_path):
     settings = small.settings(weights, backbone="narrow+lraspp")
     with pytest.raises(SettingError, match=r"read stride_2, stride_4\. Give tasks .* neck_01"):
@@ -199,10 +221,10 @@ def test_a_new_neck_that_no_head_reads_is_refused(weights, tmp_path):
 
 
 def test_a_patch_belongs_to_the_backbone_with_its_neck(with_neck, weights):
-    out, task, _ = with_neck
+    out, task = with_neck
     path = out / "lights.patch"
     contents = read_patch(path)
-    assert contents.backbone == "narrow+lraspp"
+    assert contents.backbone == WITH_NECK
     assert "neck_01/project/norm" in contents.edits["replace"]
     found = evaluation.evaluate(path, "test", task, out / "backbone.safetensors")
     assert found.score == found.saved

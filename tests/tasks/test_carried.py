@@ -36,6 +36,8 @@ GOLDEN = {
     "digit_scenes": ((700, 100, 150), None),
     "emoji_scenes": ((700, 100, 150), None),
     "stamp_scenes": ((700, 100, 150), None),
+    "brain_tissue": ((78, 16, 16), "ad6d6b4e061e"),
+    "stamp_masks": ((700, 100, 150), None),
     "nuclei": ((180, 60, 60), "f8ee1b2267df"),
 }
 
