@@ -214,6 +214,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         DEFAULTS["workers"],
         "Processes that decode images; 0: threads. Of several processes, each has its own.",
     ),
+    flags.DEFINE_bool(
+        "cache",
+        DEFAULTS["cache"],
+        "Decode an image once where nothing augments it, and compute once what no patch of the run "
+        "changes: its first blocks.",
+    ),
 ]
 _DISTILLATION = flags.DEFINE_float(
     "distillation", DISTILLATION, "With --teacher: its share of the loss; the labels have the rest."

@@ -30,6 +30,7 @@ _ORDER = (
         "references",
         "seed",
         "workers",
+        "cache",
         "encoding",
         "patch_version",
         "precision",

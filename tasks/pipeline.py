@@ -5,7 +5,7 @@ same two numbers inside a jitted step, makes them the network's input.
 """
 
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -93,16 +93,40 @@ def training_batches(
         )
     source = loading.open_split(task, split, data_dir, preprocessing.size)
     ask = task.ask if task.ask and set(task.ask.inputs) & set(inputs) else None
-    drawn = ask.inputs if ask else ()
-    given = [name for name in inputs if name not in drawn]
-    others = {**dict.fromkeys(given, Target("float32", "output")), **targets}
+    given = [name for name in inputs if not ask or name not in ask.inputs]
     return (
-        grain.MapDataset.source(source)
-        .shuffle(seed=seed)[shard_index::shard_count]
-        .repeat(None)
-        .random_map(_Prepare(how, preprocessing, others, ask), seed=seed)
+        endless(grain.MapDataset.source(source), seed, shard_index, shard_count)
+        .random_map(_Prepare(how, preprocessing, _others(task, given), ask), seed=seed)
         .batch(examples, drop_remainder=True)
     )
+
+
+def endless(
+    examples: "grain.MapDataset[Any]", seed: int, shard_index: int = 0, shard_count: int = 1
+) -> "grain.MapDataset[Any]":
+    """The order of training: epoch after epoch, each in an order of its own, or a part of each."""
+    return examples.shuffle(seed=seed)[shard_index::shard_count].repeat(None)
+
+
+def varies(task: Task, augmentation: str) -> bool:
+    """Whether examples differ from epoch to epoch: by this policy, or by what is asked."""
+    none = POLICIES["none"](task.augmentation)
+    return task.ask is not None or POLICIES[augmentation](task.augmentation) != none
+
+
+def whole_views(
+    task: Task, preprocessing: Preprocessing, inputs: Collection[str] = ()
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Gives of a training example what batches have of it where nothing varies."""
+    none = POLICIES["none"](task.augmentation)
+    prepare = _Prepare(none, preprocessing, _others(task, inputs), None)
+    return lambda example: prepare(example, np.random.default_rng(0))
+
+
+def _others(task: Task, inputs: Collection[str]) -> dict[str, Target]:
+    """What a training example has beside its image."""
+    targets = task.made_head.targets
+    return {**dict.fromkeys(inputs, Target("float32", "output")), **targets}
 
 
 def training_iterator(

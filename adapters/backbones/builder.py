@@ -78,24 +78,48 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
     (8, 1280)
     """
 
-    def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:
-        endpoints: dict[str, jax.Array] = {}
-        x = image
-        for name, row in table.named_rows():
-            x, inside = _block(table, row, padding, name, x, norm)
-            endpoints |= inside
-            if not isinstance(row, Pooled):
-                endpoints[name] = x
-        for own in table.neck:
-            y, _ = _block(table, own.row, padding, own.name, _read(own, endpoints), norm)
-            endpoints[own.name] = _summed(own, y, endpoints)
-        return jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints
-
-    transformed = hk.transform_with_state(network)
+    whole = hk.transform_with_state(
+        lambda image, norm: _through(table, 0, image, {}, _blocks(table, padding, norm))
+    )
 
     def init(key: jax.Array) -> Weights:
         image = jnp.zeros((32, 32, 3), jnp.float32)
-        return transformed.init(key, image, Normalise(epsilon))[0]
+        return whole.init(key, image, Normalise(epsilon))[0]
+
+    begun = Begun(0, lambda image: (image, {}))
+    return Backbone(table, init, _apply_of(table, padding, epsilon, begun), padding, epsilon)
+
+
+class Begun(NamedTuple):
+    """Where a network begins that is only the rest of one.
+
+    Attributes:
+      first: how many of `table.all_rows()` are done.
+      maps: of what `apply` is given in place of the image: the output of the last row that is done,
+        or the features [C], where those before the neck all are; and the endpoints that the
+        rest reads, by name.
+    """
+
+    first: int
+    maps: Callable[[jax.Array], tuple[jax.Array, Mapping[str, jax.Array]]]
+
+
+def after(backbone: Backbone, begun: Begun) -> Backbone:
+    """The rest of a network: its `apply` takes, in place of the image, what `begun` knows to read.
+
+    Endpoints of rows that are done are those that it was given.
+    """
+    apply = _apply_of(backbone.table, backbone.padding, backbone.epsilon, begun)
+    return backbone._replace(apply=apply)
+
+
+def _apply_of(
+    table: LayerTable, padding: str, epsilon: float, begun: Begun
+) -> Callable[..., Outputs]:
+    def network(image: jax.Array, norm: Normalise) -> tuple[jax.Array, dict[str, jax.Array]]:
+        return _through(table, begun.first, *begun.maps(image), _blocks(table, padding, norm))
+
+    transformed = hk.transform_with_state(network)
 
     def apply(
         weights: Weights,
@@ -108,17 +132,53 @@ def build(table: LayerTable, padding: str = "same", epsilon: float = 1e-3) -> Ba
         check_open(table, weights)
         norm = Normalise(epsilon, mode, membership, axis_names)
         if rematerialise:
-            return _apply_blocks(table, padding, weights, image, norm)
-        (features, endpoints), moments = transformed.apply(weights, {}, None, image, norm)
-        return Outputs(features, endpoints, moments)
+            moments: dict[str, Mapping[str, jax.Array]] = {}
+            run = _blocks_again(table, padding, weights, norm, moments)
+            return Outputs(*_through(table, begun.first, *begun.maps(image), run), moments)
+        (features, endpoints), seen = transformed.apply(weights, {}, None, image, norm)
+        return Outputs(features, endpoints, seen)
 
-    return Backbone(table, init, apply, padding, epsilon)
+    return apply
 
 
-def _apply_blocks(
-    table: LayerTable, padding: str, weights: Weights, image: jax.Array, norm: Normalise
-) -> Outputs:
-    """The network as a chain of functions of (own weights, input), each rematerialised."""
+_RunBlock = Callable[[str, Row, jax.Array], tuple[jax.Array, dict[str, jax.Array]]]
+"""A block's name, its row and its input become its output and, by name, maps inside."""
+
+
+def _through(
+    table: LayerTable,
+    first: int,
+    x: jax.Array,
+    known: Mapping[str, jax.Array],
+    run: _RunBlock,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The features and the endpoints, from row `first` on."""
+    rows, endpoints = table.named_rows(), dict(known)
+    for name, row in rows[first:]:
+        x, inside = run(name, row, x)
+        endpoints |= inside
+        if not isinstance(row, Pooled):
+            endpoints[name] = x
+    features = x if first >= len(rows) else jnp.mean(x.astype(jnp.float32), axis=(0, 1))
+    for own in table.neck[max(first - len(rows), 0) :]:
+        y, inside = run(own.name, own.row, _read(own, endpoints))
+        endpoints |= inside
+        endpoints[own.name] = _summed(own, y, endpoints)
+    return features, endpoints
+
+
+def _blocks(table: LayerTable, padding: str, norm: Normalise) -> _RunBlock:
+    return lambda name, row, x: _block(table, row, padding, name, x, norm)
+
+
+def _blocks_again(
+    table: LayerTable,
+    padding: str,
+    weights: Weights,
+    norm: Normalise,
+    moments: dict[str, Mapping[str, jax.Array]],
+) -> _RunBlock:
+    """Each block as a function of (own weights, input), rematerialised; `moments` are added to."""
 
     def outputs(
         name: str, row: Row, own: Weights, x: jax.Array, membership: jax.Array | None
@@ -127,26 +187,14 @@ def _apply_blocks(
         part = hk.transform_with_state(lambda x: _block(table, row, padding, name, x, how))
         return part.apply(own, {}, None, x)
 
-    endpoints: dict[str, jax.Array] = {}
-    moments: dict[str, Mapping[str, jax.Array]] = {}
-
-    def run(name: str, row: Row, x: jax.Array) -> jax.Array:
+    def run(name: str, row: Row, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         own = {path: leaves for path, leaves in weights.items() if block_of(path) == name}
         part = rematerialised(functools.partial(outputs, name, row))
         (y, inside), seen = part(own, x, norm.membership)
-        endpoints.update(inside)
         moments.update(seen)
-        if not isinstance(row, Pooled):
-            endpoints[name] = y
-        return y
+        return y, inside
 
-    x = image
-    for name, row in table.named_rows():
-        x = run(name, row, x)
-    for own in table.neck:
-        y = run(own.name, own.row, _read(own, endpoints))
-        endpoints[own.name] = _summed(own, y, endpoints)
-    return Outputs(jnp.mean(x.astype(jnp.float32), axis=(0, 1)), endpoints, moments)
+    return run
 
 
 def _read(own: NeckRow, endpoints: Mapping[str, jax.Array]) -> jax.Array:

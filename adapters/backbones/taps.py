@@ -23,8 +23,8 @@ def tap(table: LayerTable, outputs: Outputs, name: str) -> jax.Array:
 
     Raises UnknownNameError.
     """
-    place = _places(table, name)[name]
-    return outputs.features if place == FEATURES else outputs.endpoints[place]
+    own = place(table, name)
+    return outputs.features if own == FEATURES else outputs.endpoints[own]
 
 
 def channels(table: LayerTable, name: str) -> int:
@@ -34,12 +34,24 @@ def channels(table: LayerTable, name: str) -> int:
     >>> channels(mobilenet_v2(), "stride_16"), channels(mobilenet_v2(), "block_13/expand")
     (96, 576)
     """
-    place = _places(table, name)[name]
-    if place == FEATURES:
+    own = place(table, name)
+    if own == FEATURES:
         return table.features
-    block, inside, _ = place.partition(EXPAND)
+    block, inside, _ = own.partition(EXPAND)
     row = dict(table.all_rows())[block]
     return row.expanded if inside else row.outputs
+
+
+def place(table: LayerTable, name: str) -> str:
+    """Which of a backbone's outputs the map called `name` is: `features`, or an endpoint.
+
+    Raises UnknownNameError.
+
+    >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
+    >>> place(mobilenet_v2(), "stride_16/expand")
+    'block_13/expand'
+    """
+    return _places(table, name)[name]
 
 
 def _places(table: LayerTable, name: str) -> dict[str, str]:

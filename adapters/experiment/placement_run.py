@@ -48,6 +48,8 @@ class PlacementRun(Run):
       space: of the placements.
     """
 
+    whole_network = True
+
     def __init__(
         self,
         tasks: Sequence[Task],

@@ -46,6 +46,8 @@ class RoutedRun(Run):
       routes: that the tasks begin with, [T, D].
     """
 
+    whole_network = True
+
     def __init__(
         self,
         tasks: Sequence[Task],

@@ -57,6 +57,8 @@ class Settings:
       data_dir: folder with prepared TFDS data sets.
       augmentation: how training images vary, one of `tasks.augmentation.POLICIES`.
       workers: processes that decode images for this one; 0: threads.
+      cache: whether what is the same in every epoch is computed once and kept: see
+        `adapters.experiment.computed_once`.
       encoding: how patch files store numbers, one of `adapters.store.encoding.ENCODINGS`.
       train_shared: whether the weights that all tasks share are trained too.
       recipe: of the optimisation.
@@ -98,6 +100,7 @@ class Settings:
     data_dir: str | None = None
     augmentation: str = "none"
     workers: int = 0
+    cache: bool = True
     encoding: str = "float32"
     train_shared: bool = False
     recipe: Recipe = dataclasses.field(default_factory=Recipe)

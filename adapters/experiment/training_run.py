@@ -18,6 +18,7 @@ from adapters.backbones.checkpoint import Weights
 from adapters.experiment import (
     assessments,
     backbones,
+    computed_once,
     confusions,
     origins,
     output,
@@ -47,6 +48,7 @@ from adapters.store.encoding import rounded
 from adapters.store.kinds import Array, Edits
 from adapters.training import best, cluster, loop, packing, placement
 from adapters.training.calibration import calibrated
+from adapters.training.prefix import Prefix, prefix
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
@@ -56,6 +58,7 @@ from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
 from tasks import loading, pipeline
 from tasks.inventory import listed
+from tasks.kept import KeptBatches, Prepared, Rows
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -91,6 +94,9 @@ class Run:
       backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
       networks: the compiled ones that score them, by the size of their images.
     """
+
+    whole_network = False
+    """Whether steps need all of it, even where the patch leaves its first blocks as they are."""
 
     def __init__(
         self,
@@ -225,7 +231,7 @@ class Run:
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
             validate_every=every,
-            workers=settings.workers,
+            workers=0 if self._kept_rows else settings.workers,
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
             saved=self._saved,
@@ -244,13 +250,13 @@ class Run:
     def _trainer(
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
     ) -> Trainer:
-        network = self.backbone.network
+        network, begun = self.backbone.network, self._prefix
         compiled = trainer(
-            network,
+            begun.rest if begun else network,
             self._patch,
             self._heads,
             recipe,
-            pixels,
+            None if begun else pixels,
             Mesh(np.asarray(jax.devices()), ("data",)),
             self._shared,
             self._scheduling,
@@ -283,20 +289,74 @@ class Run:
     def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         """Of every task, its training images, or one of `parts` of them, for a purpose."""
         settings = self._settings
+        seeds = [_seed(settings.seed, task.name, *purpose) for task in self._tasks]
+        if self._kept_rows:
+            return [
+                KeptBatches(rows, size, settings.examples, seed, part, parts)
+                for rows, size, seed in zip(self._kept_rows, self._sizes, seeds, strict=True)
+            ]
         return [
             pipeline.training_batches(
                 task,
                 preprocessing,
                 settings.examples,
-                _seed(settings.seed, task.name, *purpose),
+                seed,
                 augmentation=settings.augmentation,
                 data_dir=settings.data_dir,
                 inputs=[need.name for need in self._patch.needs],
                 shard_index=part,
                 shard_count=parts,
             )
+            for task, preprocessing, seed in zip(
+                self._tasks, self._preprocessing, seeds, strict=True
+            )
+        ]
+
+    @functools.cached_property
+    def _prefix(self) -> Prefix | None:
+        """The part of the network that is computed once an image, if that can be."""
+        settings, images = self._settings, sum(self._sizes)
+        shared = any(leaves_where(self._shared, self._weights).values())
+        if (
+            self.whole_network
+            or shared
+            or not computed_once.come_again(settings, self._tasks, self._sizes)
+            or not computed_once.may_begin_later(settings, self._tasks)
+        ):
+            return None
+        found = prefix(
+            *(self.backbone.network, self._patch, self._weights, self._heads.taps),
+            self._preprocessing[0].size,
+        )
+        return found if found and computed_once.is_small(found, images) else None
+
+    @functools.cached_property
+    def _kept_rows(self) -> list[Rows] | None:
+        """What is kept of every task's training examples, if anything is."""
+        settings, begun = self._settings, self._prefix
+        again = computed_once.come_again(settings, self._tasks, self._sizes)
+        if not again or (settings.workers and begun is None):
+            return None
+        prepared = [
+            Prepared(
+                *(task, preprocessing),
+                data_dir=settings.data_dir,
+                inputs=[need.name for need in self._patch.needs],
+            )
             for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
         ]
+        if begun is None:
+            return computed_once.examples(prepared, self._directory)
+        checkpoint = self.backbone.checkpoint
+        return computed_once.maps(
+            prepared,
+            begun,
+            len(self.backbone.network.table.all_rows()),
+            self._weights,
+            (checkpoint.mean, checkpoint.std),
+            settings.groups * settings.examples // jax.device_count(),
+            self._directory,
+        )
 
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)

@@ -15,6 +15,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -111,6 +112,7 @@ class Outcome(NamedTuple):
       end: why there were no more.
       best: each task's best step by validation.
       extended: after how many steps the run, then planned shorter, was extended.
+      waited: share of the time, since the run was begun or resumed, in which it waited for images.
     """
 
     state: State
@@ -118,6 +120,7 @@ class Outcome(NamedTuple):
     end: End
     best: Best
     extended: Sequence[int]
+    waited: float
 
 
 def train(
@@ -276,6 +279,7 @@ def _records(
         Progress(plan.steps, start or 0, enabled=member.main) as progress,
         reader,
     ):
+        began, waited = time.monotonic(), 0.0
         step, heard = start or 0, spent if member.count == 1 else lambda: seconds
         ended = None if start is None else end(start)
         if told:
@@ -284,7 +288,9 @@ def _records(
             while unfed and unfed[0][0] <= step - LAG:
                 sampled = sampler.feedback(sampled, unfed.popleft()[1])
             chosen, sampled = sampler.next(sampled, plan.seed, step, plan.groups)
+            asked = time.monotonic()
             parts = reader.read(step, chosen, foreseen)
+            waited += time.monotonic() - asked
             batch = _batch(chosen, parts, reader.own, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
@@ -322,7 +328,9 @@ def _records(
             step = done
             if ended and ended != "steps":
                 progress.message(f"step {step}: the run is over, by its {ended}")
-    return Outcome(state, step, ended, best, extended)
+        waited /= max(time.monotonic() - began, 1e-9)
+        progress.message(f"step {step}: it waited for images {100 * waited:.1f} % of the time")
+    return Outcome(state, step, ended, best, extended, waited)
 
 
 class _Pending(NamedTuple):

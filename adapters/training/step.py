@@ -7,7 +7,7 @@ It is made of parts that can be read and replaced: `forward`, the predictions of
 rows; statistics; and what scheduling rules are told.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -48,7 +48,8 @@ class Batch(NamedTuple):
 
     Attributes:
       tasks: [G] int32, the task of each group.
-      inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, and what else patches need.
+      inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, or what a prefix has made of it
+        [G, E, values] float32, and what else patches need.
       targets: {name: [G, E, ...]}, as `TaskHeads.placed` gives them.
     """
 
@@ -121,7 +122,7 @@ def trainer(
     patch: Patch,
     heads: TaskHeads,
     recipe: Recipe,
-    pixels: tuple[tuple[float, ...], tuple[float, ...]],
+    pixels: tuple[tuple[float, ...], tuple[float, ...]] | None,
     mesh: Mesh,
     shared: Predicate = lambda path, name, leaf: False,
     scheduling: Scheduling | None = None,
@@ -130,11 +131,12 @@ def trainer(
     """Builds the training functions.
 
     Args:
-      backbone: the frozen network.
+      backbone: the frozen network, or the rest of it (`prefix.Prefix`).
       patch: what each task trains of it.
       heads: the tasks' heads.
       recipe: the optimisation.
-      pixels: (mean, std) of RGB pixels in 0..255 that the backbone expects removed.
+      pixels: (mean, std) of RGB pixels in 0..255 that the backbone expects removed; None where it
+        is the rest of a network, which takes no pixels.
       mesh: with one axis, `data`, over which groups are sharded; its size must divide them.
       shared: which shared leaves train too.
       scheduling: how tasks are weighed, and their gradients of shared leaves combined; by default
@@ -147,7 +149,6 @@ def trainer(
     layouts = {kind: heads.layout(kind) for kind in heads.kinds}
     row_optimiser, head_optimiser = adam(), adam(recipe.head_decay)
     maps = () if matched is None else (matched.map,)
-    mean, std = (jnp.asarray(values, jnp.float32) for values in pixels)
 
     def init(key: jax.Array, weights: Weights) -> State:
         keys = jax.random.split(key, tasks_total)
@@ -199,7 +200,9 @@ def trainer(
 
             def losses(trained: gradients.Trained, by_group: Weights) -> tuple[jax.Array, Any]:
                 patches, (tables, adaptors), shared_leaves = trained
-                image = (batch.inputs["image"].astype(jnp.float32) - _last(mean)) / _last(std)
+                image = jnp.asarray(batch.inputs["image"])
+                if pixels is not None:
+                    image = normalised(image, *pixels)
                 predictions = forward(
                     with_leaves(weights, shared_leaves),
                     state.patches._replace(trained=patches),
@@ -365,5 +368,8 @@ def _measure(measured: Any, moments: Weights, present: jax.Array, decay: float) 
     return jax.vmap(one)(present, measured, moments)
 
 
-def _last(values: jax.Array) -> jax.Array:
-    return values.reshape(1, 1, 1, 1, -1)
+def normalised(pixels: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
+    """Pixels [..., 3] in 0..255 as a network takes them, float32."""
+    shape = (1,) * (pixels.ndim - 1) + (-1,)
+    shift, scale = (jnp.asarray(each, jnp.float32).reshape(shape) for each in (mean, std))
+    return (pixels.astype(jnp.float32) - shift) / scale

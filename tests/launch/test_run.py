@@ -407,7 +407,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     assert record["devices"] == 2
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights head patch size groups examples sampling scheduler gradients references"
-    more = "seed data_dir augmentation workers encoding train_shared recipe teacher"
+    more = "seed data_dir augmentation workers cache encoding train_shared recipe teacher"
     more += " from_patch patch_version balance temperature_scaling checkpoint validations patience"
     more += " minutes"
     beside = "tasks data fingerprint devices platform"

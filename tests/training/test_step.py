@@ -20,13 +20,19 @@ def nothing(path, name, leaf):
     return False
 
 
-def make(spec="scale_bias", devices=1, shared=nothing, scheduling=None, **changes):
+def make(
+    spec="scale_bias",
+    devices=1,
+    shared=nothing,
+    scheduling=None,
+    backbone=narrow.BACKBONE,
+    pixels=narrow.PIXELS,
+    **changes,
+):
     recipe = dataclasses.replace(RECIPE, **changes)
     patch = from_spec(spec, recipe.norm)
     mesh = narrow.mesh(devices)
-    return trainer(
-        *(narrow.BACKBONE, patch, narrow.HEADS, recipe, narrow.PIXELS, mesh, shared, scheduling)
-    )
+    return trainer(*(backbone, patch, narrow.HEADS, recipe, pixels, mesh, shared, scheduling))
 
 
 def batch(tasks=(0, 2, 1, 0), seed=0):
