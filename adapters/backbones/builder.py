@@ -161,8 +161,7 @@ def _through(
             endpoints[name] = x
     features = x if first >= len(rows) else jnp.mean(x.astype(jnp.float32), axis=(0, 1))
     for own in table.neck[max(first - len(rows), 0) :]:
-        y, inside = run(own.name, own.row, _read(own, endpoints))
-        endpoints |= inside
+        y, _ = run(own.name, own.row, _read(own, endpoints))
         endpoints[own.name] = _summed(own, y, endpoints)
     return features, endpoints
 

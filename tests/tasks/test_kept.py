@@ -1,5 +1,8 @@
 """Examples that are made ready once: in the order, and with the bytes, of those made anew."""
 
+import dataclasses
+import types
+
 import numpy as np
 import pytest
 
@@ -51,3 +54,5 @@ def test_what_is_augmented_varies():
     assert pipeline.varies(task, "task")
     assert not pipeline.varies(plain, "task")
     assert pipeline.varies(plain, "wide")
+    asked = dataclasses.replace(plain, ask=types.SimpleNamespace(inputs=()))
+    assert pipeline.varies(asked, "none")
