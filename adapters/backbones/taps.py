@@ -49,7 +49,7 @@ def place(table: LayerTable, name: str) -> str:
 
     >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
     >>> place(mobilenet_v2(), "stride_16/expand")
-    'block_13/expand'
+    'block_14/expand'
     """
     return _places(table, name)[name]
 

@@ -106,7 +106,8 @@ def test_what_is_no_image_is_refused(fitted, images, said):
     ("inputs", "said"),
     [
         (np.zeros(3), r"inputs is ndarray; it must be {name: numbers}"),
-        ({"place": "abc"}, "the input place must be numbers"),
+        ({"place": "abc"}, "the patch for arrays does not read place in words"),
+        ({"place": [[1.0], [2.0, 3.0]]}, "the input place must be numbers"),
         ({"place": [[1.0]]}, "the patch reads nothing"),
     ],
 )

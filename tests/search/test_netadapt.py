@@ -69,7 +69,7 @@ def counting(rounds, trained):
     def init(key, weights):
         fixed = {ROUTE: jnp.zeros((2, len(SPACE.space)), jnp.int32)}
         trained = {"count": jnp.zeros((2,))}
-        return State(jnp.int32(0), PatchParams(trained, (), fixed), {}, {}, (), ())
+        return State(jnp.int32(0), PatchParams(trained, (), fixed), {}, {}, (), (), ({}, ()))
 
     def step(state, weights, batch, key, number):
         more = jax.tree.map(lambda leaf: leaf + 1, state.patches.trained)

@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from adapters.preprocessing import view_of
 from adapters.serving import decoding
 from adapters.serving.clients import client_of
 from adapters.store.write import encode_patch
@@ -105,7 +106,7 @@ def test_a_body_has_a_deadline_and_takes_no_place_in_the_queue(network):
 
 def test_an_answer_has_a_deadline_in_words(monkeypatch):
     async def at_once(self, data, how, client):  # a process may take longer to start
-        return pixels_of(0)
+        return pixels_of(0), view_of(8, 8, how)
 
     monkeypatch.setattr(decoding.Decoders, "decode", at_once)
     limits = dataclasses.replace(LIMITS, queue=1, answer_seconds=0.3)
