@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from adapters.training.loop import Teacher
+from adapters.training.assembling import Teacher
 from adapters.training.reading import Arrays, Batches, in_order
 
 

@@ -168,7 +168,7 @@ class RoutedRun(Run):
             ),
             network=build(table, checkpoint.padding, checkpoint.epsilon),
         )
-        self.networks = self._compiled(self.networks)
+        self._scores.networks = self._compiled(self.networks)
 
 
 def _names(weights: Weights) -> set[tuple[str, str]]:

@@ -30,7 +30,7 @@ from adapters.inference.compiled import Inference, inference
 from adapters.preprocessing import normalise
 from adapters.store.edits import apply_edits
 from adapters.training import matching
-from adapters.training.loop import Teacher
+from adapters.training.assembling import Teacher
 from adapters.training.matching import Matched
 from adapters.training.reading import Arrays
 from tasks.task import Task

@@ -25,20 +25,19 @@ from adapters.experiment import (
     results,
     run_checks,
     schedule,
-    scoring,
     starting,
     teaching,
 )
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
-from adapters.experiment.classifier_alone import accuracy_alone
 from adapters.experiment.opening import EXAMPLES
 from adapters.experiment.remembered_teacher import remembered
+from adapters.experiment.run_scores import RunScores
 from adapters.experiment.settings import Settings
 from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
-from adapters.heads.classification import LABEL
-from adapters.inference.compiled import Answers, Inference, inference
+from adapters.experiment.training_images import TrainingImages
+from adapters.inference.compiled import Answers, Head, Inference, inference
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import leaves_where, with_leaves
@@ -47,6 +46,7 @@ from adapters.store.edits import apply_edits
 from adapters.store.encoding import rounded
 from adapters.store.kinds import Array, Edits
 from adapters.training import best, cluster, loop, packing, placement
+from adapters.training.assembling import Teacher
 from adapters.training.calibration import calibrated
 from adapters.training.prefix import Prefix, prefix
 from adapters.training.reading import Batches
@@ -56,9 +56,8 @@ from adapters.training.starting import started
 from adapters.training.step import State, Trainer, trainer
 from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
-from tasks import loading, pipeline
+from tasks import loading
 from tasks.inventory import listed
-from tasks.kept import KeptBatches, Prepared, Rows
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -92,7 +91,6 @@ class Run:
     Attributes:
       rows: figures, by task; empty until the run is done, and on other processes than the main one.
       backbone: that the patches belong to; of a run that trains shared weights, theirs in the end.
-      networks: the compiled ones that score them, by the size of their images.
     """
 
     whole_network = False
@@ -172,7 +170,6 @@ class Run:
             "devices": jax.device_count(),
             "platform": jax.default_backend(),
         }
-        self.networks = self._compiled(set(pixels))
         self._preprocessing = [
             Preprocessing(
                 size,
@@ -183,6 +180,21 @@ class Run:
             )
             for task, size in zip(tasks, pixels, strict=True)
         ]
+        inputs = [need.name for need in self._patch.needs]
+        self._scores = RunScores(
+            self._compiled(set(pixels)),
+            *(tasks, self._heads, self._preprocessing, inputs, settings.data_dir),
+            self._untrained,
+        )
+        self._images = TrainingImages(
+            *(tasks, settings, self._preprocessing, self._sizes, inputs),
+            *(self.backbone, self._weights, self._prefix, self._directory),
+        )
+
+    @property
+    def networks(self) -> dict[int, Inference]:
+        """The compiled ones that score the patches, by the size of their images."""
+        return self._scores.networks
 
     def __iter__(self) -> Iterator[loop.Record]:
         """Does the run, or the rest of one that is resumed.
@@ -231,7 +243,7 @@ class Run:
             checkpoint_every=max(recipe.steps // CHECKPOINTS_A_RUN, 1),
             log_every=max(recipe.steps // LOGS_A_RUN, 1),
             validate_every=every,
-            workers=0 if self._kept_rows else settings.workers,
+            workers=0 if self._images.kept else settings.workers,
             stopping=Stopping(settings.patience, settings.minutes),
             keeps_best=settings.ships_best,
             saved=self._saved,
@@ -276,7 +288,7 @@ class Run:
             )
         return compiled
 
-    def _taught(self) -> loop.Teacher | None:
+    def _taught(self) -> Teacher | None:
         """The teacher, asked beforehand where every image comes more than once as it is."""
         settings = self._settings
         images = settings.recipe.steps * settings.groups * settings.examples
@@ -288,29 +300,7 @@ class Run:
 
     def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         """Of every task, its training images, or one of `parts` of them, for a purpose."""
-        settings = self._settings
-        seeds = [_seed(settings.seed, task.name, *purpose) for task in self._tasks]
-        if self._kept_rows:
-            return [
-                KeptBatches(rows, size, settings.examples, seed, part, parts)
-                for rows, size, seed in zip(self._kept_rows, self._sizes, seeds, strict=True)
-            ]
-        return [
-            pipeline.training_batches(
-                task,
-                preprocessing,
-                settings.examples,
-                seed,
-                augmentation=settings.augmentation,
-                data_dir=settings.data_dir,
-                inputs=[need.name for need in self._patch.needs],
-                shard_index=part,
-                shard_count=parts,
-            )
-            for task, preprocessing, seed in zip(
-                self._tasks, self._preprocessing, seeds, strict=True
-            )
-        ]
+        return self._images.batches(*purpose, part=part, parts=parts)
 
     @functools.cached_property
     def _prefix(self) -> Prefix | None:
@@ -330,79 +320,18 @@ class Run:
         )
         return found if found and computed_once.is_small(found, images) else None
 
-    @functools.cached_property
-    def _kept_rows(self) -> list[Rows] | None:
-        """What is kept of every task's training examples, if anything is."""
-        settings, begun = self._settings, self._prefix
-        again = computed_once.come_again(settings, self._tasks, self._sizes)
-        if not again or (settings.workers and begun is None):
-            return None
-        prepared = [
-            Prepared(
-                *(task, preprocessing),
-                data_dir=settings.data_dir,
-                inputs=[need.name for need in self._patch.needs],
-            )
-            for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
-        ]
-        if begun is None:
-            return computed_once.examples(prepared, self._directory)
-        checkpoint = self.backbone.checkpoint
-        return computed_once.maps(
-            prepared,
-            begun,
-            len(self.backbone.network.table.all_rows()),
-            self._weights,
-            (checkpoint.mean, checkpoint.std),
-            settings.groups * settings.examples // jax.device_count(),
-            self._directory,
-        )
-
     def _validate(self, state: State) -> dict[str, float]:
         shared = self._shared_weights(state)
-        scores, confused = {}, {}
-        for index, task in enumerate(self._tasks):
-            if "validation" not in task.splits:
-                continue
-            kind, labels = self._heads.heads[index], task.labels
-            known = self._answers(shared, *self._packed(state, index), index, "validation")
-            scores[task.name] = scoring.score(kind, len(labels), known)
-            confused[task.name] = "validation", assessments.assessed(kind, labels, known)
-        confusions.write(self._directory, confused)
+
+        def patched(index: int) -> tuple[Weights, Head]:
+            edits, head = self._packed(state, index)
+            return apply_edits(shared, edits), head
+
+        scores = self._scores.validation(patched, self._directory)
         recipe, step = self._settings.recipe, int(state.step)
         if jax.tree.leaves(state.patches.trained) and step > recipe.warmup * recipe.steps:
-            self._compare_with_classifiers_alone(step, scores)
+            self._scores.compare_with_classifiers_alone(step, scores)
         return scores
-
-    def _compare_with_classifiers_alone(self, step: int, scores: Mapping[str, float]) -> None:
-        """Says so where patches give less than no patch would."""
-        alone = self._alone
-        own = {name: scores[name] for name in alone if name in scores}
-        if not own or sum(own.values()) >= sum(alone[name] for name in own):
-            return
-        behind = [
-            f"{name} {100 * score:.1f} against {100 * alone[name]:.1f}"
-            for name, score in own.items()
-            if score < alone[name]
-        ]
-        logging.warning(
-            "step %d: the patches are behind what a classifier of the frozen features alone "
-            "reaches on validation, in %%: %s. If they stay there, they do harm: lower patch_rate.",
-            *(step, ", ".join(behind)),
-        )
-
-    @functools.cached_property
-    def _alone(self) -> dict[str, float]:
-        """What classifiers alone reach, by task; other heads have no such measure."""
-        data_dir, inputs = self._settings.data_dir, [need.name for need in self._patch.needs]
-        return {
-            task.name: accuracy_alone(
-                self.networks[preprocessing.size],
-                *(self._untrained, task, preprocessing, data_dir, inputs),
-            )
-            for task, preprocessing in zip(self._tasks, self._preprocessing, strict=True)
-            if "validation" in task.splits and LABEL in task.made_head.targets
-        }
 
     def _finish(self, outcome: loop.Outcome) -> list[Row]:
         """Writes patch files, predictions where labels are hidden, table, plots and CSV."""
@@ -415,14 +344,16 @@ class Run:
         for index, task in enumerate(self._tasks):
             exact = self._scaled(shared, *self._packed(state, index), index)
             edits, head = rounded(*exact, self._settings.encoding)
+            weights = apply_edits(shared, edits)
             answers: dict[str, Answers] = {
-                split: self._answers(shared, edits, head, index, split)
+                split: self._scores.answers(index, split, weights, head)
                 for split in splits
                 if split in task.splits
             }
             unrounded = None
             if self._settings.encoding != "float32":
-                unrounded = self._answers(shared, *exact, index, "validation")
+                whole, whole_head = apply_edits(shared, exact[0]), exact[1]
+                unrounded = self._scores.answers(index, "validation", whole, whole_head)
             kind, known = self._heads.heads[index], answers["validation"]
             if kind.after_validation is not None:
                 kind = kind.after_validation(known.predictions, known.targets)
@@ -440,7 +371,11 @@ class Run:
             )
             rows.append(
                 results.write_task(
-                    trained, self.backbone, self._network(index), self._settings, self._directory
+                    trained,
+                    self.backbone,
+                    self._scores.network(index),
+                    self._settings,
+                    self._directory,
                 )
             )
             scored = list(rows[-1].figures)[-1]
@@ -462,23 +397,8 @@ class Run:
         scaled = self._heads.heads[index].scaled
         if not self._settings.temperature_scaling or scaled is None:
             return edits, head
-        known = self._answers(shared, edits, head, index, "validation")
+        known = self._scores.answers(index, "validation", apply_edits(shared, edits), head)
         return edits, scaled(head, known.predictions, known.targets)
-
-    def _answers(
-        self, shared: Weights, edits: Edits, head: Mapping[str, Array], index: int, split: str
-    ) -> Answers:
-        return scoring.predict(
-            self._network(index),
-            apply_edits(shared, edits),
-            head,
-            self._heads.heads[index],
-            self._tasks[index],
-            split,
-            self._preprocessing[index],
-            self._settings.data_dir,
-            [need.name for need in self._patch.needs],
-        )
 
     def _compiled(self, sizes: Iterable[int]) -> dict[int, Inference]:
         """The backbone's network that scores patches, by the size of its images."""
@@ -488,9 +408,6 @@ class Run:
             )
             for size in sorted(sizes)
         }
-
-    def _network(self, index: int) -> Inference:
-        return self.networks[self._preprocessing[index].size]
 
     def _shared(self, path: str, name: str, leaf: object) -> bool:
         """Whether a shared leaf is trained: every one, or those of a neck that is new."""
@@ -508,9 +425,3 @@ def _structure(params: PatchParams) -> str:
         for path, leaf in jax.tree.leaves_with_path(params)
     ]
     return hashlib.sha256("\n".join(leaves).encode()).hexdigest()
-
-
-def _seed(seed: int, *parts: str) -> int:
-    """A task's own 32-bit seed, whatever tasks it trains beside."""
-    text = " ".join([str(seed), *parts])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -23,28 +23,22 @@ import jax
 import numpy as np
 
 from adapters.errors import ModelPatchError
-from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Sampler
 from adapters.training import best as best_steps
-from adapters.training import checkpoint, cluster, matching, placement
+from adapters.training import checkpoint, cluster, placement, step_figures
+from adapters.training.assembling import Teacher, assembled
 from adapters.training.best import Best
 from adapters.training.extension import is_extended
 from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
-from adapters.training.reading import Arrays, Batches, Reader
-from adapters.training.report import named, one_score
-from adapters.training.step import Batch, Metrics, State, Trainer
+from adapters.training.reading import Batches, Reader
+from adapters.training.step import Metrics, State, Trainer
 from adapters.training.stopping import End, Stopping
 
 CHECKPOINTS = "checkpoints"
 LAG = 2  # steps
-
-
-Teacher = Callable[[int, np.ndarray], Arrays]
-"""(task, images [E, H, W, 3] uint8) -> what a student learns of them, by the name of the target:
-`teacher` [E, outputs], and `matching.MAP` [E, ...] where a map is matched."""
 
 
 class DivergedError(ModelPatchError):
@@ -263,14 +257,14 @@ def _records(
         return sampler.next(sampled, plan.seed, step, plan.groups)[0]
 
     def read(one: _Pending) -> Record:
-        figures = _by_task(one.tasks, one.metrics)
+        figures = step_figures.by_task(one.tasks, one.metrics)
         unfed.append((one.step, figures))
         named = {tasks[task]: values for task, values in figures.items()}
         losses = {task: values["loss"] for task, values in named.items()}
         _check_finite(losses, one.step)
         progress.update(one.step, one.images, losses)
         if one.step % plan.log_every == 0:
-            log(one.step, _tagged("train", tasks, figures))
+            log(one.step, step_figures.trained(tasks, figures))
         return Record(one.step, named, {})
 
     with (
@@ -291,7 +285,7 @@ def _records(
             asked = time.monotonic()
             parts = reader.read(step, chosen, foreseen)
             waited += time.monotonic() - asked
-            batch = _batch(chosen, parts, reader.own, trainer.heads, teacher)
+            batch = assembled(chosen, parts, reader.own, trainer.heads, teacher)
             state, metrics = trainer.step(state, weights, batch, step_key, step)
             done = step + 1
             # Asked once: a signal that comes later is this step's no more.
@@ -309,8 +303,8 @@ def _records(
                 ready.append(read(pending.popleft()))
             if validates:
                 scores = validated()
-                log(done, _scored(tasks, trainer.heads, scores))
-                progress.message(_summary(done, tasks, trainer.heads, scores))
+                log(done, step_figures.scored(tasks, trainer.heads, scores))
+                progress.message(step_figures.summary(done, tasks, trainer.heads, scores))
                 ready[-1] = ready[-1]._replace(scores=scores)
                 best = best_steps.updated(
                     best, scores, state, done, tasks, trainer.heads, plan.keeps_best
@@ -366,38 +360,6 @@ def _restored(folder: pathlib.Path, template: Any, plan: Plan) -> checkpoint.Res
     return checkpoint.Restored(step, arrays, host, configuration)
 
 
-def _batch(
-    chosen: np.ndarray,
-    parts: Sequence[Arrays],
-    own: Sequence[int],
-    heads: TaskHeads,
-    teacher: Teacher | None,
-) -> Batch:
-    inputs, targets = [], []
-    for group, read in zip(own, parts, strict=True):
-        task, part = int(chosen[group]), dict(read)
-        known = {name: part.pop(name) for name in heads.heads[task].targets}
-        said = {} if teacher is None else dict(teacher(task, part["image"]))
-        maps = {name: said.pop(name) for name in (matching.MAP,) if name in said}
-        inputs.append(part)
-        targets.append({**heads.placed(task, {**known, **said}), **maps})
-    return Batch(chosen, _stacked(inputs), _stacked(targets))
-
-
-def _stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-
-
-def _by_task(tasks: np.ndarray, metrics: Metrics) -> dict[int, dict[str, float]]:
-    """Means over each present task's groups."""
-    by_group = {"loss": np.asarray(metrics.loss)}
-    by_group |= {name: np.asarray(values) for name, values in metrics.figures.items()}
-    return {
-        int(task): {name: float(each[tasks == task].mean()) for name, each in by_group.items()}
-        for task in np.unique(tasks)
-    }
-
-
 def _check_finite(losses: Mapping[str, float], step: int) -> None:
     odd = [task for task, loss in losses.items() if not math.isfinite(loss)]
     if odd:
@@ -406,36 +368,3 @@ def _check_finite(losses: Mapping[str, float], step: int) -> None:
             "learning rates (patch_rate, head_rate, shared_rate).",
             settings=["patch_rate", "head_rate", "shared_rate"],
         )
-
-
-def _tagged(
-    who: str, tasks: Sequence[str], figures: Mapping[int, Mapping[str, float]]
-) -> dict[str, float]:
-    return {
-        f"{who}/{name}/{tasks[task]}": value
-        for task, values in figures.items()
-        for name, value in values.items()
-    }
-
-
-def _scored(
-    tasks: Sequence[str], heads: TaskHeads, scores: Mapping[str, float]
-) -> dict[str, float]:
-    metrics = _metrics(tasks, heads)
-    return {f"validation/{metrics[task]}/{task}": score for task, score in scores.items()}
-
-
-def _summary(step: int, tasks: Sequence[str], heads: TaskHeads, scores: Mapping[str, float]) -> str:
-    metrics = _metrics(tasks, heads)
-    metric = one_score(metrics.values())
-    if metric is None:
-        own = (f"{named(task, metrics[task])} {100 * score:.1f}" for task, score in scores.items())
-        return f"step {step}: validation in %: {', '.join(own)}"
-    mean = sum(scores.values()) / len(scores)
-    each = ", ".join(f"{task} {100 * score:.1f}" for task, score in scores.items())
-    return f"step {step}: validation {metric} {100 * mean:.2f} % ({each})"
-
-
-def _metrics(tasks: Sequence[str], heads: TaskHeads) -> dict[str, str]:
-    """What each task is scored by."""
-    return {task: head.metric.score for task, head in zip(tasks, heads.heads, strict=True)}
