@@ -9,6 +9,7 @@ from absl import logging
 
 from adapters.benchmarking.interleave import Worker, WorkerError, interleaved, throughput_ratio
 from adapters.benchmarking.plan import Comparison, Contender
+from adapters.benchmarking.processor import processor
 from adapters.benchmarking.row import row
 from adapters.errors import ModelPatchError
 from adapters.training.tidy import Measurement
@@ -67,11 +68,24 @@ class Sides:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What all rows of a run share: threads of a side, timed runs of a contender, the command."""
+    """What all rows of a run share.
+
+    Attributes:
+      threads: of a side.
+      repetitions: timed runs of a contender.
+      command: that measures it.
+      processor: the machine's.
+    """
 
     threads: int
     repetitions: int
     command: str
+    processor: str = dataclasses.field(default_factory=processor)
+
+    @property
+    def machine(self) -> str:
+        """As the rows' settings end."""
+        return f"{self.threads} threads, {self.processor}"
 
 
 def keys(comparison: Comparison, sides: Sides, settings: Settings) -> set[tuple[str, str, str]]:
@@ -171,7 +185,7 @@ def _speed(contender: Contender, seconds: float) -> tuple[str, float, str]:
 
 def _setting(comparison: Comparison, name: str, settings: Settings) -> str:
     case = comparison.case
-    shape = f"{case.size} px, batch {case.examples}, {settings.threads} threads"
+    shape = f"{case.size} px, batch {case.examples}, {settings.machine}"
     return f"{comparison.work}, {name}, {shape}"
 
 

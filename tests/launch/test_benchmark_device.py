@@ -16,7 +16,7 @@ from adapters.training import tidy
 from tests import imports, narrow
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
-SETTINGS = Settings(threads=1, repetitions=1, command="x")
+SETTINGS = Settings(1, 1, "x", processor="Z80")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +107,7 @@ def test_a_run_writes_rows_and_can_be_resumed(folder, tmp_path, monkeypatch):
         return {(row.setting, row.metric): row for row in tidy.read(out)}
 
     rows = once(("graph", "size"))
-    shape = "32 px, batch 8, 1 threads"
+    shape = "32 px, batch 8, 1 threads, Z80"
     ratio = rows[f"graph, peer LiteRT fused, {shape}", "ratio"]
     assert ratio.unit == "times"
     assert ratio.value > 0
@@ -123,7 +123,7 @@ def test_memory_is_that_of_a_process_of_its_own(folder):
     (first, *_) = plan.memories("narrow", narrow.SIZE, 2, str(folder))
     rows = footprint.memory(first, SETTINGS, run.OURS)
     found = {(row.setting, row.metric): row.value for row in rows}
-    two = "memory, LiteRT inputs 2 tasks, 32 px, batch 1, 1 threads"
+    two = "memory, LiteRT inputs 2 tasks, 32 px, batch 1, 1 threads, Z80"
     one = two.replace("2 tasks", "1 task")
     assert {setting for setting, _ in found} == {one, two}
     assert footprint.keys(first, SETTINGS) == {("narrow", "", one), ("narrow", "", two)}

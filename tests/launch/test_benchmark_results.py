@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -12,9 +13,10 @@ import pytest
 from adapters.benchmarking import measure, picture, plan, run
 from adapters.benchmarking.interleave import WorkerError
 from adapters.benchmarking.measure import DifferentWorkError, Settings, Sides
+from adapters.benchmarking.processor import processor
 from adapters.training import tidy
 
-SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
+SETTINGS = Settings(2, 3, "launch/benchmark", processor="Z80")
 WORKS = [work for work in plan.WORKS if work not in ("blocks", "synthesis")]
 COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], WORKS))
 STEP = COMPARISONS[1]
@@ -62,7 +64,7 @@ def table(rows):
 def test_rows_hold_medians_ratios_and_facts():
     both = ours(), peer()
     rows = measure.measure(STEP, sides(*both), SETTINGS)
-    shape = "32 px, batch 8, 2 threads"
+    shape = "32 px, batch 8, 2 threads, Z80"
     assert table(rows) == {
         (f"training step, ours, {shape}", "time"): (11.0, "ms"),
         (f"training step, ours, {shape}", "values trained"): (7, "values"),
@@ -89,7 +91,10 @@ def test_what_one_does_beyond_the_other_is_the_median_of_differences():
     work = Stub({True: [0.020, 0.033, 0.019], False: [0.010, 0.011, 0.012]})
     rows = measure.measure(plan.Comparison("work", pair, beyond="B"), sides(work, None), SETTINGS)
     found = table(rows)
-    assert found["work, B, 32 px, batch 8, 2 threads", "time"] == (10.0, "ms")  # of 10, 22 and 7
+    assert found["work, B, 32 px, batch 8, 2 threads, Z80", "time"] == (
+        10.0,
+        "ms",
+    )  # of 10, 22 and 7
 
 
 def test_a_peer_that_trains_other_values_is_refused():
@@ -192,3 +197,13 @@ def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, 
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_processor_is_named_by_family_and_model_where_clouds_hide_its_name(tmp_path):
+    told = tmp_path / "cpuinfo"
+    one = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
+    told.write_text(f"{one}\n{one.replace('17', '18')}")
+    assert processor(told) == "AMD EPYC (family 25, model 17)"
+    told.write_text("Processor\t: ARMv8\n")
+    assert processor(told) == platform.machine()
+    assert processor(tmp_path / "none") in (platform.processor(), platform.machine())

@@ -68,5 +68,5 @@ def sizes(backbone: str, size: int, folder: pathlib.Path, settings: Settings) ->
 
 
 def _setting(comparison: Comparison, one: Contender, settings: Settings) -> str:
-    shape = f"{one.case.size} px, batch {one.case.examples}, {settings.threads} threads"
+    shape = f"{one.case.size} px, batch {one.case.examples}, {settings.machine}"
     return f"{comparison.work}, {one.label}, {shape}"
