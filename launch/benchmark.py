@@ -12,11 +12,13 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from absl import app, flags
 
 from adapters.backbones import registry
 from adapters.benchmarking import run
+from adapters.benchmarking.cases import Platform, Precision
 from adapters.benchmarking.measure import Settings
 from adapters.benchmarking.plan import WORKS, comparisons
 from adapters.errors import UnknownNameError
@@ -44,6 +46,13 @@ _PATCHES = flags.DEFINE_list(
 _BATCHES = flags.DEFINE_list("batches", ["32"], "Images in a batch.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 15, "Timed runs of each.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "CPU cores that a side may use.", lower_bound=1)
+_PLATFORM = flags.DEFINE_enum("platform", "cpu", ["cpu", "gpu"], "What does the work.")
+_PRECISIONS = flags.DEFINE_list(
+    "precisions",
+    ["float32"],
+    "Precisions in turn: float32, on GPUs tf32 (JAX rounds so by itself where a GPU can), and in "
+    "training and mixed batches bfloat16.",
+)
 _PEER_PYTHON = flags.DEFINE_string(
     "peer_python", sys.executable, "Python that has the extra [bench]: torch and timm."
 )
@@ -62,12 +71,17 @@ def main(arguments: Sequence[str]) -> None:
     patches = whole(_PATCHES.value)
     for patch in patches:
         from_spec(patch)
+    platform: Platform = "gpu" if _PLATFORM.value == "gpu" else "cpu"
     settings = Settings(
         threads=_THREADS.value,
         repetitions=_REPETITIONS.value,
         command=_command(),
+        platform=platform,
     )
-    plan = comparisons(_BACKBONES.value, sizes, batches, patches, _WORKS.value)
+    plan = comparisons(
+        *(_BACKBONES.value, sizes, batches, patches, _WORKS.value),
+        *(_precisions(), platform),
+    )
     out, picture = pathlib.Path(_OUT.value), pathlib.Path(_PICTURE.value)
     run.run(plan, settings, _PEER_PYTHON.value, out, picture, resume=_RESUME.value)
     print(f"\nThe figures are in {out}, the picture is {picture}.")
@@ -75,9 +89,20 @@ def main(arguments: Sequence[str]) -> None:
 
 def _command() -> str:
     """What to say again elsewhere: not where this machine keeps things, nor what it had already."""
-    holders = (_BACKBONES, _WORKS, _SIZES, _BATCHES, _PATCHES, _REPETITIONS, _THREADS)
-    given = [flags.FLAGS[holder.name] for holder in holders]
+    sides = (_BACKBONES, _WORKS, _SIZES, _BATCHES, _PATCHES)
+    how = (_REPETITIONS, _THREADS, _PLATFORM, _PRECISIONS)
+    given = [flags.FLAGS[holder.name] for holder in (*sides, *how)]
     return shlex.join(["launch/benchmark", *(flag.serialize() for flag in given if flag.present)])
+
+
+def _precisions() -> list[Precision]:
+    chosen, known = _PRECISIONS.value, get_args(Precision)
+    for precision in chosen:
+        if precision not in known:
+            raise UnknownNameError("precision", precision, known)
+    if _PLATFORM.value == "cpu" and "tf32" in chosen:
+        raise app.UsageError("--precisions=tf32 is for --platform=gpu: processors have none.")
+    return [precision for precision in known if precision in chosen]
 
 
 def _counts(flag: flags.FlagHolder[list[str]]) -> list[int]:

@@ -18,6 +18,9 @@ Work = Literal[
     "memory",
 ]
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+Platform = Literal["cpu", "gpu"]
+
 CLASSES = 10  # of every task
 SMOOTHING = 0.1  # of labels
 HEAD_DECAY = 1e-4
@@ -46,6 +49,11 @@ class Case:
       rule: in training, by which shared weights are trained too: a scheduler, or a way to combine
         gradients, of `adapters.scheduling.registry`.
       processes: how many do the work together.
+      precision: `float32`; on GPUs `tf32` too, float32 whose products are rounded; in training and
+        mixed batches `bfloat16` too, of the frozen network alone (a peer's automatic mixed
+        precision).
+      platform: what does the work.
+      steps: how many steps of training one run has; the last alone is waited for.
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
       graph: which exported graph, a key of `adapters.benchmarking.device.engines.ENGINES`.
@@ -61,6 +69,9 @@ class Case:
     tasks: int = 1
     rule: str = ""
     processes: int = 1
+    precision: Precision = "float32"
+    platform: Platform = "cpu"
+    steps: int = 1
     compiled: bool = False
     block: str = ""
     graph: str = ""

@@ -57,6 +57,7 @@ class Worker:
             self.close()
             raise MissingPeerError(f"{python} lacks what {module} needs: {hello['missing']}.")
         self.name: str = hello["name"]
+        self.device: str = hello["device"]
 
     def __enter__(self) -> "Worker":
         return self

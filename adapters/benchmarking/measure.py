@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from absl import logging
 
+from adapters.benchmarking.cases import Platform
 from adapters.benchmarking.interleave import Worker, WorkerError, interleaved, throughput_ratio
 from adapters.benchmarking.plan import Comparison, Contender
 from adapters.benchmarking.processor import processor
@@ -74,13 +75,15 @@ class Settings:
       threads: of a side.
       repetitions: timed runs of a contender.
       command: that measures it.
-      processor: the machine's.
+      processor: the machine's, or the GPU.
+      platform: what does the work.
     """
 
     threads: int
     repetitions: int
     command: str
     processor: str = dataclasses.field(default_factory=processor)
+    platform: Platform = "cpu"
 
     @property
     def machine(self) -> str:
@@ -180,12 +183,14 @@ def _check_same_work(first: Contender, facts: Mapping[Contender, Facts]) -> None
 def _speed(contender: Contender, seconds: float) -> tuple[str, float, str]:
     if contender.case.work == "input":
         return "throughput", contender.case.examples / seconds, "images/s"
-    return "time", 1000 * seconds, "ms"
+    return "time", 1000 * seconds / contender.case.steps, "ms"
 
 
 def _setting(comparison: Comparison, name: str, settings: Settings) -> str:
     case = comparison.case
-    shape = f"{case.size} px, batch {case.examples}, {settings.machine}"
+    precise = case.precision != "float32" or case.platform != "cpu"
+    precision = f"{case.precision}, " if precise else ""
+    shape = f"{case.size} px, batch {case.examples}, {precision}{settings.machine}"
     return f"{comparison.work}, {name}, {shape}"
 
 

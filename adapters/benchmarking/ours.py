@@ -1,5 +1,8 @@
 """Our side: the very functions that the commands run, on made-up weights and images."""
 
+import contextlib
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,12 +44,25 @@ def prepare(case: Case) -> Prepared:
         "input": ours_files.training_input,
     }
     compiled = compilations.counter()
-    prepared = works[case.work](case)
+    with products(case):
+        prepared = works[case.work](case)
+
+    def run() -> object:
+        with products(case):
+            return prepared.run()
 
     def facts() -> dict[str, float]:
-        return {"programs compiled": float(compiled()), **prepared.facts()}
+        with products(case):
+            return {"programs compiled": float(compiled()), **prepared.facts()}
 
-    return Prepared(prepared.run, facts)
+    return Prepared(run, facts)
+
+
+def products(case: Case) -> contextlib.AbstractContextManager[object]:
+    """How a GPU multiplies; by itself, JAX rounds to `tf32` where the GPU can."""
+    if case.platform == "cpu" or case.precision == "bfloat16":
+        return contextlib.nullcontext()
+    return jax.default_matmul_precision("tensorfloat32" if case.precision == "tf32" else "highest")
 
 
 def _inference(case: Case) -> Prepared:
@@ -78,20 +94,20 @@ def _training(case: Case) -> Prepared:
     """One step from pixels on the host to moved parameters."""
     ready = ours_training.prepare(case, jax.devices()[:1])
     made, weights, batch, key = ready.trainer, ready.weights, ready.batch, ready.key
-    state = ready.state
+    state, done = ready.state, itertools.count()
 
     def run() -> None:
         nonlocal state
-        state, metrics = made.step(state, weights, batch, key)
+        for _ in range(case.steps):
+            state, metrics = made.step(state, weights, batch, key, next(done))
         jax.block_until_ready((state, metrics))
 
     def facts() -> dict[str, float]:
         trained = jax.tree.leaves((state.patches.trained, state.heads, state.shared))
         # The step reads the task ids on the host: they cannot be traced.
-        number = int(state.step)
         step = jax.jit(
             lambda state, weights, inputs, targets: made.step(
-                state, weights, Batch(batch.tasks, inputs, targets), key, number
+                state, weights, Batch(batch.tasks, inputs, targets), key, 0
             ),
             donate_argnums=0,
         )
@@ -104,8 +120,9 @@ def _training(case: Case) -> Prepared:
 def _forward(case: Case) -> Prepared:
     """A mixed-task batch from normalised images to logits."""
     table, patch = registry.table(case.backbone), from_spec(case.patch)
+    precision = ours_training.network_precision(case)
     layout = ours_training.heads(case).layout("classification")
-    forward = jax.jit(mixed_forward(build(table), patch, layout, "frozen"))
+    forward = jax.jit(mixed_forward(build(table), patch, layout, "frozen", precision=precision))
     weights = jax.tree.map(jnp.asarray, stand_ins.weights(table))
     key = jax.random.key(0)
     tables = jax.vmap(patch.init, (0, None))(jax.random.split(key, case.tasks), weights)
@@ -121,7 +138,7 @@ def _forward(case: Case) -> Prepared:
 def main() -> None:
     """Serves this side, with compiled programs kept as the commands keep them."""
     keep_compiled_programs()
-    worker.serve(f"JAX {jax.__version__}", prepare)
+    worker.serve(f"JAX {jax.__version__}", prepare, jax.devices()[0].device_kind)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A training step of ours, ready to be timed."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from adapters.training import placement
 from adapters.training.recipe import Recipe
 from adapters.training.step import Batch, State, Trainer, trainer
 from adapters.vocabulary import STATISTICS
+from adapters.vocabulary import Precision as NetworkPrecision
 
 RECIPE = Recipe(
     steps=1_000_000,
@@ -50,7 +52,7 @@ def prepare(case: Case, devices: Sequence[jax.Device]) -> Step:
     table = registry.table(case.backbone)
     mesh = Mesh(np.asarray(devices), ("data",))
     made = trainer(
-        *(build(table), from_spec(case.patch), heads(case), RECIPE, PIXELS, mesh),
+        *(build(table), from_spec(case.patch), heads(case), _recipe(case), PIXELS, mesh),
         lambda path, name, leaf: bool(case.rule) and name not in STATISTICS,
         _scheduling(case),
     )
@@ -60,6 +62,15 @@ def prepare(case: Case, devices: Sequence[jax.Device]) -> Step:
     batch = Batch(tasks(case), {"image": pixels(case)[own]}, {"label": labels[own]})
     key = placement.copied(mesh, jax.random.key(0))
     return Step(made, placement.copied(mesh, made.init(key, weights)), weights, batch, key)
+
+
+def network_precision(case: Case) -> NetworkPrecision:
+    """That of the frozen network's kernels and activations."""
+    return "bfloat16" if case.precision == "bfloat16" else "float32"
+
+
+def _recipe(case: Case) -> Recipe:
+    return dataclasses.replace(RECIPE, precision=network_precision(case))
 
 
 def heads(case: Case) -> TaskHeads:

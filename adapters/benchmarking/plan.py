@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from adapters.backbones import registry
-from adapters.benchmarking.cases import Case, Work
+from adapters.benchmarking.cases import Case, Platform, Precision, Work
 from adapters.modules import numbered_blocks
 from adapters.scheduling.registry import COMBINES, WEIGHTINGS
 
@@ -16,6 +16,8 @@ MIXED_TASKS = 8
 RULED_TASKS = 10
 PLAIN = "unit"
 INPUT_BATCHES = 16  # more than is read ahead
+STEPS: Mapping[Platform, int] = {"cpu": 1, "gpu": 10}
+"""Steps that a device is given before the last is waited for; a GPU idles between two that are."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,8 @@ def comparisons(
     batches: Iterable[int],
     patches: Sequence[str],
     works: Iterable[str],
+    precisions: Iterable[Precision] = ("float32",),
+    platform: Platform = "cpu",
 ) -> Iterator[Comparison]:
     """Every comparison of `works` (keys of `WORKS`) with each backbone at each shape, once.
 
@@ -71,10 +75,21 @@ def comparisons(
       batches: images in a batch.
       patches: whose training steps and mixed batches are timed.
       works: in this order.
+      precisions: of what a GPU computes; works that are of none of them are done once.
+      platform: what does the work.
     """
-    shapes = itertools.product(backbones, sizes, batches)
-    networks = (Case("inference", *shape) for shape in shapes)
-    planned = (WORKS[work](network, patches) for network in networks for work in works)
+    networks = (
+        Case("inference", backbone, size, batch, precision=precision, platform=platform)
+        for backbone, size, batch, precision in itertools.product(
+            backbones, sizes, batches, precisions
+        )
+    )
+    planned = (
+        WORKS[work](network if work in PRECISE else _exact(network), patches)
+        for network in networks
+        for work in works
+        if (work, network.precision) != ("inference", "bfloat16")  # patches answer in float32
+    )
     yield from dict.fromkeys(itertools.chain.from_iterable(planned))
 
 
@@ -92,7 +107,8 @@ def _blocks(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
 
 def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     for patch in patches:
-        step = dataclasses.replace(network, work="training", patch=patch)
+        steps = STEPS[network.platform]
+        step = dataclasses.replace(network, work="training", patch=patch, steps=steps)
         yield Comparison("training step", _beside_peers(step))
 
 
@@ -175,6 +191,13 @@ WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "swap": _swap,
     "input": _input,
 }
+
+PRECISE = ("inference", "training", "mixed")
+"""The works that are done in every precision asked for."""
+
+
+def _exact(network: Case) -> Case:
+    return dataclasses.replace(network, precision="float32")
 
 
 def _beside_peers(case: Case) -> tuple[Contender, ...]:

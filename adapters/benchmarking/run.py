@@ -1,6 +1,7 @@
 """A whole benchmark: starts both sides, measures, keeps each comparison's rows as they come."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import sys
@@ -10,12 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from absl import logging
 
 from adapters.benchmarking import measure, picture
+from adapters.benchmarking.cases import Platform
 from adapters.benchmarking.interleave import MissingPeerError, Worker
 from adapters.benchmarking.measure import Settings, Sides
 from adapters.benchmarking.plan import Comparison
 from adapters.errors import ModelPatchError
 from adapters.training import tidy
 
+JAX_PLATFORMS: Mapping[Platform, str] = {"cpu": "cpu", "gpu": "cuda"}
 OURS, PEER = "adapters.benchmarking.ours", "adapters.benchmarking.torch_worker"
 
 
@@ -50,6 +53,8 @@ def run(
     """
     limit_cores(settings.threads)
     with _sides(settings, peer_python, ours) as sides:
+        if settings.platform == "gpu":
+            settings = dataclasses.replace(settings, processor=sides.ours.device)
         measure_all(plan, sides, settings, out, resume=resume)
     picture.draw(tidy.read(out), drawing)
 
@@ -106,7 +111,7 @@ def _sides(settings: Settings, peer_python: str, ours: str) -> Iterator[Sides]:
 def environment(settings: Settings, folder: str) -> dict[str, str]:
     """Variables of a side: caches in `folder`, so that all it compiles is compiled for it alone."""
     return {
-        "JAX_PLATFORMS": "cpu",
+        "JAX_PLATFORMS": JAX_PLATFORMS[settings.platform],
         "MODELPATCH_CACHE": f"{folder}/modelpatch",
         "OMP_NUM_THREADS": str(settings.threads),
         "TMPDIR": folder,

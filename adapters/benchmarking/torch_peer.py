@@ -4,6 +4,7 @@ Norms stand in evaluation mode: frozen statistics, as ours. Runs in any Python t
 timm; it need not have this project installed.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -57,14 +58,32 @@ def prepare(case: Case) -> Prepared:
     return works[case.work](case)
 
 
+def _device(case: Case) -> str:
+    return {"cpu": "cpu", "gpu": "cuda"}[case.platform]
+
+
+@contextlib.contextmanager
+def _precisely(case: Case) -> Iterator[None]:
+    """In the case's precision; at the end all is waited for."""
+    rounded = case.precision != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
+    yield
+    if case.platform == "gpu":
+        torch.cuda.synchronize()
+
+
+def _mixed(case: Case) -> torch.autocast:
+    return torch.autocast(_device(case), torch.bfloat16, enabled=case.precision == "bfloat16")
+
+
 def _inference(case: Case) -> Prepared:
     network, forward = _network(case)
     network.requires_grad_(requires_grad=False)
     images = _normalised(_pixels(case))
 
     def run() -> None:
-        with torch.inference_mode():
-            forward(images).numpy()
+        with _precisely(case), torch.inference_mode():
+            forward(images.to(_device(case))).cpu().numpy()
 
     return Prepared(run)
 
@@ -78,11 +97,11 @@ def _block(case: Case) -> Prepared:
     inputs: list[torch.Tensor] = []
     hook = block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     with torch.inference_mode():
-        forward(_normalised(_pixels(case)))
+        forward(_normalised(_pixels(case).to(_device(case))))
     hook.remove()
 
     def run() -> None:
-        with torch.inference_mode():
+        with _precisely(case), torch.inference_mode():
             block(inputs[0])
 
     return Prepared(run)
@@ -97,13 +116,22 @@ def _training(case: Case) -> Prepared:
     # One fused kernel instead of a loop over a hundred small tensors: the faster of the two.
     optimiser = torch.optim.AdamW(groups, lr=cases.RATE, fused=True)
     loss_of = nn.CrossEntropyLoss(label_smoothing=cases.SMOOTHING)
-    pixels, labels = _pixels(case), torch.arange(case.examples) % cases.CLASSES
+    pixels, labels = (
+        _pixels(case),
+        torch.arange(case.examples, device=_device(case)) % cases.CLASSES,
+    )
 
-    def run() -> None:
-        loss = loss_of(forward(_normalised(pixels)), labels)
+    def step() -> None:
+        with _mixed(case):
+            loss = loss_of(forward(_normalised(pixels.to(_device(case)))), labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+
+    def run() -> None:
+        with _precisely(case):
+            for _ in range(case.steps):
+                step()
 
     def facts() -> dict[str, float]:
         return {"values trained": float(sum(value.numel() for value in [*patch, *head]))}
@@ -154,7 +182,7 @@ def _network(case: Case) -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tens
     """The module, and what calls it: itself, or its compiled form."""
     torch.manual_seed(0)
     network = timm.create_model(NETWORKS[case.backbone], num_classes=cases.CLASSES)
-    network = network.to(memory_format=torch.channels_last).eval()
+    network = network.to(_device(case), memory_format=torch.channels_last).eval()
     return network, torch.compile(network) if case.compiled else network
 
 

@@ -2,7 +2,7 @@
 
 Requests and replies are JSON, one a line, on standard input and output:
 
-    <- {"name": "PyTorch 2.13.0"}                       once, or {"missing": why}
+    <- {"name": "PyTorch 2.13.0", "device": "cpu"}      once, or {"missing": why}
     -> {"do": "prepare", "case": {...}}                 <- {"facts": {...}}, or {"error": why}
     -> {"do": "time", "case": {...}}                    <- {"seconds": 0.0731}
     -> {"do": "forget", "case": {...}}                  <- {}
@@ -34,11 +34,17 @@ class Prepared(NamedTuple):
     facts: Callable[[], Mapping[str, float]] = dict
 
 
-def serve(name: str, prepare: Callable[[Case], Prepared]) -> None:
-    """Announces `name` and answers requests until standard input ends."""
+def serve(name: str, prepare: Callable[[Case], Prepared], device: str = "cpu") -> None:
+    """Announces itself and answers requests until standard input ends.
+
+    Args:
+      name: of this side.
+      prepare: builds a case.
+      device: what does the work.
+    """
     replies = own_output()
     ready: dict[Case, Prepared] = {}
-    _reply(replies, {"name": name})
+    _reply(replies, {"name": name, "device": device})
     for line in sys.stdin:
         request = json.loads(line)
         case = Case(**request["case"])

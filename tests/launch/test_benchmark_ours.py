@@ -68,6 +68,21 @@ def test_a_training_step_says_how_many_values_it_trains(spec, own):
     assert facts["temp memory"] > 0
 
 
+def test_a_step_in_bfloat16_is_of_another_program():
+    case = dataclasses.replace(CASE, work="training", patch="bias", steps=2)
+    exact, mixed = run(case), run(dataclasses.replace(case, precision="bfloat16"))
+    assert exact["values trained"] == mixed["values trained"]
+    assert exact["temp memory"] != mixed["temp memory"]
+
+
+def test_products_are_rounded_on_a_gpu_as_asked():
+    for precision, wanted in [("float32", "highest"), ("tf32", "tensorfloat32")]:
+        with ours.products(dataclasses.replace(CASE, platform="gpu", precision=precision)):
+            assert jax.config.jax_default_matmul_precision == wanted
+    with ours.products(CASE):
+        assert jax.config.jax_default_matmul_precision is None
+
+
 def test_a_rule_is_timed_on_a_step_that_trains_shared_weights_too():
     case = dataclasses.replace(CASE, work="training", patch="bias", groups=2, tasks=2)
     made = ours_training.prepare(dataclasses.replace(case, rule="achievement"), jax.devices()[:1])

@@ -91,10 +91,8 @@ def test_what_one_does_beyond_the_other_is_the_median_of_differences():
     work = Stub({True: [0.020, 0.033, 0.019], False: [0.010, 0.011, 0.012]})
     rows = measure.measure(plan.Comparison("work", pair, beyond="B"), sides(work, None), SETTINGS)
     found = table(rows)
-    assert found["work, B, 32 px, batch 8, 2 threads, Z80", "time"] == (
-        10.0,
-        "ms",
-    )  # of 10, 22 and 7
+    beyond = "work, B, 32 px, batch 8, 2 threads, Z80"
+    assert found[beyond, "time"] == (10.0, "ms")  # of 10, 22 and 7
 
 
 def test_a_peer_that_trains_other_values_is_refused():
@@ -128,6 +126,27 @@ def test_the_plan_has_every_patch_at_every_size_and_no_row_twice():
     assert shapes == list(itertools.product(["narrow", "wide"], [32, 64], [4, 8], ["bias", "full"]))
     keys = [measure.keys(c, sides(ours(), peer()), SETTINGS) for c in planned]
     assert len(set().union(*keys)) == sum(len(each) for each in keys)
+
+
+def test_a_gpu_is_given_steps_ahead_in_every_precision_that_a_work_has():
+    works = ["inference", "training", "swap"]
+    planned = list(
+        plan.comparisons(["narrow"], [32], [8], ["bias"], works, ["float32", "bfloat16"], "gpu")
+    )
+    settings = dataclasses.replace(SETTINGS, platform="gpu", processor="a GPU")
+    found = {key[2] for one in planned for key in measure.keys(one, sides(ours(), None), settings)}
+    assert found == {
+        f"{work}, ours, 32 px, batch {examples}, {precision}, 2 threads, a GPU"
+        for work, examples, precision in [
+            ("inference", 8, "float32"),
+            ("training step", 8, "float32"),
+            ("training step", 8, "bfloat16"),
+            ("patch swap", 1, "float32"),
+        ]
+    }
+    steps = next(one for one in planned if one.work == "training step")
+    rows = measure.measure(steps, sides(ours(), None), settings)
+    assert rows[0].value == 11.0 / steps.case.steps == 1.1
 
 
 def test_blocks_are_compared_one_by_one_with_the_eager_peer():
