@@ -1,15 +1,14 @@
 """A run that makes one network smaller for all its tasks, by NetAdapt, and trains it on."""
 
 import dataclasses
-import os
-from collections.abc import Sequence
 
 import numpy as np
 
 from adapters.experiment.held_out import PARTS, halved
 from adapters.experiment.routed_run import RoutedRun
-from adapters.experiment.search_settings import SearchSettings, check_search
-from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.search_request import Request
+from adapters.experiment.search_settings import check_search
+from adapters.experiment.settings import SettingError
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.netadapt import Plan, netadapt
 from adapters.search.supernet import qualities_of
@@ -17,7 +16,6 @@ from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.step import Trainer
-from tasks.task import Task
 
 ROUNDS = 8
 
@@ -25,22 +23,12 @@ ROUNDS = 8
 class AdaptedRun(RoutedRun):
     """A `RoutedRun` whose one route is found block by block while it trains."""
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        settings: Settings,
-        space: BlockSpace,
-        search: SearchSettings,
-        directory: str | os.PathLike[str],
-        command: str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        test: bool = True,
-    ):
+    def __init__(self, request: Request, space: BlockSpace):
         """Loads what the run needs; writes nothing. Its arguments are a `Search`'s.
 
         Raises SettingError for too few steps, and what a `Search` raises.
         """
+        tasks, settings, search = request.tasks, request.settings, request.search
         cluster.check_alone("a search")
         check_search(settings, tasks)
         least = ROUNDS * len(space.places)
@@ -53,9 +41,7 @@ class AdaptedRun(RoutedRun):
                 "share",
             )
         whole = np.stack([largest(space)] * len(tasks))
-        super().__init__(
-            *(tasks, settings, space, whole, directory, command, resume, overwrite, test)
-        )
+        super().__init__(request, space, whole)
         target = search.budget * self._costs.exact(whole[0])
         trained = searching // least
         self._plan = Plan(space, self._costs, target, whole[0], ROUNDS, trained)

@@ -1,20 +1,16 @@
 """A network without routes: its first half is shared, each task has the second half to itself."""
 
-import dataclasses
 import math
-import os
-from collections.abc import Sequence
 
 from adapters.backbones.builder import expected_shapes
 from adapters.backbones.table import LayerTable
-from adapters.experiment.settings import Settings
+from adapters.experiment.search_request import Request
 from adapters.experiment.training_run import Run
 from adapters.modules import block_of
 from adapters.patches.combine import chain, select
 from adapters.patches.full import full
-from adapters.patches.registry import from_spec, text_of
+from adapters.patches.registry import from_spec
 from adapters.vocabulary import STATISTICS
-from tasks.task import Task
 
 
 class HalfShared(Run):
@@ -24,17 +20,7 @@ class HalfShared(Run):
     the patch of the settings.
     """
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        settings: Settings,
-        table: LayerTable,
-        directory: str | os.PathLike[str],
-        command: str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        test: bool = True,
-    ):
+    def __init__(self, request: Request, table: LayerTable):
         """Loads what the run needs; writes nothing. `table` is of the run's backbone.
 
         Raises what a `Run` raises.
@@ -48,21 +34,12 @@ class HalfShared(Run):
         def common(path: str, name: str, leaf: object) -> bool:
             return not private(path, name, leaf)
 
-        patch = chain(select(common, from_spec(settings.patch)), select(private, full()))
-        super().__init__(
-            tasks,
-            dataclasses.replace(settings, patch=text_of(patch)),
-            directory,
-            command,
-            resume,
-            overwrite,
-            test,
-            patch,
-        )
+        patch = chain(select(common, from_spec(request.settings.patch)), select(private, full()))
+        super().__init__(**request.of_run(patch))
         self._configuration = {
             **self._configuration,
             "private": sorted(second),
-            "patch": settings.patch,
+            "patch": request.settings.patch,
         }
         sizes = [0, 0]
         for path, leaves in expected_shapes(table).items():

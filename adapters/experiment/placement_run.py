@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,10 +12,10 @@ import numpy as np
 from adapters import files
 from adapters.experiment import backbones
 from adapters.experiment.held_out import PARTS, halved
-from adapters.experiment.search_settings import EACH, SearchSettings, check_search
-from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.search_request import Request
+from adapters.experiment.search_settings import EACH, check_search
+from adapters.experiment.settings import SettingError
 from adapters.experiment.training_run import Run
-from adapters.patches.registry import text_of
 from adapters.search.chooser import Settling, by_controller, one_for_all
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.placement import (
@@ -33,7 +32,6 @@ from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.step import Trainer
-from tasks.task import Task
 
 PLACEMENT = "placement.json"
 
@@ -50,28 +48,17 @@ class PlacementRun(Run):
 
     whole_network = True
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        settings: Settings,
-        search: SearchSettings,
-        directory: str | os.PathLike[str],
-        command: str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        test: bool = True,
-    ):
+    def __init__(self, request: Request):
         """Loads what the run needs; writes nothing.
 
         Args:
-          tasks: of which each has its own placement; classifiers, where they are searched.
-          settings: of the run; shared weights are not trained.
-          search: with a budget in bytes.
-          directory, command, resume, overwrite, test: as for a `Run`.
+          request: with a budget in bytes, of classifiers where placements are searched; shared
+            weights are not trained.
 
         Raises SettingError where settings do not fit, SearchError for tasks that are not
         classified, ClusterError where several processes train together, and what a `Run` raises.
         """
+        settings, search = request.settings, request.search
         if settings.train_shared:
             raise SettingError(
                 "train_shared", "is on: a placement is of patches of a frozen network."
@@ -82,18 +69,8 @@ class PlacementRun(Run):
         self._learned = search.algorithm == "controller"
         if self._learned:
             cluster.check_alone("a search")
-            check_search(settings, tasks)
-        patch = placed(self.space)
-        super().__init__(
-            tasks,
-            dataclasses.replace(settings, patch=text_of(patch)),
-            directory,
-            command,
-            resume,
-            overwrite,
-            test,
-            patch,
-        )
+            check_search(settings, request.tasks)
+        super().__init__(**request.of_run(placed(self.space)))
         self._configuration = {**self._configuration, "search": dataclasses.asdict(search)}
 
     @property

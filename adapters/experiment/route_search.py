@@ -1,16 +1,15 @@
 """A search for a route a task through one shared network, and training of what it found."""
 
 import dataclasses
-import os
-from collections.abc import Sequence
 
 import numpy as np
 from absl import logging
 
 from adapters.experiment.held_out import PARTS, halved
 from adapters.experiment.routed_run import RoutedRun
-from adapters.experiment.search_settings import EACH, SearchSettings, check_search
-from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.search_request import Request
+from adapters.experiment.search_settings import EACH, check_search
+from adapters.experiment.settings import SettingError
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.chooser import CHOOSERS, one_for_all
 from adapters.search.supernet import Searching, supernet
@@ -18,37 +17,23 @@ from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.step import Trainer
-from tasks.task import Task
 
 
 class Search(RoutedRun):
     """A `RoutedRun` that finds its routes while it trains, and then trains them on."""
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        settings: Settings,
-        space: BlockSpace,
-        search: SearchSettings,
-        directory: str | os.PathLike[str],
-        command: str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        test: bool = True,
-    ):
+    def __init__(self, request: Request, space: BlockSpace):
         """Loads what the search needs; writes nothing.
 
         Args:
-          tasks: classifiers, of which each gets a route.
-          settings: of the run, for one group a task in a step, with trained shared weights.
+          request: of classifiers, for one group a task in a step, with trained shared weights.
           space: as for a `RoutedRun`.
-          search: how to search.
-          directory, command, resume, overwrite, test: as for a `Run`.
 
         Raises SettingError where they do not fit a search, SearchError for tasks that are not
         classified, ClusterError where several processes train together, and what a `RoutedRun`
         raises.
         """
+        tasks, settings, search = request.tasks, request.settings, request.search
         cluster.check_alone("a search")
         check_search(settings, tasks)
         if not settings.train_shared:
@@ -56,9 +41,7 @@ class Search(RoutedRun):
                 "train_shared", "is off: a search trains the network that routes share."
             )
         whole = np.stack([largest(space)] * len(tasks))
-        super().__init__(
-            *(tasks, settings, space, whole, directory, command, resume, overwrite, test)
-        )
+        super().__init__(request, space, whole)
         cost = self._costs.exact(whole[0])
         target = search.budget * cost
         chooser = CHOOSERS[search.algorithm](space.space, self._costs, target)

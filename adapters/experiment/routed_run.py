@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -12,10 +11,11 @@ from adapters import files
 from adapters.backbones.builder import build
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import route_picture, route_record
-from adapters.experiment.settings import SettingError, Settings
+from adapters.experiment.search_request import Request
+from adapters.experiment.settings import SettingError
 from adapters.experiment.training_run import Run
 from adapters.patches.combine import chain
-from adapters.patches.registry import from_spec, text_of
+from adapters.patches.registry import from_spec
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import multiply_adds
 from adapters.search.cropped import cropped
@@ -27,7 +27,6 @@ from adapters.training import loop, packing
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.step import State, Trainer
-from tasks.task import Task
 
 PICTURE = "routes.png"
 MADE = "_routes"  # what the name of the network of routes ends in
@@ -48,46 +47,24 @@ class RoutedRun(Run):
 
     whole_network = True
 
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        settings: Settings,
-        space: BlockSpace,
-        routes: np.ndarray,
-        directory: str | os.PathLike[str],
-        command: str | None = None,
-        resume: bool = False,
-        overwrite: bool = False,
-        test: bool = True,
-    ):
+    def __init__(self, request: Request, space: BlockSpace, routes: np.ndarray):
         """Loads what the run needs; writes nothing.
 
         Args:
-          tasks: of which each has a route.
-          settings: of the run; `patch` is what each task owns beside its route.
+          request: what is asked for.
           space: over the layer table of the run's backbone.
           routes: [T, D], that the tasks begin with.
-          directory, command, resume, overwrite, test: as for a `Run`.
 
         Raises SettingError for a patch that adds leaves, SpaceError for a route of another space,
         and what a `Run` raises.
         """
+        settings = request.settings
         self.space, self.routes = space, np.asarray(routes, np.int32)
         for each in self.routes:
             space.space.check(each)
         self._costs = multiply_adds(space, settings.size)
         self._kept = largest(space)
-        patch = chain(from_spec(settings.patch), route(space))
-        super().__init__(
-            tasks,
-            dataclasses.replace(settings, patch=text_of(patch)),
-            directory,
-            command,
-            resume,
-            overwrite,
-            test,
-            patch,
-        )
+        super().__init__(**request.of_run(chain(from_spec(settings.patch), route(space))))
         if _names(self._untrained) != _names(self.backbone.weights):
             raise SettingError(
                 "patch",

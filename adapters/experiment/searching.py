@@ -13,19 +13,19 @@ from adapters.experiment.half_shared import HalfShared
 from adapters.experiment.placement_run import PlacementRun
 from adapters.experiment.route_search import Search
 from adapters.experiment.routed_run import RoutedRun
+from adapters.experiment.search_request import Request
 from adapters.experiment.search_settings import (
     PLACEMENT,
     WIDTHS,
     SearchSettings,
     check_one_size,
 )
-from adapters.experiment.settings import Settings, settings_of
+from adapters.experiment.settings import settings_of
 from adapters.experiment.task_heads import with_head
 from adapters.search.blocks import block_space, largest, width_space
 from adapters.search.controls import routes_of_equal_cost
 from adapters.search.costs import multiply_adds
 from adapters.search.netadapt import uniform
-from tasks.task import Task
 
 SHARED_RATE = 1e-3
 """Of the shared weights, which have to learn to do without what routes leave out."""
@@ -63,54 +63,44 @@ def search(
     how = search or SearchSettings()
     values = {**_defaults(how, len(wanted), own.get("train_shared", True)), **own}
     given = settings_of(**values)
+    tasks_with_heads = with_head(wanted, given.head)
     run = planned(
-        *(with_head(wanted, given.head), given, how, directory, command, resume, overwrite, test)
+        Request(tasks_with_heads, given, how, directory, command, resume, overwrite, test)
     )
     for _ in run:
         pass
     return run
 
 
-def planned(
-    tasks: Sequence[Task],
-    settings: Settings,
-    search: SearchSettings,
-    directory: str | os.PathLike[str],
-    command: str | None = None,
-    resume: bool = False,
-    overwrite: bool = False,
-    test: bool = True,
-) -> SearchRun:
-    """The run that `search` asks for, not begun; its other arguments are a `Run`'s."""
+def planned(request: Request) -> SearchRun:
+    """The run that is asked for, not begun."""
+    tasks, settings, search = request.tasks, request.settings, request.search
     check_one_size(settings, tasks)
-    others = (directory, command, resume, overwrite, test)
     if search.space == PLACEMENT:
-        return PlacementRun(tasks, settings, search, *others)
+        return PlacementRun(request)
     table = backbones.load(settings.backbone, settings.weights).network.table
     space = width_space(table) if search.space == WIDTHS else block_space(table)
     if search.algorithm == "first_half":
-        return HalfShared(tasks, settings, table, *others)
+        return HalfShared(request, table)
     whole = np.stack([largest(space)] * len(tasks))
     if search.routes is not None:
         names = [task.name for task in tasks]
-        return RoutedRun(
-            tasks, settings, space, route_record.read(search.routes, space, names), *others
-        )
+        return RoutedRun(request, space, route_record.read(search.routes, space, names))
     if search.algorithm == "largest":
-        return RoutedRun(tasks, settings, space, whole, *others)
+        return RoutedRun(request, space, whole)
     if search.algorithm == "netadapt":
-        return AdaptedRun(tasks, settings, space, search, *others)
+        return AdaptedRun(request, space)
     costs = multiply_adds(space, settings.size)
     target = search.budget * costs.exact(whole[0])
     if search.algorithm == "uniform":
         narrower = np.stack([uniform(space, costs, target)] * len(tasks))
-        return RoutedRun(tasks, settings, space, narrower, *others)
+        return RoutedRun(request, space, narrower)
     if search.algorithm == "random":
         drawn = routes_of_equal_cost(
             *(space.space, costs, whole[0], target, len(tasks), settings.seed)
         )
-        return RoutedRun(tasks, settings, space, drawn, *others)
-    return Search(tasks, settings, space, search, *others)
+        return RoutedRun(request, space, drawn)
+    return Search(request, space)
 
 
 def _defaults(search: SearchSettings, tasks: int, train_shared: bool) -> Mapping[str, Any]:

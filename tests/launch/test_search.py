@@ -23,6 +23,7 @@ from adapters.experiment import (
     searching,
 )
 from adapters.experiment.route_record import RouteFileError
+from adapters.experiment.search_request import Request
 from adapters.experiment.search_settings import SearchSettings
 from adapters.experiment.settings import SettingError, settings_of
 from adapters.heads.classification import classification
@@ -191,7 +192,7 @@ def planned(two_tasks, directory, **search):
     names, weights = two_tasks
     settings = settings_of(**values(weights, norm="batch", train_shared=True, groups=2))
     made = SearchSettings(budget=BUDGET, **search)
-    return searching.planned(chosen_tasks.chosen(names), settings, made, directory)
+    return searching.planned(Request(chosen_tasks.chosen(names), settings, made, directory))
 
 
 def test_controls_take_routes_that_nobody_learned(two_tasks, tmp_path):

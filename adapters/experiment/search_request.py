@@ -1,0 +1,40 @@
+"""What every run of a search is asked for: the arguments that all kinds of them share."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.experiment.search_settings import SearchSettings
+from adapters.experiment.settings import Settings
+from adapters.patches.contract import Patch
+from adapters.patches.registry import text_of
+from tasks.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A run of a search, asked for.
+
+    Attributes:
+      tasks: of which each gets a route, or a placement.
+      settings: of the run; `patch` is what each task owns beside that.
+      search: how to search.
+      directory, command, resume, overwrite, test: as for a `Run`.
+    """
+
+    tasks: Sequence[Task]
+    settings: Settings
+    search: SearchSettings
+    directory: str | os.PathLike[str]
+    command: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    test: bool = True
+
+    def of_run(self, patch: Patch) -> dict[str, Any]:
+        """The arguments of the `Run` in which each task trains `patch`."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del own["search"]
+        settings = dataclasses.replace(self.settings, patch=text_of(patch))
+        return {**own, "settings": settings, "patch": patch}
