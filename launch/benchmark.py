@@ -26,14 +26,18 @@ from adapters.patches.registry import from_spec
 from adapters.spec import whole
 from launch import command
 
+ON_DEMAND = ("blocks", "routes", "widths", "synthesis", "rules", "processes")
+"""Works that are measured where they are asked for alone."""
+
 _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are replaced by key.")
 _PICTURE = flags.DEFINE_string("picture", "docs/images/performance.png", "Picture of that file.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")
 _BACKBONES = flags.DEFINE_list("backbones", ["mobilenet_v2_1.0"], "Layer tables to measure.")
 _WORKS = flags.DEFINE_list(
     "works",
-    [work for work in WORKS if work not in ("blocks", "synthesis", "rules", "processes")],
-    f"What to measure, of {', '.join(WORKS)}. `blocks` finds what is slow; `synthesis` is for "
+    [work for work in WORKS if work not in ON_DEMAND],
+    f"What to measure, of {', '.join(WORKS)}. `blocks` finds what is slow; `routes` and `widths` "
+    "time what launch/search may leave of each block, for its --cost=measured; `synthesis` is for "
     "patches that look first; `rules` is of training shared weights by each rule, `processes` of "
     "two processes against one.",
 )

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
+from adapters.analysis.roofline import MACHINES
 from adapters.experiment import results
 from adapters.experiment.search_settings import (
     ALGORITHMS,
@@ -36,6 +37,7 @@ from adapters.experiment.search_settings import (
     SearchSettings,
 )
 from adapters.experiment.searching import search
+from adapters.search.cost_names import MULTIPLY_ADDS
 from launch import command, run_flags
 from launch.flag_names import flag_of
 
@@ -47,7 +49,18 @@ _OWN = SearchSettings()
 _BUDGET = flags.DEFINE_float(
     "budget",
     _OWN.budget,
-    "What a route may cost, as a share of the largest's multiply-adds; or a placement in bytes.",
+    "What a route may cost, as a share of the largest's cost; or a placement in bytes.",
+)
+_COST = flags.DEFINE_string(
+    "cost",
+    _OWN.cost,
+    f"What a route costs: {MULTIPLY_ADDS}; or its time, on the roofline of a declared device "
+    f"({', '.join(MACHINES)}, or 'machine(multiply_adds_per_second=310e9, "
+    "bytes_per_second=10e9)'), or as `measured` here; or on several devices, 'mean(cpu+dsp)' or "
+    "'worst(cpu+dsp)', each over the largest's time there.",
+)
+_LATENCIES = flags.DEFINE_string(
+    "latencies", None, "The CSV file of `launch/benchmark --works=routes`, for --cost=measured."
 )
 _SPACE = flags.DEFINE_enum(
     "space",
@@ -115,6 +128,8 @@ def main(arguments: Sequence[str]) -> None:
             _CONTROLLERS.value,
             _WARM_UP.value,
             _SPACE.value,
+            _COST.value,
+            _LATENCIES.value,
         ),
         directory=run_flags.OUT.value,
         resume=_RESUME.value,

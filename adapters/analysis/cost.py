@@ -12,7 +12,9 @@ import jax.numpy as jnp
 from adapters.analysis.memory import live_elements
 from adapters.analysis.roofline import Machine
 from adapters.analysis.tracing import Kind, Leaf, Shaped, call, trace
-from adapters.backbones.builder import Backbone, Weights
+from adapters.backbones.builder import Backbone, Weights, build, expected_shapes
+from adapters.backbones.rows import Row
+from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError
 from adapters.modules import layer_of
 from adapters.vocabulary import KERNEL, SCALE, STATISTICS
@@ -140,6 +142,23 @@ def network_cost(
     return cost_of(
         functools.partial(_network, backbone, bool(classes)), shapes, image, bytes_per_value
     )
+
+
+@functools.cache
+def row_cost(row: Row, side: int, bytes_per_value: int = 4) -> NetworkCost:
+    """Costs of one row of a table on a map of `side` x `side`: its share of any network's.
+
+    Pooling, which no row is but a `Pooled`, is not among them.
+    """
+    table = LayerTable("row", (row,))
+    ((name, _),) = table.named_rows()
+    weights = {
+        path: {leaf: jax.ShapeDtypeStruct(shape, jnp.float32) for leaf, shape in leaves.items()}
+        for path, leaves in expected_shapes(table).items()
+    }
+    image = jax.ShapeDtypeStruct((side, side, row.inputs), jnp.float32)
+    network = functools.partial(_network, build(table), False)
+    return NetworkCost(cost_of(network, weights, image, bytes_per_value).below(name))
 
 
 def cost_of(

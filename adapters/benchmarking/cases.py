@@ -6,6 +6,7 @@ from typing import Literal
 Work = Literal[
     "inference",
     "block",
+    "row",
     "finish",
     "training",
     "processes",
@@ -33,7 +34,8 @@ class Case:
     """One piece of work at one shape.
 
     Attributes:
-      work: `inference` is the network with one task's head; `block` one block of it; `finish` the
+      work: `inference` is the network with one task's head; `block` one block of it, `row` one row
+        that a route may leave of it, on a map of `size`; `finish` the
         network after a first look at its images, with what that gave for each; `training` one
         whole step from uint8 pixels to moved parameters; `processes` the same step by processes of
         their own, with one device each; `forward` a mixed-task batch without
@@ -56,6 +58,7 @@ class Case:
       steps: how many steps of training one run has; the last alone is waited for.
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
+      row: which one, as `adapters.search.latencies.row_text` has it.
       graph: which exported graph, a key of `adapters.benchmarking.device.engines.ENGINES`.
       folder: where `adapters.benchmarking.device.make` has put it.
     """
@@ -74,5 +77,6 @@ class Case:
     steps: int = 1
     compiled: bool = False
     block: str = ""
+    row: str = ""
     graph: str = ""
     folder: str = ""

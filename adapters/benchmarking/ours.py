@@ -36,6 +36,7 @@ def prepare(case: Case) -> Prepared:
     works = {
         "inference": _inference,
         "block": ours_blocks.block_alone,
+        "row": ours_blocks.row_alone,
         "finish": _finish,
         "training": _training,
         "processes": ours_processes.together,

@@ -1,14 +1,19 @@
 """What `launch/benchmark` measures: each comparison, and what it is compared with."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from adapters.backbones import registry
+from adapters.backbones.table import LayerTable
 from adapters.benchmarking.cases import Case, Platform, Precision, Work
 from adapters.modules import numbered_blocks
 from adapters.scheduling.registry import COMBINES, WEIGHTINGS
+from adapters.search.blocks import BlockSpace, block_space, width_space
+from adapters.search.costs import rows_left
+from adapters.search.latencies import row_text
 
 Side = Literal["ours", "jax", "peer", "first start", "second start"]
 
@@ -105,6 +110,17 @@ def _blocks(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
         yield Comparison(f"inference of {name}", sides)
 
 
+def _routes(
+    space: Callable[[LayerTable], BlockSpace], network: Case, _: Sequence[str]
+) -> Iterator[Comparison]:
+    """Every row that a route through `space` may leave of a network, alone."""
+    table = registry.table(network.backbone)
+    for row, side in rows_left(space(table), network.size):
+        text = row_text(row)
+        case = dataclasses.replace(network, work="row", size=side, row=text)
+        yield Comparison(text, (Contender("ours", "ours", case),))
+
+
 def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     for patch in patches:
         steps = STEPS[network.platform]
@@ -182,6 +198,8 @@ def _input(network: Case, _: Sequence[str]) -> Iterator[Comparison]:
 WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "inference": _inference,
     "blocks": _blocks,
+    "routes": functools.partial(_routes, block_space),
+    "widths": functools.partial(_routes, width_space),
     "training": _training,
     "mixed": _mixed,
     "rules": _rules,

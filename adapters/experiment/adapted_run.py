@@ -1,7 +1,5 @@
 """A run that makes one network smaller for all its tasks, by NetAdapt, and trains it on."""
 
-import dataclasses
-
 import numpy as np
 
 from adapters.experiment.held_out import PARTS, halved
@@ -45,7 +43,7 @@ class AdaptedRun(RoutedRun):
         target = search.budget * self._costs.exact(whole[0])
         trained = searching // least
         self._plan = Plan(space, self._costs, target, whole[0], ROUNDS, trained)
-        self._configuration = {**self._configuration, "search": dataclasses.asdict(search)}
+        self._configuration = {**self._configuration, **request.identity()}
 
     def _trainer(
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]

@@ -1,6 +1,5 @@
 """A run in which every task places its patches where a search, or chance, says."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +70,7 @@ class PlacementRun(Run):
             cluster.check_alone("a search")
             check_search(settings, request.tasks)
         super().__init__(**request.of_run(placed(self.space)))
-        self._configuration = {**self._configuration, "search": dataclasses.asdict(search)}
+        self._configuration = {**self._configuration, **request.identity()}
 
     @property
     def told(self) -> str:

@@ -13,7 +13,7 @@ from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError
 from adapters.modules import block_of
 from adapters.search.blocks import BlockSpace, largest
-from adapters.search.costs import Costs
+from adapters.search.costs import Costs, RouteCosts
 from adapters.search.cropped import cropped_table, kept_blocks
 from adapters.search.space import Space
 from adapters.search.union import union
@@ -28,9 +28,16 @@ class RouteFileError(ModelPatchError):
     """A file of routes that cannot be read, or of another network or other tasks."""
 
 
-def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def described(
+    space: BlockSpace,
+    multiply_adds: Costs,
+    routes: Mapping[str, np.ndarray],
+    cost: str,
+    costs: RouteCosts,
+) -> dict[str, Any]:
     """What `routes`, by task, decide, cost and share, as JSON.
 
+    `cost` names what the routes were held to, and `costs` has it, both beside the `multiply_adds`.
     `bundle` is what one network a task would have; `shared` the one that holds all routes, and
     `nodes` its blocks, each with what every task that takes it keeps of it.
     """
@@ -38,10 +45,13 @@ def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray])
     def size(chosen: np.ndarray) -> int:
         return count_parameters(cropped_table(space, chosen, "route"))
 
-    whole = costs.exact(largest(space))
+    def mean_share(costs: RouteCosts) -> float:
+        return sum(map(costs.exact, routes.values())) / len(routes) / costs.exact(largest(space))
+
     tasks = {
         name: {
-            "multiply_adds": costs.exact(chosen),
+            "multiply_adds": multiply_adds.exact(chosen),
+            "share of cost": costs.exact(chosen) / costs.exact(largest(space)),
             "parameters": size(chosen),
             "decisions": space.space.named(chosen),
         }
@@ -51,10 +61,14 @@ def described(space: BlockSpace, costs: Costs, routes: Mapping[str, np.ndarray])
     shared = size(union(space, list(routes.values())))
     return {
         "table": space.table.name,
-        "largest": {"multiply_adds": whole, "parameters": size(largest(space))},
+        "largest": {
+            "multiply_adds": multiply_adds.exact(largest(space)),
+            "parameters": size(largest(space)),
+        },
         "shared": {"parameters": shared, "share of the bundle": shared / bundle},
         "bundle": {"parameters": bundle},
-        "mean share of multiply_adds": sum(map(costs.exact, routes.values())) / len(routes) / whole,
+        "mean share of multiply_adds": mean_share(multiply_adds),
+        "cost": {"of": cost, "mean share": mean_share(costs)},
         "tasks": tasks,
         "nodes": _nodes(space, routes),
     }

@@ -1,7 +1,5 @@
 """A search for a route a task through one shared network, and training of what it found."""
 
-import dataclasses
-
 import numpy as np
 from absl import logging
 
@@ -56,11 +54,11 @@ class Search(RoutedRun):
             search.warm_up,
             whole[0],
         )
-        self._configuration = {**self._configuration, "search": dataclasses.asdict(search)}
+        self._configuration = {**self._configuration, **request.identity()}
         logging.info(
-            "%s has %d decisions and %.2g routes; each may cost %.1f of %.1f million multiply-adds",
+            "%s has %d decisions and %.2g routes; each may cost %g %% of the largest by %s",
             *(space.table.name, len(space.space), space.space.count()),
-            *(self._search.target / 1e6, cost / 1e6),
+            *(100 * search.budget, search.cost),
         )
 
     def _trainer(

@@ -62,7 +62,7 @@ class RoutedRun(Run):
         self.space, self.routes = space, np.asarray(routes, np.int32)
         for each in self.routes:
             space.space.check(each)
-        self._costs = multiply_adds(space, settings.size)
+        self._costs, self._cost = request.costs(space), request.search.cost
         self._kept = largest(space)
         super().__init__(**request.of_run(chain(from_spec(settings.patch), route(space))))
         if _names(self._untrained) != _names(self.backbone.weights):
@@ -86,7 +86,8 @@ class RoutedRun(Run):
             f"{route_record.node_table(record)}\n\n"
             f"The routes share {100 * record['shared']['share of the bundle']:.0f} % of the "
             f"parameters that as many networks of their own would have, and take "
-            f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds."
+            f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds, "
+            f"{100 * record['cost']['mean share']:.0f} % of its cost by {record['cost']['of']}."
         )
 
     def _trainer(
@@ -119,7 +120,10 @@ class RoutedRun(Run):
         rows = super()._finish(outcome)
         names = [task.name for task in self._tasks]
         found = dict(zip(names, routes, strict=True))
-        record = route_record.described(self.space, self._costs, found)
+        record = route_record.described(
+            *(self.space, multiply_adds(self.space, self._settings.size), found),
+            *(self._cost, self._costs),
+        )
         for name, content in (
             (route_record.ROUTES, json.dumps(record, indent=1)),
             (route_record.NODES, route_record.node_table(record)),

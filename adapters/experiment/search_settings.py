@@ -8,6 +8,7 @@ from adapters.built import built
 from adapters.errors import UnknownNameError
 from adapters.experiment.settings import SettingError, Settings
 from adapters.search.chooser import CHOOSERS
+from adapters.search.cost_names import MEASURED, MULTIPLY_ADDS, costing
 from adapters.search.rewards import REWARDS, Reward, RewardError
 from adapters.spec import SpecError, parse
 from tasks.task import Task
@@ -27,8 +28,8 @@ class SearchSettings:
     """What a search is told beside what every run is.
 
     Attributes:
-      budget: what a route may cost, as a share of the largest one's multiply-adds; of `PLACEMENT`,
-        the bytes that a task's edits may take.
+      budget: what a route may cost, as a share of the largest one's; of `PLACEMENT`, the bytes that
+        a task's edits may take.
       share: of the steps that search; the rest trains the routes that were found.
       reward: of a route, as a spec: one of `adapters.search.rewards.REWARDS`.
       rate: of the controllers, when they begin to learn.
@@ -40,8 +41,11 @@ class SearchSettings:
       controllers: `each` task has one, or there is `one` for all, whose routes are the same.
       warm_up: share of the search before controllers learn, see `adapters.search.supernet`.
       space: one of `SPACES`; `controller` and `random` alone know `PLACEMENT`.
+      cost: of a route, as a spec: see `adapters.search.cost_names`.
+      latencies: a results file of the times of blocks, for the cost `measured`.
 
-    Raises SettingError, SpecError or RewardError for a value out of its range.
+    Raises SettingError, SpecError, RewardError, CostNameError or MachineError for a value out of
+    its range.
     """
 
     budget: float = 0.7
@@ -53,6 +57,8 @@ class SearchSettings:
     controllers: str = EACH
     warm_up: float = 0.25
     space: str = BLOCKS
+    cost: str = MULTIPLY_ADDS
+    latencies: str | None = None
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
@@ -81,7 +87,14 @@ class SearchSettings:
             raise SettingError(
                 "routes", f"are to be trained, and {self.algorithm} is to find some: choose one."
             )
+        if self.space == PLACEMENT and self.cost != MULTIPLY_ADDS:
+            raise SettingError("cost", f"is {self.cost}, and that of a placement is its bytes.")
         self.made_reward()
+        costing(self.cost)
+        if self.latencies is not None and MEASURED not in self.cost:
+            raise SettingError(
+                "latencies", f"are for the cost {MEASURED}, and routes cost {self.cost}.", "cost"
+            )
 
     def made_reward(self) -> Reward:
         """The function that `reward` names."""

@@ -24,7 +24,6 @@ from adapters.experiment.settings import settings_of
 from adapters.experiment.task_heads import with_head
 from adapters.search.blocks import block_space, largest, width_space
 from adapters.search.controls import routes_of_equal_cost
-from adapters.search.costs import multiply_adds
 from adapters.search.netadapt import uniform
 
 SHARED_RATE = 1e-3
@@ -90,7 +89,7 @@ def planned(request: Request) -> SearchRun:
         return RoutedRun(request, space, whole)
     if search.algorithm == "netadapt":
         return AdaptedRun(request, space)
-    costs = multiply_adds(space, settings.size)
+    costs = request.costs(space)
     target = search.budget * costs.exact(whole[0])
     if search.algorithm == "uniform":
         narrower = np.stack([uniform(space, costs, target)] * len(tasks))

@@ -7,12 +7,12 @@ add up over blocks.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from adapters.backbones.rows import InvertedResidual
+from adapters.backbones.rows import InvertedResidual, Row
 from adapters.backbones.table import LayerTable, make_divisible
 from adapters.search.space import Decision, Space, SpaceError, Unless
 
@@ -113,6 +113,21 @@ def block_space(
 def width_space(table: LayerTable) -> BlockSpace:
     """The space of how many channels each block has inside, from a quarter up."""
     return block_space(table, WIDTHS, ("expansion",))
+
+
+def forms(space: BlockSpace, block: str) -> Iterator[tuple[tuple[int, ...], Row | None]]:
+    """Each way to decide of `block`, and the row that it leaves; None: the block is skipped.
+
+    Options are by number, in the order of the block's decisions.
+    """
+    row = dict(space.table.named_rows())[block]
+    assert isinstance(row, InvertedResidual)
+    own = [*space.places[block].values()]
+    for options in np.ndindex(*(int(space.space.widths[place]) for place in own)):
+        route = largest(space)
+        route[own] = options
+        form = space.form(block, route)
+        yield options, None if form.skipped else smaller_row(row, form)
 
 
 def largest(space: BlockSpace) -> np.ndarray:

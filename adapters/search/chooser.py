@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.search import controller
-from adapters.search.costs import Costs
+from adapters.search.costs import RouteCosts
 from adapters.search.space import Space
 
 LIVING, ASKED = 50, 10  # of evolution
@@ -55,7 +55,7 @@ class Settling(NamedTuple):
 
 def by_controller(
     space: Space,
-    costs: Costs,
+    costs: RouteCosts,
     target: float,
     start: np.ndarray | None = None,
     settling: Settling | None = None,
@@ -107,7 +107,7 @@ class Population(NamedTuple):
     born: jax.Array
 
 
-def by_evolution(space: Space, costs: Costs, target: float) -> Chooser:
+def by_evolution(space: Space, costs: RouteCosts, target: float) -> Chooser:
     """Regularised evolution; the best that lives is kept."""
     widths = jnp.asarray(space.widths, jnp.int32)
 
@@ -169,14 +169,14 @@ def one_for_all(chooser: Chooser, domains: int) -> Chooser:
     )
 
 
-CHOOSERS: Mapping[str, Callable[[Space, Costs, float], Chooser]] = {
+CHOOSERS: Mapping[str, Callable[[Space, RouteCosts, float], Chooser]] = {
     "controller": by_controller,
     "evolution": by_evolution,
 }
 
 
 def _best(
-    routes: jax.Array, worth: jax.Array, costs: Costs, target: float, how: Settling
+    routes: jax.Array, worth: jax.Array, costs: RouteCosts, target: float, how: Settling
 ) -> jax.Array:
     """Of routes [C, N, D] the worthiest that cost what they may, [C, D]; `worth` is [C, N]."""
     ratios = costs.of(routes) / target

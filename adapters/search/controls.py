@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from adapters.search.costs import Costs
+from adapters.search.costs import RouteCosts
 from adapters.search.space import Space
 
 NEAR = 0.02  # of a target: how far from it a route of equal cost may be
@@ -25,7 +25,7 @@ def random_routes(space: Space, seed: int) -> Iterator[np.ndarray]:
 
 def routes_of_equal_cost(
     space: Space,
-    costs: Costs,
+    costs: RouteCosts,
     anchor: np.ndarray,
     target: float,
     count: int,

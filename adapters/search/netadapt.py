@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.search.blocks import BlockSpace, largest
-from adapters.search.costs import Costs
+from adapters.search.costs import RouteCosts
 from adapters.search.supernet import halves, routes_of, with_routes
 from adapters.training.step import Batch, Metrics, State, Trainer
 
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     """
 
     space: BlockSpace
-    costs: Costs
+    costs: RouteCosts
     target: float
     begin: np.ndarray
     rounds: int
@@ -73,7 +73,7 @@ class Adapting(NamedTuple):
 
 
 def proposals(
-    space: BlockSpace, costs: Costs, route: np.ndarray, target: float
+    space: BlockSpace, costs: RouteCosts, route: np.ndarray, target: float
 ) -> list[np.ndarray]:
     """For every block a route [D] that is `route` but for it, and costs `target` at most.
 
@@ -96,7 +96,7 @@ def proposals(
     return found
 
 
-def uniform(space: BlockSpace, costs: Costs, target: float) -> np.ndarray:
+def uniform(space: BlockSpace, costs: RouteCosts, target: float) -> np.ndarray:
     """The route [D] of one width for all blocks that comes nearest to `target`: a control.
 
     Each block keeps the same share of its inner channels, and of everything else all.

@@ -51,8 +51,8 @@ def hard(weight: float = 1.0) -> Reward:
 
 REWARDS: dict[str, Callable[..., Reward]] = {"absolute": absolute, "soft": soft, "hard": hard}
 SUMMARIES: dict[str, Callable[[Any], Any]] = {
-    "mean": lambda ratios: np.mean(ratios, axis=-1),
-    "worst": lambda ratios: np.max(ratios, axis=-1),
+    "mean": lambda ratios: ratios.mean(axis=-1),
+    "worst": lambda ratios: ratios.max(axis=-1),
 }
 
 
@@ -70,7 +70,7 @@ def over_devices(costs: Any, targets: Any, summary: str = "mean") -> Any:
     """
     if summary not in SUMMARIES:
         raise UnknownNameError("summary of devices", summary, SUMMARIES)
-    return SUMMARIES[summary](np.asarray(costs) / np.asarray(targets))
+    return SUMMARIES[summary](costs / targets)
 
 
 def _check(name: str, weight: float) -> None:

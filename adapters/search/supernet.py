@@ -29,7 +29,7 @@ from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.replacement import with_leaves
 from adapters.search.chooser import Chooser
-from adapters.search.costs import Costs
+from adapters.search.costs import RouteCosts
 from adapters.search.rewards import Reward
 from adapters.search.route import ROUTE
 from adapters.training.forward import mixed_forward
@@ -63,7 +63,7 @@ class Searching(NamedTuple):
       largest: the route of the largest network, [D]; None: the warm-up draws as ever.
     """
 
-    costs: Costs
+    costs: RouteCosts
     target: float
     reward: Reward
     steps: int

@@ -52,6 +52,12 @@ def test_a_block_alone_gives_what_it_gives_in_the_network():
     assert ours.prepare(case).run().shape == (4, 8, 8, 12)
 
 
+def test_a_row_that_a_route_leaves_gives_what_it_should():
+    row = "inverted_residual(inputs=12, outputs=12, kernel=3, expanded=16, activation=relu6)"
+    case = dataclasses.replace(CASE, work="row", size=8, row=row)
+    assert ours.prepare(case).run().shape == (4, 8, 8, 12)
+
+
 def test_what_follows_a_look_gives_features():
     patch = "basisnet(preview=narrow, preview_size=16, spread=3.0)"
     case = dataclasses.replace(CASE, work="finish", patch=patch)

@@ -10,14 +10,18 @@ import sys
 
 import pytest
 
+from adapters.backbones import registry
 from adapters.benchmarking import measure, picture, plan, run
 from adapters.benchmarking.interleave import WorkerError
 from adapters.benchmarking.measure import DifferentWorkError, Settings, Sides
 from adapters.benchmarking.processor import processor
+from adapters.search.blocks import block_space, largest
+from adapters.search.cost_names import Asked, costing
 from adapters.training import tidy
+from tests import narrow
 
 SETTINGS = Settings(2, 3, "launch/benchmark", processor="Z80")
-WORKS = [work for work in plan.WORKS if work not in ("blocks", "synthesis")]
+WORKS = [work for work in plan.WORKS if work not in ("blocks", "routes", "widths", "synthesis")]
 COMPARISONS = list(plan.comparisons(["narrow"], [32], [8], ["bias"], WORKS))
 STEP = COMPARISONS[1]
 
@@ -147,6 +151,21 @@ def test_a_gpu_is_given_steps_ahead_in_every_precision_that_a_work_has():
     steps = next(one for one in planned if one.work == "training step")
     rows = measure.measure(steps, sides(ours(), None), settings)
     assert rows[0].value == 11.0 / steps.case.steps == 1.1
+
+
+def test_times_of_rows_are_what_a_search_reads(tmp_path, monkeypatch):
+    """Every one takes 11 ms a batch: so a route of N rows takes N times that, over 8 images."""
+    monkeypatch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+    comparisons = list(plan.comparisons(["narrow"], [32], [8], [], ["routes"]))
+    path = tmp_path / "times.csv"
+    for comparison in comparisons:
+        run.keep(measure.measure(comparison, sides(ours(), None), SETTINGS), path)
+    space = block_space(narrow.TABLE)
+    costs = costing("measured(batch=8)")(Asked(space, 32, path))
+    assert costs.exact(largest(space)) == pytest.approx(len(narrow.TABLE.rows) * 0.011 / 8)
+    skips = largest(space)
+    skips[0] = 1
+    assert costs.exact(skips) == pytest.approx((len(narrow.TABLE.rows) - 1) * 0.011 / 8)
 
 
 def test_blocks_are_compared_one_by_one_with_the_eager_peer():

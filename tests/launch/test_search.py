@@ -86,8 +86,10 @@ def test_every_route_is_one_of_the_space_and_costs_no_more_than_it_may(found):
     record = json.loads((out / "routes.json").read_text())
     assert record["largest"]["multiply_adds"] == WHOLE
     assert len(record["tasks"]) == 2
+    assert record["cost"]["of"] == "multiply_adds"
     for own in record["tasks"].values():
         assert own["multiply_adds"] <= 1.02 * BUDGET * WHOLE
+        assert own["share of cost"] == own["multiply_adds"] / WHOLE
         assert set(own["decisions"]) <= {decision.name for decision in SPACE.space.decisions}
     shared, bundle = record["shared"]["parameters"], record["bundle"]["parameters"]
     sizes = [own["parameters"] for own in record["tasks"].values()]
@@ -202,6 +204,9 @@ def test_controls_take_routes_that_nobody_learned(two_tasks, tmp_path):
     assert {tuple(route) for route in narrower} == {(0, 1, 1, 0, 0)}
     drawn = planned(two_tasks, tmp_path, algorithm="random").routes
     assert [COSTS.exact(route) / WHOLE for route in drawn] == pytest.approx([BUDGET] * 2, rel=0.05)
+    by_time = planned(two_tasks, tmp_path, algorithm="random", cost="worst(cpu+dsp)")
+    times = [by_time._costs.exact(route) for route in by_time.routes]
+    assert times == pytest.approx([BUDGET] * 2, rel=0.05)
 
 
 def test_the_first_half_is_shared_by_hand_and_the_second_each_task_s_own(two_tasks, tmp_path):
@@ -337,6 +342,9 @@ def test_tasks_of_other_sizes_are_refused(two_tasks, tmp_path):
         ({"warm_up": 1.0}, SettingError),
         ({"algorithm": "annealing"}, UnknownNameError),
         ({"controllers": "two"}, UnknownNameError),
+        ({"cost": "tpu"}, UnknownNameError),
+        ({"latencies": "times.csv"}, SettingError),
+        ({"cost": "cpu", "space": "placement", "budget": 900.0}, SettingError),
         ({"algorithm": "random", "routes": "routes.json"}, SettingError),
     ],
 )
