@@ -18,7 +18,7 @@ MODULATION = (SCALE, OFFSET)  # a factor and an offset a channel: of a norm, or 
 STATISTICS = (MEAN, VARIANCE)
 NORM = (*MODULATION, *STATISTICS)
 
-BASES, MIX, OPEN = "bases", "mix", "open"
+BASES, MIX, OPEN, BYPASS = "bases", "mix", "open", "bypass"
 
 NormMode = Literal["frozen", "calibrated", "batch", "ema"]
 Folded = Literal["folded"]
@@ -36,7 +36,8 @@ class OptionalLeaf(NamedTuple):
         own, what it computes leaves through another one.
       needs: the leaf that a file must add beside it.
       rank: of a file's array.
-      inserted: whether files add it. Bases are weights that tasks share, and mixes an image's own.
+      inserted: whether files add it. Bases are weights that tasks share, and mixes an image's own;
+        a layer that is passed by is stored as one that does nothing.
       outward: whether its last axis is the layer's output channels, so that a factor of these can
         be multiplied into it.
     """
@@ -60,6 +61,7 @@ OPTIONAL: Mapping[str, OptionalLeaf] = {
     BASES: OptionalLeaf(None, inserted=False, outward=True),
     MIX: OptionalLeaf(0.0, inserted=False),
     OPEN: OptionalLeaf(1.0, rank=1),
+    BYPASS: OptionalLeaf(0.0, rank=1, inserted=False),
 }
 """All of them; `adapters.layers.optional` says what each computes."""
 

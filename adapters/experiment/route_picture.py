@@ -15,7 +15,8 @@ def picture(space: BlockSpace, names: Sequence[str], routes: np.ndarray) -> byte
     """A PNG: a row a task, a column a block; what the block keeps of the largest is its height.
 
     The dark part is the share of its inner channels that a block keeps; on it stand the kernel's
-    side where it was chosen, and `se` where squeeze-excite stays. A block that is skipped is grey.
+    side where it was chosen, of universal bottlenecks 3+5 say, 0 for a layer that is left out, and
+    `se` where squeeze-excite stays. A block that is skipped is grey.
 
     Args:
       space: of the routes.
@@ -40,7 +41,9 @@ def picture(space: BlockSpace, names: Sequence[str], routes: np.ndarray) -> byte
                 kept = form.expanded / rows[block].expanded
                 axes.add_patch(mpl.patches.Rectangle(place, 0.84, 0.84, color=SKY))
                 axes.add_patch(mpl.patches.Rectangle(place, 0.84, 0.84 * kept, color=BLUE))
-                text = [str(form.kernel)] if "kernel" in space.places[block] else []
+                kernels = {"start_kernel": form.start_kernel, "kernel": form.kernel}
+                sides = [str(side) for kind, side in kernels.items() if kind in space.places[block]]
+                text = ["+".join(sides)] if sides else []
                 text += ["se"] if form.squeezes else []
                 axes.text(
                     *(column + 0.5, line + 0.5, "\n".join(text)),

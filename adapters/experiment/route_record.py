@@ -12,7 +12,7 @@ from adapters.backbones.builder import count_parameters, expected_shapes
 from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError
 from adapters.modules import block_of
-from adapters.search.blocks import BlockSpace, largest
+from adapters.search.blocks import BlockSpace, Form, largest
 from adapters.search.costs import Costs, RouteCosts
 from adapters.search.cropped import cropped_table, kept_blocks
 from adapters.search.space import Space
@@ -127,7 +127,6 @@ def _nodes(space: BlockSpace, routes: Mapping[str, np.ndarray]) -> dict[str, Any
     table = cropped_table(space, whole, "union")
     olds = [block for block, _ in kept_blocks(space, whole)]
     sizes = _parameters(table)
-    rows = dict(space.table.named_rows())
     found = {}
     for (new, _), block in zip(table.named_rows(), olds, strict=True):
         kept = {}
@@ -138,12 +137,19 @@ def _nodes(space: BlockSpace, routes: Mapping[str, np.ndarray]) -> dict[str, Any
             form = space.form(block, chosen)
             if form.skipped:
                 continue
-            words = [f"{form.kernel}x{form.kernel}", f"{form.expanded} inside"]
-            if getattr(rows[block], "squeezed", 0):
-                words.append("se" if form.squeezes else "no se")
-            kept[name] = ", ".join(words)
+            kept[name] = _words(space, block, form)
         found[block] = {"parameters": sizes[new], "tasks": kept}
     return found
+
+
+def _words(space: BlockSpace, block: str, form: Form) -> str:
+    """What is left of a block that stays."""
+    words = [f"{form.start_kernel}x{form.start_kernel} before"] if form.start_kernel else []
+    words += [f"{form.kernel}x{form.kernel}"] if form.kernel else []
+    words.append(f"{form.expanded} inside")
+    if getattr(space.row(block), "squeezed", 0):
+        words.append("se" if form.squeezes else "no se")
+    return ", ".join(words)
 
 
 def _parameters(table: LayerTable) -> dict[str, int]:

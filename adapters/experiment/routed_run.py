@@ -19,6 +19,7 @@ from adapters.patches.registry import from_spec
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import multiply_adds
 from adapters.search.cropped import cropped
+from adapters.search.masks import stored
 from adapters.search.route import differences, route
 from adapters.search.supernet import routes_of, with_routes
 from adapters.search.union import union
@@ -105,8 +106,9 @@ class RoutedRun(Run):
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
         shared, params = super()._shared_weights(state), packing.task_params(state, index)
-        patched = self._patched(shared, params)
-        edits = differences(self._left(shared), self._left(patched))
+        patched = jax.tree.map(np.asarray, self._patched(shared, params))
+        written = stored(self.space, patched, self.backbone.checkpoint.epsilon)
+        edits = differences(self._left(shared), self._left(written))
         return edits, packing.task_head(state, self._heads, index)
 
     def _left(self, weights: Weights) -> Weights:

@@ -20,7 +20,7 @@ def without_idle(
     """
     if prepare is not no_look or tuple(taps) != (FEATURES,):
         return network, patched
-    table, weights = pruned(network.table, patched)
+    table, weights = pruned(network.table, patched, network.epsilon)
     if table is network.table:
         return network, patched
     return build(table, network.padding, network.epsilon), weights

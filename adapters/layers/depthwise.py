@@ -7,13 +7,14 @@ from adapters.layers.adapter import Across, adapted
 from adapters.layers.depthwise_convolution import depthwise
 from adapters.layers.mixture import mixed_kernel
 from adapters.layers.norm import Normalise, normalise
-from adapters.layers.optional import modulated
+from adapters.layers.optional import modulated, passed_by
 
 
 class Depthwise(hk.Module):
     """Depthwise convolution with its norm and activation; leaf `w` [k, k, 1, C].
 
-    For the optional leaves `bases` and `mix` see `adapters.layers.mixture`.
+    For the optional leaves `bases` and `mix` see `adapters.layers.mixture`, for `bypass`
+    `adapters.layers.optional`.
     """
 
     def __init__(self, kernel: int, stride: int, padding: str, dilation: int = 1, *, name: str):
@@ -28,4 +29,5 @@ class Depthwise(hk.Module):
         w = hk.get_parameter("w", shape, x.dtype, hk.initializers.RandomNormal(fan_in**-0.5))
         y = depthwise(x, mixed_kernel(self, w), self._stride, self._padding, self._dilation)
         across = Across(x, self._kernel, self._stride, self._dilation, self._padding)
-        return normalise(modulated(self, adapted(self, y, across)), norm, activation)
+        y = normalise(modulated(self, adapted(self, y, across)), norm, activation)
+        return passed_by(self, x, y)

@@ -12,12 +12,15 @@ lie beside the kernel of a convolution:
       depthwise layer, and of the last layer of a block: see `adapters.layers.adapter`.
   open [1]  of the last convolution of a residual branch: where it is 0, the block is skipped. See
       `adapters.layers.residual`.
+  bypass [1]  of a depthwise layer that keeps its map's size: where it is above 0, the layer gives
+      what came into it, to the bit: its norm and activation are passed by too.
 """
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
 
-from adapters.vocabulary import OFFSET, SCALE
+from adapters.vocabulary import BYPASS, OFFSET, SCALE
 
 
 def optional(module: hk.Module, name: str) -> jax.Array | None:
@@ -34,3 +37,9 @@ def modulated(module: hk.Module, y: jax.Array) -> jax.Array:
     if scale is not None:
         y = y * scale.reshape(1, 1, -1)
     return y if offset is None else y + offset.reshape(1, 1, -1)
+
+
+def passed_by(module: hk.Module, x: jax.Array, y: jax.Array) -> jax.Array:
+    """What the module makes of x, y of the same shape; or x, where its `bypass` is above 0."""
+    bypass = optional(module, BYPASS)
+    return y if bypass is None else jnp.where(bypass[0] > 0, x, y)

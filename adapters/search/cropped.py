@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from adapters.backbones.builder import expected_shapes
-from adapters.backbones.rows import InvertedResidual, Row
+from adapters.backbones.rows import Row
 from adapters.backbones.table import LayerTable
 from adapters.search.blocks import BlockSpace, smaller_row
 
@@ -28,10 +28,9 @@ def kept_blocks(space: BlockSpace, route: np.ndarray) -> list[tuple[str, Row]]:
         if block not in space.places:
             found.append((block, row))
             continue
-        assert isinstance(row, InvertedResidual)
         form = space.form(block, route)
         if not form.skipped:
-            found.append((block, smaller_row(row, form)))
+            found.append((block, smaller_row(space.row(block), form)))
     return found
 
 

@@ -10,7 +10,7 @@ from adapters.layers.adapter import Across
 from adapters.layers.depthwise import Depthwise
 from adapters.layers.norm import Normalise
 from adapters.layers.pointwise import Pointwise
-from adapters.vocabulary import IDENTITY, NORM_MODES, OPEN, OPTIONAL
+from adapters.vocabulary import BYPASS, IDENTITY, NORM_MODES, OPEN, OPTIONAL
 
 INPUTS, OUTPUTS, RANK, BASES = 6, 5, 3, 2
 X = np.random.default_rng(0).standard_normal((5, 5, INPUTS), np.float32)
@@ -68,7 +68,8 @@ def drawn(layer, seed=1):
 
 
 def test_the_tables_here_have_every_leaf():
-    assert {name for shapes in SHAPES.values() for name in shapes} | {OPEN} == OPTIONAL.keys()
+    here = {name for shapes in SHAPES.values() for name in shapes}
+    assert here | {OPEN, BYPASS} == OPTIONAL.keys()
 
 
 @every_layer

@@ -96,7 +96,7 @@ def test_the_space_over_mobilenet_v3_large():
 
 
 def test_a_table_without_a_choice_is_refused():
-    with pytest.raises(SpaceError, match="no inverted residuals"):
+    with pytest.raises(SpaceError, match="no block to search"):
         block_space(mobilenet_v1())
     with pytest.raises(SpaceError, match="ascend to 1"):
         block_space(narrow.TABLE, shares=(1.0, 0.5))
