@@ -14,6 +14,7 @@ from adapters.backbones.necks import SEPARATOR
 from adapters.backbones.pretrained import PRETRAINED, Pretrained
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
+from adapters.experiment import backbones
 from adapters.heads.contract import Head
 from adapters.heads.registry import head_of
 from adapters.store.contents import PatchContents, first_looks
@@ -66,7 +67,12 @@ def describe_patch(contents: PatchContents) -> str:
 
 
 def describe_backbone(
-    name: str, machine: Machine, size: int = 224, bytes_per_value: int = 4, layers: bool = False
+    name: str,
+    machine: Machine,
+    size: int = 224,
+    bytes_per_value: int = 4,
+    layers: bool = False,
+    weights: str | None = None,
 ) -> str:
     """The layer table, row by row, with what each row costs; and the weights' provenance.
 
@@ -74,9 +80,12 @@ def describe_backbone(
       name: of a pretrained backbone or of a table.
       machine, size, bytes_per_value: see `analysis.cost.network_cost`.
       layers: whether a second table shows every layer.
+      weights: a file of its weights that has its layer table, which no registry has.
+
+    Raises UnknownNameError, and what `backbones.load` raises of a file.
     """
-    origin, table = _origin_and_table(name)
-    cost = cost_of_backbone(name, size, bytes_per_value)
+    origin, table = _origin_and_table(name, weights)
+    cost = cost_of_backbone(name, size, bytes_per_value, weights)
     extractor = NetworkCost(tuple(layer for layer in cost.layers if layer.path != HEAD))
     facts = [
         ("features", f"{table.features}"),
@@ -100,13 +109,19 @@ def describe_backbone(
 
 
 @functools.cache
-def cost_of_backbone(name: str, size: int, bytes_per_value: int) -> NetworkCost:
+def cost_of_backbone(
+    name: str, size: int, bytes_per_value: int, weights: str | None = None
+) -> NetworkCost:
     """The cost of a pretrained backbone or of a table with a 1000-way head."""
-    _, table = _origin_and_table(name)
+    _, table = _origin_and_table(name, weights)
     return network_cost(build(table), size, 1000, bytes_per_value)
 
 
-def _origin_and_table(name: str) -> tuple[Pretrained | None, LayerTable]:
+def _origin_and_table(
+    name: str, weights: str | None = None
+) -> tuple[Pretrained | None, LayerTable]:
+    if weights is not None:
+        return None, backbones.load(name, weights).network.table
     own, _, forms = name.partition(SEPARATOR)
     if own not in PRETRAINED and own not in tables.TABLES:
         raise UnknownNameError("backbone", own, sorted({*PRETRAINED, *tables.TABLES}))

@@ -1,6 +1,7 @@
 """A picture of what patches change: a row a patch file, a column a layer, in the order they run."""
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from adapters import drawing
 from adapters.backbones import registry
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.backbones.sites import sites
+from adapters.backbones.table import LayerTable
 from adapters.errors import ModelPatchError
+from adapters.experiment import backbones
 from adapters.modules import BLOCK, block_of, layer_of
 from adapters.store.contents import PatchContents
 
@@ -27,10 +30,16 @@ class DifferentBackbonesError(ModelPatchError):
     """Patches of several backbones, which have no layers in common."""
 
 
-def picture(patches: Sequence[PatchContents]) -> bytes:
+def picture(
+    patches: Sequence[PatchContents], weights: str | os.PathLike[str] | None = None
+) -> bytes:
     """A PNG: how many bytes each patch changes of each layer; white is a layer left as it was.
 
     A layer is a convolution with its norm; bytes are those of the edits in memory.
+
+    Args:
+      patches: of one backbone.
+      weights: the backbone's, where that file alone has its layer table: a search made it.
 
     Raises:
       DifferentBackbonesError: the patches are not all of one backbone.
@@ -41,7 +50,8 @@ def picture(patches: Sequence[PatchContents]) -> bytes:
         raise DifferentBackbonesError(
             f"the patches belong to the backbones {', '.join(names)}: draw those of one at a time."
         )
-    layers = _layers(names[0])
+    table = backbones.load(names[0], os.fspath(weights)).network.table if weights else None
+    layers = _layers(table or _table(names[0]))
     sizes = [layer_bytes(patch) for patch in patches]
     kilobytes = np.asarray([[own.get(layer, 0) / 1000 for layer in layers] for own in sizes])
     return _drawn([patch.task for patch in patches], layers, kilobytes)
@@ -57,9 +67,12 @@ def layer_bytes(patch: PatchContents) -> dict[str, int]:
     return sizes
 
 
-def _layers(backbone: str) -> list[str]:
-    name = PRETRAINED[backbone].table if backbone in PRETRAINED else backbone
-    return list(dict.fromkeys(layer_of(site.path) for site in sites(registry.table(name))))
+def _table(backbone: str) -> LayerTable:
+    return registry.table(PRETRAINED[backbone].table if backbone in PRETRAINED else backbone)
+
+
+def _layers(table: LayerTable) -> list[str]:
+    return list(dict.fromkeys(layer_of(site.path) for site in sites(table)))
 
 
 def _drawn(tasks: Sequence[str], layers: Sequence[str], kilobytes: np.ndarray) -> bytes:

@@ -79,16 +79,9 @@ def read(path: str | os.PathLike[str], space: BlockSpace, names: Sequence[str]) 
 
     Raises RouteFileError where it cannot be read, is of another layer table, or lacks a task.
     """
-    try:
-        if (size := pathlib.Path(path).stat().st_size) > _LARGEST_FILE:
-            raise RouteFileError(f"{path} has {size} bytes: no file of routes has.")
-        record = json.loads(pathlib.Path(path).read_bytes())
-        table, tasks = record["table"], record["tasks"]
-        decided = {name: tasks[name]["decisions"] for name in names if name in tasks}
-    except OSError as error:
-        raise RouteFileError(f"{path} cannot be opened: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RouteFileError(f"{path} is no file of routes that a search wrote.") from error
+    record = opened(path)
+    table, tasks = record["table"], record["tasks"]
+    decided = {name: tasks[name]["decisions"] for name in names if name in tasks}
     if table != space.table.name:
         raise RouteFileError(
             f"{path} has routes through {shown(str(table))}, and the network is {space.table.name}."
@@ -105,6 +98,52 @@ def read(path: str | os.PathLike[str], space: BlockSpace, names: Sequence[str]) 
         ) from error
 
 
+def opened(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `described` gave, out of a file. Raises RouteFileError where it cannot be read."""
+    try:
+        if (size := pathlib.Path(path).stat().st_size) > _LARGEST_FILE:
+            raise RouteFileError(f"{path} has {size} bytes: no file of routes has.")
+        record = json.loads(pathlib.Path(path).read_bytes())
+        valid = _is_record(record)
+    except OSError as error:
+        raise RouteFileError(f"{path} cannot be opened: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RouteFileError(f"{path} is no file of routes that a search wrote.") from error
+    if not valid:
+        raise RouteFileError(f"{path} is no file of routes that a search wrote.")
+    return record
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    """The nodes of a record, and what its routes share and cost."""
+    return (
+        f"{node_table(record)}\n\n"
+        f"The routes share {100 * record['shared']['share of the bundle']:.0f} % of the "
+        f"parameters that as many networks of their own would have, and take "
+        f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds, "
+        f"{100 * record['cost']['mean share']:.0f} % of its cost by {shown(record['cost']['of'])}."
+    )
+
+
+def _is_record(record: Any) -> bool:
+    """Whether JSON has what is read of a record; where it is of other kinds, this may raise."""
+    tasks, nodes = record["tasks"], record["nodes"]
+    figures = (
+        record["shared"]["share of the bundle"],
+        record["mean share of multiply_adds"],
+        record["cost"]["mean share"],
+        *(node["parameters"] for node in nodes.values()),
+    )
+    return (
+        isinstance(record["table"], str)
+        and isinstance(record["cost"]["of"], str)
+        and all(isinstance(own["decisions"], dict) for own in tasks.values())
+        and all(isinstance(figure, int | float) for figure in figures)
+        and all(node["tasks"] for node in nodes.values())
+        and all(isinstance(kept, str) for node in nodes.values() for kept in node["tasks"].values())
+    )
+
+
 def node_table(record: Mapping[str, Any]) -> str:
     """The nodes of a record as text: a line a block, a column a task."""
     names = list(record["tasks"])
@@ -112,7 +151,10 @@ def node_table(record: Mapping[str, Any]) -> str:
     for block, node in record["nodes"].items():
         kept = node["tasks"]
         lines.append(
-            [block, f"{node['parameters']:,}", str(len(kept)), *(kept.get(n, "-") for n in names)]
+            [
+                *(shown(block), f"{node['parameters']:,}", str(len(kept))),
+                *(shown(kept.get(name, "-")) for name in names),
+            ]
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(

@@ -82,14 +82,7 @@ class RoutedRun(Run):
     @property
     def told(self) -> str:
         """The nodes, and what the routes share and cost; for when the run is done."""
-        record = json.loads((self._directory / route_record.ROUTES).read_text())
-        return (
-            f"{route_record.node_table(record)}\n\n"
-            f"The routes share {100 * record['shared']['share of the bundle']:.0f} % of the "
-            f"parameters that as many networks of their own would have, and take "
-            f"{100 * record['mean share of multiply_adds']:.0f} % of the largest's multiply-adds, "
-            f"{100 * record['cost']['mean share']:.0f} % of its cost by {record['cost']['of']}."
-        )
+        return route_record.in_words(route_record.opened(self._directory / route_record.ROUTES))
 
     def _trainer(
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]

@@ -1,5 +1,7 @@
 """What `launch/inspect` says of a backbone, and what it refuses."""
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -8,12 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adapters import drawing
 from adapters.analysis.roofline import machine
 from adapters.backbones import registry
-from adapters.experiment import opened_layers
+from adapters.backbones.builder import count_parameters
+from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
+from adapters.backbones.table import LayerTable
+from adapters.benchmarking import stand_ins
+from adapters.errors import UnknownNameError
+from adapters.experiment import opened_layers, route_map, route_record
 from adapters.experiment.descriptions import describe_backbone
+from adapters.experiment.route_record import RouteFileError
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.write import write_patch
+from tests import narrow
 
 
 def inspect(*arguments):
@@ -81,6 +91,67 @@ def test_it_draws_which_layers_patches_change(tmp_path):
     refused = inspect(one, "--plot", f"--out={picture}")
     assert refused.returncode == 2
     assert "exists and holds something else" in refused.stderr
+
+
+RECORD = {
+    "table": "narrow",
+    "cost": {"of": "worst(cpu+dsp)", "mean share": 0.65},
+    "mean share of multiply_adds": 0.7,
+    "shared": {"share of the bundle": 0.6},
+    "tasks": {"greys": {"decisions": {}}, "shades\x1b[2J": {"decisions": {}}},
+    "nodes": {
+        "stem": {"parameters": 232, "tasks": {"greys": "whole", "shades\x1b[2J": "whole"}},
+        "block_01": {"parameters": 1168, "tasks": {"greys": "3x3, 8 inside"}},
+        "block_02": {"parameters": 900, "tasks": {"shades\x1b[2J": "5x5, 16 inside, se"}},
+    },
+}
+
+
+def test_it_draws_how_routes_share_the_blocks_of_their_network(tmp_path):
+    path, picture = tmp_path / "routes.json", tmp_path / "shared.png"
+    path.write_text(json.dumps(RECORD))
+    ended = inspect(str(path), "--plot", f"--out={picture}")
+    assert ended.returncode == 0, ended.stderr
+    assert "block_02  900         1      -              5x5, 16 inside, se" in ended.stdout
+    assert "share 60 % of the parameters" in ended.stdout
+    assert "65 % of its cost by worst(cpu+dsp)" in ended.stdout
+    assert "\x1b" not in ended.stdout
+    with Image.open(picture) as image:
+        drawn = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    for colour in (drawing.BLUE, drawing.VERMILION):  # a block of each task alone, and its line
+        own = np.all(drawn == list(bytes.fromhex(colour[1:])), axis=1).sum()
+        assert own > 2000
+    fewer = {**RECORD, "nodes": {"stem": RECORD["nodes"]["stem"]}}
+    assert route_map.picture(fewer) != route_map.picture(RECORD)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nodes": {"stem": {}}}, {"nodes": []}, {"cost": 3}, {"shared": {}}, {"tasks": {"a": 1}}],
+)
+def test_a_file_that_is_none_of_routes_is_refused(tmp_path, changes):
+    path = tmp_path / "routes.json"
+    path.write_text(json.dumps({**RECORD, **changes}))
+    with pytest.raises(RouteFileError, match="no file of routes"):
+        route_record.opened(path)
+
+
+def test_a_network_out_of_a_search_is_known_by_its_file(tmp_path):
+    """Neither its costs nor its patches' layers are in any registry."""
+    rows = (narrow.TABLE.rows[0], dataclasses.replace(narrow.TABLE.rows[4], inputs=8))
+    table = LayerTable("narrow_routes", rows)
+    path = tmp_path / "backbone.safetensors"
+    checkpoint = Checkpoint(
+        *("narrow_routes", stand_ins.weights(table), None, "same", 1e-3),
+        *((127.5,) * 3, (127.5,) * 3, 0, "made for a test", "none", table),
+    )
+    write_checkpoint(path, checkpoint)
+    text = describe_backbone("narrow_routes", machine("cpu"), 32, weights=str(path))
+    assert f"{count_parameters(table):,} in the extractor" in text
+    _, contents = patch_file(tmp_path / "one.patch", "narrow_routes", tail__norm=16)
+    assert opened_layers.picture([contents], path)
+    with pytest.raises(UnknownNameError):
+        opened_layers.picture([contents])
 
 
 def test_patches_of_two_backbones_are_not_drawn_together(tmp_path):
