@@ -93,6 +93,11 @@ _WARM_UP = flags.DEFINE_float(
     "warm_up", _OWN.warm_up, "Share of the search in which controllers learn nothing; 0: none."
 )
 _RATE = flags.DEFINE_float("rate", _OWN.rate, "Of the controllers, when they begin to learn.")
+_SHARING = flags.DEFINE_float(
+    "sharing",
+    _OWN.sharing,
+    "Taken from every reward, times the share of the network that all routes use together.",
+)
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with the search in --out.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the search in --out and start anew.")
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
@@ -130,6 +135,7 @@ def main(arguments: Sequence[str]) -> None:
             _SPACE.value,
             _COST.value,
             _LATENCIES.value,
+            _SHARING.value,
         ),
         directory=run_flags.OUT.value,
         resume=_RESUME.value,

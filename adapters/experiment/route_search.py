@@ -11,6 +11,7 @@ from adapters.experiment.settings import SettingError
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.chooser import CHOOSERS, one_for_all
 from adapters.search.supernet import Searching, supernet
+from adapters.search.union import pressure
 from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
@@ -53,6 +54,7 @@ class Search(RoutedRun):
             chooser if search.controllers == EACH else one_for_all(chooser, len(tasks)),
             search.warm_up,
             whole[0],
+            pressure(space, search.sharing),
         )
         self._configuration = {**self._configuration, **request.identity()}
         logging.info(

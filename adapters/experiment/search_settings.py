@@ -43,6 +43,8 @@ class SearchSettings:
       space: one of `SPACES`; `controller` and `random` alone know `PLACEMENT`.
       cost: of a route, as a spec: see `adapters.search.cost_names`.
       latencies: a results file of the times of blocks, for the cost `measured`.
+      sharing: what is taken from every reward, times the share of the largest network's parameters
+        that all routes of a step use together.
 
     Raises SettingError, SpecError, RewardError, CostNameError or MachineError for a value out of
     its range.
@@ -59,6 +61,7 @@ class SearchSettings:
     space: str = BLOCKS
     cost: str = MULTIPLY_ADDS
     latencies: str | None = None
+    sharing: float = 0.0
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
@@ -89,6 +92,10 @@ class SearchSettings:
             )
         if self.space == PLACEMENT and self.cost != MULTIPLY_ADDS:
             raise SettingError("cost", f"is {self.cost}, and that of a placement is its bytes.")
+        if not 0 <= self.sharing < math.inf:
+            raise SettingError("sharing", f"must be 0 or more, not {self.sharing}.")
+        if self.sharing and (self.space == PLACEMENT or self.algorithm not in CHOOSERS):
+            raise SettingError("sharing", "is of routes that each task has its own of, and learns.")
         self.made_reward()
         costing(self.cost)
         if self.latencies is not None and MEASURED not in self.cost:

@@ -61,6 +61,7 @@ class Searching(NamedTuple):
       warm_up: share of the search in which nothing is learned of routes, and a domain takes
         `largest` with a chance that falls from 1 to 0.
       largest: the route of the largest network, [D]; None: the warm-up draws as ever.
+      pressure: what is taken from the reward of every one of a step's routes [T, D].
     """
 
     costs: RouteCosts
@@ -72,6 +73,7 @@ class Searching(NamedTuple):
     chooser: Chooser
     warm_up: float = 0.25
     largest: np.ndarray | None = None
+    pressure: Callable[[jax.Array], jax.Array | float] = lambda routes: 0.0
 
 
 def supernet(
@@ -203,7 +205,7 @@ def _learner(search: Searching, total: int) -> Callable[..., tuple[Any, dict[str
         progress = done / (search.share * search.steps)
         quality = membership(tasks, total) @ accuracies  # one group a task
         ratios = search.costs.of(routes) / search.target
-        rewards = search.reward(quality, ratios)
+        rewards = search.reward(quality, ratios) - search.pressure(routes)
         warm_up = search.warm_up
         risen = search.rate * RISE ** ((progress - warm_up) / (1 - warm_up))
         rate = jnp.where(progress < warm_up, 0, risen)
