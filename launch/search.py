@@ -98,6 +98,9 @@ _SHARING = flags.DEFINE_float(
     _OWN.sharing,
     "Taken from every reward, times the share of the network that all routes use together.",
 )
+_STATISTICS = flags.DEFINE_enum(
+    "statistics", _OWN.statistics, (EACH, ONE), "Norm statistics: a task's own, or one set for all."
+)
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with the search in --out.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete the search in --out and start anew.")
 _SEED = flags.DEFINE_integer("seed", 0, "The same seed gives the same bytes.")
@@ -136,6 +139,7 @@ def main(arguments: Sequence[str]) -> None:
             _COST.value,
             _LATENCIES.value,
             _SHARING.value,
+            _STATISTICS.value,
         ),
         directory=run_flags.OUT.value,
         resume=_RESUME.value,

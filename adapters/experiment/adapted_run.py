@@ -49,7 +49,7 @@ class AdaptedRun(RoutedRun):
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
     ) -> Trainer:
         made = super()._trainer(recipe, pixels)
-        network = self.backbone.network
+        network = self._training_network
         return netadapt(
             made, qualities_of(network, self._patch, made.heads, recipe, pixels), self._plan
         )

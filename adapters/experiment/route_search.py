@@ -67,7 +67,7 @@ class Search(RoutedRun):
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
     ) -> Trainer:
         made = super()._trainer(recipe, pixels)
-        return supernet(made, self.backbone.network, self._patch, recipe, pixels, self._search)
+        return supernet(made, self._training_network, self._patch, recipe, pixels, self._search)
 
     def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         if purpose:

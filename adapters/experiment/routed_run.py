@@ -8,18 +8,21 @@ import jax
 import numpy as np
 
 from adapters import files
-from adapters.backbones.builder import build
+from adapters.backbones.builder import Backbone, build
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import route_picture, route_record
 from adapters.experiment.search_request import Request
+from adapters.experiment.search_settings import ONE
 from adapters.experiment.settings import SettingError
 from adapters.experiment.training_run import Run
 from adapters.patches.combine import chain
 from adapters.patches.registry import from_spec
+from adapters.patches.replacement import leaves_where
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import multiply_adds
 from adapters.search.cropped import cropped
 from adapters.search.masks import stored
+from adapters.search.pooled_statistics import pooled_statistics
 from adapters.search.route import differences, route
 from adapters.search.supernet import routes_of, with_routes
 from adapters.search.union import union
@@ -28,6 +31,7 @@ from adapters.training import loop, packing
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.step import State, Trainer
+from adapters.vocabulary import MEASURING, STATISTICS
 
 PICTURE = "routes.png"
 MADE = "_routes"  # what the name of the network of routes ends in
@@ -64,6 +68,13 @@ class RoutedRun(Run):
         for each in self.routes:
             space.space.check(each)
         self._costs, self._cost = request.costs(space), request.search.cost
+        self._pools = request.search.statistics == ONE
+        if self._pools and settings.recipe.norm not in MEASURING:
+            raise SettingError(
+                "norm",
+                f"is {settings.recipe.norm}, which measures no statistics that tasks could share.",
+                "statistics",
+            )
         self._kept = largest(space)
         super().__init__(**request.of_run(chain(from_spec(settings.patch), route(space))))
         if _names(self._untrained) != _names(self.backbone.weights):
@@ -77,6 +88,7 @@ class RoutedRun(Run):
             **self._configuration,
             "patch": settings.patch,
             "routes": self.routes.tolist(),
+            "statistics": request.search.statistics,
         }
 
     @property
@@ -94,11 +106,28 @@ class RoutedRun(Run):
             )
         )
 
+    @property
+    def _training_network(self) -> Backbone:
+        network = super()._training_network
+        return pooled_statistics(network) if self._pools else network
+
     def _shared_weights(self, state: State) -> Weights:
-        return self._left(super()._shared_weights(state))
+        return self._left(self._whole(state))
+
+    def _whole(self, state: State) -> Weights:
+        """The shared weights of the largest network; with the statistics that all tasks have."""
+        shared = super()._shared_weights(state)
+        if not self._pools:
+            return shared
+        patched = self._patched(shared, packing.task_params(state, 0))
+        own = leaves_where(lambda path, name, leaf: name in STATISTICS, patched)
+        return {
+            path: {**leaves, **jax.tree.map(np.asarray, own.get(path, {}))}
+            for path, leaves in shared.items()
+        }
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:
-        shared, params = super()._shared_weights(state), packing.task_params(state, index)
+        shared, params = self._whole(state), packing.task_params(state, index)
         patched = jax.tree.map(np.asarray, self._patched(shared, params))
         written = stored(self.space, patched, self.backbone.checkpoint.epsilon)
         edits = differences(self._left(shared), self._left(written))

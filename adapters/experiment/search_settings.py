@@ -45,6 +45,7 @@ class SearchSettings:
       latencies: a results file of the times of blocks, for the cost `measured`.
       sharing: what is taken from every reward, times the share of the largest network's parameters
         that all routes of a step use together.
+      statistics: of norms: `each` task has its own, or there is `one` set, measured over all tasks.
 
     Raises SettingError, SpecError, RewardError, CostNameError or MachineError for a value out of
     its range.
@@ -62,14 +63,11 @@ class SearchSettings:
     cost: str = MULTIPLY_ADDS
     latencies: str | None = None
     sharing: float = 0.0
+    statistics: str = EACH
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
             raise UnknownNameError("space", self.space, SPACES)
-        if self.space == PLACEMENT and not 1 <= self.budget < math.inf:
-            raise SettingError(
-                "budget", f"of a placement is of bytes, 1 or more, not {self.budget}."
-            )
         for name in ("share", "rate", *(("budget",) if self.space != PLACEMENT else ())):
             value = getattr(self, name)
             if not 0 < value <= 1:
@@ -78,22 +76,20 @@ class SearchSettings:
             raise SettingError("warm_up", f"must be from 0 to below 1, not {self.warm_up}.")
         if self.algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
-        known = ("controller", "random")
-        if self.space == PLACEMENT and (self.algorithm not in known or self.routes is not None):
-            raise SettingError(
-                "algorithm",
-                f"of a placement is {' or '.join(known)}, without routes to begin with.",
-            )
         if self.controllers not in (EACH, ONE):
             raise UnknownNameError("number of controllers", self.controllers, (EACH, ONE))
         if self.routes is not None and self.algorithm != SearchSettings.algorithm:
             raise SettingError(
                 "routes", f"are to be trained, and {self.algorithm} is to find some: choose one."
             )
-        if self.space == PLACEMENT and self.cost != MULTIPLY_ADDS:
-            raise SettingError("cost", f"is {self.cost}, and that of a placement is its bytes.")
+        if self.statistics not in (EACH, ONE):
+            raise UnknownNameError("choice of statistics", self.statistics, (EACH, ONE))
         if not 0 <= self.sharing < math.inf:
             raise SettingError("sharing", f"must be 0 or more, not {self.sharing}.")
+        if self.space == PLACEMENT:
+            self._check_placement()
+        if self.statistics == ONE and (self.space == PLACEMENT or self.algorithm == "first_half"):
+            raise SettingError("statistics", "are one for all only of routes through one network.")
         if self.sharing and (self.space == PLACEMENT or self.algorithm not in CHOOSERS):
             raise SettingError("sharing", "is of routes that each task has its own of, and learns.")
         self.made_reward()
@@ -102,6 +98,20 @@ class SearchSettings:
             raise SettingError(
                 "latencies", f"are for the cost {MEASURED}, and routes cost {self.cost}.", "cost"
             )
+
+    def _check_placement(self) -> None:
+        if not 1 <= self.budget < math.inf:
+            raise SettingError(
+                "budget", f"of a placement is of bytes, 1 or more, not {self.budget}."
+            )
+        known = ("controller", "random")
+        if self.algorithm not in known or self.routes is not None:
+            raise SettingError(
+                "algorithm",
+                f"of a placement is {' or '.join(known)}, without routes to begin with.",
+            )
+        if self.cost != MULTIPLY_ADDS:
+            raise SettingError("cost", f"is {self.cost}, and that of a placement is its bytes.")
 
     def made_reward(self) -> Reward:
         """The function that `reward` names."""

@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 from jax.sharding import Mesh
 
+from adapters.backbones.builder import Backbone
 from adapters.backbones.checkpoint import Weights
 from adapters.experiment import (
     assessments,
@@ -262,7 +263,7 @@ class Run:
     def _trainer(
         self, recipe: Recipe, pixels: tuple[tuple[float, ...], tuple[float, ...]]
     ) -> Trainer:
-        network, begun = self.backbone.network, self._prefix
+        network, begun = self._training_network, self._prefix
         compiled = trainer(
             begun.rest if begun else network,
             self._patch,
@@ -301,6 +302,11 @@ class Run:
     def _batches(self, *purpose: str, part: int = 0, parts: int = 1) -> list[Batches]:
         """Of every task, its training images, or one of `parts` of them, for a purpose."""
         return self._images.batches(*purpose, part=part, parts=parts)
+
+    @property
+    def _training_network(self) -> Backbone:
+        """The backbone's network, as steps compute it."""
+        return self.backbone.network
 
     @functools.cached_property
     def _prefix(self) -> Prefix | None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from adapters.analysis.cost import network_cost
 from adapters.backbones.builder import build, count_parameters, expected_shapes
+from adapters.backbones.checkpoint import read_checkpoint
 from adapters.backbones.pruning import pruned
 from adapters.errors import UnknownNameError
 from adapters.experiment import (
@@ -162,14 +163,24 @@ def test_a_graph_of_one_task_holds_its_route_and_no_more(found, tmp_path, to):
 
 
 def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp_path):
-    """As many steps, none of them a search's: the routes are those of the file."""
+    """As many steps, none of them a search's: the routes are those of the file.
+
+    Here with one set of statistics for all, which is the shared network's then: no patch has any.
+    """
     _, out, *_ = found
     names, weights = two_tasks
-    search = SearchSettings(routes=str(out / "routes.json"))
+    search = SearchSettings(routes=str(out / "routes.json"), statistics="one")
     again = searching.search(
         names, directory=tmp_path / "again", search=search, **values(weights, steps=2)
     )
     assert again.rows[0].step == 2
+    shared = str(tmp_path / "again" / "backbone.safetensors")
+    for row, name in zip(again.rows, names, strict=True):
+        path = tmp_path / "again" / f"{row.task}.patch"
+        assert row.statistics_bytes == 0
+        assert evaluation.evaluate(path, task=name, weights=shared).score == row.test_accuracy
+    begun, ended = (read_checkpoint(path).weights["stem/norm"] for path in (weights, shared))
+    assert not np.allclose(begun["mean"], ended["mean"])
     first, second = (
         json.loads((folder / "routes.json").read_text()) for folder in (out, tmp_path / "again")
     )
@@ -314,12 +325,13 @@ def test_the_union_holds_every_route_and_nothing_more():
         ({"checkpoint": "best"}, "must be last"),
         ({"algorithm": "netadapt"}, "8 rounds of 3 proposals need 24"),
         ({"patch": "conv_adapter"}, "adds leaves"),
+        ({"statistics": "one", "norm": "frozen"}, "measures no statistics"),
     ],
 )
 def test_settings_that_fit_no_search_are_refused(two_tasks, tmp_path, changes, said):
     names, weights = two_tasks
-    algorithm = changes.pop("algorithm", "controller")
-    search = SearchSettings(algorithm=algorithm)
+    own = {name: changes.pop(name) for name in ("algorithm", "statistics") if name in changes}
+    search = SearchSettings(**own)
     with pytest.raises(SettingError, match=said):
         searching.search(
             names, directory=tmp_path / "out", search=search, **values(weights, **changes)
@@ -344,6 +356,8 @@ def test_tasks_of_other_sizes_are_refused(two_tasks, tmp_path):
         ({"controllers": "two"}, UnknownNameError),
         ({"cost": "tpu"}, UnknownNameError),
         ({"latencies": "times.csv"}, SettingError),
+        ({"statistics": "two"}, UnknownNameError),
+        ({"statistics": "one", "algorithm": "first_half"}, SettingError),
         ({"sharing": -1.0}, SettingError),
         ({"sharing": 0.1, "algorithm": "largest"}, SettingError),
         ({"sharing": 0.1, "space": "placement", "budget": 900.0}, SettingError),
