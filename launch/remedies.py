@@ -10,7 +10,8 @@ REMEDIES = {
     "GraphFileError": "launch/export --backbone=NAME --out=FILE.tflite writes one.",
     "KeyFileError": "launch/sign --new_key=PATH makes a pair of keys.",
     "LatencyError": "launch/benchmark --works=routes --backbones={table} --sizes={size} "
-    "--batches={examples} --threads={threads} --out=FILE.csv writes one.",
+    "--batches={examples} --threads={threads} --out=FILE.csv --picture=FILE.png measures them; "
+    "with --works=widths those of --space=widths.",
     "LooksFirstError": "launch/export --patch=FILE makes the task's own graph; launch/evaluate and "
     "launch/preview run it in JAX.",
     "MissingFileError": "launch/train writes TASK.patch.",

@@ -61,7 +61,8 @@ def measured(
     try:
         times = read(path)
     except (OSError, ValueError) as error:
-        raise wrong(f"{path}, of times of blocks, cannot be read: {error}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise wrong(f"{path}, of times of blocks, cannot be read: {why}.") from error
 
     def seconds(row: Row, side: int) -> float:
         name = entry(row, side, examples, threads)
