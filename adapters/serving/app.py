@@ -20,6 +20,7 @@
 import asyncio
 import collections
 import contextlib
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
@@ -131,7 +132,11 @@ class _Server:
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self._queue.start()
+        # A full collection would go over all that is there by now, which stays until the end, while
+        # every client waits; connections that come and go bring one on every few seconds.
+        gc.freeze()
         yield
+        gc.unfreeze()
         await self._queue.close()
         self._decoders.close()
 

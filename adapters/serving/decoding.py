@@ -165,7 +165,10 @@ class _Process:
                 [sys.executable, "-P", "-m", decoder.__name__],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the server, which answers those who wait
+                # Ctrl-C is for the server, which answers those who wait. A session of its own would
+                # keep it away, too, but Linux shares time out between sessions before it looks at
+                # who is nice in them (autogroups).
+                process_group=0,
                 env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
             )
         urgency = os.getpriority(os.PRIO_PROCESS, 0)

@@ -15,12 +15,14 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["adapters.serving", "adapters.preprocessing"]):
+    from adapters.preprocessing import Preprocessing, view_of
     from adapters.serving import app, decoder, decoding
     from adapters.serving.connections import Connection
     from adapters.serving.installing import InMemory
     from adapters.serving.listening import Server
     from adapters.serving.network import MixedNetwork
     from adapters.serving.places import Places
+    from adapters.view import View
     from tests import fuzzing, narrow
     from tests.serving import patches
     from tests.serving.loopback import ACCESS, LIMITS, READ
@@ -64,21 +66,22 @@ class _Transport(asyncio.Transport):
 class Asked:
     """A server without sockets."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop):
-        network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 4, (1, 4))
-        for contents in OWN.values():
-            network.add(contents)
-        network.compile()
+    def __init__(self, network: MixedNetwork, loop: asyncio.AbstractEventLoop):
         application = app.application(network, InMemory(network, READ), LIMITS, ACCESS)
         self._loop, self._server, self._count = loop, Server(application, LIMITS), 0
         self._places = Places(LIMITS.connections)
         self._wrong: list[str] = []
         loop.set_exception_handler(lambda _, context: self._wrong.append(str(context)))
-        loop.run_until_complete(application.router.lifespan_context(application).__aenter__())
+        self._lifespan = application.router.lifespan_context(application)
+        loop.run_until_complete(self._lifespan.__aenter__())
 
-    def one(self, data: bytes) -> None:
-        """Sends one input."""
-        said = self._loop.run_until_complete(self._answers(data))
+    def close(self) -> None:
+        """Ends the server."""
+        self._loop.run_until_complete(self._lifespan.__aexit__(None, None, None))
+
+    def one(self, data: bytes, patience: float = PATIENCE) -> None:
+        """Sends one input, whose client goes once its patience, in seconds, is at an end."""
+        said = self._loop.run_until_complete(self._answers(data, patience))
         for status in STATUS.findall(said):
             assert int(status) in STATUSES | {100}, said
         self._count += 1
@@ -88,18 +91,18 @@ class Asked:
         assert not self._wrong, self._wrong
         assert not self._server.server_state.connections
 
-    async def _answers(self, data: bytes, patience: float = PATIENCE) -> bytes:
+    async def _answers(self, data: bytes, patience: float) -> bytes:
         state, transport = self._server.server_state, _Transport()
         connection = Connection(
             self._server.config, state, {}, self._loop, limits=LIMITS, places=self._places
         )
         connection.connection_made(transport)
         half = len(data) // 2
-        for part in (data[:half], data[half:]):
+        for part, wait in ((data[:half], PATIENCE), (data[half:], patience)):
             if part and not transport.is_closing():
                 connection.data_received(part)
             while state.tasks:
-                ended, _ = await asyncio.wait(state.tasks, timeout=patience)
+                ended, _ = await asyncio.wait(state.tasks, timeout=wait)
                 if not ended:
                     break
         connection.connection_lost(None)
@@ -109,14 +112,24 @@ class Asked:
         return bytes(transport.written)
 
 
-async def _decode(
-    _: object, data: bytes, how: decoding.Preprocessing, client: str
-) -> decoding.Array:
-    return decoder.pixels(data, how, LIMITS.pixels, LIMITS.scans)
+async def decode(
+    _: decoding.Decoders, data: bytes, how: Preprocessing, client: str
+) -> tuple[decoding.Array, View]:
+    """`Decoders.decode` in this process."""
+    pixels, (width, height) = decoder.pixels(data, how, LIMITS.pixels, LIMITS.scans)
+    return pixels, view_of(width, height, how)
+
+
+def _compiled() -> MixedNetwork:
+    network = MixedNetwork(narrow.BACKBONE, patches.WEIGHTS, [narrow.SIZE], 4, (1, 4))
+    for contents in OWN.values():
+        network.add(contents)
+    network.compile()
+    return network
 
 
 if __name__ == "__main__":
-    decoding.Decoders.decode = _decode  # type: ignore[method-assign,assignment]
+    decoding.Decoders.decode = decode  # type: ignore[method-assign,assignment]
     logging.disable()
-    asked = Asked(asyncio.new_event_loop())
+    asked = Asked(_compiled(), asyncio.new_event_loop())
     fuzzing.run(sys.argv, asked.one, REQUESTS, LARGEST, tokens=TOKENS)

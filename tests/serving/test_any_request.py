@@ -1,12 +1,17 @@
 """Whatever is sent to a server, it answers in words or hangs up, and goes on as before."""
 
+import asyncio
+import contextlib
+import importlib
 import re
 import socket
+import sys
+import types
 
 import hypothesis
 from hypothesis import strategies
 
-from adapters.serving import forms
+from adapters.serving import decoding, forms
 from adapters.serving.errors import FormError
 from tests.serving.loopback import BEARER, ask
 from tests.serving.questions import BOUNDARY, OWN, check, figure, form, pixels_of, png
@@ -87,6 +92,20 @@ def test_whatever_is_sent_is_answered_in_words_or_not_at_all(address):
     assert figure(address, 'modelpatch_requests_total{status="500"}') == before == 0
     assert [one["task"] for one in ask(address, "GET", "/tasks")[1]["tasks"]] == sorted(OWN)
     check(ask(address, "POST", "/tasks/a", IMAGE), OWN["a"], pixels_of(1))
+
+
+def test_the_fuzzer_finds_nothing_wrong_with_what_it_begins_with(network, monkeypatch):
+    """It needs a package that the tests do without, so that nobody would notice."""
+    without = types.SimpleNamespace(instrument_imports=lambda include: contextlib.nullcontext())
+    monkeypatch.setitem(sys.modules, "atheris", without)
+    fuzzer = importlib.import_module("tests.serving.fuzz_requests")
+    monkeypatch.delitem(sys.modules, fuzzer.__name__)
+    monkeypatch.setattr(decoding.Decoders, "decode", fuzzer.decode)
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        asked = fuzzer.Asked(network, loop)
+        for data in REQUESTS:
+            asked.one(data, patience=20)
+        asked.close()
 
 
 @hypothesis.given(

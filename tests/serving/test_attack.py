@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import gc
 import itertools
 import socket
 import sys
@@ -68,6 +69,13 @@ def test_one_client_takes_no_more_than_half_of_the_queue():
         gate.set()
         for one in (*many, other):
             check(one.result(20), OWN["a"], pixels_of(0))
+
+
+def test_a_collection_of_garbage_passes_over_what_was_there_before_the_server(network):
+    """It would take a quarter of a second, and connections that come and go bring many on."""
+    with served(network):
+        assert gc.get_freeze_count() > 10_000
+    assert not gc.get_freeze_count()
 
 
 class Guest:

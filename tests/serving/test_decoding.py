@@ -239,6 +239,22 @@ def test_an_image_that_ends_its_process_is_refused_and_a_dead_process_is_replace
     assert count == 3
 
 
+def test_who_is_nice_yields_to_the_server_and_ctrl_c_reaches_neither(monkeypatch):
+    """Linux looks at who is nice within one session alone."""
+    monkeypatch.setattr(decoding, "SMALL", 50_000)  # pixels
+
+    async def idle(decoders):
+        for data in (file("PNG"), LARGE):
+            await decoders.decode(data, HOW)
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        pids = [pool._idle[0].pid for pool in (decoders._small, decoders._large)]
+        assert {os.getsid(pid) for pid in pids} == {os.getsid(0)}
+        assert os.getpgid(0) not in {os.getpgid(pid) for pid in pids}
+        return [os.getpriority(os.PRIO_PROCESS, pid) - ours for pid in pids]
+
+    assert decoded(idle) == [[0, decoding.NICE]]
+
+
 def test_there_are_never_more_processes_than_that(monkeypatch):
     monkeypatch.setattr(decoding, "SMALL", 50_000)  # pixels
 

@@ -24,6 +24,8 @@ FILES = {
     ".config": b"dot",
     ".cache/weights.bin": b"hidden",
     "subdir/.gitignore": b"*",
+    "assets/vocab.txt": b"words",
+    "a/very/deep/directory/tree/weights.bin": b"deep",
     "path with spaces/file (copy).bin": b"odd",
     "\u6a21\u578b.bin": b"model",
 }
@@ -49,9 +51,9 @@ def check(folder, trusted=toy_store.TRUSTED):
 
 
 def test_every_file_is_listed_by_its_name_and_sum_in_order_and_no_other(folder):
-    """key-simple, -multi-file, -dotfile-included, -files-in-hidden-dir, -empty-file,
-    -binary-content, -unicode-filename, -special-chars-path, -nested-git-not-excluded,
-    -sig-inside-model, -simple-deterministic."""
+    """key-simple, -multi-file, -assets-subdir, -deeply-nested, -dotfile-included,
+    -files-in-hidden-dir, -empty-file, -binary-content, -unicode-filename, -special-chars-path,
+    -nested-git-not-excluded, -sig-inside-model, -simple-deterministic."""
     assert check(folder) == TrustedKey("maker.pub")
     line = (folder / signed_folder.NAME).read_bytes()
     files = json.loads(line.split(b" ", 3)[3])["files"]
