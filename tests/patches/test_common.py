@@ -21,7 +21,7 @@ from adapters.training.recipe import Recipe
 from adapters.training.step import trainer
 from tests import narrow
 from tests.patches.table import ENTRIES
-from tests.quick import QUICKEST
+from tests.quick import QUICKEST, compiled_quickly
 
 RECIPE = Recipe(steps=10, patch_rate=1e-2, head_rate=1e-2, warmup=0.0)
 TASKS = np.asarray([0, 2, 1, 0], np.int32)
@@ -33,7 +33,9 @@ every_patch = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.
 def run(entry):
     """A trainer, a state whose tasks all differ, and a batch of four groups."""
     recipe = Recipe(**{**RECIPE.__dict__, "norm": entry.norm})
-    made = trainer(narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh())
+    about = narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh()
+    with compiled_quickly():
+        made = trainer(*about)
     pixels, labels = narrow.images(4, 2)
     return made, batch_of(entry, TASKS, pixels, labels)
 
