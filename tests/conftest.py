@@ -11,12 +11,11 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 
-from adapters import files
+from adapters.compiled_programs import keep_compiled_programs
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+keep_compiled_programs()  # for the other worker, and for commands that tests start
 
 # Python looks for cycles after every 700 new objects, and JAX makes millions while it traces: at
 # that pace, a quarter of a test's time.
