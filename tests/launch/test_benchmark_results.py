@@ -4,8 +4,6 @@ import dataclasses
 import itertools
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -13,6 +11,7 @@ from adapters.benchmarking import measure, picture, plan, run
 from adapters.benchmarking.interleave import WorkerError
 from adapters.benchmarking.measure import DifferentWorkError, Settings, Sides
 from adapters.training import tidy
+from tests import commands
 
 SETTINGS = Settings(threads=2, repetitions=3, command="launch/benchmark")
 WORKS = [work for work in plan.WORKS if work not in ("blocks", "synthesis")]
@@ -182,13 +181,7 @@ def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
     ],
 )
 def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, complaint):
-    arguments = [flag, f"--out={tmp_path / 'x.csv'}"]
-    result = subprocess.run(
-        [sys.executable, "-P", "-m", "launch.benchmark", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=pathlib.Path(__file__).parents[2],
-    )
+    result = commands.run("launch.benchmark", flag, f"--out={tmp_path / 'x.csv'}")
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert not (tmp_path / "x.csv").exists()
