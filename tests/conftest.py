@@ -1,5 +1,6 @@
 """Every test runs strictly: two fake devices, no silent promotion of dtype or rank."""
 
+import gc
 import os
 import pathlib
 
@@ -10,12 +11,15 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 
-from adapters import files
+from adapters.compiled_programs import keep_compiled_programs
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", str(files.cache_directory() / "xla"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+keep_compiled_programs()  # for the other worker, and for commands that tests start
+
+# Python looks for cycles after every 700 new objects, and JAX makes millions while it traces: at
+# that pace, a quarter of a test's time.
+gc.set_threshold(100_000, 10, 10)
 
 # Those that take longest: one begun last would end with the other worker idle (`launch/test` gives
 # each of two workers whole files, in this order).
@@ -47,3 +51,9 @@ TESTS = pathlib.Path(__file__).parent
 def pytest_collection_modifyitems(items):
     places = {TESTS / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+def pytest_collection_finish():
+    """No search for cycles visits what is there now, all modules and tests: it stays to the end."""
+    gc.collect()
+    gc.freeze()

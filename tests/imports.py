@@ -66,18 +66,25 @@ def read_module(
     path: pathlib.PurePosixPath,
     paths: Mapping[str, pathlib.PurePosixPath],
 ) -> Module:
-    tree = ast.parse((root / path).read_bytes(), filename=str(path))
-    if path == LAZY:
-        tree.body = [node for node in tree.body if not _is_for_editors(node)]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names, is_script = _told((root / path).read_bytes(), path, package)
     ours, distributions = set(), set()
-    for imported in imported_names(tree, package):
+    for imported in names:
         top = imported.partition(".")[0]
         if top in PACKAGES:
             ours.add(nearest(imported, paths, path))
         elif top not in sys.stdlib_module_names:
             distributions.add(DISTRIBUTIONS.get(top, normalised(top)))
-    return Module(name, path, frozenset(ours), frozenset(distributions), has_main(tree))
+    return Module(name, path, frozenset(ours), frozenset(distributions), is_script)
+
+
+@functools.cache  # several tests read the same files
+def _told(source: bytes, path: pathlib.PurePosixPath, package: str) -> tuple[frozenset[str], bool]:
+    """What a file imports, and whether it is a script."""
+    tree = ast.parse(source, filename=str(path))
+    if path == LAZY:
+        tree.body = [node for node in tree.body if not _is_for_editors(node)]
+    return frozenset(imported_names(tree, package)), has_main(tree)
 
 
 def _is_for_editors(node: ast.stmt) -> bool:

@@ -152,7 +152,8 @@ class Run:
         self._weights = self._patch.extend(key, jax.tree.map(jnp.asarray, self.backbone.weights))
         run_checks.check_learned(self._patch, self._weights, self.backbone, settings)
         # What no file could hold is refused now, not when it has been trained.
-        params = self._patch.init(key, self._weights)
+        # As one program: by itself, each shape of random numbers would be one.
+        params = jax.jit(self._patch.init)(key, self._weights)
         facts = schedule.facts(settings, tasks, self._sizes, self._heads)
         self._sampler = schedule.sampler(settings, facts)
         self._scheduling = schedule.scheduling(

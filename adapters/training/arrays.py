@@ -24,7 +24,8 @@ OVERHEAD = 1 << 20
 def write(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
     """Writes `arrays` into the new folder `folder`; returns when all of it is written.
 
-    Arrays without elements, which Orbax refuses, are left out: their template is enough.
+    Arrays without elements, which Orbax refuses, are left out: their template is enough. It is
+    given NumPy's: of JAX's, it wants all processes, and compiles how to share out each shape.
 
     Raises OSError, whatever Orbax makes of it.
     """
@@ -33,7 +34,7 @@ def write(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
     with _orbax() as (ocp, checkpointer):
         try:
             checkpointer.save(
-                os.path.abspath(folder), args=ocp.args.PyTreeSave(_own(_filled(arrays)))
+                os.path.abspath(folder), args=ocp.args.PyTreeSave(jax.device_get(_filled(arrays)))
             )
         except Exception as error:  # of a full disk, tensorstore makes a ValueError
             said = str(error)
@@ -76,11 +77,6 @@ def _check_space(folder: pathlib.Path, arrays: Mapping[str, jax.Array]) -> None:
 
 def _filled(arrays: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     return {name: array for name, array in arrays.items() if array.size}
-
-
-def _own(arrays: dict[str, jax.Array]) -> dict[str, Any]:
-    """As NumPy's where there are other processes: of JAX's arrays, Orbax wants all of them."""
-    return arrays if jax.process_count() == 1 else jax.device_get(arrays)
 
 
 def _uncommitted(array: jax.Array) -> jax.Array:

@@ -21,9 +21,10 @@ from adapters.runtime.fold import fold_norms
 from adapters.training.forward import mixed_forward
 from tests import narrow
 from tests.backbones.families import FAMILIES
+from tests.quick import QUICKEST
 
 TASKS = np.asarray([0, 2, 1, 0], np.int32)
-QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
+
 
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
@@ -36,14 +37,16 @@ def backbone(family):
 @functools.cache
 def weights(family):
     return narrow.disturbed(
-        jax.jit(backbone(family).init, compiler_options=QUICK)(jax.random.key(0)), seed=1
+        jax.jit(backbone(family).init, compiler_options=QUICKEST)(jax.random.key(0)), seed=1
     )
 
 
 @functools.cache
 def network(family):
     apply = jax.vmap(backbone(family).apply, (None, 0))
-    return jax.jit(lambda weights, images: apply(weights, images).features, compiler_options=QUICK)
+    return jax.jit(
+        lambda weights, images: apply(weights, images).features, compiler_options=QUICKEST
+    )
 
 
 def images(groups=1, examples=4):
@@ -58,7 +61,7 @@ def gradients(family):
         full().init(jax.random.key(0), narrow.disturbed(weights(family), seed)).trained
         for seed in range(3)
     ]
-    rows = jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+    rows = jax.tree.map(lambda *leaves: np.stack(leaves), *own)
     features = FAMILIES[family].features
     head = narrow.disturbed(wide.initial(len(narrow.LAYOUT.owners), features), seed=5)
 
@@ -70,8 +73,8 @@ def gradients(family):
         logits = made.own["logits"]
         return jnp.sum(jax.nn.logsumexp(logits, axis=-1)), logits
 
-    compiled = jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICK)
-    return lambda tasks, images: compiled(rows, tasks, images)
+    compiled = jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICKEST)
+    return lambda tasks, images: jax.device_get(compiled(rows, tasks, images))
 
 
 @every_family
@@ -128,7 +131,7 @@ def test_two_devices_give_what_one_gives(family):
 @every_family
 def test_bfloat16_stays_bfloat16_up_to_the_pool_and_near(family):
     def halved(tree):
-        return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tree)
+        return jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.bfloat16), tree)
 
     half, given = halved(weights(family)), halved(images()[0])
     outputs = jax.eval_shape(backbone(family).apply, half, given[0])

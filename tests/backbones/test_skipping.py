@@ -14,7 +14,8 @@ from adapters.backbones.skipping import UnskippableError
 from adapters.runtime.fold import fold_norms
 from tests import narrow
 from tests.backbones.families import FAMILIES
-from tests.backbones.test_every_backbone import QUICK, backbone, images, weights
+from tests.backbones.test_every_backbone import backbone, images, weights
+from tests.quick import QUICKEST
 
 SKIPPABLE = [
     (family, name)
@@ -29,7 +30,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 @functools.cache
 def outputs(family):
     apply = jax.vmap(backbone(family).apply, (None, 0))
-    return jax.jit(apply, compiler_options=QUICK)
+    return jax.jit(apply, compiler_options=QUICKEST)
 
 
 def features(family, weights):
@@ -66,7 +67,7 @@ def without(family, block):
 @every_skippable
 def test_a_skipped_block_is_that_of_a_table_without_its_row(family, block):
     other, own = without(family, block)
-    apply = jax.jit(jax.vmap(other.apply, (None, 0)), compiler_options=QUICK)
+    apply = jax.jit(jax.vmap(other.apply, (None, 0)), compiler_options=QUICKEST)
     expected = np.asarray(apply(own, images()[0]).features)
     found = features(family, opened(family, block, 0))
     # Another program, which may round otherwise in the last bit.
@@ -125,7 +126,7 @@ def test_the_gradient_of_open_is_what_the_branch_would_do(value):
         apply = functools.partial(backbone(family).apply, rematerialise=rematerialise)
         return jnp.sum(apply(own, image).endpoints["block_03"])
 
-    gradient = jax.jit(jax.grad(total), compiler_options=QUICK)(jnp.full(1, value))
+    gradient = jax.jit(jax.grad(total), compiler_options=QUICKEST)(jnp.full(1, value))
     change = total(jnp.ones(1)) - total(jnp.zeros(1))
     np.testing.assert_allclose(gradient, [change], rtol=1e-4)
     again = jax.jit(jax.grad(functools.partial(total, rematerialise=True)))(jnp.full(1, value))
@@ -136,7 +137,7 @@ def test_a_skipped_branch_gets_no_gradient():
     def total(own):
         return jnp.sum(backbone("mobilenet_v2").apply(own, images()[0][0]).features)
 
-    gradients = jax.jit(jax.grad(total), compiler_options=QUICK)(
+    gradients = jax.jit(jax.grad(total), compiler_options=QUICKEST)(
         opened("mobilenet_v2", "block_03", 0)
     )
     assert not np.any(gradients["block_03/expand"]["w"])
@@ -169,5 +170,5 @@ def test_it_is_read_in_every_norm_mode():
             lambda image, mode=mode: apply(closed, image, mode, membership, axes).endpoints,
             axis_name="examples",
         )
-        made = jax.jit(endpoints, compiler_options=QUICK)(images()[0])
+        made = jax.jit(endpoints, compiler_options=QUICKEST)(images()[0])
         np.testing.assert_array_equal(made["block_03"], made["block_02"])

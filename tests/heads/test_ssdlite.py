@@ -20,6 +20,7 @@ from adapters.heads.classification import softmax
 from adapters.heads.detection.detections import detections
 from adapters.heads.registry import from_spec
 from tests.golden import closed_formula, detection_formula
+from tests.quick import QUICKEST
 
 GOLDEN = json.loads(pathlib.Path(closed_formula.__file__).with_name("detection.json").read_text())[
     "ssdlite"
@@ -27,7 +28,6 @@ GOLDEN = json.loads(pathlib.Path(closed_formula.__file__).with_name("detection.j
 EPSILON = 1e-3
 HEAD = from_spec("ssdlite")
 CLASSES = detection_formula.CLASSES - 1
-QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
 
 
 def reduced_table():
@@ -136,7 +136,7 @@ def table():
 def predicted(table):
     """The head's predictions of the golden's image, in NumPy on maps of JAX."""
     backbone = build(table, TORCH.padding, EPSILON)
-    outputs = jax.jit(backbone.apply, compiler_options=QUICK)(
+    outputs = jax.jit(backbone.apply, compiler_options=QUICKEST)(
         network_weights(table), closed_formula.image(detection_formula.SIZE)
     )
     maps = {name: np.asarray(taps.tap(table, outputs, name)) for name in HEAD.taps}
@@ -192,7 +192,7 @@ def test_the_loss_is_torchvisions(predicted):
     classes = detection_formula.classes("objects", count, CLASSES)[:, None]
     objects = np.full((10, 5), -1, np.float32)
     objects[:count] = np.concatenate([detection_formula.boxes("objects", count), classes], axis=1)
-    loss = jax.jit(HEAD.loss, compiler_options=QUICK)
+    loss = jax.jit(HEAD.loss, compiler_options=QUICKEST)
     terms = loss(predicted, {"objects": objects}, jnp.ones(CLASSES, bool), 0.0, 0.0)
     assert float(terms["boxes"]) == pytest.approx(GOLDEN["losses"]["bbox_regression"], rel=1e-4)
     assert float(terms["classes"]) == pytest.approx(GOLDEN["losses"]["classification"], rel=1e-4)

@@ -6,8 +6,6 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from adapters.training.lock import lock
 from tasks import decathlon, layout, registry
 from tasks.inventory import UnreadableImageWarning
 from tasks.task import Task
+from tests import commands
 from tests.launch import small
 from tests.tasks.stand_in import LABELS
 
@@ -67,13 +66,7 @@ def content(folder):
 
 def refused(module, *arguments):
     """What a command that must end with status 2 and without a stack trace says."""
-    ended = subprocess.run(
-        [sys.executable, "-P", "-m", module, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    ended = commands.run(module, *arguments)
     assert ended.returncode == 2, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "error: " in ended.stderr

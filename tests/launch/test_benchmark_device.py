@@ -2,8 +2,6 @@
 
 import importlib.util
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from adapters.benchmarking.cases import Case
 from adapters.benchmarking.device import engines, footprint, make, plan, run, worker
 from adapters.benchmarking.measure import Settings
 from adapters.training import tidy
-from tests import imports, narrow
+from tests import commands, narrow
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
 SETTINGS = Settings(1, 1, "x", processor="Z80")
@@ -140,8 +138,7 @@ def test_memory_is_that_of_a_process_of_its_own(folder):
 )
 def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, complaint):
     out = tmp_path / "x.csv"
-    command = [sys.executable, "-P", "-m", "launch.benchmark_device", flag, f"--out={out}"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=imports.ROOT)
+    result = commands.run("launch.benchmark_device", flag, f"--out={out}")
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert not out.exists()

@@ -5,8 +5,6 @@ import itertools
 import os
 import pathlib
 import platform
-import subprocess
-import sys
 
 import pytest
 
@@ -18,7 +16,7 @@ from adapters.benchmarking.processor import processor
 from adapters.search.blocks import block_space, largest
 from adapters.search.cost_names import Asked, costing
 from adapters.training import tidy
-from tests import narrow
+from tests import commands, narrow
 
 SETTINGS = Settings(2, 3, "launch/benchmark", processor="Z80")
 WORKS = [work for work in plan.WORKS if work not in ("blocks", "routes", "widths", "synthesis")]
@@ -225,13 +223,7 @@ def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
     ],
 )
 def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flag, complaint):
-    arguments = [flag, f"--out={tmp_path / 'x.csv'}"]
-    result = subprocess.run(
-        [sys.executable, "-P", "-m", "launch.benchmark", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=pathlib.Path(__file__).parents[2],
-    )
+    result = commands.run("launch.benchmark", flag, f"--out={tmp_path / 'x.csv'}")
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert not (tmp_path / "x.csv").exists()

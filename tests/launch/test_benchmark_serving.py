@@ -9,7 +9,6 @@ import importlib.util
 import json
 import math
 import random
-import subprocess
 import sys
 import threading
 
@@ -34,7 +33,7 @@ from adapters.serving import decoder
 from adapters.serving.errors import TooMuchError
 from adapters.store.write import write_patch
 from adapters.training import tidy
-from tests import imports, narrow
+from tests import commands, narrow
 from tests.launch import small
 from tests.serving import patches
 
@@ -348,8 +347,7 @@ def test_the_picture_s_bars_are_the_servers_own_rows():
 )
 def test_the_command_refuses_what_nobody_knows_before_measuring(tmp_path, flags, complaint):
     out = tmp_path / "x.csv"
-    command = [sys.executable, "-P", "-m", "launch.benchmark_serving", *flags, f"--out={out}"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=imports.ROOT)
+    result = commands.run("launch.benchmark_serving", *flags, f"--out={out}")
     assert result.returncode in (1, 2)
     assert complaint in result.stderr
     assert not out.exists()

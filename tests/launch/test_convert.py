@@ -1,9 +1,5 @@
 """`launch/convert` and `launch/initialise`: one file with weights and their conventions."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from adapters.backbones.checkpoint import read_checkpoint
@@ -11,6 +7,7 @@ from adapters.backbones.conventions import TORCH_CENTRED
 from adapters.backbones.registry import table
 from adapters.experiment import backbones
 from launch import command
+from tests import commands
 from tests.backbones import published
 from tests.backbones.torch_writer import torch_file
 
@@ -31,13 +28,7 @@ def converted(*arguments):
 
 
 def ran(module, *arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", module, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    return commands.run(module, *arguments)
 
 
 def test_the_written_file_keeps_the_conventions_and_is_never_overwritten(theirs, tmp_path):

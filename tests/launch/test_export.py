@@ -16,7 +16,7 @@ from adapters.export import export_parity, litert
 from adapters.runtime import engine, signatures
 from adapters.runtime.device import Device, network_input
 from adapters.store import parity
-from tests import imports, narrow
+from tests import commands, imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
@@ -246,7 +246,7 @@ def test_a_file_that_is_no_image_is_named(loaded, tmp_path):
     ],
 )
 def test_what_is_missing_is_said(arguments, said):
-    ended = called("-m", "launch.export", *arguments)
+    ended = commands.run("launch.export", *arguments)
     assert ended.returncode in (1, 2)
     assert said in ended.stdout + ended.stderr
 

@@ -26,7 +26,7 @@ from adapters.store.signature import sign, signature_path
 from adapters.store.store_backbone import StoreBackbone
 from adapters.store.trust import TrustedKey
 from adapters.store.write import write_patch
-from tests import narrow
+from tests import commands, narrow
 from tests.launch import small
 
 PIXELS = Preprocessing(narrow.SIZE, *narrow.PIXELS)
@@ -75,13 +75,7 @@ def patch(tmp_path, contents):
 
 
 def ran(verb, *arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", f"launch.{verb}", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    return commands.run(f"launch.{verb}", *arguments)
 
 
 def said(verb, *arguments):
@@ -102,13 +96,7 @@ def narrow_install():
     """`launch/install` with the narrow backbone known: what it says."""
 
     def call(*arguments, status=0):
-        ended = subprocess.run(
-            [sys.executable, "-P", "-m", "tests.launch.small_install", *map(str, arguments)],
-            env={**os.environ, "PYTHONPATH": os.getcwd()},
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+        ended = commands.run("tests.launch.small_install", *arguments)
         assert ended.returncode == status, ended.stderr
         assert "Traceback" not in ended.stderr
         return ended.stderr if status else ended.stdout

@@ -4,8 +4,6 @@ import hashlib
 import importlib.util
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ from adapters.heads.registry import OtherHeadError
 from adapters.runtime import signatures
 from adapters.store import parity
 from adapters.store.trust import TrustedKey
-from tests import imports, narrow
+from tests import commands, imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
@@ -180,7 +178,6 @@ def test_outside_a_checkout_the_page_is_refused(monkeypatch, weights, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["--out=site"], ["x.patch"]])
 def test_what_is_missing_is_said(arguments):
-    command = [sys.executable, "-P", "-m", "launch.page", *arguments]
-    ended = subprocess.run(command, cwd=imports.ROOT, capture_output=True, text=True, timeout=90)
+    ended = commands.run("launch.page", *arguments)
     assert ended.returncode == 1
     assert "launch/page out/*.patch --out=site" in ended.stdout + ended.stderr

@@ -21,7 +21,7 @@ from adapters.training.recipe import Recipe
 from adapters.training.step import trainer
 from tests import narrow
 from tests.patches.table import ENTRIES
-from tests.quick import QUICKEST
+from tests.quick import QUICKEST, compiled_quickly
 
 RECIPE = Recipe(steps=10, patch_rate=1e-2, head_rate=1e-2, warmup=0.0)
 TASKS = np.asarray([0, 2, 1, 0], np.int32)
@@ -33,7 +33,9 @@ every_patch = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.
 def run(entry):
     """A trainer, a state whose tasks all differ, and a batch of four groups."""
     recipe = Recipe(**{**RECIPE.__dict__, "norm": entry.norm})
-    made = trainer(narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh())
+    about = narrow.BACKBONE, entry.patch, narrow.HEADS, recipe, narrow.PIXELS, narrow.mesh()
+    with compiled_quickly():
+        made = trainer(*about)
     pixels, labels = narrow.images(4, 2)
     return made, batch_of(entry, TASKS, pixels, labels)
 
@@ -50,7 +52,7 @@ def different_tasks(entry):
     placed = jax.tree.map(lambda leaf: leaf.sharding, state)
     patches, heads = narrow.disturbed((state.patches, state.heads), seed=2)
     # To both sides of where they began: scores of masks cross their threshold, those of gates not.
-    trained = jax.tree.map(lambda leaf: leaf - 0.05, patches.trained)
+    trained = jax.tree.map(lambda leaf: np.asarray(leaf) - 0.05, patches.trained)
     patches = patches._replace(trained=trained)
     # Where training put them: elsewhere, the same step would be compiled a second time.
     return jax.device_put(state._replace(patches=patches, heads=heads), placed)
@@ -59,9 +61,14 @@ def different_tasks(entry):
 @functools.cache
 def shared(entry):
     """The narrow network's weights with what the patch adds for all tasks, none of it trivial."""
-    extended = entry.patch.extend(jax.random.key(0), narrow.weights())
+    extended = drawn(entry.patch.extend, narrow.weights())
     added = {path: leaves for path, leaves in extended.items() if path not in narrow.weights()}
     return {**extended, **narrow.disturbed(added, seed=3)}
+
+
+def drawn(function, weights):
+    """What a patch draws for these weights, as one program: many random numbers, many programs."""
+    return jax.jit(function, compiler_options=QUICKEST)(jax.random.key(0), weights)
 
 
 @functools.cache
@@ -89,7 +96,7 @@ def bits(tree):
 
 @every_patch
 def test_outputs_start_bit_identical(entry):
-    params = entry.patch.init(jax.random.key(0), shared(entry))
+    params = drawn(entry.patch.init, shared(entry))
     patched = entry.patch.apply(shared(entry), params, {})
     images = narrow.normalised(narrow.images(1, 4)[0][0])
     plain = inference(narrow.BACKBONE, 4, narrow.SIZE)
@@ -170,10 +177,13 @@ def resized(weights, factor=4.0):
     changed = {path: dict(leaves) for path, leaves in weights.items()}
     for path, own in factors.items():
         changed[path].update(
-            {name: changed[path][name] * own[name] for name in own.keys() & changed[path].keys()}
+            {
+                name: np.asarray(changed[path][name]) * np.float32(own[name])
+                for name in own.keys() & changed[path].keys()
+            }
         )
     norm = changed["block_03/depthwise/norm"]
-    norm["var"] = factor**2 * (norm["var"] + narrow.EPSILON) - narrow.EPSILON
+    norm["var"] = factor**2 * (np.asarray(norm["var"]) + narrow.EPSILON) - narrow.EPSILON
     return changed
 
 
@@ -186,7 +196,7 @@ def test_only_trained_leaves_get_gradients(entry):
     for leaf in jax.tree.leaves(of_patches):
         assert np.isfinite(leaf).all()
         assert np.abs(leaf).max() > 0
-    params = entry.patch.init(jax.random.key(0), shared(entry))
+    params = jax.eval_shape(entry.patch.init, jax.random.key(0), shared(entry))
     assert jax.tree.structure(of_patches) == jax.tree.structure(params.trained)
 
 
@@ -300,16 +310,15 @@ def compiled_gradients(entry, mode):
 
     gradient = jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICKEST)
     owned = state.patches.trained, narrow.head(state)
-    return lambda tasks, images: gradient(owned, tasks, images)
+    return lambda tasks, images: jax.device_get(gradient(owned, tasks, images))
 
 
 @every_patch
 def test_stored_values_equal_the_golden_figure(entry):
     backbone = build(registry.table("mobilenet_v2_1.0"))
     weights = jax.eval_shape(backbone.init, jax.random.key(0))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), weights)
-    extended = entry.patch.extend(jax.random.key(0), zeros)
-    params = entry.patch.init(jax.random.key(0), extended)
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), weights)
+    params = drawn(entry.patch.init, drawn(entry.patch.extend, zeros))
     assert sum(int(bits) for bits in entry.patch.cost(params).values()) == entry.bits
 
 

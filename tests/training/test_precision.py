@@ -10,9 +10,9 @@ from adapters.patches.contract import no_look
 from adapters.patches.forward import forward
 from tests import narrow
 from tests.backbones.families import FAMILIES
+from tests.quick import QUICKEST
 from tests.training.test_step import batch, make
 
-QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
 SPECS = ("scale_bias+depthwise", "full", "lora(rank=2)+film", "mask+scale_bias")
 
 
@@ -54,7 +54,7 @@ def test_moments_stay_float32(norm):
 def test_every_kind_of_block_runs_in_it(family):
     """Maps are bfloat16, features float32, near those of float32."""
     network = build(FAMILIES[family])
-    weights = jax.jit(network.init, compiler_options=QUICK)(jax.random.key(0))
+    weights = jax.jit(network.init, compiler_options=QUICKEST)(jax.random.key(0))
     image = narrow.normalised(narrow.images(1, 1)[0])[0, 0]
     found = {}
     for precision in ("float32", "bfloat16"):
@@ -64,7 +64,7 @@ def test_every_kind_of_block_runs_in_it(family):
             inputs = {"image": image}
             return forward(network, no_look, given, inputs, {}, taps, precision=precision).taps
 
-        traced = jax.jit(features, compiler_options=QUICK).trace(weights, image)
+        traced = jax.jit(features, compiler_options=QUICKEST).trace(weights, image)
         found[precision] = traced.lower().compile()(weights, image)["features"]
         text = str(traced.jaxpr)
         assert ("bf16" in text) == (precision == "bfloat16")

@@ -14,10 +14,10 @@ from adapters.backbones.taps import tap
 from adapters.patches.registry import from_spec
 from adapters.training.prefix import prefix
 from tests import narrow
+from tests.quick import QUICKEST
 from tests.training.test_step import batch, make
 
 STEM, ONE, TWO, THREE, TAIL = BLOCKS = ("stem", "block_01", "block_02", "block_03", "tail")
-QUICK = {"xla_backend_optimization_level": 0}  # compiling takes longer than running
 
 
 def found(spec, norm="frozen"):
@@ -66,7 +66,7 @@ def test_both_parts_are_the_whole_network(layers, rematerialise):
         ),
     )
     backbone = build(table, "same", narrow.EPSILON)
-    drawn = jax.jit(backbone.init, compiler_options=QUICK)(jax.random.key(0))
+    drawn = jax.jit(backbone.init, compiler_options=QUICKEST)(jax.random.key(0))
     weights = narrow.disturbed(drawn, 1)
     taps = ["stride_2/expand", "block_01", "features", "neck_01", "neck_02"]
     spec = f"last(bias, layers={layers})" if layers else "head_only"
@@ -81,7 +81,7 @@ def test_both_parts_are_the_whole_network(layers, rematerialise):
         both = (rest, backbone.apply(weights, image))
         return [{name: tap(backbone.table, each, name) for name in taps} for each in both]
 
-    mine, whole = jax.jit(seen, compiler_options=QUICK)(weights, image)
+    mine, whole = jax.jit(seen, compiler_options=QUICKEST)(weights, image)
     for name in taps:
         np.testing.assert_allclose(mine[name], whole[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
