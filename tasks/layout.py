@@ -3,7 +3,8 @@
 One layout means one loader: `{name: Text, image: Image [H, W, 3], label: ClassLabel}` in
 array_record files, as `tfds.builder('visual_domain_decathlon/...')` prepares them; in the place of
 `label`, heads with a value for each output have a tensor of them, heads with a class for each pixel
-an image of them, 255 where a pixel does not count, and heads that find objects a row for each.
+an image of them, 255 where a pixel does not count, those with a segment for each one of 16 bits and
+65535, and heads that find objects a row for each.
 TensorFlow is not needed.
 """
 
@@ -22,10 +23,10 @@ from absl import logging
 from PIL import Image
 
 from adapters import files, preprocessing
-from adapters.heads.contract import Target, TargetError
+from adapters.heads.contract import MOST_OF_CLASS, Target, TargetError
 from tasks import digest, made_from, objects, pixels, records
 from tasks.digest import Contents
-from tasks.records import NO_CLASS
+from tasks.records import NO_CLASS, NO_SEGMENT
 from tasks.task import ImageFileExamples, Task, TaskError
 
 SHORT_SIDE = 72
@@ -41,10 +42,11 @@ KEPT_CONTENTS = ".contents"
 class Example(NamedTuple):
     """One image of a carrier, with the split it belongs to.
 
-    `label` is what its head learns: the number of a class, a number for each output, classes [H, W]
-    of the image's pixels, -1 where one does not count, or objects [n, 5]: left, top, right and
-    bottom in parts of the image's sides, and the class's number. `inputs` are those of the task,
-    beside the image. `file` is the image file that `image` was read from, where that was shrunk.
+    `label` is what its head learns: the number of a class, a number for each output, classes or
+    segments [H, W] of the image's pixels, -1 where one does not count, or objects [n, 5]: left,
+    top, right and bottom in parts of the image's sides, and the class's number. `inputs` are those
+    of the task, beside the image. `file` is the image file that `image` was read from, where that
+    was shrunk.
     """
 
     split: str
@@ -211,7 +213,7 @@ def _held(
         picture = example.file or _png(image).getvalue()
         return _Held(example.name, picture, label, example.inputs, whole=True)
     picture = preprocessing.shrink(image, short_side)
-    if how.per == "pixel" and isinstance(label, np.ndarray):
+    if how.of_pixels and isinstance(label, np.ndarray):
         label = preprocessing.shrink_classes(label, short_side)
     whole = example.file is None and picture.size == image.size
     return _Held(example.name, picture, label, example.inputs, whole)
@@ -224,11 +226,12 @@ def _fault(example: Example, task: Task) -> str | None:
     ((_, how),) = task.made_head.targets.items()
     outputs = len(task.labels)
     label: Any = example.label
-    if how.per == "pixel":
+    if how.of_pixels:
         size = (example.image.height, example.image.width)
+        what, each = ("segments", MOST_OF_CLASS) if how.per == "segment" else ("classes", 1)
         if not (isinstance(label, np.ndarray) and label.shape == size):
-            return f"no classes of its pixels; {task.head} takes an array of them, {list(size)}"
-        if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= outputs:
+            return f"no {what} of its pixels; {task.head} takes an array of them, {list(size)}"
+        if label.dtype.kind not in "iu" or label.min() < -1 or label.max() >= outputs * each:
             return f"a pixel whose class is none of 0 to {outputs - 1}, nor -1 for no class"
     elif how.per == "object":
         fault = objects.fault(label, outputs)
@@ -317,8 +320,9 @@ def _feature(task: Task, how: Target) -> Any:
             return tfds.features.ClassLabel(names=list(task.labels))
         case "output":
             return tfds.features.Tensor(shape=(len(task.labels),), dtype=np.dtype(how.dtype))
-        case "pixel":
-            return tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+        case "pixel" | "segment":
+            dtype = np.dtype("uint8" if how.per == "pixel" else "uint16")
+            return tfds.features.Image(shape=(None, None, 1), dtype=dtype, encoding_format="png")
         case "object":
             return tfds.features.Tensor(shape=(None, objects.WIDTH), dtype=np.dtype(how.dtype))
 
@@ -329,6 +333,8 @@ def _record(own: _Held, image: Image.Image, target: str, how: Target) -> dict[st
         label = np.asarray(label, how.dtype)
     elif how.per == "pixel":
         label = _png(Image.fromarray(np.where(label < 0, NO_CLASS, label).astype(np.uint8)))
+    elif how.per == "segment":
+        label = _png(Image.fromarray(np.where(label < 0, NO_SEGMENT, label).astype(np.uint16)))
     inputs = {name: np.asarray(values, np.float32) for name, values in own.inputs.items()}
     return {"name": own.name, "image": _png(image), target: label, **inputs}
 

@@ -29,7 +29,7 @@ from tasks.trivial_augment import one_operation
 if TYPE_CHECKING:
     import grain
 
-PLACED = ("pixel", "object")  # what moves with the pixels of its image
+PLACED = ("pixel", "segment", "object")  # what moves with the pixels of its image
 READ_THREADS = 2
 READ_AHEAD = 4  # batches
 
@@ -66,8 +66,8 @@ def training_batches(
     """Endless batches `{"image": uint8 [examples, S, S, 3]}` with the head's targets, by number.
 
     A classifier has `"label": int32 [examples]`; what has a value for each output is float32
-    [examples, outputs], what has one for each pixel int32 [examples, S, S], what has one for each
-    object float32 [examples, MOST_OBJECTS, 5].
+    [examples, outputs], what has one for each pixel, or its segment, int32 [examples, S, S], what
+    has one for each object float32 [examples, MOST_OBJECTS, 5].
 
     Every epoch has its own order and augmentation, both decided by `seed` alone: the same call
     gives the same batches, wherever and in whatever order they are read. Batches run on over the
@@ -270,7 +270,7 @@ def _seen(
     """
     box, mirrored = (None, False) if view is None else view
     match target.per:
-        case "pixel":
+        case "pixel" | "segment":
             found = prepare_classes(value, preprocessing, box)
             return found[:, ::-1] if mirrored else found
         case "object":

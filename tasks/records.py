@@ -19,6 +19,7 @@ from tasks.digest import DIGITS, Contents
 from tasks.task import ImageFileExamples, Task
 
 NO_CLASS = 255  # what a pixel without a class is stored as
+NO_SEGMENT = 65535  # what one without a segment is
 
 
 class DamagedDataError(errors.ModelPatchError):
@@ -54,7 +55,7 @@ def open_records(
     labels, ((target, how),) = task.labels, task.made_head.targets.items()
     with _reading(directory):
         found = _labels(information(directory).features[target], how, labels)
-    images = ["image", *([target] if how.per == "pixel" else [])]
+    images = ["image", *([target] if how.of_pixels else [])]
     rows = encoded(directory, split, *images)
     if list(found) != list(labels):
         raise DamagedDataError(
@@ -137,7 +138,7 @@ class _Decoded:
         self._encoded, self._place, self._inputs = encoded, place, tuple(task.inputs)
         self._background, self._short_side = task.background, short_side
         ((self._target, how),) = task.made_head.targets.items()
-        self._per = how.per
+        self._how = how
         self._cache = pixels.PixelCache()
 
     def __len__(self) -> int:
@@ -146,7 +147,7 @@ class _Decoded:
     def __getitem__(self, index: int) -> Mapping[str, Any]:
         record = self._record(index)
         known = self._known(index, record)
-        if self._per == "pixel" and self._short_side is not None:
+        if self._how.of_pixels and self._short_side is not None:
             known[self._target] = preprocessing.shrink_classes(
                 known[self._target], self._short_side
             )
@@ -182,9 +183,9 @@ class _Decoded:
 
     def _known(self, index: int, record: Mapping[str, Any]) -> dict[str, Any]:
         target = record[self._target]
-        if self._per == "pixel":
-            target = self._cache.get((index, self._target), lambda: _classes(record[self._target]))
-        elif self._per == "image":
+        if self._how.of_pixels:
+            target = self._cache.get((index, self._target), lambda: _numbers(record[self._target]))
+        elif self._how.per == "image":
             target = int(target)
         others = {name: record[name] for name in self._inputs}
         return {"name": record["name"].decode(), self._target: target, **others}
@@ -202,10 +203,11 @@ class _Decoded:
             raise DamagedDataError(f"image {index} of {self._place}: {error}") from error
 
 
-def _classes(data: bytes) -> np.ndarray:
-    """Classes [H, W] int16, -1 where a pixel does not count."""
-    stored = np.asarray(Image.open(io.BytesIO(data))).astype(np.int16)
-    return np.where(stored == NO_CLASS, np.int16(-1), stored)
+def _numbers(data: bytes) -> np.ndarray:
+    """Classes or segments [H, W] int16, -1 where a pixel does not count."""
+    stored = np.asarray(Image.open(io.BytesIO(data)))
+    none = NO_CLASS if stored.dtype == np.uint8 else NO_SEGMENT
+    return np.where(stored == none, np.int16(-1), stored.astype(np.int16))
 
 
 def _labels(feature: Any, how: Target, labels: Sequence[str]) -> Sequence[str]:

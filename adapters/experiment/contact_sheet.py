@@ -1,8 +1,9 @@
 """A picture of a task's training images: a row a label, as stored and as they are trained on."""
 
+import functools
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from adapters.experiment import output
 from adapters.experiment.box_picture import framed
 from adapters.experiment.mounting import INK, PAPER, mounted, shortened
-from adapters.heads.contract import Target
+from adapters.heads.contract import MOST_OF_CLASS, Target
 from adapters.preprocessing import Preprocessing
 from tasks import loading, pipeline
 from tasks.task import Examples, Task
@@ -119,18 +120,21 @@ def _across(examples: Examples, target: str, labels: Sequence[int]) -> Samples:
     return found
 
 
-def _covering(examples: Examples, target: str, classes: Sequence[int]) -> Samples:
-    """8 images of which each class covers most, all else faded."""
+def _covering(examples: Examples, target: str, classes: Sequence[int], each: int = 1) -> Samples:
+    """8 images of which each class covers most, all else faded; a class has `each` numbers."""
     order = _order(examples)[:MOST_SEGMENTED]
     shares = np.array(
-        [[(examples[index][target] == label).mean() for label in classes] for index in order]
+        [
+            [(examples[index][target] // each == label).mean() for label in classes]
+            for index in order
+        ]
     )
     found: Samples = {}
     for column, label in enumerate(classes):
         best = np.argsort(-shares[:, column], kind="stable")[:STORED]
         chosen = [examples[order[place]] for place in best if shares[place, column]]
         found[label] = [
-            {**example, "image": _faded(example["image"], example[target] == label)}
+            {**example, "image": _faded(example["image"], example[target] // each == label)}
             for example in chosen
         ]
     return found
@@ -141,10 +145,15 @@ def _faded(pixels: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.where(kept[..., None], pixels, pale).astype(np.uint8)
 
 
-_KINDS = {
+_KINDS: dict[str, tuple[Callable[[Examples, str, Sequence[int]], Samples], str, str]] = {
     "image": (_of_classes, "classes", ""),
     "output": (_across, "labels", ", the most to the least"),
     "pixel": (_covering, "classes of pixels", ", the class's own pixels alone"),
+    "segment": (
+        functools.partial(_covering, each=MOST_OF_CLASS),
+        "classes of segments",
+        ", the class's own pixels alone",
+    ),
     "object": (_with_objects, "kinds of objects", ", all objects in frames"),
 }
 

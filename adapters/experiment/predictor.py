@@ -13,7 +13,7 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.heads.contract import Answer, Arrays, Boxes, Regions, Said, Values
+from adapters.heads.contract import Answer, Arrays, Boxes, Regions, Said, Segments, Values
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
@@ -88,6 +88,23 @@ class RegionPrediction(NamedTuple):
     classes: npt.NDArray[np.int32]
 
 
+class PanopticPrediction(NamedTuple):
+    """What a patch says of N images, of a head that tells which segment each pixel is of.
+
+    Attributes:
+      labels: N texts, the answer of each image in words.
+      segments: [N, S, S], the number of each pixel's segment, of the image as the network saw it;
+        -1 where there is none.
+      classes: of each image [n], the number of each segment's label, the surest segment first.
+      scores: of each image [n], how sure each segment is.
+    """
+
+    labels: tuple[str, ...]
+    segments: npt.NDArray[np.int32]
+    classes: tuple[npt.NDArray[np.int64], ...]
+    scores: tuple[npt.NDArray[np.float32], ...]
+
+
 class BoxPrediction(NamedTuple):
     """What a patch says of N images, of a head that finds objects.
 
@@ -103,6 +120,11 @@ class BoxPrediction(NamedTuple):
     boxes: tuple[npt.NDArray[np.float32], ...]
     scores: tuple[npt.NDArray[np.float32], ...]
     classes: tuple[npt.NDArray[np.int64], ...]
+
+
+AnyPrediction = (
+    Prediction | NumberPrediction | RegionPrediction | PanopticPrediction | BoxPrediction
+)
 
 
 class Predictor:
@@ -126,7 +148,7 @@ class Predictor:
         self,
         images: Picture | Sequence[Picture],
         inputs: Mapping[str, npt.ArrayLike] | None = None,
-    ) -> Prediction | NumberPrediction | RegionPrediction | BoxPrediction:
+    ) -> AnyPrediction:
         """What the patch says of one image or of many, made ready as the training images were.
 
         Args:
@@ -148,12 +170,20 @@ class Predictor:
         boxes = [one for one in answers if isinstance(one, Boxes)]
         if boxes:
             return BoxPrediction(*zip(*boxes, strict=True))
+        size = self._patch.preprocessing.size
+        segments = [one for one in answers if isinstance(one, Segments)]
+        if segments:
+            return PanopticPrediction(
+                tuple(one.label for one in segments),
+                np.array([one.numbers(size, size) for one in segments]),
+                tuple(one.classes for one in segments),
+                tuple(one.scores for one in segments),
+            )
         rows = [[_numbers_of(one)[label] for label in self.labels] for one in answers]
         table = np.asarray(rows, np.float64).reshape(len(answers), len(self.labels))
         said = tuple(one.label for one in answers)
         if any(isinstance(one, Values) for one in answers):
             return NumberPrediction(said, table)
-        size = self._patch.preprocessing.size
         regions = [one.classes(size, size) for one in answers if isinstance(one, Regions)]
         return (
             RegionPrediction(said, table, np.array(regions)) if regions else Prediction(said, table)
@@ -171,6 +201,11 @@ class Predictor:
         """
         head = head_of(self._patch.contents)
         return [head.listed(self.labels, *one) for one in self._predictions(images, inputs)]
+
+    def seen(self, image: Picture) -> tuple[Said, View]:
+        """What the patch says of one image, and how the network saw it; raises as `predict`."""
+        ((found, view),) = self._predictions(image, None)
+        return head_of(self._patch.contents).decode(self.labels, found), view
 
     def mask(self, image: Picture) -> npt.NDArray[np.int32]:
         """The number of the label of each pixel of an image, [H, W]; -1 where none was seen.
@@ -332,8 +367,8 @@ def _numbers_of(answer: Said) -> Mapping[str, float]:
             return answer.values
         case Regions():
             return answer.shares
-        case Boxes():
-            raise TypeError("boxes have no number for each label")
+        case Boxes() | Segments():
+            raise TypeError("boxes and segments have no number for each label")
 
 
 def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
 from adapters.heads.assessment import Assessment
-from adapters.resizing import interpolation_at, resized
+from adapters.heads.surest import surest
+from adapters.resizing import resized
 from adapters.view import View
 
 Array = npt.NDArray[Any]
@@ -27,8 +28,9 @@ Arrays = Mapping[str, Any]
 MOST_OBJECTS = 100
 """Of one image: rows of a target that has one for each object."""
 
+MOST_OF_CLASS = 100
+"""Segments of one class in an image: a pixel's segment is its class times this, plus its number."""
 
-_BAND = 64  # rows of pixels that are computed at once
 _APART = 1e-3  # of a side: what rounding moves a box by is less
 
 
@@ -50,13 +52,19 @@ class Target(NamedTuple):
     Attributes:
       dtype: `int32` or `float32`.
       per: what it has a value for: the `image`, a scalar; each `output`, [outputs]; each `pixel`
-        of the network's input, [H, W]; or each `object` in it, [MOST_OBJECTS, 5]: left, top, right
-        and bottom in parts of the input's sides, and the number of its class, -1 in rows that only
-        fill up.
+        of the network's input, [H, W], its class; each pixel its `segment`, [H, W]: the number of
+        its class times MOST_OF_CLASS, plus that of the segment among those of its class; or each
+        `object` in it, [MOST_OBJECTS, 5]: left, top, right and bottom in parts of the input's
+        sides, and the number of its class, -1 in rows that only fill up.
     """
 
     dtype: str
-    per: Literal["image", "output", "pixel", "object"]
+    per: Literal["image", "output", "pixel", "segment", "object"]
+
+    @property
+    def of_pixels(self) -> bool:
+        """Whether it is a map [H, W] of whole numbers, -1 where a pixel does not count."""
+        return self.per in ("pixel", "segment")
 
 
 class Figure(NamedTuple):
@@ -143,21 +151,53 @@ class Regions(NamedTuple):
 
     def mask(self, view: View) -> npt.NDArray[np.int32]:
         """The number of the label of each pixel of the picture, [H, W]; -1 where none was seen."""
-        h, w, labels = self.logits.shape
-        across = interpolation_at(w, view.columns() * w)
-        wide = np.swapaxes(np.tensordot(across, self.logits, (1, 1)), 0, 1).reshape(h, -1)
-        found = np.empty((view.height, view.width), np.int32)
-        for start in range(0, view.height, _BAND):  # a photograph's logits would fill the memory
-            part = slice(start, start + _BAND)
-            rows = interpolation_at(h, view.rows()[part] * h) @ wide
-            found[part] = rows.reshape(-1, view.width, labels).argmax(axis=-1)
-        for places, pixels in ((view.rows(), found), (view.columns(), found.T)):
-            pixels[(places < 0) | (places > 1)] = -1
-        return found
+        return surest(self.logits, view)
 
     def agreement(self, other: "Regions") -> float | None:
         """The share of places with the same label, as fine as logits are."""
         return float(np.mean(self.logits.argmax(axis=-1) == other.logits.argmax(axis=-1)))
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Segments(NamedTuple):
+    """What a task says of an image, of a head that tells which segment each pixel is of.
+
+    Attributes:
+      label: the answer in words.
+      classes: [n], the number of each segment's label, the surest segment first.
+      scores: [n], how sure each is, from 0 to 1.
+      owners: [masks], the number of the segment that each mask is of; -1: of none.
+      logits: [h, w, masks], coarser than the image: a pixel is of the mask with the highest.
+    """
+
+    label: str
+    classes: Array
+    scores: Array
+    owners: Array
+    logits: Array
+
+    def numbers(self, height: int, width: int) -> npt.NDArray[np.int32]:
+        """The number of each pixel's segment, [height, width]; -1 where there is none."""
+        return self._owned(resized(self.logits, height, width).argmax(axis=-1))
+
+    def seen(self, view: View) -> npt.NDArray[np.int32]:
+        """The same of each pixel of the picture, [H, W]; -1 also where none was seen."""
+        return self._owned(surest(self.logits, view))
+
+    def labelled(self, numbers: Array) -> npt.NDArray[np.int32]:
+        """Numbers of segments as those of their labels; -1 stays."""
+        return np.append(self.classes, -1).astype(np.int32)[numbers]
+
+    def agreement(self, other: "Segments") -> float | None:
+        """The share of places with the same label, as fine as logits are."""
+        size = self.logits.shape[:2]
+        one, two = (own.labelled(own.numbers(*size)) for own in (self, other))
+        return float(np.mean(one == two))
+
+    def _owned(self, masks: Array) -> npt.NDArray[np.int32]:
+        return np.append(self.owners, -1).astype(np.int32)[masks]
 
     def __str__(self) -> str:
         return self.label
@@ -199,7 +239,7 @@ class Boxes(NamedTuple):
         return self.label
 
 
-Said = Answer | Values | Regions | Boxes
+Said = Answer | Values | Regions | Segments | Boxes
 """What a task says of an image."""
 
 
@@ -257,6 +297,8 @@ class Head(NamedTuple):
       standardised: (targets {name: [N, ...]}) -> the same in the units that are trained on.
       soft_targets: (predictions {name: [N, ...]}) -> what a student of them learns,
         [N, ..., outputs]; None where there is nobody to learn from.
+      in_training: the head that is trained in its place: the same, with further predictions and
+        weights, of which nothing is shipped; None: this one.
       initial: ({leaf: shape}) -> the weights that training starts from; zeros, by default.
       after_training_targets: (targets of the whole training split) -> this head with what it has to
         know of them, or TargetError; asked before training.
@@ -288,6 +330,7 @@ class Head(NamedTuple):
     soft_targets: Callable[[Arrays], Array] | None
     ranked: bool = True
     mask: Callable[[Sequence[str], Arrays, View], Array] | None = None
+    in_training: "Head | None" = None
     initial: Callable[[Mapping[str, Shape]], dict[str, Array]] = _zeros
     check: Callable[[int], None] = _any_number
     check_targets: Callable[[Arrays], None] = _any_targets

@@ -33,7 +33,7 @@ class PaddedLayout:
 
     def initial(self, channels: Mapping[str, int]) -> dict[str, jax.Array]:
         """What training starts from, [R, ...], for taps of so many channels."""
-        first = self.head.initial(self.head.shapes(channels, max(self.outputs)))
+        first = self._trained.initial(self._trained.shapes(channels, max(self.outputs)))
         rows = len(self.owners)
         return {leaf: jnp.stack([jnp.asarray(value)] * rows) for leaf, value in first.items()}
 
@@ -46,7 +46,7 @@ class PaddedLayout:
     ) -> dict[str, jax.Array]:
         """What the head of `task` says of one image; outputs beyond its own mean nothing."""
         row = jnp.searchsorted(jnp.asarray(self.owners), task)
-        return self.head.apply({leaf: rows[row] for leaf, rows in table.items()}, taps)
+        return self._trained.apply({leaf: rows[row] for leaf, rows in table.items()}, taps)
 
     def targets(self, task: int, targets: Arrays) -> dict[str, Array]:
         """A task's targets as the loss wants them, of one shape for all tasks of the kind.
@@ -64,13 +64,20 @@ class PaddedLayout:
         return found
 
     def weights(self, table: Mapping[str, jax.Array], task: int) -> dict[str, Array]:
-        """One task's head, as a file names its parts, without the padding."""
+        """One task's head, as a file names its parts, without the padding.
+
+        Nor with what only training has.
+        """
         row = int(np.searchsorted(self.owners, task))
         channels = self.head.channels({leaf: rows.shape[1:] for leaf, rows in table.items()})
         shapes = self.head.shapes(channels, self.outputs[task])
         return {
             leaf: np.ascontiguousarray(
-                np.asarray(rows[row])[tuple(slice(size) for size in shapes[leaf])]
+                np.asarray(table[leaf][row])[tuple(slice(size) for size in shape)]
             )
-            for leaf, rows in table.items()
+            for leaf, shape in shapes.items()
         }
+
+    @property
+    def _trained(self) -> Head:
+        return self.head.in_training or self.head

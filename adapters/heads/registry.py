@@ -9,6 +9,7 @@ from adapters.heads.classification import classification
 from adapters.heads.contract import Head, HeadSettingError
 from adapters.heads.fpnlite import fpnlite
 from adapters.heads.multilabel import multilabel
+from adapters.heads.panoptic import panoptic
 from adapters.heads.regression import regression
 from adapters.heads.segmentation import segmentation
 from adapters.heads.ssdlite import ssdlite
@@ -18,6 +19,7 @@ HEADS: dict[str, Callable[..., Head]] = {
     "classification": classification,
     "fpnlite": fpnlite,
     "multilabel": multilabel,
+    "panoptic": panoptic,
     "regression": regression,
     "segmentation": segmentation,
     "ssdlite": ssdlite,
