@@ -1,4 +1,4 @@
-"""Labels of every pixel of image files: pictures with their colours, and indexed PNGs.
+"""Labels or segments of every pixel of image files: pictures with their colours, and PNGs.
 
     launch/segment photographs/ --patch=out/nuclei_masks.patch --out=masks
 

@@ -1,9 +1,9 @@
-"""Labels of every pixel of image files: pictures with them laid over, and indexed PNGs."""
+"""Labels or segments of every pixel of image files: pictures with them laid over, and PNGs."""
 
 import json
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ from adapters import files
 from adapters.experiment import output
 from adapters.experiment.answered_files import answered_files
 from adapters.experiment.predictor import Predictor
+from adapters.heads.contract import Regions, Segments
 from adapters.indexed_png import COLOURS, NOWHERE, indexed_png
+from adapters.panoptic_png import panoptic_png
 from adapters.preprocessing import Preprocessing
 
 DOCUMENT = "labels.json"
@@ -44,7 +46,9 @@ def segment_files(
 
     It holds, of each image, a picture with the colours of labels laid over, `0000_NAME.png`, and an
     indexed PNG of the labels' numbers, `0000_NAME_mask.png`; and `DOCUMENT`, which names the labels
-    by their numbers. A file that cannot be read or answered has a `fault` and ends nothing.
+    by their numbers. Of a patch that tells segments, each has an outline, and there is also a PNG
+    of the segments' numbers, `0000_NAME_segments.png`, which `DOCUMENT` describes: both as COCO has
+    its panoptic results. A file that cannot be read or answered has a `fault` and ends nothing.
 
     Raises NoMaskError, OutputFileError where `folder` is there already, TooManyLabelsError, and
     NotWrittenError.
@@ -53,12 +57,25 @@ def segment_files(
     output.new_file(folder)
     background = Preprocessing.from_json(predictor.card.preprocessing).background
     labels = predictor.labels
+    annotations: list[dict[str, Any]] = []
     with files.new_directory(folder) as aside:
 
         def answer(path: str, image: Image.Image, name: str) -> Segmented:
-            mask = predictor.mask(image)
+            said, view = predictor.seen(image)
+            assert isinstance(said, Regions | Segments)
+            if isinstance(said, Segments):
+                numbers = said.seen(view)
+                mask = said.labelled(numbers)
+                drawn = _outlined(_laid_over(image, mask), numbers)
+                file = f"{name}_segments.png"
+                (aside / file).write_bytes(panoptic_png(numbers + 1))
+                described = {"file_name": file, "segments_info": _described(said, numbers)}
+                annotations.append(described)
+            else:
+                mask = said.mask(view)
+                drawn = _laid_over(image, mask)
             (aside / f"{name}_mask.png").write_bytes(indexed_png(mask, len(labels)))
-            _laid_over(image, mask).save(aside / f"{name}.png")
+            drawn.save(aside / f"{name}.png")
             counts = np.bincount(mask[mask >= 0], minlength=len(labels)) / max((mask >= 0).sum(), 1)
             order = np.argsort(-counts, kind="stable")
             return Segmented(path, {labels[number]: float(counts[number]) for number in order})
@@ -66,8 +83,32 @@ def segment_files(
         yield from answered_files(
             paths, background, answer, lambda path, fault: Segmented(path, {}, fault)
         )
-        document = {"labels": list(labels), "nowhere": NOWHERE}
+        document: dict[str, Any] = {"labels": list(labels), "nowhere": NOWHERE}
+        if annotations:
+            document["annotations"] = annotations
         (aside / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _described(said: Segments, numbers: npt.NDArray[np.int32]) -> list[dict[str, Any]]:
+    """What COCO calls `segments_info`, of those that lie in the picture."""
+    areas = np.bincount(numbers[numbers >= 0], minlength=len(said.classes))
+    return [
+        {
+            "id": number + 1,
+            "category_id": int(said.classes[number]),
+            "score": float(said.scores[number]),
+            "area": int(area),
+        }
+        for number, area in enumerate(areas)
+        if area
+    ]
+
+
+def _outlined(image: Image.Image, numbers: npt.NDArray[np.int32]) -> Image.Image:
+    """The image with the pixels in white that have another segment right of them or below."""
+    after = np.pad(numbers, ((0, 1), (0, 1)), mode="edge")
+    edge = (after[1:, :-1] != numbers) | (after[:-1, 1:] != numbers)
+    return Image.fromarray(np.where(edge[..., None], np.uint8(255), np.asarray(image)))
 
 
 def _laid_over(image: Image.Image, mask: npt.NDArray[np.int32]) -> Image.Image:

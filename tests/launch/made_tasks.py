@@ -32,10 +32,13 @@ class Squares:
                 "multilabel": {"labels": on.astype(np.float32)},
                 "regression": {"values": np.array([image.mean(), image.std()], np.float32)},
                 "segmentation": {"classes": np.zeros((20, 24), np.int16)},
+                "panoptic": {"segments": np.zeros((20, 24), np.int16)},
                 "ssdlite": {"objects": np.zeros((0, 5), np.float32)},
             }
             if self.kind == "segmentation":
                 image, targets["segmentation"]["classes"] = patch_of_light(image, generator)
+            if self.kind == "panoptic":
+                image, targets["panoptic"]["segments"] = two_lights(image, generator)
             if self.kind == "ssdlite" and number:  # the first shows nothing
                 image, targets["ssdlite"]["objects"] = square(image, generator)
             example = {"name": f"{split}-{number}", "image": image, **targets[self.kind]}
@@ -52,6 +55,17 @@ def patch_of_light(
     lit = np.where(classes[..., None] == 1, np.uint8(250), image // 2)
     classes[-1] = -1
     return lit, classes
+
+
+def two_lights(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The image with a light in its left half and one in its right: segments 100 and 101."""
+    segments = np.zeros(image.shape[:2], np.int16)
+    for number in range(2):
+        left, top = generator.integers(0, 4) + 12 * number, generator.integers(0, 10)
+        segments[top : top + 8, left : left + 8] = 100 + number
+    lit = np.where(segments[..., None] >= 100, np.uint8(250), image // 2)
+    segments[-1] = -1
+    return lit, segments
 
 
 def square(image: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -72,6 +86,12 @@ def task(name: str, head: str, labels: tuple[str, ...], **fields: Any) -> Task:
 COLOURS = task("colours", "multilabel", ("red", "green", "blue"))
 BRIGHTNESS = task("brightness", "regression(unit=levels)", ("mean", "deviation"))
 LIGHTS = task("lights", "segmentation(low=stride_2, high=stride_4)", ("ground", "light"))
+TWO_LIGHTS = task(
+    "two_lights",
+    "panoptic(low=stride_2, high=stride_4, queries=5, dimension=16, blocks=1, stuff=1, remask=true,"
+    " reclass=0.1)",
+    ("ground", "light"),
+)
 THREE_LIGHTS = dataclasses.replace(LIGHTS, name="three_lights", labels=("ground", "light", "none"))
 SQUARES = task(
     "squares",
