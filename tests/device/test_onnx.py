@@ -102,6 +102,22 @@ def test_decoders_answer_as_in_jax(neck, tap):
     assert export_parity.difference(wanted, found) < TOLERANCE
 
 
+def test_masks_gather_their_pixels_as_in_jax():
+    """Which is a choice of the largest, pixel by pixel."""
+    spec = "panoptic(low=stride_2, high=stride_4, queries=5, dimension=8, blocks=1)"
+    kind, images = from_spec(spec), seeded(2)
+    read = {name: channels(narrow.TABLE, name) for name in kind.taps}
+    head = export_parity.random_head(kind, read, 3)
+    network = (narrow.BACKBONE, exported.weights())
+    wanted = export_parity.jax_predictions(*network, kind, head, images)
+    own = export.export_task(*network, narrow.EPSILON, {}, head, narrow.SIZE, {}, kind=kind)
+    found = Session(own, 1).predictions({signatures.IMAGES: images})
+    assert set(found) == {"logits", "masks"}
+    assert len(set(wanted["masks"].argmax(axis=-1).ravel())) > 1
+    for name, values in wanted.items():
+        assert export_parity.difference(values, found[name]) < TOLERANCE
+
+
 def kind_of(name):
     """By a patch's name: of which inputs it is, if it can be fed at all."""
     spec = name.rpartition(",")[0] or name

@@ -1,4 +1,4 @@
-"""One graph for a classifier, a detector and a segmenter, each of its own size, against JAX."""
+"""One graph for a classifier, a detector and two segmenters, each of its own size, against JAX."""
 
 import dataclasses
 import functools
@@ -25,6 +25,7 @@ from tests.patches.table import PLAIN
 HEADS = {
     "squares": ("ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, threshold=0.35)", 2, 32),
     "lights": ("segmentation(low=stride_2, high=stride_4)", 3, 48),
+    "scene": ("panoptic(low=stride_2, high=stride_4, queries=5, dimension=8, threshold=0)", 2, 32),
 }
 
 
@@ -64,9 +65,9 @@ def wanted(made, image):
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory):
-    """Its file; the detector's room is wider than its head."""
+    """Its file; rooms of boxes and of segments are wider than the heads in them."""
     rooms = []
-    for task, wider in (("squares", 2), ("lights", 0)):
+    for task, wider in (("squares", 2), ("lights", 0), ("scene", 1)):
         spec, outputs, size = HEADS[task]
         head = from_spec(spec)
         channels = {name: taps.channels(narrow.TABLE, name) for name in head.taps}
@@ -112,7 +113,7 @@ def test_three_kinds_of_tasks_share_a_graph_and_answer_as_in_jax(graph, tmp_path
 
 def test_one_changed_number_of_such_a_head_is_found(graph):
     device = Device(graph)
-    for task, leaf in (("squares", "1/boxes/w"), ("lights", "low")):
+    for task, leaf in (("squares", "1/boxes/w"), ("lights", "low"), ("scene", "pixels/low")):
         made = patch(task)
         other = made.head[leaf].copy()
         other.flat[0] += 1

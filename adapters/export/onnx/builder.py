@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from adapters.export.onnx.values import Constant, Tensor, Value
 
@@ -55,6 +56,11 @@ class Builder:
             self._helper.make_node(operation, inputs, [output], name=output, **attributes)
         )
         return output
+
+    def cast(self, name: str, dtype: npt.DTypeLike) -> str:
+        """The name of a tensor with the same elements as numbers of this type."""
+        kind = self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return self.node("Cast", name, to=kind)
 
     def arranged(self, value: Value, axes: Sequence[int]) -> str:
         """The name of a tensor that has the array's `axes` in this order, after that of images.

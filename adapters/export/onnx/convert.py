@@ -144,12 +144,17 @@ def _result(build: Builder, equation: Any, values: list[Value]) -> Tensor:
             case "reduce_sum" | "reduce_max":
                 operation = {"reduce_sum": "ReduceSum", "reduce_max": "ReduceMax"}[name]
                 return shaping.reduced(build, operation, first, parameters["axes"], shape)
+            case "argmax":
+                (axis,) = parameters["axes"]
+                return shaping.largest(build, first, axis, shape)
             case "pad":
                 return shaping.padded(build, first, values[1], parameters["padding_config"], shape)
             case "slice":
                 return shaping.sliced(build, first, parameters, shape)
             case "convert_element_type" if parameters["new_dtype"] == equation.invars[0].aval.dtype:
                 return first
+            case "convert_element_type":
+                return first._replace(name=build.cast(first.name, parameters["new_dtype"]))
     raise UnsupportedOperationError(
         f"{name!r} of JAX has no ONNX operation here: export to LiteRT instead."
     )

@@ -12,12 +12,14 @@ from adapters.export.onnx.values import Constant, Shape, Tensor, Value, channels
 NODES = {
     "add": "Add",
     "div": "Div",
+    "eq": "Equal",
     "exp": "Exp",
     "logistic": "Sigmoid",
     "max": "Max",
     "min": "Min",
     "mul": "Mul",
     "neg": "Neg",
+    "sqrt": "Sqrt",
     "sub": "Sub",
     "tanh": "Tanh",
 }

@@ -75,6 +75,13 @@ def reduced(build: Builder, operation: str, x: Tensor, axes: Sequence[int], shap
     return Tensor(name, shape, stored, x.mapped)
 
 
+def largest(build: Builder, x: Tensor, axis: int, shape: Shape) -> Tensor:
+    """Where along `axis` x is largest, int32; of equal ones the first."""
+    everything = tuple(range(len(x.shape)))
+    name = build.node("ArgMax", build.whole(x), axis=axis + x.mapped, keepdims=0)
+    return Tensor(build.cast(name, np.int32), shape, everything[:-1], x.mapped)
+
+
 def mean(build: Builder, total: Value, count: Value) -> Tensor | None:
     """total / count where that is the mean of an image by channels."""
     if not isinstance(total, Tensor):
