@@ -25,7 +25,7 @@ TABLE = "table.txt"
 BASE = "as given"
 OWN = (
     *("size", "groups", "examples", "sampling", "scheduler", "gradients"),
-    *("augmentation", "balance", "encoding", "checkpoint", "validations", "patience"),
+    *("augmentation", "balance", "encoding", "checkpoint", "validations", "patience", "head"),
 )
 OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 
@@ -134,7 +134,9 @@ def vary(
                         row
                         for said, own, place in together
                         for row in runs.one(
-                            *(own, settings, folder / place, command(said, settings)), test=False
+                            with_head(own, settings.head),
+                            *(settings, folder / place, command(said, settings)),
+                            test=False,
                         )
                     ]
                 except loop.DivergedError as error:

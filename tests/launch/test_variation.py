@@ -19,7 +19,7 @@ from adapters.training.checkpoint import ConfigurationMismatchError
 from launch.flag_names import FLAGS
 from launch.train_command import train_command
 from tests.launch import small
-from tests.launch.made_tasks import BRIGHTNESS, COLOURS
+from tests.launch.made_tasks import BRIGHTNESS, COLOURS, LIGHTS
 
 NAMES = ("as given", "norm=calibrated")
 TYPED = {flag: setting for setting, flag in FLAGS.items()}  # as launch/vary reads them
@@ -221,6 +221,23 @@ def test_scores_of_several_kinds_have_no_mean(base, tmp_path, monkeypatch):
     head, _, line = (re.split(" {2,}", line) for line in lines)
     assert head[1:3] == ["colours (mean average precision)", "brightness (R^2)"]
     assert line == ["as given", "25.0", "-50.0", "-", "-"]
+
+
+def test_heads_are_tried_on_tasks_of_their_kind(base, tmp_path, monkeypatch):
+    seen = {}
+
+    def pretended(tasks, settings, directory, command, **options):
+        seen[settings.head] = [task.head for task in tasks]
+        directory.mkdir(parents=True, exist_ok=True)
+        known = (settings.seed, "validation", "mIoU", 0.5, "fraction", command)
+        rows = [tidy.Measurement(task.name, "narrow", "", "", *known) for task in tasks]
+        tidy.append(directory / RESULTS, rows)
+
+    monkeypatch.setattr(training_run, "run", pretended)
+    other = "segmentation(low=none, high=stride_2)"
+    chosen = variation.variants(base, [f"head={other}"])
+    variation.vary([LIGHTS, COLOURS], base, chosen, 1, tmp_path / "out", tmp_path / "all.csv")
+    assert seen == {None: [LIGHTS.head, COLOURS.head], other: [other, COLOURS.head]}
 
 
 def test_a_stopped_variation_says_how_far_it_came(names, base, tmp_path, pretended, monkeypatch):
