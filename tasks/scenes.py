@@ -43,11 +43,29 @@ class Scene(NamedTuple):
       image: RGB.
       objects: [n, 5], see `tasks.layout.Example`.
       classes: [H, W]; 0 the ground, 1 a thing of the class 0, and so on.
+      numbers: [H, W]; 0 the ground, 1 the first object, and so on.
     """
 
     image: Image.Image
     objects: np.ndarray
     classes: np.ndarray
+    numbers: np.ndarray
+
+
+class Draw(NamedTuple):
+    """What a scene is made of.
+
+    Attributes:
+      split: that it belongs to.
+      name: of the example.
+      things: of each class, those that the split has.
+      generator: of all that is random in it.
+    """
+
+    split: str
+    name: str
+    things: list[list[CutOut]]
+    generator: np.random.Generator
 
 
 def scenes(
@@ -62,10 +80,18 @@ def scenes(
       cut_outs: of all splits; each class is cut by its groups.
       label: what is learned of a scene.
     """
+    grounds = photographs()
+    for split, example, things, generator in drawn(name, cut_outs):
+        ground = cutting(grounds[generator.integers(len(grounds))], SIDE, generator)
+        made = scene(ground, things, generator)
+        yield Example(split, example, made.image, label(made))
+
+
+def drawn(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Draw]:
+    """Yields what the scenes of every split are made of; arguments are those of `scenes`."""
     groups: dict[int, dict[str, list[CutOut]]] = collections.defaultdict(dict)
     for one in cut_outs:
         groups[one.label].setdefault(one.group, []).append(one)
-    grounds = photographs()
     cuts = {label: cut_by_hash(sorted(own), str) for label, own in sorted(groups.items())}
     for split, number in SCENES.items():
         things = [
@@ -74,10 +100,7 @@ def scenes(
         ]
         for place in range(number):
             seed = hashlib.sha256(f"{name} {split} {place}".encode()).digest()
-            generator = np.random.default_rng(list(seed))
-            ground = cutting(grounds[generator.integers(len(grounds))], SIDE, generator)
-            made = scene(ground, things, generator)
-            yield Example(split, f"{split}-{place:04d}", made.image, label(made))
+            yield Draw(split, f"{split}-{place:04d}", things, np.random.default_rng(list(seed)))
 
 
 def scene(
@@ -91,7 +114,7 @@ def scene(
     canvas, side = ground.copy(), ground.width
     seen: list[tuple[np.ndarray, int]] = []  # what is left of each, and its whole area
     rows: list[list[float]] = []
-    classes = np.zeros((side, side), np.int64)
+    classes, numbers = np.zeros((2, side, side), np.int64)
     for _ in range(generator.integers(*OBJECTS)):
         own = things[int(generator.integers(len(things)))]
         thing = own[int(generator.integers(len(own)))]
@@ -110,8 +133,9 @@ def scene(
                 seen = [*left_over, (mask, int(mask.sum()))]
                 (box,) = boxes_of(mask.astype(np.int64))
                 rows.append([*(box / side), float(thing.label)])
+                numbers[mask] = len(rows)
                 break
-    return Scene(canvas, np.array(rows, np.float32).reshape(-1, 5), classes)
+    return Scene(canvas, np.array(rows, np.float32).reshape(-1, 5), classes, numbers)
 
 
 def _sized(image: Image.Image, longer: int) -> Image.Image:

@@ -38,7 +38,8 @@ SUITES: dict[str, tuple[str, ...]] = {
         "emoji_scenes",
         "stamp_scenes",
     ),
-    # A class for every pixel: two of real pictures, one of scenes that are pasted together.
-    "pocket_segmentation": ("nuclei_masks", "brain_tissue", "stamp_masks"),
+    # A class for every pixel: two of real pictures, one of scenes that are pasted together; and
+    # segments one by one, of such scenes.
+    "pocket_segmentation": ("nuclei_masks", "brain_tissue", "stamp_masks", "stamps_on_surfaces"),
     "decathlon": DECATHLON,
 }

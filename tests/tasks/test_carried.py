@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from adapters.heads.contract import MOST_OF_CLASS
 from tasks import layout, loading, registry
 
 pytestmark = pytest.mark.registry
@@ -38,6 +39,7 @@ GOLDEN = {
     "stamp_scenes": ((700, 100, 150), None),
     "brain_tissue": ((78, 16, 16), "ad6d6b4e061e"),
     "stamp_masks": ((700, 100, 150), None),
+    "stamps_on_surfaces": ((700, 100, 150), None),
     "nuclei": ((180, 60, 60), "f8ee1b2267df"),
 }
 
@@ -61,6 +63,9 @@ def test_a_carried_task_is_what_its_file_says(name: str):
                 assert seen.setdefault(example["image"].tobytes(), split) == split
         if how.per == "pixel":
             assert set(np.unique(labels)) == set(range(len(task.labels))), split
+        elif how.per == "segment":
+            classes = np.unique(labels) // MOST_OF_CLASS
+            assert set(classes) == set(range(len(task.labels))), split
         elif how.per == "object":
             found = np.concatenate(labels)[:, 4]
             assert set(np.unique(found)) == set(range(len(task.labels))), split

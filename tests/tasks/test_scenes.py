@@ -26,13 +26,15 @@ def test_boxes_are_tight_and_two_thirds_of_each_thing_are_seen():
     ground = Image.new("RGB", (SIDE, SIDE), (90, 90, 90))
     total = 0
     for seed in range(12):
-        image, objects, classes = scenes.scene(ground, THINGS, np.random.default_rng(seed))
+        image, objects, classes, numbers = scenes.scene(ground, THINGS, np.random.default_rng(seed))
         pixels = np.asarray(image).astype(int)
         total += len(objects)
         labels = objects[:, 4].astype(int).tolist()
         nearest = np.abs(pixels[..., None, :] - [(90, 90, 90), *COLOURS]).max(axis=-1).argmin(-1)
         assert (classes == nearest).mean() > 0.98  # the rest lies on outlines
         assert set(np.unique(classes)) - {0} == {1 + label for label in labels}
+        np.testing.assert_array_equal(np.array([0, *(1 + n for n in labels)])[numbers], classes)
+        assert numbers.max() == len(labels)
         for (left, top, right, bottom), label in zip(
             (objects[:, :4] * SIDE).round().astype(int), labels, strict=True
         ):
