@@ -25,9 +25,9 @@ from tasks.augmentation import POLICIES
 
 TASKS = task_flags.define(
     "Tasks and suites to train: names, folder:PATH, csv:FILE, coco:IMAGES,ANNOTATIONS, "
-    "masks:IMAGES,MASKS, tfds:NAME, hf:NAME, or a task's Python file; NAME=folder:PATH(fit=pad, "
-    "seed=1) gives names and settings, and NAME@96 is a task for images of 96 pixels, whatever the "
-    "others have."
+    "masks:IMAGES,MASKS, panoptic:IMAGES,ANNOTATIONS, tfds:NAME, hf:NAME, or a task's Python file; "
+    "NAME=folder:PATH(fit=pad, seed=1) gives names and settings, and NAME@96 is a task for images "
+    "of 96 pixels, whatever the others have."
 )
 OUT = flags.DEFINE_string(
     flag_of("directory"), "out", "Folder for patches, checkpoints, metrics and plots."

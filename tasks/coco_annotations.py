@@ -5,9 +5,7 @@ Lin et al., "Microsoft COCO", arXiv 1405.0312; the format is described at cocoda
 """
 
 import collections
-import json
 import math
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.heads.contract import MOST_OBJECTS
+from tasks.coco_document import listed_images, read_categories, read_document
 from tasks.listing import FolderError
 
 LEAST_SIDE = 1.0  # pixels: what is smaller is no object that can be found
@@ -67,10 +66,10 @@ def read(path: pathlib.Path) -> Annotations:
     Raises FolderError for one that cannot be read, or has no images, no categories, two of one
     number or name, or not one object.
     """
-    document = _document(path)
-    categories = _categories(path, document["categories"])
+    document = read_document(path)
+    categories = read_categories(path, document["categories"])
     found: dict[str, list[str]] = collections.defaultdict(list)
-    images = _images(document["images"], found)
+    images = listed_images(document["images"], found)
     boxes: dict[Any, list[tuple[list[float], int]]] = {key: [] for key in images}
     numbers = {key: place for place, key in enumerate(categories)}
     for place, entry in enumerate(document["annotations"]):
@@ -101,70 +100,6 @@ def read(path: pathlib.Path) -> Annotations:
         raise FolderError(f"{path} has no object that can be used ({said or 'no annotation'}).")
     made.sort(key=lambda image: image.name)
     return Annotations(tuple(categories.values()), tuple(made), dict(found))
-
-
-def _document(path: pathlib.Path) -> dict[str, list[Any]]:
-    try:
-        read = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise FolderError(f"{path} cannot be read as JSON: {why}.") from error
-    for part in ("images", "annotations", "categories"):
-        if not isinstance(read, dict) or not isinstance(read.get(part), list):
-            raise FolderError(
-                f"{path} has no list of {part}; a COCO file has images, annotations and categories."
-            )
-        if part != "annotations" and not read[part]:
-            raise FolderError(f"{path} has no {part}: there is nothing to find.")
-    return dict(read)
-
-
-def _categories(path: pathlib.Path, entries: Sequence[Any]) -> dict[Any, str]:
-    """{number: name}, in the order of the numbers."""
-    found: dict[int, str] = {}
-    for entry in entries:
-        key, name = (
-            (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
-        )
-        if type(key) is not int or not isinstance(name, str) or not name.strip():
-            raise FolderError(f"{path} has a category {entry!r}; each has a number and a name.")
-        if key in found or name in found.values():
-            raise FolderError(
-                f"{path} has two categories of the number {key} or the name {name!r}."
-            )
-        found[key] = name
-    return dict(sorted(found.items()))
-
-
-def _images(entries: Sequence[Any], found: dict[str, list[str]]) -> dict[Any, tuple[str, int, int]]:
-    """{number: (name, width, height)}; of a number or a name that comes twice the first."""
-    images: dict[Any, tuple[str, int, int]] = {}
-    names = set()
-    for place, entry in enumerate(entries):
-        known = entry if isinstance(entry, dict) else {}
-        key, name = known.get("id"), known.get("file_name")
-        if type(key) not in (int, str) or not isinstance(name, str) or not name:
-            found["images without a number or a file name"].append(f"image {place}")
-        elif not _inside(name):
-            found["images outside the folder"].append(name)
-        elif key in images:
-            found["images whose number another has"].append(name)
-        elif os.path.normpath(name) in names:
-            found["images that are listed twice"].append(name)
-        else:
-            names.add(os.path.normpath(name))
-            images[key] = (name, _side(known.get("width")), _side(known.get("height")))
-    return images
-
-
-def _inside(name: str) -> bool:
-    """Whether a name leads nowhere but below the folder of images."""
-    parts = pathlib.PurePosixPath(name.replace("\\", "/")).parts
-    return not pathlib.PurePath(name).is_absolute() and ".." not in parts and "\0" not in name
-
-
-def _side(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
 
 
 def _known(key: Any, images: Mapping[Any, Any]) -> bool:

@@ -7,6 +7,7 @@ from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
 from tasks.masks import Masks
+from tasks.panoptic import Panoptic
 from tasks.queries import Queried
 from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
@@ -49,7 +50,7 @@ def inventory(task: Task) -> Inventory | None:
     """
     if isinstance(task.source, Queried):
         return inventory(task.source.plain)
-    if isinstance(task.source, Folder | Arrays | Coco | Masks):
+    if isinstance(task.source, Folder | Arrays | Coco | Masks | Panoptic):
         return task.source.inventory()
     return None
 

@@ -12,17 +12,19 @@ import dataclasses
 import functools
 import pathlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-from adapters import preprocessing
+import numpy as np
+import numpy.typing as npt
+
 from tasks import digest, mask_files, pixels
 from tasks.augmentation import Augmentation
 from tasks.cutting import UNCHANGED, Cut
 from tasks.image_files import ImageFiles
 from tasks.inventory import Inventory, InventoryWarning, few
 from tasks.listing import FolderError
+from tasks.mapped_images import MappedImages
 from tasks.mask_files import Classes, read_mask
 from tasks.mask_sorting import MaskedImage, sort
 from tasks.task import Task
@@ -92,15 +94,18 @@ class Masks:
         """How a user spells where it lies."""
         return f"{self.images},{self.masks}"
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> "_Images":
+    def open(self, task: Task, split: str, data_dir: str | None) -> MappedImages[MaskedImage]:
         """Opens a split. The first time all files are read once, and what is odd is warned of.
 
         Raises FolderError where too little is left.
         """
         del task, data_dir
-        return _Images(self._files, self._sorted[0][split], self._classes)
+        read = functools.partial(_classes_of, classes=self._classes)
+        return MappedImages(self._files, self._sorted[0][split], "classes", read)
 
-    def open_for(self, size: int, task: Task, split: str, data_dir: str | None) -> "_Images":
+    def open_for(
+        self, size: int, task: Task, split: str, data_dir: str | None
+    ) -> MappedImages[MaskedImage]:
         """Opens a split for a network whose images have this side; raises as `open`."""
         return self.open(task, split, data_dir).read_at(pixels.short_side_for(size))
 
@@ -135,46 +140,5 @@ class Masks:
         return found, inventory
 
 
-class _Images:
-    """Random access to image files and their masks."""
-
-    def __init__(
-        self,
-        files: ImageFiles,
-        images: Sequence[MaskedImage],
-        classes: Classes,
-        short_side: int = pixels.SHORT_SIDE,
-    ):
-        self._files, self._images = files, images
-        self._classes, self._short_side = classes, short_side
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
-        own = self._images[index]
-        image = self._files.pixels(own.file, self._short_side)
-        small = preprocessing.resize_classes(read_mask(own.mask, self._classes), *image.shape[:2])
-        return {"name": own.file.name, "classes": small, "image": image}
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return (self[index] for index in range(len(self)))
-
-    def read_at(self, short_side: int) -> "_Images":
-        """The same images, those with a longer short side shrunk to this one."""
-        return _Images(self._files, self._images, self._classes, short_side)
-
-    def known(self, index: int) -> Mapping[str, Any]:
-        """An example without its image."""
-        own = self._images[index]
-        return {"name": own.file.name, "classes": read_mask(own.mask, self._classes)}
-
-    def file(self, index: int) -> bytes:
-        """An example's image file."""
-        return self._images[index].file.path.read_bytes()
-
-    def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
-        """An example whose image is the network's pixels of the whole file."""
-        known = self.known(index)
-        image = self._files.prepared(self._images[index].file, how)
-        return {**known, "image": image, "shape": known["classes"].shape}
+def _classes_of(image: MaskedImage, classes: Classes) -> npt.NDArray[np.int32]:
+    return read_mask(image.mask, classes)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from adapters import errors
-from tasks import coco, folder, hub, masks, prepared, queries, spelling, table
+from tasks import coco, folder, hub, masks, panoptic, prepared, queries, spelling, table
 from tasks.task import Task
 
 
@@ -26,6 +26,7 @@ KINDS = {
     table.KIND: _Kind(table.table_task, table.COLUMNS, "path"),
     coco.KIND: _Kind(coco.coco_task, coco.COLUMNS, "place"),
     masks.KIND: _Kind(masks.masks_task, masks.COLUMNS, "place"),
+    panoptic.KIND: _Kind(panoptic.panoptic_task, panoptic.COLUMNS, "place"),
     prepared.KIND: _Kind(prepared.tfds_task, prepared.COLUMNS, "directory"),
     hub.KIND: _Kind(hub.hub_task, hub.COLUMNS, "place"),
 }

@@ -16,7 +16,7 @@ from tasks.augmentation import DEFAULT, Augmentation
 from tasks.cutting import FRACTIONS, Cut, fractions_fault
 
 _SPELLED = re.compile(r"(?:([^=:()/\\]+)=)?([a-z]+):(.*)", re.DOTALL)
-_HALF = re.compile(r"(?:[^=:()/\\]+=)?(?:coco|masks):[^,]*")
+_HALF = re.compile(r"(?:[^=:()/\\]+=)?(?:coco|masks|panoptic):[^,]*")
 _PAIR = r"\s*\w+\s*=[^()=,]*"
 _SETTINGS = re.compile(rf"(.*)\(((?:{_PAIR}(?:,{_PAIR})*)?\s*)\)\s*", re.DOTALL)
 
