@@ -55,7 +55,7 @@ def balances(head: Head, maps: Mapping[str, Any], truth: Any, outputs: int) -> l
     numbers = np.unique(near[near >= 0])
     inside[:, : len(numbers)] = near[:, None] == numbers
     shares = jax.nn.softmax(jnp.asarray(masks))
-    match = np.asarray(assignment(-(inside.T.astype(np.float32) @ shares)))
+    match = np.asarray(jax.jit(assignment)(-(inside.T.astype(np.float32) @ shares)))
     mine = np.empty_like(inside)
     mine[:, match] = inside
     semantic = said["semantic"].reshape(-1, outputs)

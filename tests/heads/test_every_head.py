@@ -26,6 +26,7 @@ from adapters.heads.registry import HEADS, from_settings, from_spec
 from adapters.heads.together import TaskHeads
 from adapters.view import View
 from tests import imports
+from tests.quick import QUICKEST
 
 EXAMPLES, FEATURES = 6, 7
 GENERATOR = np.random.default_rng(0)
@@ -311,7 +312,8 @@ def test_the_loss_beside_another_task_is_the_task_s_own(entry):
     others = [values for name, values in said.items() if name != "logits"]
     wanted = [entry.loss(*each) for each in zip(said["logits"], target, *others, strict=True)]
     found, gradient = jax.jit(
-        lambda table: (total(table), jax.grad(lambda table: jnp.sum(total(table)))(table))
+        lambda table: (total(table), jax.grad(lambda table: jnp.sum(total(table)))(table)),
+        compiler_options=QUICKEST,
     )(table)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     assert not any(values.any() for values in layout.weights(gradient, 0).values())
@@ -461,7 +463,7 @@ def test_a_head_predicts_for_one_image_and_for_many(entry):
     taps = entry.taps(2)
     many = entry.head.apply(weights, taps)["logits"]
     first = {name: jnp.asarray(values[0]) for name, values in taps.items()}
-    one = entry.head.apply(weights, first)["logits"]
+    one = jax.jit(entry.head.apply, compiler_options=QUICKEST)(weights, first)["logits"]
     np.testing.assert_allclose(one, many[0], rtol=1e-5, atol=1e-4)
     if entry.beside:
         return  # its values are in a file of its own

@@ -11,6 +11,7 @@ from adapters.heads.masks.hungarian import assignment
 from adapters.heads.registry import from_spec
 from adapters.heads.together import TaskHeads
 from tests.heads.false_positives import balances
+from tests.quick import QUICKEST
 
 GENERATOR = np.random.default_rng(0)
 CHANNELS = {"stride_8": 5, "stride_16": 4}
@@ -46,14 +47,15 @@ def test_assignments_are_scipys(size):
     costs = GENERATOR.normal(size=(12, size, size)).astype(np.float32)
     costs[::3] = costs[::3].round()
     costs[1, size // 2 :] = 0
-    for table, found in zip(costs, jax.jit(jax.vmap(assignment))(costs), strict=True):
+    assigned = jax.jit(jax.vmap(assignment), compiler_options=QUICKEST)(costs)
+    for table, found in zip(costs, assigned, strict=True):
         assert sorted(found.tolist()) == list(range(size))
         least = table[optimize.linear_sum_assignment(table)].sum()
         assert table[np.arange(size), found].sum() == pytest.approx(least, abs=1e-5)
 
 
 def test_an_assignment_of_what_is_no_number_ends():
-    found = assignment(jnp.full((3, 3), jnp.nan))
+    found = jax.jit(assignment, compiler_options=QUICKEST)(jnp.full((3, 3), jnp.nan))
     assert sorted(found.tolist()) == [0, 1, 2]
 
 
@@ -64,7 +66,7 @@ def test_no_gradient_of_the_panoptic_loss_reaches_the_semantic_scores(prediction
         said = {**predictions, "semantic": semantic}
         return REMAX.loss(said, {"segments": TRUTH}, OWN, 0.0, 0.0)
 
-    found = jax.jit(jax.jacrev(terms))(predictions["semantic"])
+    found = jax.jit(jax.jacrev(terms), compiler_options=QUICKEST)(predictions["semantic"])
     assert set(found) == {"classes", "masks", "mask_ids", "semantic"}
     for name, gradient in found.items():
         assert gradient.any() == (name == "semantic")
@@ -86,7 +88,7 @@ def test_where_no_class_is_likely_masks_and_losses_are_as_they_were(predictions)
     np.testing.assert_array_equal(same, masks)
     targets = {"segments": TRUTH}
     plain, relaxed, other = (
-        jax.jit(head.loss)(said, targets, OWN, 0.0, 0.0)
+        jax.jit(head.loss, compiler_options=QUICKEST)(said, targets, OWN, 0.0, 0.0)
         for head, said in ((PLAIN, predictions), (REMAX, never), (REMAX, predictions))
     )
     for name in ("masks", "mask_ids"):
@@ -109,8 +111,8 @@ def test_what_ships_knows_nothing_of_training(weights):
     assert set(weights) - set(shipped) == {"semantic/w", "semantic/b"}
     assert {name: own.shape for name, own in shipped.items()} == bare.shapes(CHANNELS, 3)
     assert {head.computes for head in (bare, PLAIN, REMAX)} == {"panoptic(queries=6, dimension=8)"}
-    answers = [jax.jit(head.apply)(shipped, TAPS) for head in (bare, PLAIN, REMAX)]
-    trained = layout.predictions(table, TAPS, jnp.int32(0))
+    answers = [head.apply(shipped, TAPS) for head in (bare, PLAIN, REMAX)]
+    trained = jax.jit(layout.predictions, compiler_options=QUICKEST)(table, TAPS, jnp.int32(0))
     for name, values in answers[0].items():
         for other in answers[1:]:
             np.testing.assert_array_equal(other[name], values)

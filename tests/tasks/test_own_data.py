@@ -102,7 +102,8 @@ def test_a_path_alone_is_answered_with_its_spelling(trees, tmp_path):
             registry.resolve([given])
         assert spelled in str(raised.value)
     with pytest.raises(
-        errors.UnknownNameError, match="Own data are folder:, csv:, coco:, masks:, panoptic:, tfds:, hf:"
+        errors.UnknownNameError,
+        match="Own data are folder:, csv:, coco:, masks:, panoptic:, tfds:, hf:",
     ):
         registry.resolve(["directory:/somewhere"])
 
