@@ -128,7 +128,7 @@ def _panoptic(
 
 
 def _segments(truth: Any, height: int, width: int, queries: int, outputs: int) -> _Segments:
-    """The segments of an image, as many as there are queries at most."""
+    """The segments of an image; of more than there are queries, those of the first labels."""
     seen = jnp.where(truth < 0, _NONE, truth)
     numbers = jnp.unique(seen, size=queries, fill_value=_NONE)
     real = (numbers < _NONE).astype(jnp.float32)
