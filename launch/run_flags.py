@@ -202,7 +202,7 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "from_patch",
         DEFAULTS["from_patch"],
         "Patch file that every task begins with, of the same kind of patch; a class that it has "
-        "already keeps its part of the classifier.",
+        "already keeps its part of the classifier, or of a detector.",
     ),
     flags.DEFINE_bool(
         "train_shared",

@@ -276,9 +276,12 @@ class Run:
             self._scheduling,
             self._matched,
         )
-        if self._first is not None:
-            rows = starting.kept_rows(self._first, self._tasks, self._heads)
-            compiled = started(compiled, self._patch, self._heads, self._first.edits, rows)
+        first = self._first
+        finished = starting.of_patch(first) if first else starting.of_backbone(self.backbone)
+        if finished is not None:
+            rows = starting.kept_rows(finished, self._tasks, self._heads)
+            edits = first.edits if first else None
+            compiled = started(compiled, self._patch, self._heads, edits, rows)
         if recipe.norm == "calibrated":
             return calibrated(
                 compiled,

@@ -8,6 +8,7 @@ offsets tell the box. Levels are tasks, and their norms a patch: kernels are one
 Target `objects`: as of `ssdlite`. The score is COCO's average precision (AP).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from adapters.heads.detection.detections import (
     detections,
 )
 from adapters.heads.detection.detector import detector
-from adapters.heads.detection.predictors import BOXES, CLASSES
+from adapters.heads.detection.predictors import BOXES, CLASSES, begun
 
 LEVELS = {3: "neck_05", 4: "neck_04", 5: "neck_01", 6: "neck_06", 7: "neck_07"}
 """What the neck `fpn` calls the map of each level, of a stride of 2**level pixels."""
@@ -86,6 +87,7 @@ def fpnlite(
         apply=apply,
         loss=_loss,
         initial=tower.initial,
+        begun=functools.partial(begun, before=0),
     )
 
 

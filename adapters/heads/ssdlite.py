@@ -10,6 +10,7 @@ network's image, and the class's number; -1 in rows that only fill up. The score
 precision (AP).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,6 +112,7 @@ def ssdlite(
         apply=apply,
         loss=_loss,
         initial=predictors.initial,
+        begun=functools.partial(predictors.begun, before=1),
     )
 
 

@@ -53,6 +53,28 @@ def initial(shapes: Mapping[str, Shape]) -> dict[str, Array]:
     return found
 
 
+def begun(
+    weights: Arrays, finished: Arrays, places: Sequence[tuple[int, int]], before: int
+) -> dict[str, Array]:
+    """Finished predictors for new ones: all of them but the scores of classes that they lack.
+
+    Args:
+      weights: of the new ones.
+      finished: of those that compute the same for other classes.
+      places: [(class, finished class)].
+      before: scores of each anchor that stand before those of classes.
+    """
+    new, old = (np.asarray(own, int) for own in zip(*places, strict=True))
+    first = np.arange(before)
+    new, old = (np.concatenate([first, before + own]) for own in (new, old))
+    found = {leaf: np.array(values) for leaf, values in finished.items()}
+    for leaf, values in weights.items():
+        if leaf.endswith((f"{CLASSES}/w", f"{CLASSES}/b")):
+            found[leaf] = np.array(values)
+            found[leaf][..., new] = finished[leaf][..., old]
+    return found
+
+
 def predicted(weights: Arrays, maps: Sequence[Any], branch: str) -> Any:
     """Values [..., A, n] of the anchors of maps [..., h, w, C], as `anchors.placed` has them."""
     found = []
