@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.checkpoint import Weights
+from adapters.backbones.taps import place
 from adapters.experiment import (
     assessments,
     backbones,
@@ -39,6 +40,7 @@ from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.experiment.training_images import TrainingImages
 from adapters.inference.compiled import Answers, Head, Inference, inference
+from adapters.patches.combine import reading
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import leaves_where, with_leaves
@@ -140,6 +142,8 @@ class Run:
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
         pixels = settings.sizes(tasks)
         run_checks.check_neck(self.backbone, self._heads)
+        table = self.backbone.network.table
+        self._patch = reading(self._patch, {name: place(table, name) for name in self._heads.taps})
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)

@@ -4,7 +4,8 @@ Fornoni, Yan, Luo, Wilber, Stark, Cui, Gong, Howard, "Query-Modulated Detectors"
 which publishes neither code nor sizes. Our reconstruction: the input `query` has a number for each
 word of a closed list, 1 where the query holds the word, and so the first layer of the network
 (`adapters.patches.modulation`) has a learned embedding for each word. The word of an empty query is
-one of them. On MobileNetV2 1.0: 48,400 values, of which 272 are embeddings; `at=endpoints` 23,056.
+one of them. On MobileNetV2 1.0: 48,400 values, of which 272 are embeddings; `at=endpoints` 23,056;
+`at=head` 41,232 for a head of the pooled features.
 """
 
 import itertools
@@ -12,11 +13,12 @@ from collections.abc import Callable
 
 from adapters.modules import NECK, block_of, kind_of, network_of, numbered_blocks, running_order
 from adapters.patches.contract import Need, Patch, Weights
+from adapters.patches.map_modulation import map_modulation
 from adapters.patches.modulation import modulation
 from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
 
-QUERY = "query"
+QUERY, HEAD = "query", "head"
 
 
 @named
@@ -29,14 +31,18 @@ def query_modulation(size: int = 16, hidden: int = 16, at: str = "blocks") -> Pa
       size: numbers in a query, as the task has them.
       hidden: units of the network: how long embeddings are.
       at: which norms are modulated: `norms`, all of the backbone; `blocks`, the last of each block;
-        `endpoints`, the last of each block whose maps have another width than those of the next; or
-        `neck`, all of the neck.
+        `endpoints`, the last of each block whose maps have another width than those of the next;
+        `neck`, all of the neck; or no norms but, with `head`, the maps that the task's head reads:
+        the levels of a feature pyramid, say.
 
-    Raises PatchSettingError; so does `init` for weights without such norms.
+    Raises PatchSettingError; so does `init` for weights without such norms, and where nobody said
+    which maps heads read.
     """
     check_setting("size", size, 1 <= size <= 4096, "from 1 to 4096")
     check_setting("hidden", hidden, hidden >= 1, "1 or more")
-    check_setting("at", at, at in _PLACES, f"one of {', '.join(_PLACES)}")
+    check_setting("at", at, at in (*_PLACES, HEAD), f"one of {', '.join(_PLACES)}, {HEAD}")
+    if at == HEAD:
+        return map_modulation("query_modulation", Need(QUERY, (size,)), hidden, 1.0)
 
     def modulated(weights: Weights) -> list[str]:
         found = _PLACES[at](weights)
