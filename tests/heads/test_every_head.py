@@ -439,10 +439,13 @@ for kind, make in HEADS.items():
         ("ssdlite", {"smallest": 0.5, "largest": 0.2}),
         ("ssdlite", {"threshold": 1.5}),
         ("ssdlite", {"threshold": True}),
+        ("ssdlite", {"width": 0}),
+        ("ssdlite", {"width": 8.0}),
         ("ssdlite", {"anchors": "mine"}),
         ("fpnlite", {"finest": 2}),
         ("fpnlite", {"finest": 5, "coarsest": 4}),
         ("fpnlite", {"anchor": 0}),
+        ("fpnlite", {"layers": 5}),
         ("fpnlite", {"threshold": -1}),
     ],
 )
