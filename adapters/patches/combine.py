@@ -103,6 +103,7 @@ def chain(*patches: Patch) -> Patch:
         *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates, needs),
         spec=joined([patch.spec for patch in patches]),
         for_maps=for_maps if asks else None,
+        reads_texts=any(patch.reads_texts for patch in patches),
     )
 
 

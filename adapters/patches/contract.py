@@ -122,6 +122,7 @@ class _Functions(NamedTuple):
     needs: tuple[Need, ...] = ()
     spec: str = ""
     for_maps: Callable[[Mapping[str, str]], "Patch"] | None = None
+    reads_texts: bool = False
 
 
 class Patch(_Functions):
@@ -152,6 +153,8 @@ class Patch(_Functions):
       for_maps: ({name of a map: the endpoint that it is}) -> this patch for tasks whose heads read
         these, see `adapters.backbones.taps.place`; None where it is the same for all. Asked before
         `init`, and by nobody else; its own spec does not count.
+      reads_texts: whether `init` leaves room for the vectors of a task's texts, which are put in
+        before training; see `adapters.patches.embeddings`.
       spec: the text that `registry.from_spec` makes this patch of; empty where there is none.
     """
 

@@ -22,13 +22,19 @@ from adapters.patches.contract import (
     Prepared,
     Weights,
 )
+from adapters.patches.embeddings import Embeddings
 from adapters.patches.replacement import stored_bits
 from adapters.patches.settings import PatchSettingError
 from adapters.vocabulary import KERNEL, MODULE
 
 
 def map_modulation(
-    name: str, need: Need, hidden: int, spread: float, maps: Mapping[str, str] | None = None
+    name: str,
+    need: Need,
+    hidden: int,
+    spread: float,
+    of_texts: bool = False,
+    maps: Mapping[str, str] | None = None,
 ) -> Patch:
     """Each task owns a network from an input to the gains and shifts of what its head reads.
 
@@ -37,10 +43,13 @@ def map_modulation(
       need: the input, a vector.
       hidden: units of the network.
       spread: standard deviation of the first layer's weights at the start.
+      of_texts: whether the first layer's rows are made of texts; see `adapters.patches.embeddings`.
       maps: as `Patch.for_maps` takes them; None before it is asked: `init` then raises
         PatchSettingError.
     """
     first, seconds = f"{name}/{need.name}/hidden", f"{name}/{need.name}/maps/"
+    (numbers,) = need.shape
+    embeddings = Embeddings(first, numbers, hidden, spread, of_texts)
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         if maps is None:
@@ -48,16 +57,16 @@ def map_modulation(
                 f"{name}(at=head) is for heads that read known maps, and nobody said which: train "
                 "it with its tasks."
             )
-        drawn = jax.random.normal(key, (*need.shape, hidden), jnp.float32) * spread
+        trained, fixed = embeddings.init(key)
         layers = {
             seconds + own: {"w": jnp.zeros((hidden, 2 * _width(weights, endpoint)))}
             for own, endpoint in maps.items()
         }
-        return PatchParams({first: {"w": drawn, "b": jnp.zeros(hidden)}, **layers})
+        return PatchParams({**trained, **layers}, fixed=fixed)
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         del context
-        return {**weights, **params.trained}
+        return {**weights, **embeddings.modules(params)}
 
     def prepare(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
         del context
@@ -73,10 +82,11 @@ def map_modulation(
         init=init,
         apply=apply,
         prepare=prepare,
-        cost=lambda params: stored_bits(MODULE, params.trained),
-        pack=lambda params: {MODULE: params.trained},
+        cost=lambda params: stored_bits(MODULE, embeddings.modules(params)),
+        pack=lambda params: {MODULE: embeddings.modules(params)},
         needs=(need,),
-        for_maps=lambda maps: map_modulation(name, need, hidden, spread, maps),
+        reads_texts=of_texts,
+        for_maps=lambda maps: map_modulation(name, need, hidden, spread, of_texts, maps),
     )
 
 

@@ -19,10 +19,13 @@ from adapters.patches.naming import named
 from adapters.patches.settings import PatchSettingError, check_setting
 
 QUERY, HEAD = "query", "head"
+EMBEDDINGS = ("learned", "text")
 
 
 @named
-def query_modulation(size: int = 16, hidden: int = 16, at: str = "blocks") -> Patch:
+def query_modulation(
+    size: int = 16, hidden: int = 16, at: str = "blocks", embeddings: str = "learned"
+) -> Patch:
     """Each task owns a network from the input `query` to the scales and offsets of norms.
 
     It comes last in a chain.
@@ -34,6 +37,8 @@ def query_modulation(size: int = 16, hidden: int = 16, at: str = "blocks") -> Pa
         `endpoints`, the last of each block whose maps have another width than those of the next;
         `neck`, all of the neck; or no norms but, with `head`, the maps that the task's head reads:
         the levels of a feature pyramid, say.
+      embeddings: `learned`, or `text`: what a learned matrix makes of a frozen text encoder's
+        vector of each word, as `adapters.patches.embeddings` has it.
 
     Raises PatchSettingError; so does `init` for weights without such norms, and where nobody said
     which maps heads read.
@@ -41,8 +46,10 @@ def query_modulation(size: int = 16, hidden: int = 16, at: str = "blocks") -> Pa
     check_setting("size", size, 1 <= size <= 4096, "from 1 to 4096")
     check_setting("hidden", hidden, hidden >= 1, "1 or more")
     check_setting("at", at, at in (*_PLACES, HEAD), f"one of {', '.join(_PLACES)}, {HEAD}")
+    check_setting("embeddings", embeddings, embeddings in EMBEDDINGS, " or ".join(EMBEDDINGS))
+    of_texts = embeddings == "text"
     if at == HEAD:
-        return map_modulation("query_modulation", Need(QUERY, (size,)), hidden, 1.0)
+        return map_modulation("query_modulation", Need(QUERY, (size,)), hidden, 1.0, of_texts)
 
     def modulated(weights: Weights) -> list[str]:
         found = _PLACES[at](weights)
@@ -50,7 +57,7 @@ def query_modulation(size: int = 16, hidden: int = 16, at: str = "blocks") -> Pa
             raise PatchSettingError(f"query_modulation(at={at}): this backbone has no such norms.")
         return found
 
-    return modulation("query_modulation", Need(QUERY, (size,)), hidden, 1.0, modulated)
+    return modulation("query_modulation", Need(QUERY, (size,)), hidden, 1.0, modulated, of_texts)
 
 
 def _norms(weights: Weights) -> list[str]:

@@ -1,7 +1,7 @@
 """A run that begins with what is finished: a patch in the place of the identity, parts of heads."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from adapters.heads.padded import PaddedLayout
 from adapters.heads.together import TaskHeads
 from adapters.heads.wide import HeadLayout
 from adapters.patches.contract import LeafEdits, Patch, Weights
+from adapters.patches.embeddings import TEXTS
 from adapters.patches.unpacking import unpacked
 from adapters.training import placement
 from adapters.training.packing import task_params
@@ -70,6 +71,29 @@ def started(
         return state._replace(patches=patches, heads=tables)
 
     return trainer._replace(init=init)
+
+
+def with_texts(trainer: Trainer, texts: npt.NDArray[np.float32]) -> Trainer:
+    """`trainer`, but in its first state tasks have the vectors of their texts.
+
+    Args:
+      trainer: of a patch that reads texts; see `adapters.patches.embeddings`.
+      texts: [tasks, numbers, WIDTH], 0 where a number has no text.
+    """
+
+    def init(key: jax.Array, weights: Weights) -> State:
+        state = placement.local(trainer.init(key, weights))
+        fixed = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: jnp.asarray(texts) if _is_of_texts(path) else leaf,
+            state.patches.fixed,
+        )
+        return state._replace(patches=state.patches._replace(fixed=fixed))
+
+    return trainer._replace(init=init)
+
+
+def _is_of_texts(path: tuple[Any, ...]) -> bool:
+    return bool(path) and getattr(path[-1], "key", None) == TEXTS
 
 
 def _begun(

@@ -14,6 +14,7 @@ from adapters.heads.fpnlite import fpnlite
 from adapters.heads.ssdlite import ssdlite
 from adapters.patches.combine import chain, reading
 from adapters.patches.contract import no_look
+from adapters.patches.embeddings import TEXTS, WIDTH
 from adapters.patches.forward import forward
 from adapters.patches.query_modulation import query_modulation
 from adapters.patches.settings import PatchSettingError
@@ -92,3 +93,23 @@ def test_a_head_s_maps_are_modulated_and_the_network_is_not():
         after["stride_2/expand"], own * (1 + gain) + shift, rtol=1e-5, atol=1e-6
     )
     np.testing.assert_array_equal(after["features"], plain["features"])
+
+
+def test_rows_are_what_a_matrix_makes_of_texts_and_others_learn_their_own():
+    patch = query_modulation(size=3, hidden=2, at="endpoints", embeddings="text")
+    weights, drawn = narrow.weights(), np.random.default_rng(6)
+    texts = drawn.normal(size=(3, WIDTH)).astype(np.float32)
+    texts[1] = 0  # a number without a text
+    params = patch.init(jax.random.key(0), weights)
+    params = params._replace(
+        trained=narrow.disturbed(params.trained, seed=7), fixed={TEXTS: jnp.asarray(texts)}
+    )
+    path = "query_modulation/query/hidden"
+    packed = patch.pack(params)["module"]
+    assert set(packed) == {path, "query_modulation/query/modulation"}
+    matrix, own = params.trained[f"{path}/of_texts"]["w"], params.trained[path]["w"]
+    rows = np.stack([texts[0] @ matrix, own[1], texts[2] @ matrix])
+    np.testing.assert_allclose(packed[path]["w"], rows, rtol=1e-4, atol=1e-5)
+    patched = patch.apply(weights, params, {})
+    np.testing.assert_array_equal(patched[path]["w"], packed[path]["w"])
+    assert set(patched) == {*weights, *packed}
