@@ -28,19 +28,20 @@ class Finished(NamedTuple):
       head: its kind with its settings.
       labels: in its order.
       weights: its own.
+      whole: whether tasks begin with more than a head: with a patch's edits.
     """
 
     name: str
     head: Head
     labels: Sequence[str]
     weights: Mapping[str, npt.NDArray[np.float32]]
+    whole: bool
 
 
 def of_patch(contents: PatchContents) -> Finished:
     """The head of a patch file."""
-    return Finished(
-        f"the patch of {contents.task}", head_of(contents), contents.labels, contents.head
-    )
+    name = f"the patch of {contents.task}"
+    return Finished(name, head_of(contents), contents.labels, contents.head, whole=True)
 
 
 def of_backbone(backbone: Loaded) -> Finished | None:
@@ -50,7 +51,7 @@ def of_backbone(backbone: Loaded) -> Finished | None:
         return None
     told = checkpoint.predicts
     name = f"the predictors of {backbone.name}"
-    return Finished(name, from_spec(told.head), told.labels, checkpoint.head)
+    return Finished(name, from_spec(told.head), told.labels, checkpoint.head, whole=False)
 
 
 def read(path: str | os.PathLike[str], backbone: Loaded) -> tuple[PatchContents, str]:
@@ -82,8 +83,9 @@ def kept_rows(finished: Finished, tasks: Sequence[Task], heads: TaskHeads) -> li
         )
         keeps = alike and task.made_head.after_training_targets is None
         found.append(KeptRows(finished.weights, places) if keeps else None)
-        logging.info(
-            "%s begins with %s; of its %d labels %d are there already",
-            *(task.name, finished.name, len(task.labels), len(places) if keeps else 0),
-        )
+        if finished.whole or (keeps and places):
+            logging.info(
+                "%s begins with %s; of its %d labels %d are there already",
+                *(task.name, finished.name, len(task.labels), len(places) if keeps else 0),
+            )
     return found
