@@ -34,6 +34,15 @@ def numbers(name: str, text: str, words: Words, length: int) -> npt.NDArray[np.f
     return found
 
 
+def spoken(words: Words) -> dict[int, str]:
+    """{number: the text that it alone stands for}: not those that only change what others mean.
+
+    >>> spoken({"": (0,), "sign": (1,), "left sign": (1, 2)})
+    {1: 'sign'}
+    """
+    return {own[0]: text for text, own in words.items() if len(own) == 1 and text != NOTHING}
+
+
 def unsaid(
     inputs: Mapping[str, tuple[int, ...]], words: Mapping[str, Words]
 ) -> dict[str, npt.NDArray[np.float32]]:

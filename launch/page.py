@@ -6,7 +6,8 @@
 
 The first fetches ONNX Runtime Web, which the page brings along: it asks no other address for
 anything. The folder is static, for any web server; elsewhere than on localhost browsers want https.
-All patches belong to one backbone and one image size. With --trusted=keys/maker.pub the page starts
+All patches belong to one backbone and one image size, and have one kind of head: classes, boxes or
+masks, which the page draws. With --trusted=keys/maker.pub the page starts
 only what that key vouches for: sign the folder then, with launch/sign site --key=keys/maker.
 docs/export.md goes on from here.
 """

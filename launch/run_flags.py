@@ -202,7 +202,13 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "from_patch",
         DEFAULTS["from_patch"],
         "Patch file that every task begins with, of the same kind of patch; a class that it has "
-        "already keeps its part of the classifier.",
+        "already keeps its part of the classifier, or of a detector.",
+    ),
+    flags.DEFINE_string(
+        "phrases",
+        DEFAULTS["phrases"],
+        "Texts, with commas between, that tasks with queries can be asked for beside their labels, "
+        "with --patch='query_modulation(embeddings=text)': 'vehicle, lorry'.",
     ),
     flags.DEFINE_bool(
         "train_shared",

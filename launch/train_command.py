@@ -14,6 +14,7 @@ _ORDER = (
     *("groups", "examples", "patch_rate", "head_rate", "shared_rate", "train_shared", "teacher"),
     *(
         "from_patch",
+        "phrases",
         "distillation",
         "feature_matching",
         "matched_map",

@@ -23,10 +23,24 @@ Weights = Mapping[str, Mapping[str, np.ndarray]]
 _KEY = "modelpatch_checkpoint_1"  # the number changes with names or layouts
 _HEAD = "head"
 _TABLE = "own_table"
+_PREDICTS = "predicts"
 
 
 class CheckpointError(errors.ModelPatchError):
     """A checkpoint file is damaged, or is not a checkpoint of ours."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predicts:
+    """What a published head predicts that is no classifier.
+
+    Attributes:
+      head: its kind with its settings, as a task says it: `ssdlite(anchors=tensorflow)`.
+      labels: in its order.
+    """
+
+    head: str
+    labels: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,12 +50,14 @@ class Checkpoint:
     Attributes:
       table: the layer table's name.
       weights: float32, norm statistics included.
-      head: the original classifier `{"w": [features, classes], "b": [classes]}`, if there is one.
+      head: the original classifier `{"w": [features, classes], "b": [classes]}`, if there is one;
+        or leaves of another head, as a patch file names them: `predicts` says of which.
       padding, epsilon, mean, std: see `conventions.Conventions`.
       label_offset: 1 when the published head's class 0 was "background" (removed here), else 0.
       source: where the weights came from, for people.
       licence: as that source states it.
       own_table: the layer table itself, where the registry has none of that name.
+      predicts: what the head predicts, unless it is a classifier of classes without names.
     """
 
     table: str
@@ -55,6 +71,7 @@ class Checkpoint:
     source: str
     licence: str
     own_table: LayerTable | None = None
+    predicts: Predicts | None = None
 
 
 def content_digest(checkpoint: Checkpoint) -> str:
@@ -94,7 +111,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     modules: dict[str, dict[str, np.ndarray]] = {}
     try:
         for key, leaf in safetensors.numpy.load(data).items():
-            module, name = key.rsplit("/", 1)
+            inside = key.startswith(f"{_HEAD}/")  # whose leaves may have such names themselves
+            module, name = key.split("/", 1) if inside else key.rsplit("/", 1)
             modules.setdefault(module, {})[name] = leaf
         content = json.loads(described)
         about, stored = content["about"], content["digest"]
@@ -104,6 +122,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         if _TABLE in about:
             about[_TABLE] = written_table.read(about[_TABLE])
             _check_shapes(about[_TABLE], modules)
+        if _PREDICTS in about:
+            told = about[_PREDICTS]
+            about[_PREDICTS] = Predicts(told["head"], tuple(told["labels"]))
         checkpoint = Checkpoint(weights=modules, head=head, **about)
     except written_table.WrittenTableError as error:
         raise CheckpointError(f"{path}: {error}") from error
@@ -138,12 +159,16 @@ def _check_shapes(table: LayerTable, weights: Weights) -> None:
 
 
 def _about(checkpoint: Checkpoint) -> dict[str, object]:
-    own = checkpoint.own_table
-    return {
-        field.name: getattr(checkpoint, field.name)
-        for field in dataclasses.fields(checkpoint)
-        if field.name not in ("weights", "head", _TABLE)
-    } | ({_TABLE: written_table.written(own)} if own is not None else {})
+    own, told = checkpoint.own_table, checkpoint.predicts
+    return (
+        {
+            field.name: getattr(checkpoint, field.name)
+            for field in dataclasses.fields(checkpoint)
+            if field.name not in ("weights", "head", _TABLE, _PREDICTS)
+        }
+        | ({_TABLE: written_table.written(own)} if own is not None else {})
+        | ({_PREDICTS: dataclasses.asdict(told)} if told is not None else {})
+    )
 
 
 def _modules(checkpoint: Checkpoint) -> Weights:

@@ -94,7 +94,11 @@ def convert(
     Raises ConversionError, whose `faults` are all that is missing, not expected, of a wrong
     shape or not finite; EntryNeededError, ConventionsNeededError.
     """
-    possible = [naming for naming in NAMINGS if table.name.startswith(naming.tables)]
+    possible = [
+        naming
+        for naming in NAMINGS
+        if table.name.startswith(naming.tables) and naming.names_all(table)
+    ]
     found = network_entry(tree, table, possible, entry)
     naming, tensors = found.naming, _own(found.tensors, found.naming)
     conventions = conventions or naming.conventions

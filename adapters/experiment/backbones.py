@@ -129,7 +129,8 @@ def load(name: str, weights: str | os.PathLike[str] | None = None) -> Loaded:
     else:
         checkpoint = _with_its_table(name, weights)
     table = checkpoint.own_table or registry.table(checkpoint.table)
-    whole = table if SEPARATOR in table.name else with_forms(table, forms)
+    named = own in PRETRAINED and weights is None
+    whole = table if SEPARATOR in table.name and not named else with_forms(table, forms)
     network = build(whole, checkpoint.padding, checkpoint.epsilon)
     added: dict[str, Any] = {}
     if whole is not table:
@@ -158,10 +159,11 @@ def _with_its_table(name: str, weights: str | os.PathLike[str] | None) -> Checkp
 
 
 def _read(given: Fetched, table: LayerTable, in_its_form: LayerTable) -> Checkpoint:
-    """A local checkpoint of `table`, or one of ours that is of its form too, with a neck, say."""
+    """A local checkpoint of `table`, or of its form: with its neck, where the file has that."""
+    first, second = (in_its_form, table) if in_its_form.neck else (table, in_its_form)
     try:
-        return load_checkpoint(given.path, table, given.conventions)
+        return load_checkpoint(given.path, first, given.conventions)
     except ConversionError:
-        if in_its_form is table:
+        if first is second:
             raise
-        return load_checkpoint(given.path, in_its_form, given.conventions)
+        return load_checkpoint(given.path, second, given.conventions)

@@ -4,11 +4,12 @@
 
 | field | holds |
 |---|---|
-| `backbone` | `name`, `fingerprint` of its weights, `size` of its images, and a file |
+| `backbone` | `name`, `fingerprint` of its weights, `size` of images, kind of `head`, and a file |
 | `patches` | for each a `task`, its `scores` by split, the `metric` that they are of, and a file |
 | `runtime` | the `bytes` of ONNX Runtime Web |
 
-where a file is `file`, its address from the folder on, `bytes` and `sha256`.
+where a file is `file`, its address from the folder on, `bytes` and `sha256`. A backbone with room
+for heads that read maps has `outputs` too: the most labels that one may have.
 """
 
 import hashlib
@@ -27,11 +28,14 @@ from adapters.experiment.backbones import Loaded
 from adapters.export.export_parity import TOLERANCE
 from adapters.export.litert import own_weights
 from adapters.export.onnx import differences
-from adapters.heads.registry import check_classifier
+from adapters.heads import linear
+from adapters.heads.registry import OtherHeadError, head_of
 from adapters.preprocessing import Preprocessing
 from adapters.runtime import signatures
 from adapters.runtime.feeds import Array, UnsupportedPatchError, patch_inputs
 from adapters.runtime.input_file import write_inputs
+from adapters.runtime.room_choice import room_of
+from adapters.runtime.rooms import Room
 from adapters.store.contents import PatchCard, PatchContents
 from adapters.store.read import read_patch
 from adapters.store.trust import Trusted
@@ -40,6 +44,9 @@ SOURCE = pathlib.Path(__file__).parents[2] / "javascript" / "browser"
 RUNTIME = "onnxruntime-web"
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 GRAPH, MANIFEST = "backbone.onnx", "manifest.json"
+SHOWN = ("classification", "fpnlite", "segmentation", "ssdlite")
+"""Kinds of heads whose answers the page shows."""
+
 _TRUSTED = '<meta name="trusted" content="{}" />'
 NOISE = exporting.Comparison((), TOLERANCE)
 
@@ -75,7 +82,7 @@ def write_page(
     """Writes a page for patch files, whole or not at all; returns what to print.
 
     Args:
-      paths: of patch files for one backbone and one size of images.
+      paths: of patch files for one backbone and one size of images, whose heads compute the same.
       weights: a local checkpoint of the backbone, if it brings none.
       out: the folder, as `place` gives it; a page there is replaced when the new one is whole.
       trusted: keys one of which must sign the folder, or the page starts nothing; None asks nobody.
@@ -86,12 +93,13 @@ def write_page(
     parts, replaces = _parts(), out.is_dir()
     cards = [read_patch(path) for path in paths]
     for card in cards:
-        check_classifier(card, "a page")
+        _check_shown(card)
     size = _common_size(paths, cards)
     backbone = backbones.load(cards[0].backbone, weights)
     patches = [exporting.checked_patch(backbone, path)[0] for path in paths]
     kind, inputs = _inputs(backbone, paths, patches)
-    graph, found = exporting_onnx.compared_graph(backbone, kind, size, NOISE)
+    room = _room(patches, size)
+    graph, found = exporting_onnx.compared_graph(backbone, kind, size, NOISE, room)
     with files.new_directory(out, replaces) as folder:
         for name, source in parts.items():
             (folder / name).parent.mkdir(exist_ok=True)
@@ -99,14 +107,15 @@ def write_page(
         _write_trusted(folder / "index.html", trusted or {})
         (folder / GRAPH).write_bytes(graph)
         for contents, given in zip(patches, inputs, strict=True):
-            write_inputs(folder / _inputs_name(contents), contents, given)
-        manifest = _manifest(folder, backbone, size, patches)
+            outputs = None if room is None else room.outputs
+            write_inputs(folder / _inputs_name(contents), contents, given, outputs)
+        manifest = _manifest(folder, backbone, size, patches, room)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     about = f"{backbone.name} at {size} pixels"
     lines = [exporting.report(out / GRAPH, about, found, NOISE, max(differences.BATCHES))]
     for contents in patches:
         path = out / _inputs_name(contents)
-        lines.append(f"{path}: {len(contents.labels)} classes, {path.stat().st_size:,} bytes")
+        lines.append(f"{path}: {len(contents.labels)} labels, {path.stat().st_size:,} bytes")
     return "\n".join(lines)
 
 
@@ -137,12 +146,24 @@ def _parts() -> dict[str, pathlib.Path]:
     }
 
 
+def _check_shown(card: PatchCard) -> None:
+    if card.head_kind not in SHOWN:
+        raise OtherHeadError(
+            f"the patch for {card.task} predicts {card.head_kind}; a page shows "
+            f"{', '.join(SHOWN)}: leave it out."
+        )
+
+
+def _room(patches: Sequence[PatchContents], size: int) -> Room | None:
+    """For the widest of heads that compute the same; None where they read the pooled features."""
+    if head_of(patches[0]).computes == linear.COMPUTES:
+        return None
+    return max((room_of(contents, size) for contents in patches), key=lambda room: room.outputs)
+
+
 def _common_size(paths: Sequence[str], cards: Sequence[PatchCard]) -> int:
     """The size of all patches' images; raises PageError where one page cannot hold them."""
-    asked = [
-        f"{card.backbone} at {Preprocessing.from_json(card.preprocessing).size} pixels"
-        for card in cards
-    ]
+    asked = [_wanted(card) for card in cards]
     tasks: dict[str, str] = {}
     for path, card, one in zip(paths, cards, asked, strict=True):
         if one != asked[0]:
@@ -153,6 +174,14 @@ def _common_size(paths: Sequence[str], cards: Sequence[PatchCard]) -> int:
             raise PageError(f"{tasks[card.task]} and {path} are both for {card.task}: give one.")
         tasks[card.task] = path
     return Preprocessing.from_json(cards[0].preprocessing).size
+
+
+def _wanted(card: PatchCard) -> str:
+    """What a page must have for a patch, in words."""
+    size = Preprocessing.from_json(card.preprocessing).size
+    computes = head_of(card).computes
+    reads = "" if computes == linear.COMPUTES else f" with the head {computes}"
+    return f"{card.backbone} at {size} pixels{reads}"
 
 
 def _inputs(
@@ -187,9 +216,20 @@ def _inputs_name(contents: PatchContents) -> str:
 
 
 def _manifest(
-    folder: pathlib.Path, backbone: Loaded, size: int, patches: Sequence[PatchContents]
+    folder: pathlib.Path,
+    backbone: Loaded,
+    size: int,
+    patches: Sequence[PatchContents],
+    room: Room | None,
 ) -> dict[str, Any]:
-    known = {"name": backbone.name, "fingerprint": backbone.fingerprint, "size": size}
+    known: dict[str, Any] = {
+        "name": backbone.name,
+        "fingerprint": backbone.fingerprint,
+        "size": size,
+        "head": patches[0].head_kind,
+    }
+    if room is not None:
+        known["outputs"] = room.outputs
     return {
         "backbone": {**known, **_described(folder, GRAPH)},
         "patches": [

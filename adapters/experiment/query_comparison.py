@@ -179,7 +179,7 @@ def _check(detector: _Detector, path: str | os.PathLike[str]) -> None:
             f"{os.fspath(path)} follows no queries: train the patch query_modulation on a task "
             "with queries."
         )
-    if contents.words[QUERY] != queries.texts(contents.labels)[0]:
+    if not queries.texts(contents.labels)[0].items() <= contents.words[QUERY].items():
         raise NoQueryError(f"{os.fspath(path)} knows other queries than those of its labels.")
 
 

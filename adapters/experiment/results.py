@@ -76,6 +76,7 @@ def shared_backbone(
         backbone.checkpoint,
         weights=weights,
         head=None,
+        predicts=None,
         source=f"{backbone.checkpoint.source}; extended or trained further here",
     )
     write_checkpoint(directory / SHARED_BACKBONE, checkpoint)

@@ -66,6 +66,8 @@ class Settings:
         finished run of its own; their probabilities are learned.
       from_patch: a patch file that every task begins with; a label that the file has keeps its
         output.
+      phrases: texts, with commas between, that tasks with queries can be asked for beside their
+        labels; training never says them: `vehicle, lorry`.
       patch_version: of the patch files, by default their tasks'.
       balance: what is learned as if there were as many images of each, one of `BALANCES`.
       temperature_scaling: whether a head's weights are divided by a temperature, chosen on
@@ -106,6 +108,7 @@ class Settings:
     recipe: Recipe = dataclasses.field(default_factory=Recipe)
     teacher: str | None = None
     from_patch: str | None = None
+    phrases: str | None = None
     patch_version: str | None = None
     balance: str = "none"
     temperature_scaling: bool = False

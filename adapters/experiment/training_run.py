@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.checkpoint import Weights
+from adapters.backbones.taps import place
 from adapters.experiment import (
     assessments,
     backbones,
@@ -32,6 +33,7 @@ from adapters.experiment import (
 from adapters.experiment.calls import fit_call
 from adapters.experiment.chosen_tasks import digests, held, identity
 from adapters.experiment.opening import EXAMPLES
+from adapters.experiment.phrases import vectors, with_phrases
 from adapters.experiment.remembered_teacher import remembered
 from adapters.experiment.run_scores import RunScores
 from adapters.experiment.settings import Settings
@@ -39,7 +41,9 @@ from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.experiment.training_images import TrainingImages
 from adapters.inference.compiled import Answers, Head, Inference, inference
+from adapters.patches.combine import reading
 from adapters.patches.contract import Patch, PatchParams
+from adapters.patches.query_modulation import QUERY
 from adapters.patches.registry import for_run, from_spec
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.preprocessing import Preprocessing
@@ -53,7 +57,7 @@ from adapters.training.prefix import Prefix, prefix
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
-from adapters.training.starting import started
+from adapters.training.starting import started, with_texts
 from adapters.training.step import State, Trainer, trainer
 from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
@@ -124,12 +128,13 @@ class Run:
           saved: called after each checkpoint, by the main process.
         """
         self.rows: list[Row] = []
+        norm = settings.recipe.norm
+        self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
+        tasks = with_phrases(tasks, settings.phrases, self._patch)
         self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
         self._test, self._saved = test, saved
-        norm = settings.recipe.norm
-        self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         self.backbone = backbones.load(settings.backbone, settings.weights)
         run_checks.check_tasks(tasks, settings, dict(self._patch.needs))
         self._inventories = {
@@ -140,6 +145,8 @@ class Run:
         self._heads = task_heads(tasks, settings.data_dir, settings.balance)
         pixels = settings.sizes(tasks)
         run_checks.check_neck(self.backbone, self._heads)
+        table = self.backbone.network.table
+        self._patch = reading(self._patch, {name: place(table, name) for name in self._heads.taps})
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)
@@ -276,9 +283,15 @@ class Run:
             self._scheduling,
             self._matched,
         )
-        if self._first is not None:
-            rows = starting.kept_rows(self._first, self._tasks, self._heads)
-            compiled = started(compiled, self._patch, self._heads, self._first.edits, rows)
+        if self._patch.reads_texts:
+            (numbers,) = dict(self._patch.needs)[QUERY]
+            compiled = with_texts(compiled, vectors(self._tasks, numbers))
+        first = self._first
+        finished = starting.of_patch(first) if first else starting.of_backbone(self.backbone)
+        if finished is not None:
+            rows = starting.kept_rows(finished, self._tasks, self._heads)
+            edits = first.edits if first else None
+            compiled = started(compiled, self._patch, self._heads, edits, rows)
         if recipe.norm == "calibrated":
             return calibrated(
                 compiled,

@@ -300,6 +300,9 @@ class Head(NamedTuple):
       in_training: the head that is trained in its place: the same, with further predictions and
         weights, of which nothing is shipped; None: this one.
       initial: ({leaf: shape}) -> the weights that training starts from; zeros, by default.
+      begun: (weights that training starts from, those of a finished head that computes the same,
+        [(output, finished output)]) -> weights that start with what both heads have; None where a
+        padded head has no such start. Of wide ones rows are kept; see `adapters.training.starting`.
       after_training_targets: (targets of the whole training split) -> this head with what it has to
         know of them, or TargetError; asked before training.
       after_validation: (predictions, targets of the validation split) -> this head with what is
@@ -332,6 +335,7 @@ class Head(NamedTuple):
     mask: Callable[[Sequence[str], Arrays, View], Array] | None = None
     in_training: "Head | None" = None
     initial: Callable[[Mapping[str, Shape]], dict[str, Array]] = _zeros
+    begun: Callable[[Arrays, Arrays, Sequence[tuple[int, int]]], dict[str, Array]] | None = None
     check: Callable[[int], None] = _any_number
     check_targets: Callable[[Arrays], None] = _any_targets
     standardised: Callable[[Arrays], Arrays] = _as_they_are

@@ -8,15 +8,16 @@ from adapters.heads.contract import Array, Arrays, Head
 from adapters.heads.linear import LOGITS
 
 
-def filled(head: Head, weights: Arrays, outputs: int) -> dict[str, Array]:
+def filled(head: Head, weights: Arrays, outputs: int, filling: float = np.nan) -> dict[str, Array]:
     """The weights of a head as those of one with so many outputs; the further ones predict NaN.
 
-    Leaves are those of `weights`, of the shapes that `head.shapes` says.
+    Leaves are those of `weights`, of the shapes that `head.shapes` says; what the further outputs
+    have is `filling`.
     """
     channels = head.channels({leaf: values.shape for leaf, values in weights.items()})
     found = {}
     for leaf, shape in head.shapes(channels, outputs).items():
-        found[leaf] = np.full(shape, np.nan, np.float32)
+        found[leaf] = np.full(shape, filling, np.float32)
         found[leaf][tuple(slice(size) for size in weights[leaf].shape)] = weights[leaf]
     return found
 

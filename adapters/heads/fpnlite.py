@@ -8,6 +8,7 @@ offsets tell the box. Levels are tasks, and their norms a patch: kernels are one
 Target `objects`: as of `ssdlite`. The score is COCO's average precision (AP).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from adapters.heads.detection.detections import (
     detections,
 )
 from adapters.heads.detection.detector import detector
-from adapters.heads.detection.predictors import BOXES, CLASSES
+from adapters.heads.detection.predictors import BOXES, CLASSES, begun
 
 LEVELS = {3: "neck_05", 4: "neck_04", 5: "neck_01", 6: "neck_06", 7: "neck_07"}
 """What the neck `fpn` calls the map of each level, of a stride of 2**level pixels."""
@@ -34,7 +35,11 @@ _MASKED = -1e9  # as in `adapters.heads.wide`
 
 
 def fpnlite(
-    finest: int = 3, coarsest: int = 7, anchor: float = 4.0, threshold: float | None = None
+    finest: int = 3,
+    coarsest: int = 7,
+    anchor: float = 4.0,
+    threshold: float | None = None,
+    layers: int = tower.LAYERS,
 ) -> Head:
     """Boxes around objects on a feature pyramid.
 
@@ -43,6 +48,7 @@ def fpnlite(
       anchor: side of a level's smaller square anchor, in its strides.
       threshold: how sure a box has to be to be an answer, from 0 to 1; by default what has the best
         F1 on validation, and 0.5 before there is one.
+      layers: of the tower, from 0 to 4: most of a task's file, with 4 as published.
 
     Raises HeadSettingError.
     """
@@ -56,11 +62,13 @@ def fpnlite(
             f"finest, coarsest and anchor are {finest}, {coarsest} and {anchor!r}; finest must not "
             "be above coarsest, and anchor above 0 and at most 100."
         )
+    if type(layers) is not int or not 0 <= layers <= tower.LAYERS:
+        raise HeadSettingError(f"layers is {layers!r}; it must be from 0 to {tower.LAYERS}.")
     levels = range(finest, coarsest + 1)
     taps = tuple(LEVELS[level] for level in levels)
 
     def shapes(channels: Mapping[str, int], outputs: int) -> dict[str, Shape]:
-        return tower.shapes(channels[taps[0]], len(taps), CELL, outputs)
+        return tower.shapes(channels[taps[0]], len(taps), CELL, outputs, layers)
 
     def channels(shapes: Mapping[str, Shape]) -> dict[str, int]:
         return dict.fromkeys(taps, tower.width(shapes))
@@ -77,7 +85,10 @@ def fpnlite(
             ANCHORS: space.broadcast_to(space.asarray(around), (*before, *around.shape)),
         }
 
-    given = {"finest": finest, "coarsest": coarsest, "anchor": anchor, "threshold": threshold}
+    given: dict[str, Any] = {
+        **{"finest": finest, "coarsest": coarsest, "anchor": anchor},
+        **{"threshold": threshold, "layers": layers},
+    }
     return detector(
         *(fpnlite, given, _DEFAULTS, _find),
         taps=taps,
@@ -86,10 +97,14 @@ def fpnlite(
         apply=apply,
         loss=_loss,
         initial=tower.initial,
+        begun=functools.partial(begun, before=0),
     )
 
 
-_DEFAULTS: dict[str, Any] = {"finest": 3, "coarsest": 7, "anchor": 4.0, "threshold": None}
+_DEFAULTS: dict[str, Any] = {
+    **{"finest": 3, "coarsest": 7, "anchor": 4.0, "threshold": None},
+    **{"layers": tower.LAYERS},
+}
 
 
 def _find(predictions: Arrays) -> Detections:

@@ -63,6 +63,16 @@ class PaddedLayout:
             found[name] = np.pad(values, padding) if wide else np.asarray(values)
         return found
 
+    def with_weights(
+        self, table: Mapping[str, jax.Array], task: int, weights: Mapping[str, Array]
+    ) -> dict[str, jax.Array]:
+        """The table with one task's head, as a file names its parts, in its row."""
+        row = int(np.searchsorted(self.owners, task))
+        return {
+            leaf: rows.at[row, *map(slice, weights[leaf].shape)].set(weights[leaf])
+            for leaf, rows in table.items()
+        }
+
     def weights(self, table: Mapping[str, jax.Array], task: int) -> dict[str, Array]:
         """One task's head, as a file names its parts, without the padding.
 

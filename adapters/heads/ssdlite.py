@@ -10,6 +10,7 @@ network's image, and the class's number; -1 in rows that only fill up. The score
 precision (AP).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ def ssdlite(
     largest: float = 0.95,
     anchors: str = "torchvision",
     threshold: float | None = None,
+    width: int | None = None,
 ) -> Head:
     """Boxes around objects; by default as torchvision's SSDLite, of six maps.
 
@@ -53,6 +55,8 @@ def ssdlite(
       anchors: a convention, `torchvision` or `tensorflow`.
       threshold: how sure a box has to be to be an answer, from 0 to 1; by default what has the best
         F1 on validation, and 0.5 before there is one.
+      width: how many sums of a map's channels predictors read, in place of the channels: a file is
+        a fraction as large. By default, as published, the channels themselves.
 
     Raises HeadSettingError.
     """
@@ -78,12 +82,14 @@ def ssdlite(
         )
     if anchors not in CONVENTIONS:
         raise HeadSettingError(f"anchors is {anchors!r}; it must be {' or '.join(CONVENTIONS)}.")
+    if width is not None and (type(width) is not int or not 1 <= width <= 1024):
+        raise HeadSettingError(f"width is {width!r}; it must be from 1 to 1024.")
     taps = names[:maps]
     sides = sides_of(anchors, maps, smallest, largest)
 
     def shapes(channels: Mapping[str, int], outputs: int) -> dict[str, Shape]:
         widths = [channels[name] for name in taps]
-        return predictors.shapes(widths, [len(one) for one in sides], 1 + outputs)
+        return predictors.shapes(widths, [len(one) for one in sides], 1 + outputs, width)
 
     def channels(shapes: Mapping[str, Shape]) -> dict[str, int]:
         return dict(zip(taps, predictors.channels(shapes, maps), strict=True))
@@ -101,7 +107,7 @@ def ssdlite(
     given: dict[str, Any] = {
         **{"maps": maps, "finest": finest, "coarsest": coarsest},
         **{"smallest": smallest, "largest": largest},
-        **{"anchors": anchors, "threshold": threshold},
+        **{"anchors": anchors, "threshold": threshold, "width": width},
     }
     return detector(
         *(ssdlite, given, _DEFAULTS, _find),
@@ -111,6 +117,7 @@ def ssdlite(
         apply=apply,
         loss=_loss,
         initial=predictors.initial,
+        begun=functools.partial(predictors.begun, before=1),
     )
 
 
@@ -120,7 +127,7 @@ def _find(predictions: Arrays) -> Detections:
 
 _DEFAULTS: dict[str, Any] = {
     **{"maps": 6, "finest": 16, "coarsest": 32, "smallest": 0.2, "largest": 0.95},
-    **{"anchors": "torchvision", "threshold": None},
+    **{"anchors": "torchvision", "threshold": None, "width": None},
 }
 
 

@@ -73,6 +73,7 @@ def chain(*patches: Patch) -> Patch:
                 },
                 {**whole.auxiliary, **seen.auxiliary},
                 {**whole.moments, **seen.moments},
+                {**whole.maps, **seen.maps},
             )
         return whole
 
@@ -92,12 +93,23 @@ def chain(*patches: Patch) -> Patch:
     def rates(weights: Weights, params: PatchParams, context: Context) -> Any:
         return tuple(patch.rates(weights, own, context) for patch, own in each(params))
 
+    def for_maps(maps: Mapping[str, str]) -> Patch:
+        return chain(*(reading(patch, maps) for patch in patches))
+
+    asks = any(patch.for_maps is not None for patch in patches)
     looks = any(patch.prepare is not no_look for patch in patches)
     needs = tuple(dict.fromkeys(need for patch in patches for need in patch.needs))
     return Patch(
         *(init, apply, extend, prepare if looks else no_look, penalty, cost, pack, rates, needs),
         spec=joined([patch.spec for patch in patches]),
+        for_maps=for_maps if asks else None,
+        reads_texts=any(patch.reads_texts for patch in patches),
     )
+
+
+def reading(patch: Patch, maps: Mapping[str, str]) -> Patch:
+    """A patch for tasks whose heads read these maps, {name: endpoint}, of the spec that it has."""
+    return patch if patch.for_maps is None else patch.for_maps(maps)._replace(spec=patch.spec)
 
 
 def select(predicate: Predicate, patch: Patch) -> Patch:
@@ -119,4 +131,8 @@ def select(predicate: Predicate, patch: Patch) -> Patch:
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         return with_leaves(weights, patch.apply(visible(weights), params, context))
 
-    return patch._replace(init=init, apply=apply)
+    def for_maps(maps: Mapping[str, str]) -> Patch:
+        return select(predicate, reading(patch, maps))
+
+    asks = patch.for_maps is not None
+    return patch._replace(init=init, apply=apply, for_maps=for_maps if asks else None)

@@ -49,6 +49,13 @@ class AuxiliaryPrediction(NamedTuple):
     weight: jax.Array
 
 
+class Modulated(NamedTuple):
+    """What becomes of a map F [..., C] that a head reads: `gain` F + `shift`, both [C]."""
+
+    gain: jax.Array
+    shift: jax.Array
+
+
 class Prepared(NamedTuple):
     """What a first look at one image gave.
 
@@ -56,11 +63,13 @@ class Prepared(NamedTuple):
       leaves: to be put over the patched weights, for this image alone.
       auxiliary: further predictions, by name.
       moments: of the norms that looked, as a backbone returns them.
+      maps: how maps are modulated before a head reads them, by their names.
     """
 
     leaves: Weights
     auxiliary: Mapping[str, AuxiliaryPrediction]
     moments: Weights
+    maps: Mapping[str, Modulated] = {}  # a mapping that JAX knows; nobody changes it
 
 
 Prepare = Callable[[Weights, Inputs, Context], Prepared]
@@ -112,6 +121,8 @@ class _Functions(NamedTuple):
     rates: Callable[[Weights, PatchParams, Context], Any] = _same_rates
     needs: tuple[Need, ...] = ()
     spec: str = ""
+    for_maps: Callable[[Mapping[str, str]], "Patch"] | None = None
+    reads_texts: bool = False
 
 
 class Patch(_Functions):
@@ -139,6 +150,11 @@ class Patch(_Functions):
       rates: (shared weights, params, context) -> a tree prefix of `params.trained`: what the
         learning rate is multiplied by, scalars, or arrays that broadcast to a leaf. It is in which
         units a leaf learns: see `adapters.patches.sizes`. Leaves below a 0 stay as they are.
+      for_maps: ({name of a map: the endpoint that it is}) -> this patch for tasks whose heads read
+        these, see `adapters.backbones.taps.place`; None where it is the same for all. Asked before
+        `init`, and by nobody else; its own spec does not count.
+      reads_texts: whether `init` leaves room for the vectors of a task's texts, which are put in
+        before training; see `adapters.patches.embeddings`.
       spec: the text that `registry.from_spec` makes this patch of; empty where there is none.
     """
 

@@ -68,8 +68,13 @@ def forward(
     patched = _reduced(with_leaves(weights, seen.leaves), precision)
     image = inputs["image"].astype(precision)
     outputs = backbone.apply(patched, image, *norm, rematerialise=rematerialise)
+    read = {name: tap(backbone.table, outputs, name).astype(jnp.float32) for name in taps}
+    for name, (gain, shift) in seen.maps.items():
+        if name in read:
+            channels = (1,) * (read[name].ndim - 1) + (-1,)
+            read[name] = read[name] * gain.reshape(channels) + shift.reshape(channels)
     return Forward(
-        {name: tap(backbone.table, outputs, name).astype(jnp.float32) for name in taps},
+        read,
         seen.auxiliary,
         {**seen.moments, **outputs.moments},
     )

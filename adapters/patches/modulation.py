@@ -22,6 +22,7 @@ from adapters.patches.contract import (
     Prepared,
     Weights,
 )
+from adapters.patches.embeddings import Embeddings
 from adapters.patches.replacement import stored_bits
 from adapters.patches.sizes import size_of
 from adapters.vocabulary import MODULE
@@ -33,6 +34,7 @@ def modulation(
     hidden: int,
     spread: float,
     modulated: Callable[[Weights], list[str]],
+    of_texts: bool = False,
 ) -> Patch:
     """Each task owns a network from an input to the scales and offsets of some norms.
 
@@ -44,22 +46,21 @@ def modulation(
       hidden: units of the network.
       spread: standard deviation of the first layer's weights at the start.
       modulated: (weights) -> paths of the norms, in a fixed order.
+      of_texts: whether the first layer's rows are made of texts; see `adapters.patches.embeddings`.
     """
     first, second = f"{name}/{need.name}/hidden", f"{name}/{need.name}/modulation"
+    (numbers,) = need.shape
+    embeddings = Embeddings(first, numbers, hidden, spread, of_texts)
 
     def init(key: jax.Array, weights: Weights) -> PatchParams:
         channels = sum(weights[path]["scale"].shape[0] for path in modulated(weights))
-        drawn = jax.random.normal(key, (*need.shape, hidden), jnp.float32) * spread
-        return PatchParams(
-            {
-                first: {"w": drawn, "b": jnp.zeros(hidden)},
-                second: {"w": jnp.zeros((hidden, 2 * channels))},
-            }
-        )
+        trained, fixed = embeddings.init(key)
+        trained[second] = {"w": jnp.zeros((hidden, 2 * channels))}
+        return PatchParams(trained, fixed=fixed)
 
     def apply(weights: Weights, params: PatchParams, context: Context) -> Weights:
         del context
-        return {**weights, **params.trained}
+        return {**weights, **embeddings.modules(params)}
 
     def prepare(weights: Weights, inputs: Inputs, context: Context) -> Prepared:
         del context
@@ -79,14 +80,15 @@ def modulation(
         for path in modulated(weights):
             scale = weights[path]["scale"]
             units += [jnp.ones_like(scale), jnp.full_like(scale, size_of(weights[path], "offset"))]
-        return {first: 1.0, second: {"w": jnp.concatenate(units)}}
+        return {**embeddings.rates(), second: {"w": jnp.concatenate(units)}}
 
     return Patch(
         init=init,
         apply=apply,
         prepare=prepare,
         rates=rates,
-        cost=lambda params: stored_bits(MODULE, params.trained),
-        pack=lambda params: {MODULE: params.trained},
+        cost=lambda params: stored_bits(MODULE, embeddings.modules(params)),
+        pack=lambda params: {MODULE: embeddings.modules(params)},
         needs=(need,),
+        reads_texts=of_texts,
     )

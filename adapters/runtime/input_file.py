@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import safetensors.numpy
 
 from adapters import files
+from adapters.heads.filling import filled
 from adapters.heads.registry import head_of
 from adapters.runtime import signatures
 from adapters.runtime.channels import Array
@@ -25,16 +26,21 @@ KEY = "modelpatch"
 
 
 def write_inputs(
-    path: str | os.PathLike[str], contents: PatchContents, inputs: Mapping[str, Array]
+    path: str | os.PathLike[str],
+    contents: PatchContents,
+    inputs: Mapping[str, Array],
+    outputs: int | None = None,
 ) -> None:
     """Writes what a graph takes for one task: `inputs`, as `patch_inputs` gave them, and its head.
 
+    Where a graph's head has so many `outputs`, those beyond the task's own are of zeros and predict
+    them. Auxiliary heads are left out.
+
     Raises NotWrittenError.
     """
-    shapes = {leaf: values.shape for leaf, values in contents.head.items()}
-    own = head_of(contents)
-    leaves = own.shapes(own.channels(shapes), len(contents.labels))  # no auxiliary ones
-    head = {signatures.HEAD + leaf: contents.head[leaf] for leaf in leaves}
+    outputs = len(contents.labels) if outputs is None else outputs
+    leaves = filled(head_of(contents), contents.head, outputs, filling=0)
+    head = {signatures.HEAD + leaf: values for leaf, values in leaves.items()}
     text = json.dumps(about(contents), sort_keys=True, separators=(",", ":"))
     files.write_bytes(path, safetensors.numpy.save({**inputs, **head}, metadata={KEY: text}))
 

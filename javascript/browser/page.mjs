@@ -1,9 +1,11 @@
 // What the page shows, and what its controls do.
-import { best } from "./answers.mjs";
+import { answered } from "./answers.mjs";
+import { drawBoxes, drawMask } from "./drawing.mjs";
 import { Network } from "./network.mjs";
 import { openPicture, rgbPixels } from "./picture.mjs";
 import { plain } from "./plain.mjs";
 import { networkInput } from "./preprocessing.mjs";
+import { viewOf } from "./view.mjs";
 
 const element = (id) => document.getElementById(id);
 const bytes = (count) =>
@@ -150,24 +152,26 @@ function stopCamera() {
 
 async function answer() {
   if (task === undefined) throw new Error("choose a task first");
-  const { labels, preprocessing } = costs.get(task);
+  const { labels, head, preprocessing } = costs.get(task);
   const looked = source;
   const start = performance.now();
   const picture = rgbPixels(looked, preprocessing.background);
   const input = networkInput(picture, preprocessing);
   const prepared = performance.now() - start;
   const asked = task;
-  const { logits, milliseconds: ran } = await network.run(asked, input);
+  const { predictions, milliseconds: ran } = await network.run(asked, input);
   if (asked !== task || looked !== source) return; // Something else was chosen meanwhile.
-  showPicture(looked, picture);
-  const rows = best(labels, logits[0], wantedLabels()).map(({ label, probability }) => {
+  const found = answered(head, labels, predictions[0], viewOf(picture, preprocessing));
+  showPicture(looked, picture, found);
+  const rows = found.rows.slice(0, wantedLabels()).map(({ label, share }) => {
     const row = element("answer").content.cloneNode(true);
     row.querySelector(".label").textContent = plain(label);
-    row.querySelector("meter").value = probability;
-    row.querySelector(".probability").textContent = `${(100 * probability).toFixed(1)} %`;
+    row.querySelector("meter").value = share;
+    row.querySelector(".probability").textContent = `${(100 * share).toFixed(1)} %`;
     return row;
   });
   element("answers").replaceChildren(...rows);
+  element("nothing").hidden = found.rows.length > 0;
   element("time").textContent =
     `${plain(asked)}: picture prepared in ${milliseconds(prepared)}, answered in ${milliseconds(ran)}`;
 }
@@ -178,11 +182,15 @@ function wantedLabels() {
   return valueAsNumber >= 1 ? Math.floor(valueAsNumber) : Number(defaultValue);
 }
 
-function showPicture(drawn, { width, height }) {
+/** Shows what was looked at, with what was found in it, if that has places. */
+function showPicture(drawn, { width, height }, { boxes, mask }) {
   const canvas = element("picture");
   canvas.hidden = false;
   [canvas.width, canvas.height] = [width, height];
-  canvas.getContext("2d").drawImage(drawn, 0, 0);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(drawn, 0, 0);
+  if (mask) drawMask(context, mask);
+  if (boxes) drawBoxes(context, boxes.map((one) => ({ ...one, said: plain(one.said) })));
 }
 
 /** Does something for the user, and says so where it fails. */

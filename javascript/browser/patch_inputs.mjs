@@ -11,8 +11,8 @@ export class PatchFileError extends Error {}
 
 /**
  * What a patch file's inputs are: `inputs`, [{name, shape, values}], values Float32Array, and what
- * the metadata says: `task`, `labels`, `preprocessing`, `backbone`, `fingerprint`, `parity`; and,
- * where the head is no classifier's, `head`, {kind, settings}.
+ * the metadata says: `task`, `labels`, `preprocessing`, `backbone`, `fingerprint`, `parity`, and
+ * `head`, {kind, settings}.
  *
  * Throws PatchFileError for anything else, whatever the bytes are, and allocates no more than they
  * take themselves.
@@ -80,7 +80,12 @@ function checkedAbout(about) {
     "its parity logits are no list of numbers",
   );
   check(Number.isFinite(tolerance), "its parity has no tolerance");
-  return about;
+  const { head = { kind: "classification", settings: {} } } = about;
+  check(
+    isObject(head) && typeof head.kind === "string" && isObject(head.settings),
+    "it does not say what its head predicts",
+  );
+  return { ...about, head };
 }
 
 function parsed(bytes, what) {

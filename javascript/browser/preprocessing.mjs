@@ -10,8 +10,21 @@ export function networkInput(picture, preprocessing) {
 }
 
 /** Uint8Array [size * size * 3] of RGB pixels. */
-export function prepare(picture, { size, fit, background }) {
-  let { width, height } = picture;
+export function prepare(picture, preprocessing) {
+  const { size, background } = preprocessing;
+  const { region, target, margins } = placed(picture.width, picture.height, preprocessing);
+  const resized = resize(picture, ...target, region);
+  return target[0] === size && target[1] === size
+    ? resized.data
+    : padded(resized, size, background, margins);
+}
+
+/**
+ * Which `region` of a picture is seen, [left, top, right, bottom] in pixels; the `target` size that it
+ * gets, [width, height], and the `margins` that are left free before it, [left, top].
+ */
+export function placed(pictureWidth, pictureHeight, { size, fit }) {
+  let [width, height] = [pictureWidth, pictureHeight];
   let [left, top] = [0, 0];
   let target = [size, size];
   if (fit === "crop") {
@@ -22,10 +35,8 @@ export function prepare(picture, { size, fit, background }) {
     const scale = size / Math.max(width, height);
     target = [width, height].map((side) => Math.max(1, roundToEven(side * scale)));
   }
-  const resized = resize(picture, ...target, [left, top, left + width, top + height]);
-  return target[0] === size && target[1] === size
-    ? resized.data
-    : padded(resized, size, background);
+  const margins = target.map((side) => Math.floor((size - side) / 2));
+  return { region: [left, top, left + width, top + height], target, margins };
 }
 
 /** `(pixel - mean) / std` in float32. */
@@ -36,10 +47,8 @@ export function normalise(pixels, { mean, std }) {
   });
 }
 
-function padded({ width, height, data }, size, background) {
+function padded({ width, height, data }, size, background, [left, top]) {
   const square = Uint8Array.from({ length: size * size * 3 }, (_, index) => background[index % 3]);
-  const left = Math.floor((size - width) / 2);
-  const top = Math.floor((size - height) / 2);
   for (let y = 0; y < height; y++) {
     square.set(data.subarray(y * width * 3, (y + 1) * width * 3), ((top + y) * size + left) * 3);
   }

@@ -10,6 +10,8 @@ from adapters import files
 from adapters.backbones.checkpoint import (
     Checkpoint,
     CheckpointError,
+    Predicts,
+    content_digest,
     read_checkpoint,
     write_checkpoint,
 )
@@ -50,6 +52,16 @@ def test_round_trip(checkpoint, tmp_path, headless):
         checkpoint = dataclasses.replace(checkpoint, head=None)
     write_checkpoint(tmp_path / "a", checkpoint)
     assert about(read_checkpoint(tmp_path / "a")) == about(checkpoint)
+
+
+def test_a_detector_s_predictors_come_back(checkpoint, tmp_path):
+    head = {"1/classes/w": np.ones((2, 3, 2), np.float32), "1/classes/b": np.zeros((3, 2))}
+    told = Predicts("ssdlite(anchors=tensorflow)", ("person",))
+    detector = dataclasses.replace(checkpoint, head=head, predicts=told)
+    write_checkpoint(tmp_path / "a", detector)
+    found = read_checkpoint(tmp_path / "a")
+    assert about(found) == about(detector)
+    assert content_digest(found) == content_digest(detector) != content_digest(checkpoint)
 
 
 def test_equal_checkpoints_give_equal_bytes(checkpoint, tmp_path):

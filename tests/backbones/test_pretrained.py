@@ -13,11 +13,13 @@ import safetensors.numpy
 
 from adapters import carriers, errors
 from adapters.backbones import pretrained as module
+from adapters.backbones import taps
 from adapters.backbones.builder import build
 from adapters.backbones.checkpoint import content_digest, write_checkpoint
 from adapters.backbones.pretrained import PRETRAINED, Pretrained, pretrained
 from adapters.backbones.registry import table
 from adapters.fingerprint import fingerprint
+from adapters.heads.registry import from_spec
 from adapters.preprocessing import Preprocessing, decode, normalise, prepare
 from tests.backbones import published
 from tests.golden import closed_formula
@@ -194,3 +196,50 @@ def test_mobilenet_v1_gives_tensorflows_logits():
     features = jax.jit(network.apply)(checkpoint.weights, closed_formula.image(224)).features
     logits = np.asarray(features) @ checkpoint.head["w"] + checkpoint.head["b"]
     np.testing.assert_allclose(logits[::100], TENSORFLOW_LOGITS, atol=3e-4)
+
+
+# Of the package's graph, as TensorFlow 2.21 runs it on 300 x 300 pixels of a photograph, of every
+# 240th anchor: the logit of "person", and offsets (y, x, height, width). Then its surest box, (top,
+# left, bottom, right) in parts of the sides.
+CROP = "1f20840df740b47121b63b7af7618260492681fe1d054b19fa34d30729650782"
+PERSON_LOGITS = (
+    *(-10.598766, -13.825002, -15.870893, -11.611359),
+    *(-9.457202, -18.044281, -6.2732024, -7.8773823),
+)
+PERSON_OFFSETS = (
+    (0.40051523, -0.51223826, 1.3333936, -4.1780753),
+    (1.2422148, -0.01887236, 2.9670658, -1.5181539),
+    (1.3443198, -0.965336, -1.3566325, -2.9474466),
+    (1.6509854, -0.0422292, 2.257231, -3.37288),
+    (3.2305548, 1.1471748, 2.3188941, -3.3649323),
+    (-0.8457028, -0.70520854, 1.1285821, -2.3276832),
+    (-0.55528855, -0.7097629, 0.4690472, -1.4244457),
+    (-0.61648685, -0.52403957, -1.1078615, -0.9594346),
+)
+PERSON, PERSON_SCORE = (0.06674331, 0.00530973, 0.9996198, 0.9170376), 0.99016094
+
+
+@pytest.mark.registry
+def test_the_detector_of_persons_gives_what_tensorflow_gives_on_a_photograph():
+    checkpoint = pretrained("mobilenet_v2_pedestrians")
+    photograph = decode(
+        carriers.read_member(carriers.fetch(SCIKIT_IMAGE), "skimage/data/astronaut.png")
+    )
+    pixels = np.asarray(photograph)[:300, 100:400]
+    assert hashlib.sha256(pixels.tobytes()).hexdigest() == CROP
+    image = normalise(pixels, Preprocessing(300, checkpoint.mean, checkpoint.std))
+    own = table(checkpoint.table)
+    network = build(own, checkpoint.padding, checkpoint.epsilon)
+    outputs = jax.jit(network.apply)(checkpoint.weights, image)
+    head = from_spec(checkpoint.predicts.head)
+    maps = {name: np.asarray(taps.tap(own, outputs, name)) for name in head.taps}
+    found = head.apply(checkpoint.head, maps)
+    assert found["logits"].shape == (1917, 2)
+    np.testing.assert_allclose(found["logits"][::240, 1], PERSON_LOGITS, atol=1e-4)
+    y, x, height, width = np.array(PERSON_OFFSETS).T
+    expected = np.stack([x, y, width, height], axis=-1)
+    np.testing.assert_allclose(found["offsets"][::240], expected, atol=1e-4)
+    said = head.decode(checkpoint.predicts.labels, found)
+    top, left, bottom, right = PERSON
+    np.testing.assert_allclose(said.boxes, [(left, top, right, bottom)], atol=1e-5)
+    np.testing.assert_allclose(said.scores, [PERSON_SCORE], atol=1e-5)

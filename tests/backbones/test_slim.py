@@ -109,3 +109,60 @@ def test_within_the_network_nothing_is_left_aside():
     tensors["MobilenetV1/Conv2d_0/weights_quant/min"] = np.float32(0)
     with pytest.raises(ConversionError, match="not expected: MobilenetV1/Conv2d_0/weights_quant"):
         convert(tensors, table("mobilenet_v1_0.25"), None, "", "")
+
+
+# Of SSDLite's extra layers on 1280 channels: as TensorFlow's detectors name and shape them.
+EXTRAS = {
+    "neck_01": ("1_Conv2d_2_1x1_256/weights", (1, 1, 1280, 256)),
+    "neck_02/depthwise": ("2_Conv2d_2_3x3_s2_512_depthwise/depthwise_weights", (3, 3, 256, 1)),
+    "neck_02/project": ("2_Conv2d_2_3x3_s2_512/weights", (1, 1, 256, 512)),
+    "neck_03": ("1_Conv2d_3_1x1_128/weights", (1, 1, 512, 128)),
+    "neck_04/depthwise": ("2_Conv2d_3_3x3_s2_256_depthwise/depthwise_weights", (3, 3, 128, 1)),
+    "neck_04/project": ("2_Conv2d_3_3x3_s2_256/weights", (1, 1, 128, 256)),
+    "neck_05": ("1_Conv2d_4_1x1_128/weights", (1, 1, 256, 128)),
+    "neck_06/depthwise": ("2_Conv2d_4_3x3_s2_256_depthwise/depthwise_weights", (3, 3, 128, 1)),
+    "neck_06/project": ("2_Conv2d_4_3x3_s2_256/weights", (1, 1, 128, 256)),
+    "neck_07": ("1_Conv2d_5_1x1_64/weights", (1, 1, 256, 64)),
+    "neck_08/depthwise": ("2_Conv2d_5_3x3_s2_128_depthwise/depthwise_weights", (3, 3, 64, 1)),
+    "neck_08/project": ("2_Conv2d_5_3x3_s2_128/weights", (1, 1, 64, 128)),
+}
+
+
+def detector(layers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A network's tensors as TensorFlow's detectors have them, SSDLite's extra layers among them.
+
+    Every value of an extra layer is its place among them.
+    """
+    scope = "FeatureExtractor/MobilenetV2/layer_19_"
+    found = {f"FeatureExtractor/{name}": array for name, array in layers.items()}
+    for number, (name, shape) in enumerate(EXTRAS.values()):
+        found[scope + name] = np.full(shape, number, np.float32)
+        norm = name.rpartition("/")[0] + "/BatchNorm"
+        for leaf in ("gamma", "beta", "moving_mean", "moving_variance"):
+            channels = shape[2] if shape[3] == 1 else shape[3]
+            found[f"{scope}{norm}/{leaf}"] = np.full(channels, number, np.float32)
+    return found
+
+
+def test_a_detector_s_extra_layers_are_the_neck_ssdlite():
+    bare, whole = table("mobilenet_v2_0.35"), table("mobilenet_v2_0.35+ssdlite")
+    slim = slim_tensors(published.tensors("Keras", bare.name), "v2")
+    del slim["MobilenetV2/Logits/Conv2d_1c_1x1/weights"]
+    del slim["MobilenetV2/Logits/Conv2d_1c_1x1/biases"]
+    found = convert(detector(slim), whole, None, "", "").weights
+    assert {path for path in found if path.startswith("neck")} == {
+        own for path in EXTRAS for own in (path, f"{path}/norm")
+    }
+    for number, (path, (_, shape)) in enumerate(EXTRAS.items()):
+        expected = (3, 3, 1, shape[2]) if shape[3] == 1 else shape[2:]
+        np.testing.assert_array_equal(found[path]["w"], np.full(expected, number))
+        assert {float(leaf.mean()) for leaf in found[f"{path}/norm"].values()} == {number}
+    without = {path: own for path, own in found.items() if not path.startswith("neck")}
+    assert fingerprint(without) == fingerprint(convert(slim, bare, None, "", "").weights)
+
+
+@pytest.mark.parametrize("neck", ["ssdlite", "fpn"])
+def test_a_neck_that_a_code_base_does_not_have_is_not_left_empty(neck):
+    whole = table(f"mobilenet_v2_0.35+{neck}")
+    with pytest.raises(ConversionError, match="named like none of the code bases"):
+        convert(published.tensors("Keras", "mobilenet_v2_0.35"), whole, None, "", "")

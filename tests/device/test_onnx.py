@@ -14,7 +14,7 @@ from adapters.backbones.builder import build
 from adapters.backbones.necks import with_neck
 from adapters.backbones.rows import Convolution, InvertedResidual
 from adapters.backbones.table import LayerTable
-from adapters.backbones.taps import channels
+from adapters.backbones.taps import channels, place
 from adapters.benchmarking import stand_ins
 from adapters.export import export_parity
 from adapters.export.litert import own_weights
@@ -24,10 +24,13 @@ from adapters.export.onnx.session import KEY, Session
 from adapters.export.onnx.values import UnsupportedOperationError
 from adapters.heads.classification import classification
 from adapters.heads.registry import from_spec
+from adapters.patches.combine import reading
+from adapters.patches.registry import from_spec as patch_from_spec
 from adapters.runtime import input_file, signatures
 from adapters.runtime.feeds import UnsupportedPatchError, patch_inputs
 from adapters.store import parity
 from adapters.store.edits import apply_edits
+from adapters.training import packing
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.device import exported
@@ -310,3 +313,29 @@ def test_a_patch_as_a_file_of_inputs(sessions, tmp_path):
     image = parity.seeded_image(made.parity.seed, made.parity.shape)
     logits = sessions[signatures.NORMS].run({**given, signatures.IMAGES: image[None]})
     np.testing.assert_allclose(logits[0], made.parity.logits, atol=1e-4)
+
+
+def test_a_query_that_modulates_what_a_head_reads_is_an_input_of_a_task_s_graph():
+    head = from_spec("ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3)")
+    patch = patch_from_spec("scale_bias+query_modulation(at=head)", "frozen")
+    bound = reading(patch, {name: place(narrow.TABLE, name) for name in head.taps})
+    params = bound.init(jax.random.key(0), narrow.weights())
+    trained = narrow.disturbed(params.trained, seed=4, size=0.4)
+    edits = packing.task_edits(bound, params._replace(trained=trained))
+    assert "query_modulation/query/maps/stride_4" in edits["module"]
+    width = {name: channels(narrow.TABLE, name) for name in head.taps}
+    own, weights = export_parity.random_head(head, width, 2), exported.weights()
+    graph = export.export_task(
+        *(narrow.BACKBONE, weights, narrow.EPSILON, edits, own, narrow.SIZE, {}),
+        *(patch.prepare, dict(patch.needs), head),
+    )
+    queries = np.eye(8, 16, dtype=np.float32)
+    found = differences.task_differences(
+        *(graph, narrow.BACKBONE, apply_edits(weights, edits), own, seeded(8), patch.prepare),
+        others={"query": queries},
+        kind=head,
+    )
+    assert max(found.values()) < TOLERANCE
+    silent = Session(graph, 1).predictions({"images": seeded(1), "query": 0 * queries[:1]})
+    asked = Session(graph, 1).predictions({"images": seeded(1), "query": queries[:1]})
+    assert np.abs(asked["logits"] - silent["logits"]).max() > 0.01

@@ -1,66 +1,25 @@
 """One graph for a classifier, a detector and two segmenters, each of its own size, against JAX."""
 
 import dataclasses
-import functools
 
 import pytest
 
 from adapters.backbones import taps
-from adapters.export import export_parity, litert
+from adapters.export import litert
 from adapters.fingerprint import fingerprint
 from adapters.heads.registry import from_spec
-from adapters.inference.compiled import inference, parity_vector, predictions
 from adapters.preprocessing import Preprocessing, view_of
-from adapters.runtime.device import Device, NoMaskError, network_input
+from adapters.runtime.device import Device, NoMaskError
 from adapters.runtime.feeds import OtherSizeError, UnsupportedPatchError
 from adapters.runtime.graph_file import read_graph, write_graph
 from adapters.runtime.room_choice import find_room, room_of
 from adapters.runtime.rooms import Room
-from adapters.store.edits import apply_edits
 from adapters.store.errors import ParityError, ShapeMismatchError
 from tests import narrow
 from tests.device import exported
-from tests.patches.table import PLAIN
+from tests.device.mapped import HEADS, patch, wanted
 
-HEADS = {
-    "squares": ("ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, threshold=0.35)", 2, 32),
-    "lights": ("segmentation(low=stride_2, high=stride_4)", 3, 48),
-    "scene": ("panoptic(low=stride_2, high=stride_4, queries=5, dimension=8, threshold=0)", 2, 32),
-}
-
-
-@functools.cache
-def patch(task):
-    """A patch of each kind, whose parity vector JAX has computed."""
-    spec, outputs, size = HEADS[task]
-    head, edits = from_spec(spec), exported.edits(PLAIN[2], 2)
-    channels = {name: taps.channels(narrow.TABLE, name) for name in head.taps}
-    weights = export_parity.random_head(head, channels, outputs)
-    preprocessing = Preprocessing(size, *narrow.PIXELS).to_json()
-    network = inference(narrow.BACKBONE, 1, size, taps=head.taps)
-    stated = parity_vector(
-        *(network, exported.weights(), edits, weights, preprocessing), apply=head.apply
-    )
-    return exported.contents(
-        task,
-        classes=outputs,
-        preprocessing=Preprocessing(size, *narrow.PIXELS),
-        head=weights,
-        parity=stated,
-        head_kind=head.kind,
-        head_settings=dict(head.settings),
-    )
-
-
-def wanted(made, image):
-    """What JAX says of an image file."""
-    head = from_spec(HEADS[made.task][0])
-    preprocessing = Preprocessing.from_json(made.preprocessing)
-    network = inference(narrow.BACKBONE, 1, preprocessing.size, taps=head.taps)
-    patched = apply_edits(exported.weights(), made.edits)
-    batch = {"image": network_input(image, preprocessing)[None]}
-    found = predictions(network, patched, made.head, batch, head.apply)
-    return head.decode(made.labels, {name: rows[0] for name, rows in found.items()})
+TASKS = ("squares", "lights", "scene")
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +46,10 @@ def graph(tmp_path_factory):
 @pytest.mark.parametrize("how", ["inputs", "folded"])
 def test_three_kinds_of_tasks_share_a_graph_and_answer_as_in_jax(graph, tmp_path, how):
     device, image = Device(graph), exported.png(3)
-    for made in (exported.contents("plain"), *map(patch, HEADS)):
+    for made in (exported.contents("plain"), *map(patch, TASKS)):
         assert device.install(exported.patch_file(tmp_path, made), how) == made.task
     exported.close(device.run("plain", image), exported.contents("plain"), image)
-    for task in HEADS:
+    for task in TASKS:
         both = device.run_all(task, [image, exported.png(4), image])
         expected = wanted(patch(task), image)
         for answer in (both[0], both[2]):

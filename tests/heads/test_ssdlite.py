@@ -18,6 +18,7 @@ from adapters.backbones.rows import InvertedResidual
 from adapters.backbones.table import make_divisible
 from adapters.heads.classification import softmax
 from adapters.heads.detection.detections import detections
+from adapters.heads.fpnlite import fpnlite
 from adapters.heads.registry import from_spec
 from tests.golden import closed_formula, detection_formula
 from tests.quick import QUICKEST
@@ -196,3 +197,57 @@ def test_the_loss_is_torchvisions(predicted):
     terms = loss(predicted, {"objects": objects}, jnp.ones(CLASSES, bool), 0.0, 0.0)
     assert float(terms["boxes"]) == pytest.approx(GOLDEN["losses"]["bbox_regression"], rel=1e-4)
     assert float(terms["classes"]) == pytest.approx(GOLDEN["losses"]["classification"], rel=1e-4)
+
+
+def test_narrow_predictors_of_all_sums_are_the_wide_ones():
+    """Sums that are the channels themselves change nothing; those of the start keep the size."""
+    drawn = np.random.default_rng(8)
+    channels = {"stride_16/expand": 6, "stride_32": 6}
+    wide, narrow = (from_spec(f"ssdlite(maps=2{width})") for width in ("", ", width=6"))
+    maps = {name: drawn.normal(size=(3, 2, 6)).astype(np.float32) for name in channels}
+    own = {
+        leaf: drawn.normal(size=shape).astype(np.float32)
+        for leaf, shape in wide.shapes(channels, 2).items()
+    }
+    same = own | {f"{number}/sums": np.eye(6, dtype=np.float32) for number in (1, 2)}
+    assert {leaf: values.shape for leaf, values in same.items()} == narrow.shapes(channels, 2)
+    assert narrow.channels({leaf: values.shape for leaf, values in same.items()}) == channels
+    expected = wide.apply(own, maps)
+    for name, values in narrow.apply(same, maps).items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-5)
+    shape = {"1/sums": (500, 40)}
+    start = narrow.initial(shape)["1/sums"]
+    np.testing.assert_array_equal(start, narrow.initial(shape)["1/sums"])
+    assert 0.9 < np.linalg.norm(start, axis=0).mean() < 1.1
+
+
+def test_narrow_predictors_are_a_fraction():
+    """Of MobileNetV2's 2,048 channels from stride 8 on, six anchors and one class."""
+    channels = {"stride_8/expand": 192, "stride_16/expand": 576, "stride_32": 1280}
+    sizes = {}
+    for width in ("none", "16"):
+        head = from_spec(f"ssdlite(maps=3, finest=8, width={width})")
+        sizes[width] = sum(int(np.prod(one)) for one in head.shapes(channels, 1).values())
+    biases = 3 * 6 * (2 + 4)
+    assert sizes == {
+        "none": 2048 * (2 * 10 + 6 * (2 + 4)) + biases,
+        "16": 2048 * 16 + 3 * 16 * (2 * 10 + 6 * (2 + 4)) + biases,
+    }
+
+
+def test_a_shorter_tower_is_one_whose_last_layers_change_nothing():
+    drawn = np.random.default_rng(9)
+    maps = {name: drawn.uniform(0, 5, (2, 2, 4)).astype(np.float32) for name in fpnlite().taps}
+    channels = dict.fromkeys(maps, 4)
+    for layers in (0, 2):
+        short, whole = fpnlite(layers=layers), fpnlite()
+        shapes = short.shapes(channels, 2)
+        assert short.channels(shapes) == channels
+        # Values that ReLU6 leaves as they are.
+        own = {
+            leaf: drawn.uniform(0, 0.1, shape).astype(np.float32) for leaf, shape in shapes.items()
+        }
+        longer = whole.initial(whole.shapes(channels, 2)) | own
+        expected = whole.apply(longer, maps)
+        for name, values in short.apply(own, maps).items():
+            np.testing.assert_allclose(values, expected[name], atol=1e-6)

@@ -13,7 +13,9 @@ from PIL import ExifTags, Image, ImageDraw
 
 from adapters.backbones import registry
 from adapters.experiment import page_folder
-from adapters.preprocessing import Preprocessing, decode, normalise, prepare
+from adapters.heads.registry import head_of
+from adapters.indexed_png import COLOURS
+from adapters.preprocessing import Preprocessing, decode, normalise, prepare, view_of
 from adapters.runtime import signatures
 from adapters.runtime.feeds import patch_inputs
 from adapters.runtime.input_file import write_inputs
@@ -21,7 +23,7 @@ from adapters.store import signed_folder
 from adapters.store.edits import apply_edits
 from adapters.store.trust import TrustedKey
 from tests import narrow
-from tests.device import exported
+from tests.device import exported, mapped
 from tests.javascript import chromium
 from tests.launch import small
 from tests.patches.table import PLAIN
@@ -30,6 +32,8 @@ MADE = (
     exported.contents("one", seed=2, classes=3),
     exported.contents("two", seed=3, classes=8),
 )
+MAPPED = {"objects": ("squares", "square"), "regions": ("lights",)}
+"""Pages of heads that read maps: of two widths, whose network has room for the wider."""
 FRAME = (48, 64)  # of the camera
 READ = """async (background) => {
   const { openPicture, rgbPixels } = await import("/site/picture.mjs");
@@ -56,6 +60,9 @@ def root(tmp_path_factory):
         patch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
         page_folder.write_page(patches, str(weights), root / "site")
         page_folder.write_page([kernels], str(weights), root / "kernels")
+        for name, tasks in MAPPED.items():
+            own = [str(exported.patch_file(place, mapped.patch(task))) for task in tasks]
+            page_folder.write_page(own, str(weights), root / name)
     return root
 
 
@@ -118,8 +125,8 @@ def test_logits_are_jax_s(page, root, made):
           const { normalise } = await import("/site/preprocessing.mjs");
           const { preprocessing } = await network.install(task);
           const pixels = new Uint8Array(await (await fetch("/pixels")).arrayBuffer());
-          const { logits } = await network.run(task, normalise(pixels, preprocessing));
-          return logits.map((row) => [...row]);
+          const { predictions } = await network.run(task, normalise(pixels, preprocessing));
+          return predictions.map(({ logits }) => [...logits.values]);
         }""",
         made.task,
     )
@@ -195,6 +202,68 @@ def test_a_patch_may_bring_depthwise_kernels(browser):
     """It is installed once it has given the logits that it states."""
     browser.open("kernels")
     assert (browser.text("#refused"), browser.text("#said")) == ("", "kernels is installed.")
+
+
+SAID = """async ([site, task]) => {
+  const load = (name) => import(`/${site}/${name}.mjs`);
+  const { network } = await load("page");
+  const { answered } = await load("answers");
+  const { openPicture, rgbPixels } = await load("picture");
+  const { networkInput } = await load("preprocessing");
+  const { viewOf } = await load("view");
+  const { labels, head, preprocessing } = await network.install(task);
+  const file = await (await fetch("/noise.png")).blob();
+  const picture = rgbPixels(await openPicture(file), preprocessing.background);
+  const { predictions } = await network.run(task, networkInput(picture, preprocessing));
+  const { mask, ...said } = answered(head, labels, predictions[0], viewOf(picture, preprocessing));
+  return { ...said, mask: mask && [...mask] };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("site", "task"), [(site, task) for site, tasks in MAPPED.items() for task in tasks]
+)
+def test_boxes_and_masks_are_jax_s(browser, root, site, task):
+    made, image = mapped.patch(task), exported.png(3)
+    (root / "noise.png").write_bytes(image)
+    browser.open(site)
+    said = browser.evaluate(SAID, [site, task])
+    head, predictions = head_of(made), mapped.predicted(made, image)
+    width, height = Image.open(io.BytesIO(image)).size
+    view = view_of(width, height, Preprocessing.from_json(made.preprocessing))
+    listed = head.listed(made.labels, predictions, view)
+    assert [one["label"] for one in said["rows"]] == [one["label"] for one in listed]
+    if site == "objects":
+        corners = np.array([one["box"] for one in said["boxes"]])
+        corners[:, 2:] -= corners[:, :2]
+        assert len(corners) > 1
+        np.testing.assert_allclose(corners, [one["bbox"] for one in listed], atol=0.05)
+    else:
+        mask = np.reshape(said["mask"], (height, width))
+        assert (mask == head.mask(made.labels, predictions, view)).mean() > 0.99
+
+
+@pytest.mark.parametrize(("site", "task"), [("objects", "square"), ("regions", "lights")])
+def test_what_is_found_is_drawn_over_the_picture(browser, root, tmp_path, site, task):
+    (tmp_path / "noise.png").write_bytes(exported.png(3))
+    browser.open(site)
+    browser.call("trouble")
+    chosen(browser, task)
+    looked_at(browser, tmp_path / "noise.png")
+    assert next(iter(answers(browser))) in mapped.patch(task).labels
+    pixels = browser.evaluate(
+        "() => { const canvas = document.querySelector('#picture');"
+        "return [...canvas.getContext('2d')"
+        ".getImageData(0, 0, canvas.width, canvas.height).data]; }"
+    )
+    shown = np.reshape(pixels, (-1, 4))[:, :3]
+    plain = np.asarray(Image.open(tmp_path / "noise.png").convert("RGB")).reshape(-1, 3)
+    if site == "objects":
+        assert (shown == COLOURS[0]).all(axis=1).any()
+    else:
+        halves = (plain[:, None].astype(int) + np.array(COLOURS[:3])) // 2
+        assert (shown[:, None] == halves).all(axis=2).any(axis=1).all()
+    assert browser.call("trouble") == []
 
 
 def test_nothing_is_asked_of_any_other_address(page, root):

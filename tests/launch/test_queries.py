@@ -8,10 +8,11 @@ from PIL import Image
 
 import adapters
 from adapters.errors import UnknownNameError
-from adapters.experiment import descriptions, detecting, evaluation, serving
+from adapters.experiment import descriptions, detecting, evaluation, serving, text_encoder
 from adapters.experiment import training_run as runs
 from adapters.experiment.predictor import PredictionInputError
 from adapters.experiment.query_comparison import NoQueryError, compare_queries
+from adapters.experiment.settings import SettingError
 from adapters.serving.errors import InputsError
 from adapters.serving.inputs import read_inputs
 from adapters.store.read import read_patch
@@ -20,6 +21,7 @@ from tests.launch import small
 from tests.launch.made_tasks import SQUARES
 
 ASKED = queries.queried(SQUARES)
+PATCH = "query_modulation(embeddings=text)"
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,31 @@ def weights(squares_weights):
     return squares_weights
 
 
+class Encoder:
+    """Texts of no meaning but one: "bright" is nearly "lit"."""
+
+    def embedded(self, texts):
+        return np.stack([self._one(text) for text in texts])
+
+    def _one(self, text):
+        if text == "bright":
+            near = 0.95 * self._one("lit") + 0.05 * self._one("anything")
+            return near / np.linalg.norm(near)
+        drawn = np.random.default_rng(list(text.encode())).normal(size=text_encoder.WIDTH)
+        return drawn / np.linalg.norm(drawn)
+
+
 @pytest.fixture(scope="module")
 def finished(weights, tmp_path_factory):
-    """(folder, rows) of a run."""
+    """(folder, rows) of a run, which may be asked for what training does not say."""
     out = tmp_path_factory.mktemp("runs") / "asked"
     recipe = {"steps": 60, "head_rate": 3e-2, "patch_rate": 3e-2}
-    settings = small.settings(weights, patch="query_modulation", recipe=recipe, validations=0)
-    return out, runs.run([ASKED], settings, out, "a test")
+    settings = small.settings(
+        weights, patch=PATCH, phrases="bright, lit", recipe=recipe, validations=0
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_encoder, "encoder", Encoder)
+        return out, runs.run([ASKED], settings, out, "a test")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +74,7 @@ def examples():
 def test_a_file_says_what_can_be_asked(path):
     contents = read_patch(path)
     assert contents.inputs == {"query": (16,)}
-    assert contents.words["query"] == ASKED.words["query"]
+    assert contents.words["query"] == {**ASKED.words["query"], "bright": (7,)}
     assert contents.edits["module"]["query_modulation/query/hidden"]["w"].shape == (16, 16)
     said = descriptions.describe_patch(contents)
     assert "left lit" in said
@@ -90,6 +110,27 @@ def test_what_is_asked_is_found_and_what_is_not_there_is_not(loaded, examples):
     assert wrong < right / 2
 
 
+def test_a_phrase_that_training_never_said_is_followed_by_what_it_means(loaded, examples):
+    images = [example["image"] for example in examples]
+    said = {
+        text: [len(own) for own in loaded.predict(images, {"query": text}).boxes]
+        for text in ("bright", "lit", "dark")
+    }
+    apart = {text: np.abs(np.subtract(said["bright"], said[text])).sum() for text in said}
+    assert apart["lit"] < apart["dark"] / 3
+
+
+def test_phrases_that_nothing_could_follow_are_refused(weights, tmp_path):
+    for patch, phrases, task, said in (
+        ("query_modulation", "bright", ASKED, "phrases is bright, which means nothing to a patch"),
+        (PATCH, "bright", SQUARES, "phrases is of tasks with queries"),
+        (PATCH, "a, b, c, d, e, f, g, h, i, j", ASKED, "10 new ones .* has room for 9"),
+    ):
+        settings = small.settings(weights, patch=patch, phrases=phrases)
+        with pytest.raises(SettingError, match=said):
+            runs.Run([task], settings, tmp_path / "run")
+
+
 def test_an_unknown_query_says_which_are_known(loaded, examples):
     with pytest.raises(UnknownNameError, match=r"no query is called 'dar'.*'dark'.*left lit"):
         loaded.predict(examples[0]["image"], {"query": "dar"})
@@ -106,7 +147,7 @@ def test_a_picture_shows_what_was_asked_for(loaded, examples, tmp_path):
     np.testing.assert_array_equal(found.scores, wanted.scores[0])
     document = json.loads((tmp_path / "found" / detecting.DOCUMENT).read_text())
     assert len(document["annotations"]) == len(found.scores)
-    with pytest.raises(UnknownNameError, match="Known: dark, largest dark"):
+    with pytest.raises(UnknownNameError, match="Known: bright, dark, largest dark"):
         list(detecting.detect_files(loaded, [str(file)], tmp_path / "other", {"query": "red"}))
     assert not (tmp_path / "other").exists()
 
@@ -120,9 +161,9 @@ def test_a_server_reads_a_query_in_words(path, weights):
     np.testing.assert_array_equal(np.flatnonzero(asked["query"]), [2, 3])
     np.testing.assert_array_equal(np.flatnonzero(silent["query"]), [0])
     for given, said in (
-        ([("query", "red")], "no query is called 'red'.*Known: dark"),
+        ([("query", "red")], "no query is called 'red'.*Known: bright, dark"),
         ([("query", "dark"), ("query", "lit")], "takes "),
-        ([("place", "dark")], r"takes \?query=dark or the same as fields"),
+        ([("place", "dark")], r"takes \?query=bright or the same as fields"),
     ):
         with pytest.raises(InputsError, match=said):
             read_inputs(given, task)

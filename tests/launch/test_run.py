@@ -408,8 +408,8 @@ def test_a_run_records_what_defines_it(finished, weights):
     # A run that was begun with these fields must find each as it wrote it.
     own = "backbone weights head patch size groups examples sampling scheduler gradients references"
     more = "seed data_dir augmentation workers cache encoding train_shared recipe teacher"
-    more += " from_patch patch_version balance temperature_scaling checkpoint validations patience"
-    more += " minutes"
+    more += " from_patch phrases patch_version balance temperature_scaling checkpoint validations"
+    more += " patience minutes"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from unittest import mock
 
 from adapters.backbones import registry
-from adapters.patches.combine import chain, select
+from adapters.backbones.taps import FEATURES
+from adapters.patches.combine import chain, reading, select
 from adapters.patches.contract import Patch
 from adapters.patches.registry import from_spec
 from adapters.patches.scale_bias import scale_bias
@@ -34,6 +35,12 @@ def _named(
     with mock.patch.dict(registry.TABLES, narrow=lambda: narrow.TABLE):
         patch = from_spec(spec, norm)
     return Entry(f"{spec}, {norm}", patch, norm, 32 * values + bits, alike)
+
+
+def _of_features(spec: str, values: int) -> Entry:
+    """One of those that ask which maps heads read, for heads that read the pooled features."""
+    entry = _named(spec, values)
+    return entry._replace(patch=reading(entry.patch, {FEATURES: FEATURES}))
 
 
 def _late(path: str, name: str, leaf: object) -> bool:
@@ -96,6 +103,7 @@ READING = (
     _named("scale_bias+conditional(norms=9)", 34_112 + 16 + 4 * 2 * LAST_NINE),
     # 16 embeddings of 16 numbers and a bias; blocks have 1,504 outputs in all.
     _named("query_modulation", 16 * 17 + 16 * 2 * 1504),
+    _of_features("query_modulation(at=head)", 16 * 17 + 16 * 2 * 1280),
 )
 PREVIEW = "preview=narrow, preview_size=16, dropout=0"
 # Those that add leaves to the weights that all tasks share.

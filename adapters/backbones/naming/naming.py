@@ -64,6 +64,11 @@ class Naming(NamedTuple):
             )
         }
 
+    def names_all(self, table: LayerTable) -> bool:
+        """Whether a table of the family is named whole: not every code base has every neck."""
+        named = {place.path for place in self.places(table).values()}
+        return named == {site.path for site in sites(table)}
+
     def head_places(self) -> dict[str, Place]:
         """Their names of the head's `w` and `b`, in this order."""
         return dict(self._leaves(self.head))

@@ -18,6 +18,7 @@ Grid = tuple[int, int]
 """Height and width of a map, in cells."""
 
 RATIOS = (1.0, 2.0, 1 / 2, 3.0, 1 / 3)
+TENSORFLOW_RATIOS = (1.0, 2.0, 1 / 2, 3.0, 0.3333)  # as its configurations write a third
 LOWEST_SCALE = 0.1  # TensorFlow's square anchor on the first map
 OCTAVES, OCTAVE_RATIOS = 2, (1.0, 2.0, 1 / 2)
 
@@ -60,7 +61,7 @@ def tensorflow(given: Sequence[float]) -> list[list[tuple[float, float]]]:
             found.append([(LOWEST_SCALE,) * 2, _sides(own, 2.0), _sides(own, 1 / 2)])
         else:
             last = (math.sqrt(own * after),) * 2
-            found.append([*(_sides(own, ratio) for ratio in RATIOS), last])
+            found.append([*(_sides(own, ratio) for ratio in TENSORFLOW_RATIOS), last])
     return found
 
 

@@ -1,6 +1,6 @@
 """What heads that find objects share, whatever predicts the boxes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from adapters.heads.contract import Array, Arrays, Head, Shape, computed_by
@@ -22,6 +22,7 @@ def detector(
     apply: Callable[[Arrays, Arrays], dict[str, Any]],
     loss: Callable[[Arrays, Arrays, Any, float, float], dict[str, Any]],
     initial: Callable[[Mapping[str, Shape]], dict[str, Array]],
+    begun: Callable[[Arrays, Arrays, Sequence[tuple[int, int]]], dict[str, Array]],
 ) -> Head:
     """A head that finds objects.
 
@@ -30,7 +31,7 @@ def detector(
       given: all settings by name, `threshold` among them.
       defaults: of the settings.
       find: from the predictions of one image to all that may be in it.
-      taps, shapes, channels, apply, loss, initial: see `Head`.
+      taps, shapes, channels, apply, loss, initial, begun: see `Head`.
 
     Raises HeadSettingError for a threshold that is none from 0 to 1.
     """
@@ -60,6 +61,7 @@ def detector(
         ranked=False,
         soft_targets=None,
         initial=initial,
+        begun=begun,
         check_targets=answering.check_targets,
         after_validation=after_validation if given[THRESHOLD] is None else None,
     )

@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.heads.detection.predictors import BOXES, CLASSES, depthwise, last
+from adapters.heads.detection.predictors import BOXES, CLASSES, depthwise, last, pointwise
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Any]
 Shape = tuple[int, ...]
 
-LAYERS, SIDE = 4, 3
+LAYERS, SIDE = 4, 3  # as published
 PRIOR = 0.01  # how probable an object is at each anchor before anything is learned
 
 
-def shapes(width: int, levels: int, anchors: int, outputs: int) -> dict[str, Shape]:
+def shapes(
+    width: int, levels: int, anchors: int, outputs: int, layers: int = LAYERS
+) -> dict[str, Shape]:
     """Of all leaves, for maps of `width` channels, `anchors` a cell and `outputs` classes."""
     found: dict[str, Shape] = {}
-    for layer in range(1, LAYERS + 1):
+    for layer in range(1, layers + 1):
         found[f"tower/{layer}/depthwise"] = (SIDE, SIDE, width)
         found[f"tower/{layer}/w"] = (width, width)
         for level in range(1, levels + 1):
@@ -39,7 +41,7 @@ def shapes(width: int, levels: int, anchors: int, outputs: int) -> dict[str, Sha
 
 def width(shapes: Mapping[str, Shape]) -> int:
     """Channels of the maps that a tower with leaves of these shapes reads."""
-    return shapes["tower/1/w"][0]
+    return shapes[f"{CLASSES}/w"][0]
 
 
 def initial(shapes: Mapping[str, Shape]) -> dict[str, Array]:
@@ -59,11 +61,12 @@ def initial(shapes: Mapping[str, Shape]) -> dict[str, Array]:
 def predicted(weights: Arrays, maps: Sequence[Any]) -> dict[str, Any]:
     """Classes [..., A, outputs] and boxes [..., A, 4] of maps [..., h, w, C], the finest first."""
     found: dict[str, list[Any]] = {CLASSES: [], BOXES: []}
+    layers = sum(leaf.startswith("tower/") and leaf.endswith("/w") for leaf in weights)
     for level, own in enumerate(maps, 1):
         space, x = own.__array_namespace__(), own
-        for layer in range(1, LAYERS + 1):
+        for layer in range(1, layers + 1):
             x = depthwise(x, weights[f"tower/{layer}/depthwise"])
-            x = _pointwise(x, weights[f"tower/{layer}/w"])
+            x = pointwise(x, weights[f"tower/{layer}/w"])
             scale, offset = (
                 last(weights[f"level_{level}/{layer}/{leaf}"], x.ndim)
                 for leaf in ("scale", "offset")
@@ -73,13 +76,8 @@ def predicted(weights: Arrays, maps: Sequence[Any]) -> dict[str, Any]:
             bias = weights[f"{branch}/b"]
             y = depthwise(x, weights[f"{branch}/depthwise"])
             wide = weights[f"{branch}/w"].reshape(x.shape[-1], -1)
-            y = _pointwise(y, wide) + last(bias.reshape(-1), x.ndim)
+            y = pointwise(y, wide) + last(bias.reshape(-1), x.ndim)
             *before, high, across, _ = x.shape
             values.append(y.reshape(*before, high * across * bias.shape[0], bias.shape[1]))
     space = maps[0].__array_namespace__()
     return {branch: space.concatenate(values, axis=-2) for branch, values in found.items()}
-
-
-def _pointwise(maps: Any, weights: Any) -> Any:
-    """A 1x1 convolution of maps [..., h, w, C] by [C, n], as one matrix product."""
-    return (maps.reshape(-1, maps.shape[-1]) @ weights).reshape(*maps.shape[:-1], -1)
