@@ -133,7 +133,7 @@ def network_cost(
         raise CostSettingError(
             f"{bytes_per_value} bytes a value: give one of {', '.join(map(str, BYTES_PER_VALUE))}."
         )
-    shapes = dict(jax.eval_shape(backbone.init, jax.random.key(0)))
+    shapes = _shapes(backbone.table)
     if classes:
         features = backbone.table.features
         kernel = jax.ShapeDtypeStruct((features, classes), jnp.float32)
@@ -152,13 +152,16 @@ def row_cost(row: Row, side: int, bytes_per_value: int = 4) -> NetworkCost:
     """
     table = LayerTable("row", (row,))
     ((name, _),) = table.named_rows()
-    weights = {
-        path: {leaf: jax.ShapeDtypeStruct(shape, jnp.float32) for leaf, shape in leaves.items()}
-        for path, leaves in expected_shapes(table).items()
-    }
     image = jax.ShapeDtypeStruct((side, side, row.inputs), jnp.float32)
     network = functools.partial(_network, build(table), False)
-    return NetworkCost(cost_of(network, weights, image, bytes_per_value).below(name))
+    return NetworkCost(cost_of(network, _shapes(table), image, bytes_per_value).below(name))
+
+
+def _shapes(table: LayerTable) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
+    return {
+        path: {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in leaves.items()}
+        for path, leaves in expected_shapes(table).items()
+    }
 
 
 def cost_of(

@@ -30,7 +30,8 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 @functools.cache
 def outputs(family):
     apply = jax.vmap(backbone(family).apply, (None, 0))
-    return jax.jit(apply, compiler_options=QUICKEST)
+    # Two of its programs are compared to the bit, for which QUICKEST is too coarse.
+    return jax.jit(apply, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def features(family, weights):

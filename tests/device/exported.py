@@ -20,6 +20,9 @@ from adapters.store.edits import apply_edits
 from adapters.training import packing
 from tests import narrow
 from tests.patches.table import PLAIN
+from tests.quick import QUICKEST
+
+quickly = functools.partial(jax.jit, compiler_options=QUICKEST)
 
 CLASSES = 8
 SETTINGS = litert.Settings(CLASSES, (narrow.SIZE,), (1, 4), signatures.KINDS)
@@ -53,10 +56,10 @@ def int8_graph() -> Graph:
 @functools.cache
 def edits(entry, seed=2):
     """What a file of this patch could hold after training."""
-    params = entry.patch.init(jax.random.key(0), narrow.weights())
+    params = quickly(entry.patch.init)(jax.random.key(0), narrow.weights())
     moved = narrow.disturbed((params.trained, params.measured), seed)
     # To both sides of where they began: scores of masks cross their threshold, those of gates not.
-    trained = jax.tree.map(lambda leaf: leaf - 0.05, moved[0])
+    trained = jax.tree.map(lambda leaf: np.asarray(leaf) - 0.05, moved[0])
     return packing.task_edits(entry.patch, params._replace(trained=trained, measured=moved[1]))
 
 
@@ -68,7 +71,7 @@ def head(classes, seed):
     }
 
 
-@jax.jit
+@quickly
 def features(weights, images):
     """JAX's, unfolded."""
     return jax.vmap(narrow.BACKBONE.apply, (None, 0))(weights, images).features
