@@ -36,6 +36,8 @@ from adapters.store.signed_line import read_line, signed_line
 from adapters.store.trust import Trusted, TrustedKey
 
 NAME = "folder.sig"
+# Windows has neither, and no links that anybody may make; waiting is for pipes.
+_READING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _KIND = b"modelpatch folder\n"
 _LIMIT = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -152,7 +154,7 @@ def _sha256(path: str) -> str:
     """Of a plain file; never through a link, and without waiting for a pipe."""
     if stat.S_ISLNK(os.lstat(path).st_mode):
         raise ChangedFolderError(f"{path} is a link, for which nobody can vouch")
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+    with open(os.open(path, _READING), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ChangedFolderError(f"{path} is no plain file, for which nobody can vouch")
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ import threading
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image
 
 from adapters.errors import UnknownNameError
@@ -19,6 +20,7 @@ from adapters.heads.contract import Answer, NoAnswerError
 from adapters.preprocessing import UnreadableImageError
 from adapters.runtime import engine, graph_file, signatures
 from adapters.runtime.feeds import UnsupportedPatchError
+from adapters.store import signed_folder
 from adapters.store.errors import FingerprintError, ParityError
 from tests import imports, narrow
 from tests.device import exported
@@ -217,17 +219,27 @@ def test_columns_that_are_nobody_s_answer_nan(device, tmp_path, how):
     assert device.run("one", exported.png(1)).probabilities.keys() == set(made.labels)
 
 
-def test_the_runtime_runs_where_jax_cannot_be_imported(backbone, tmp_path):
-    made = exported.contents("one")
+def test_the_runtime_runs_without_jax_and_without_what_windows_lacks(backbone, tmp_path):
+    """Of POSIX it is denied what it could ask for: this is no Windows."""
+    made, maker = exported.contents("one"), Ed25519PrivateKey.generate()
+    graph = tmp_path / "signed" / backbone.name
+    graph.parent.mkdir()
+    shutil.copy(backbone, graph)
+    signature = signed_folder.sign_folder(graph.parent, maker)
+    (graph.parent / signed_folder.NAME).write_bytes(signature)
+    trusted = maker.public_key().public_bytes_raw()
     path = exported.patch_file(tmp_path, made)
     image = tmp_path / "image.png"
     image.write_bytes(exported.png(1))
     script = f"""
-import json, pathlib, sys
-for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax"):
+import json, os, pathlib, sys
+for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax", "fcntl", "pwd", "grp", "resource"):
     sys.modules[name] = None  # importing it fails from here on
+for name in ("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "fchmod", "geteuid", "getuid"):
+    delattr(os, name)
 from adapters.runtime.device import Device
-device = Device({str(backbone)!r})
+from adapters.store.trust import TrustedKey
+device = Device({str(graph)!r}, signed_by={{{trusted!r}: TrustedKey("maker.pub")}})
 device.install({str(path)!r})
 print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
 """
