@@ -238,8 +238,11 @@ for name in ("jax", "jaxlib", "haiku", "tensorflow", "optax", "fcntl", "pwd", "g
 for name in ("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "fchmod", "geteuid", "getuid"):
     delattr(os, name)
 from adapters.runtime.device import Device
+from adapters.store.signed_folder import check_folder
 from adapters.store.trust import TrustedKey
-device = Device({str(graph)!r}, signed_by={{{trusted!r}: TrustedKey("maker.pub")}})
+trusted = {{{trusted!r}: TrustedKey("maker.pub")}}
+check_folder({str(graph.parent)!r}, trusted)
+device = Device({str(graph)!r}, signed_by=trusted)
 device.install({str(path)!r})
 print(json.dumps(device.run("one", pathlib.Path({str(image)!r}).read_bytes())))
 """
