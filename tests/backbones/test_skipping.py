@@ -15,8 +15,9 @@ from adapters.runtime.fold import fold_norms
 from tests import narrow
 from tests.backbones.families import FAMILIES
 from tests.backbones.test_every_backbone import backbone, images, weights
-from tests.quick import QUICKEST
 
+# Programs are compared to the bit, or nearly so, for which QUICKEST is too coarse.
+QUICK = {"xla_backend_optimization_level": 0}
 SKIPPABLE = [
     (family, name)
     for family, table in FAMILIES.items()
@@ -30,8 +31,7 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 @functools.cache
 def outputs(family):
     apply = jax.vmap(backbone(family).apply, (None, 0))
-    # Two of its programs are compared to the bit, for which QUICKEST is too coarse.
-    return jax.jit(apply, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(apply, compiler_options=QUICK)
 
 
 def features(family, weights):
@@ -68,7 +68,7 @@ def without(family, block):
 @every_skippable
 def test_a_skipped_block_is_that_of_a_table_without_its_row(family, block):
     other, own = without(family, block)
-    apply = jax.jit(jax.vmap(other.apply, (None, 0)), compiler_options=QUICKEST)
+    apply = jax.jit(jax.vmap(other.apply, (None, 0)), compiler_options=QUICK)
     expected = np.asarray(apply(own, images()[0]).features)
     found = features(family, opened(family, block, 0))
     # Another program, which may round otherwise in the last bit.
@@ -127,7 +127,7 @@ def test_the_gradient_of_open_is_what_the_branch_would_do(value):
         apply = functools.partial(backbone(family).apply, rematerialise=rematerialise)
         return jnp.sum(apply(own, image).endpoints["block_03"])
 
-    gradient = jax.jit(jax.grad(total), compiler_options=QUICKEST)(jnp.full(1, value))
+    gradient = jax.jit(jax.grad(total), compiler_options=QUICK)(jnp.full(1, value))
     change = total(jnp.ones(1)) - total(jnp.zeros(1))
     np.testing.assert_allclose(gradient, [change], rtol=1e-4)
     again = jax.jit(jax.grad(functools.partial(total, rematerialise=True)))(jnp.full(1, value))
@@ -138,7 +138,7 @@ def test_a_skipped_branch_gets_no_gradient():
     def total(own):
         return jnp.sum(backbone("mobilenet_v2").apply(own, images()[0][0]).features)
 
-    gradients = jax.jit(jax.grad(total), compiler_options=QUICKEST)(
+    gradients = jax.jit(jax.grad(total), compiler_options=QUICK)(
         opened("mobilenet_v2", "block_03", 0)
     )
     assert not np.any(gradients["block_03/expand"]["w"])
@@ -171,5 +171,5 @@ def test_it_is_read_in_every_norm_mode():
             lambda image, mode=mode: apply(closed, image, mode, membership, axes).endpoints,
             axis_name="examples",
         )
-        made = jax.jit(endpoints, compiler_options=QUICKEST)(images()[0])
+        made = jax.jit(endpoints, compiler_options=QUICK)(images()[0])
         np.testing.assert_array_equal(made["block_03"], made["block_02"])
