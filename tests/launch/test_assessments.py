@@ -163,11 +163,11 @@ def test_a_run_scales_its_heads_on_validation_where_asked(task, tmp_path, monkey
     run = training_run.Run([task], settings, tmp_path / "out", "a test")
     logits, labels = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]]), np.array([0, 0, 1])
 
-    def on_validation(shared, edits, head, index, split):
+    def on_validation(index, split, weights, head):
         assert split == "validation"
         return Answers([""] * 3, {"label": labels}, {"logits": logits})
 
-    monkeypatch.setattr(run, "_answers", on_validation)
+    monkeypatch.setattr(run._scores, "answers", on_validation)
     before = {"w": np.ones((4, 2), np.float32), "b": np.ones(2, np.float32)}
     _, after = run._scaled({}, {}, before, 0)
     divisor = temperature(logits, labels) if wanted else 1.0

@@ -14,7 +14,7 @@ from adapters.heads.classification import classification
 from adapters.heads.regression import regression
 from adapters.heads.together import TaskHeads
 from adapters.scheduling.contract import Sampler
-from adapters.training import best, checkpoint, interrupt, loop, metrics, packing
+from adapters.training import best, checkpoint, interrupt, loop, metrics, packing, step_figures
 from adapters.training.checkpoint import ConfigurationMismatchError
 from adapters.training.stopping import Stopping
 from tests import narrow
@@ -315,8 +315,8 @@ def test_a_diverging_run_stops_and_names_the_task(tmp_path, monkeypatch):
 def test_scores_of_several_kinds_are_told_one_by_one():
     heads = TaskHeads((classification(), regression(unit="cm")), (3, 1))
     scores = {"marks": 0.925, "lengths": -0.061}
-    said = loop._summary(12, ["marks", "lengths"], heads, scores)
+    said = step_figures.summary(12, ["marks", "lengths"], heads, scores)
     assert said == "step 12: validation in %: marks 92.5, lengths (R^2) -6.1"
     alike = TaskHeads((regression(unit="cm"), regression(unit="g")), (1, 1))
-    said = loop._summary(12, ["marks", "lengths"], alike, scores)
+    said = step_figures.summary(12, ["marks", "lengths"], alike, scores)
     assert said == "step 12: validation R^2 43.20 % (marks 92.5, lengths -6.1)"
