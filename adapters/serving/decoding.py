@@ -28,7 +28,7 @@ from adapters.view import View
 PROCESSES = 4  # half of them for large images; fewer leave cores idle between two images
 SMALL = 1 << 22  # pixels that are decoded among small images: tens of milliseconds
 FEW = 1 << 18  # bytes of a small image: a header, too, can be long, and says nothing before its end
-NICE = 10  # of large images: the server and small ones go first
+NICE = 19  # of large images: the server and small ones go first
 GRACE = 0.5  # seconds that a small image may go on for nobody: sooner than a process starts
 Said = tuple[dict[str, Any], bytes]  # an error or none, and the bytes of pixels
 _ERRORS = {kind.__name__: kind for kind in (TooMuchError, UnreadableImageError)}
