@@ -82,6 +82,8 @@ def test_they_stand_apart_from_the_network(tensors):
     [
         ({"BoxPredictor_5/ClassPredictor/biases": None}, "missing, or of another shape: BoxP"),
         ({"BoxPredictor_0/ClassPredictor/biases": np.zeros(9, np.float32)}, "has 9 values, which"),
+        ({"BoxPredictor_0/ClassPredictor/biases": np.float32(1)}, "has 1 values, which"),
+        ({"BoxPredictor_0/ClassPredictor/biases": np.zeros(0, np.float32)}, "has 0 values, which"),
     ],
 )
 def test_others_are_refused(tensors, fault, said):

@@ -64,10 +64,10 @@ def predictors(
             gain = scale / np.sqrt(var + np.float32(epsilon))
             bias = f"{scope}/biases"
             values = _COLUMNS if branch == "classes" else len(_SIDES)
-            total = tensors[bias].shape[0] if bias in tensors else values
+            total = tensors[bias].size if bias in tensors else values
             matrix = read(f"{scope}/weights", 1, 1, width, total)
             b = read(bias, total)
-            if total % values:
+            if not total or total % values:
                 faults.append(f"{bias} has {total} values, which are no {values} for each anchor")
                 continue
             own = {
