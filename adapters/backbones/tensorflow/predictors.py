@@ -7,6 +7,7 @@ width, and takes a softmax over nothing and classes where TensorFlow takes a sig
 nothing's score at 0, that of one class is the same.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -64,7 +65,7 @@ def predictors(
             gain = scale / np.sqrt(var + np.float32(epsilon))
             bias = f"{scope}/biases"
             values = _COLUMNS if branch == "classes" else len(_SIDES)
-            total = tensors[bias].size if bias in tensors else values
+            total = math.prod(tensors[bias].shape) if bias in tensors else values
             matrix = read(f"{scope}/weights", 1, 1, width, total)
             b = read(bias, total)
             if not total or total % values:
