@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from adapters.training import plots
-from adapters.training.report import grid, named, one_score
+from adapters.training.report import grid, named, one_score, titled
 from adapters.training.tidy import Measurement, is_score
 
 LOWEST, HIGHEST = "head_only", "full"
@@ -126,7 +126,7 @@ def summary(split: str, results: Sequence[Outcome]) -> str:
     ordered = sorted(results, key=lambda outcome: outcome.bytes)
     metric = results[0].metric
     if metric:
-        table = f"{metric.capitalize()} on {split} in %, mean over tasks\n"
+        table = f"{titled(metric)} on {split} in %, mean over tasks\n"
         table += _means(lowest, ordered, highest)
     else:
         table = f"Each task's own score on {split} in %\n" + _task_by_task(lowest, ordered)
@@ -205,7 +205,7 @@ def _scores(split: str, results: Sequence[Outcome]) -> str:
         below.append(["worst domain", *(f"{100 * min(o.by_task.values()):.2f}" for o in results)])
     below.append(["bytes", *(f"{outcome.bytes:,.0f}" for outcome in results)])
     runs = f"{first.seeds} seeds" if first.seeds > 1 else "1 seed"
-    title = f"{(first.metric or 'score').capitalize()} on {split} in %, {runs}\n"
+    title = f"{titled(first.metric or 'score')} on {split} in %, {runs}\n"
     return title + grid([*lines, *below], below=len(below))
 
 

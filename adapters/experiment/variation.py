@@ -18,7 +18,7 @@ from adapters.experiment.settings import SettingError, Settings
 from adapters.experiment.task_heads import with_head
 from adapters.spec import whole
 from adapters.training import loop, tidy
-from adapters.training.report import grid, named, one_score
+from adapters.training.report import grid, named, one_score, titled
 from tasks.task import Task
 
 TABLE = "table.txt"
@@ -200,4 +200,4 @@ def _table(
         mean = f"{statistics.fmean(means):.2f}" if metric else "-"
         spread = f"{statistics.stdev(means):.2f}" if metric and len(means) > 1 else "-"
         lines.append([name, *(f"{value:.1f}" for value in by_task), mean, spread])
-    return f"{(metric or 'score').capitalize()} on validation in %\n" + grid(lines, below=0)
+    return f"{titled(metric or 'score')} on validation in %\n" + grid(lines, below=0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adapters import drawing, files
 from adapters.heads.classification import BALANCED, BASELINE
 from adapters.training import curves, metrics
-from adapters.training.report import Row, named, one_score
+from adapters.training.report import Row, named, one_score, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +162,7 @@ def _accuracy(rows: Sequence[Row]) -> "Figure":
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     least = min((100.0 * v for values, _ in shown.values() for v in values if v), default=0.0)
-    axes.set(title=f"{_score(rows).capitalize()} per task", xlabel="%", xticks=range(0, 101, 20))
+    axes.set(title=f"{titled(_score(rows))} per task", xlabel="%", xticks=range(0, 101, 20))
     axes.set_xlim(min(least, 0), 107)
     _legend(figure)
     return figure
@@ -191,7 +191,7 @@ def _bytes(rows: Sequence[Row]) -> "Figure":
         )
     _scale_bytes(axes, [row.patch_bytes / 1000 for row in rows])
     axes.set(
-        title=f"{_score(rows).capitalize()} against the size of the patch file",
+        title=f"{titled(_score(rows))} against the size of the patch file",
         xlabel="patch file, kB",
         ylabel=f"{'test' if tested else 'validation'} {_score(rows)}, %",
     )

@@ -133,6 +133,15 @@ def one_score(metrics: Iterable[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def titled(score: str) -> str:
+    """The score at the beginning of a title: names such as mIoU and PQ keep their letters.
+
+    >>> titled("balanced accuracy"), titled("mIoU"), titled("PQ")
+    ('Balanced accuracy', 'mIoU', 'PQ')
+    """
+    return score.capitalize() if score.islower() else score
+
+
 def grid(lines: Sequence[Sequence[str]], below: int) -> str:
     """Lines of cells as text in columns, the first to the left and the others to the right.
 
