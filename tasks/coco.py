@@ -54,7 +54,7 @@ def coco_task(
     segment: then outlines are drawn, and pixels of no object are of the class that `rest` says,
     `background` by default, or do not count, with `none`.
 
-    Raises FolderError.
+    Raises FolderError, and UnknownNameError for another head.
     """
     spelling = f"{KIND}:IMAGES,ANNOTATIONS"
     folder, file = places(place, spelling, "their COCO file", pathlib.Path.is_file)
