@@ -1,36 +1,45 @@
-"""A user's own images with boxes: a folder of images and a COCO file of annotations.
+"""A user's own images with objects: a folder of images and a COCO file of annotations.
 
 Licence: the user's.
 Sizes: those of the images that the file lists. 70 % train, 15 % validate and 15 % test, chosen by
   file name and so alike on every machine. Of images with the same pixels one is used; those that
   look alike stay on one side. docs/folders.md has the rules.
-Command: launch/train --tasks=coco:IMAGES,ANNOTATIONS
+Command: launch/train --tasks=coco:IMAGES,ANNOTATIONS, with (head=segmentation) after it where a
+  class is wanted of every pixel, or (head=panoptic) a segment.
 Expected: nothing is known about the images.
 """
 
 import dataclasses
 import functools
 import pathlib
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import ClassVar
 
-from adapters.preprocessing import Preprocessing
-from tasks import coco_annotations, digest, pixels
-from tasks.augmentation import Augmentation
+from adapters.errors import UnknownNameError
+from tasks import coco_annotations
+from tasks.annotated import AnnotatedSource, annotated_task, places
+from tasks.annotated_examples import AnnotatedExamples
 from tasks.coco_annotations import Annotations
-from tasks.coco_sorting import BoxedImage, sort
+from tasks.coco_masks import CocoMasks
+from tasks.coco_sorting import Array, BoxedImage, sort
 from tasks.cutting import UNCHANGED, Cut
 from tasks.detectors import HEAD
 from tasks.image_files import ImageFiles
-from tasks.inventory import Inventory, count
+from tasks.inventory import Inventory
 from tasks.listing import FolderError
+from tasks.panoptic import head_for
 from tasks.task import Task
 
 KIND = "coco"
-COLUMNS = ()
-"""What has another name in some files: nothing, the format is fixed."""
+LEARNED, REST = "head", "rest"
+COLUMNS = (LEARNED, REST)
+"""What a user may say: the head, and what pixels of no object are called."""
+
+BACKGROUND = "background"
+UNCOUNTED = "none"
+_TARGETS = {"segmentation": "classes", "panoptic": "segments"}
+_BOXES = HEAD.partition("(")[0]
 
 
 def coco_task(
@@ -41,136 +50,66 @@ def coco_task(
 ) -> Task:
     """The task of `IMAGES,ANNOTATIONS`, a folder and a COCO file, named after the folder.
 
-    Raises FolderError.
+    Its head finds boxes, unless `columns` calls `head` one that tells each pixel's class or
+    segment: then outlines are drawn, and pixels of no object are of the class that `rest` says,
+    `background` by default, or do not count, with `none`.
+
+    Raises FolderError, and UnknownNameError for another head.
     """
-    del columns
-    images, between, annotations = place.partition(",")
-    folder, file = (pathlib.Path(part).expanduser() for part in (images, annotations))
-    if not between or not images or not folder.is_dir() or not file.is_file():
-        missing = annotations if folder.is_dir() and images else images
+    spelling = f"{KIND}:IMAGES,ANNOTATIONS"
+    folder, file = places(place, spelling, "their COCO file", pathlib.Path.is_file)
+    head, rest = columns.get(LEARNED, _BOXES), columns.get(REST, BACKGROUND)
+    if head not in (_BOXES, *_TARGETS):
+        raise UnknownNameError("head of a COCO file", head, (_BOXES, *_TARGETS))
+    if head == _BOXES:
+        if REST in columns:
+            raise FolderError(
+                f"{REST}={rest} says what pixels of no object are, and the head {_BOXES} learns "
+                f"boxes: say {LEARNED}={' or '.join(_TARGETS)} beside it."
+            )
+        source = Coco(str(folder), str(file), cut)
+        return annotated_task(source, name, source.labels, HEAD, __doc__)
+    if not rest:
         raise FolderError(
-            f"there is no {missing!r}; write {KIND}:IMAGES,ANNOTATIONS, with the folder of the "
-            "images and their COCO file."
+            f"{REST}= says nothing: give the label of pixels of no object, or {UNCOUNTED} where "
+            "they do not count."
         )
-    source = Coco(str(folder.resolve()), str(file.resolve()), cut)
-    return Task(
-        name=name or folder.resolve().name,
-        source=source,
-        labels=source.labels,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        splits=cut.splits,
-        augmentation=Augmentation(crop=(0.5, 1.0)),
-        head=HEAD,
-    )
+    label = "" if rest == UNCOUNTED else rest
+    drawn = CocoMasks(str(folder), str(file), cut, _TARGETS[head], label)
+    if head == "panoptic":
+        head = head_for(drawn.surfaces, drawn.most)
+    return annotated_task(drawn, name, drawn.labels, head, __doc__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Coco:
-    """A source that reads image files where they lie, and their boxes from a COCO file."""
+class Coco(AnnotatedSource[BoxedImage]):
+    """Images and their boxes, from a COCO file."""
 
-    images: str
-    annotations: str
-    cut: Cut = UNCHANGED
-
-    @property
-    def place(self) -> str:
-        """How a user spells where it lies."""
-        return f"{self.images},{self.annotations}"
+    COUNTED: ClassVar[str] = "object"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The categories of which there are objects."""
         return tuple(self._read.labels[number] for number in self._numbers)
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> "_Images":
-        """Opens a split. The first time all files are read once, and what is odd is warned of.
+    def sort(self, files: ImageFiles) -> tuple[dict[str, list[BoxedImage]], Inventory]:
+        """The images of each split, and what was found. Raises FolderError."""
+        return sort(pathlib.Path(self.images), self._read, self._numbers, files, self.cut)
 
-        Raises FolderError where nothing is left for a split.
-        """
-        del task, data_dir
-        return _Images(self._files, self._sorted[0][split])
-
-    def open_for(self, size: int, task: Task, split: str, data_dir: str | None) -> "_Images":
-        """Opens a split for a network whose images have this side; raises as `open`."""
-        return self.open(task, split, data_dir).read_at(pixels.short_side_for(size))
-
-    def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
-        """The digest of the files that a split uses, by their objects and names."""
-        del task, data_dir
-        return digest.of_files(
-            (f"{own.objects.tobytes().hex()}/{own.file.name}", own.file.path)
-            for own in self._sorted[0][split]
-        )
-
-    def inventory(self) -> Inventory:
-        """What was found; reads it, as `open` does."""
-        return self._sorted[1]
+    def examples(
+        self, files: ImageFiles, images: Sequence[BoxedImage]
+    ) -> AnnotatedExamples[BoxedImage]:
+        """Random access to some of them."""
+        return AnnotatedExamples(files, images, "objects", _objects_of)
 
     @functools.cached_property
     def _read(self) -> Annotations:
-        return coco_annotations.read(pathlib.Path(self.annotations))
+        return coco_annotations.read(pathlib.Path(self.beside))
 
     @property
     def _numbers(self) -> list[int]:
         return sorted({int(label) for image in self._read.images for label in image.labels})
 
-    @functools.cached_property
-    def _files(self) -> ImageFiles:
-        return ImageFiles()
 
-    @functools.cached_property
-    def _sorted(self) -> tuple[dict[str, list[BoxedImage]], Inventory]:
-        found, inventory = sort(
-            pathlib.Path(self.images), self._read, self._numbers, self._files, self.cut
-        )
-        for said in inventory.warnings():
-            warnings.warn(type(said)(f"{pathlib.Path(self.images).name}: {said}."), stacklevel=2)
-        for split, own in found.items():
-            if not any(len(image.objects) for image in own):
-                raise FolderError(
-                    f"{self.images}: no object is left for {split}; the warnings say what was left "
-                    f"out. {count(sum(map(len, found.values())), 'image')} can be used."
-                )
-        return found, inventory
-
-
-class _Images:
-    """Random access to image files and their objects."""
-
-    def __init__(
-        self,
-        files: ImageFiles,
-        images: Sequence[BoxedImage],
-        short_side: int = pixels.SHORT_SIDE,
-    ):
-        self._files, self._images, self._short_side = files, images, short_side
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> Mapping[str, Any]:
-        image = self._files.pixels(self._images[index].file, self._short_side)
-        return {**self.known(index), "image": image}
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return (self[index] for index in range(len(self)))
-
-    def read_at(self, short_side: int) -> "_Images":
-        """The same images, those with a longer short side shrunk to this one."""
-        return _Images(self._files, self._images, short_side)
-
-    def known(self, index: int) -> Mapping[str, Any]:
-        """An example without its image."""
-        own = self._images[index]
-        return {"name": own.file.name, "objects": own.objects}
-
-    def file(self, index: int) -> bytes:
-        """An example's image file."""
-        return self._images[index].file.path.read_bytes()
-
-    def prepared(self, index: int, how: Preprocessing) -> Mapping[str, Any]:
-        """An example whose image is the network's pixels of the whole file."""
-        own = self._images[index]
-        image = self._files.prepared(own.file, how)
-        return {**self.known(index), "image": image, "shape": (own.height, own.width)}
+def _objects_of(image: BoxedImage) -> Array:
+    return image.objects

@@ -14,8 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.heads.contract import MOST_OBJECTS
-from tasks.coco_document import listed_images, read_categories, read_document
-from tasks.listing import FolderError
+from tasks.coco_document import (
+    category_fault,
+    known_annotations,
+    listed_images,
+    nothing_left,
+    read_categories,
+    read_document,
+)
 
 LEAST_SIDE = 1.0  # pixels: what is smaller is no object that can be found
 SLACK = 1.0  # pixels that a box may reach over the edge: tools round
@@ -24,9 +30,6 @@ NO_OBJECTS = "no objects"
 CUT = "boxes that reach over the edge of their image, cut there"
 USED = (NO_OBJECTS, CUT)
 """What is odd, and used all the same."""
-
-MARK = ", annotation "
-"""Between the name of an image and what tells one of its annotations."""
 
 
 class AnnotatedImage(NamedTuple):
@@ -72,14 +75,9 @@ def read(path: pathlib.Path) -> Annotations:
     images = listed_images(document["images"], found)
     boxes: dict[Any, list[tuple[list[float], int]]] = {key: [] for key in images}
     numbers = {key: place for place, key in enumerate(categories)}
-    for place, entry in enumerate(document["annotations"]):
-        key = entry.get("image_id") if isinstance(entry, dict) else None
-        if isinstance(entry, dict) and _known(key, images):
-            name, width, height = images[key]
-            fault, box = _box(entry, numbers, width, height)
-            said = f"{name}{MARK}{entry.get('id', place)}"
-        else:
-            fault, box, said = _strange(entry), None, f"annotation {place}"
+    for key, said, entry in known_annotations(document["annotations"], images, found):
+        _, width, height = images[key]
+        fault, box = _box(entry, numbers, width, height)
         if fault:
             found[fault].append(said)
         if box is not None:
@@ -96,29 +94,17 @@ def read(path: pathlib.Path) -> Annotations:
         labels = np.array([label for _, label in own], np.int64)
         made.append(AnnotatedImage(name, width, height, rows, labels))
     if not any(len(image.boxes) for image in made):
-        said = ", ".join(f"{len(names)} {why}" for why, names in found.items())
-        raise FolderError(f"{path} has no object that can be used ({said or 'no annotation'}).")
+        raise nothing_left(path, found)
     made.sort(key=lambda image: image.name)
     return Annotations(tuple(categories.values()), tuple(made), dict(found))
-
-
-def _known(key: Any, images: Mapping[Any, Any]) -> bool:
-    return type(key) in (int, str) and key in images
-
-
-def _strange(entry: Any) -> str:
-    if not isinstance(entry, dict):
-        return "annotations that are none"
-    return "annotations of images that are not listed"
 
 
 def _box(
     entry: Mapping[str, Any], categories: Mapping[Any, int], width: int, height: int
 ) -> tuple[str, list[float] | None]:
     """What is odd about an annotation, "" if nothing is, and its box, None if it has none."""
-    category = entry.get("category_id")
-    if type(category) is not int or category not in categories:
-        return "annotations of unknown categories", None
+    if fault := category_fault(entry, categories):
+        return fault, None
     if entry.get("iscrowd"):
         return "crowds", None
     given = entry.get("bbox")

@@ -3,10 +3,15 @@
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.annotated_examples import AnnotatedImage
+from tasks.left_out import LeftOutError
 from tasks.listing import FolderError
+
+MARK = ", annotation "
+"""Between the name of an image and what tells one of its annotations."""
 
 
 def read_document(path: pathlib.Path) -> dict[str, list[Any]]:
@@ -64,6 +69,56 @@ def listed_images(
             names.add(os.path.normpath(name))
             images[key] = (name, _side(known.get("width")), _side(known.get("height")))
     return images
+
+
+def known_annotations(
+    entries: Sequence[Any],
+    images: Mapping[Any, tuple[str, int, int]],
+    found: dict[str, list[str]],
+) -> Iterator[tuple[Any, str, Mapping[str, Any]]]:
+    """(number of the image, name of the annotation, annotation) of those of listed images.
+
+    Others are named in `found`, {why: names}.
+    """
+    for place, entry in enumerate(entries):
+        key = entry.get("image_id") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict):
+            found["annotations that are none"].append(f"annotation {place}")
+        elif type(key) not in (int, str) or key not in images:
+            found["annotations of images that are not listed"].append(f"annotation {place}")
+        else:
+            yield key, f"{images[key][0]}{MARK}{entry.get('id', place)}", entry
+
+
+def category_fault(entry: Mapping[str, Any], categories: Mapping[Any, Any]) -> str:
+    """Why an annotation is of no category; "" where it is of one."""
+    category = entry.get("category_id")
+    known = type(category) is int and category in categories
+    return "" if known else "annotations of unknown categories"
+
+
+def nothing_left(path: pathlib.Path, found: Mapping[str, Sequence[str]]) -> FolderError:
+    """What is raised where no annotation of a file can be used; `found` is {why: names}."""
+    said = ", ".join(f"{len(names)} {why}" for why, names in found.items())
+    return FolderError(f"{path} has no object that can be used ({said or 'no annotation'}).")
+
+
+def check_size(said: tuple[int, int], seen: tuple[int, int]) -> None:
+    """Raises LeftOutError where an image has another width and height than the file says."""
+    if said not in (seen, (0, 0)):
+        raise LeftOutError("images of another size than is said of them")
+
+
+def noted(
+    odd: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[AnnotatedImage]]
+) -> dict[str, list[str]]:
+    """Of all {why: names} that are odd, those of the images that are used all the same."""
+    used = {image.file.name for own in found.values() for image in own}
+    kept = {
+        why: [name for name in names if name.partition(MARK)[0] in used]
+        for why, names in odd.items()
+    }
+    return {why: names for why, names in kept.items() if names}
 
 
 def is_inside(name: str) -> bool:

@@ -14,13 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from tasks import registry
-from tasks.augmentation import Augmentation
-from tasks.detectors import HEAD, SIDE
 from tasks.handwritten import LABELS, digits
-from tasks.layout import Carried, Example
-from tasks.scenes import CutOut, scenes
-from tasks.task import Task
+from tasks.layout import Example
+from tasks.scenes import CutOut, register_scenes, scenes
 
 EACH = 300  # of a class, of which the scenes take what they need
 INK = 4  # times as dense as MNIST's edges, so that strokes are solid
@@ -37,14 +33,4 @@ def examples() -> Iterator[Example]:
     return scenes("digit_scenes", found)
 
 
-TASK = registry.register(
-    Task(
-        name="digit_scenes",
-        source=Carried(examples, short_side=SIDE),
-        labels=LABELS,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        augmentation=Augmentation(crop=(0.5, 1.0)),
-        head=HEAD,
-    )
-)
+TASK = register_scenes("digit_scenes", examples, LABELS, __doc__)

@@ -12,14 +12,10 @@ import json
 from collections.abc import Iterator
 
 from adapters import carriers
-from tasks import registry
-from tasks.augmentation import Augmentation
-from tasks.detectors import HEAD, SIDE
 from tasks.emoji import CARRIERS
-from tasks.layout import Carried, Example
+from tasks.layout import Example
 from tasks.photographs import rgba
-from tasks.scenes import CutOut, scenes
-from tasks.task import Task
+from tasks.scenes import CutOut, register_scenes, scenes
 
 LABELS = (
     "Animals & Nature",
@@ -46,14 +42,4 @@ def examples() -> Iterator[Example]:
     return scenes("emoji_scenes", found)
 
 
-TASK = registry.register(
-    Task(
-        name="emoji_scenes",
-        source=Carried(examples, short_side=SIDE),
-        labels=LABELS,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        augmentation=Augmentation(crop=(0.5, 1.0), flip=True),
-        head=HEAD,
-    )
-)
+TASK = register_scenes("emoji_scenes", examples, LABELS, __doc__, flip=True)

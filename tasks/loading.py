@@ -1,13 +1,11 @@
 """Opening a task's images, wherever they come from."""
 
 from tasks import digest
+from tasks.annotated import AnnotatedSource
 from tasks.arrays import Arrays
-from tasks.coco import Coco
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
-from tasks.masks import Masks
-from tasks.panoptic import Panoptic
 from tasks.queries import Queried
 from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
@@ -50,7 +48,7 @@ def inventory(task: Task) -> Inventory | None:
     """
     if isinstance(task.source, Queried):
         return inventory(task.source.plain)
-    if isinstance(task.source, Folder | Arrays | Coco | Masks | Panoptic):
+    if isinstance(task.source, Folder | Arrays | AnnotatedSource):
         return task.source.inventory()
     return None
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from tasks.left_out import LeftOutError
 from tasks.listing import FolderError
 
 LABELS = "labels.txt"
@@ -20,14 +21,6 @@ class Classes(NamedTuple):
 
     number: int
     ignored: int
-
-
-class MaskError(FolderError):
-    """A mask that says nothing of its image; the message is why, of many such masks."""
-
-    def __init__(self, why: str, more: str = ""):
-        super().__init__(why)
-        self.more = more
 
 
 def labels_in(folder: pathlib.Path) -> tuple[str, ...]:
@@ -58,21 +51,21 @@ def labels_in(folder: pathlib.Path) -> tuple[str, ...]:
 def read_mask(path: pathlib.Path, classes: Classes) -> npt.NDArray[np.int32]:
     """The number of each pixel's class, [H, W], -1 where it does not count.
 
-    Raises MaskError.
+    Raises LeftOutError.
     """
     try:
         with Image.open(path) as opened:
             if opened.mode not in _MODES:
-                raise MaskError("masks in colours, not of one number a pixel")
+                raise LeftOutError("masks in colours, not of one number a pixel")
             values = np.asarray(opened).astype(np.int32)
-    except MaskError:
+    except LeftOutError:
         raise
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise MaskError("masks that cannot be opened") from error
+        raise LeftOutError("masks that cannot be opened") from error
     counts = values != classes.ignored
     found = np.unique(values[counts])
     if odd := [int(value) for value in found if not 0 <= value < classes.number]:
-        raise MaskError("masks with numbers of no class", f"numbers {', '.join(map(str, odd))}")
+        raise LeftOutError("masks with numbers of no class", f"numbers {', '.join(map(str, odd))}")
     if not len(found):
-        raise MaskError("masks without a pixel that counts")
+        raise LeftOutError("masks without a pixel that counts")
     return np.where(counts, values, -1).astype(np.int32)

@@ -12,9 +12,10 @@ from tasks import mask_files
 from tasks.cutting import UNCHANGED, Cut
 from tasks.image_files import ImageFiles
 from tasks.inventory import Inventory
+from tasks.left_out import LeftOutError, check_shape, seen
 from tasks.listing import ListedImage, images_below, shown
-from tasks.mask_files import Classes, MaskError, read_mask
-from tasks.whole_images import cut_images, seen_size
+from tasks.mask_files import Classes, read_mask
+from tasks.whole_images import cut_images
 
 
 class MaskedImage(NamedTuple):
@@ -22,14 +23,16 @@ class MaskedImage(NamedTuple):
 
     Attributes:
       file: the image.
+      shape: (H, W) of both.
       mask: the file of its mask.
-      digest: of the mask's classes.
+      said: a digest of the mask's classes.
       classes: numbers of those that some pixel has.
     """
 
     file: ListedImage
+    shape: tuple[int, int]
     mask: pathlib.Path
-    digest: bytes
+    said: bytes
     classes: tuple[int, ...]
 
 
@@ -68,49 +71,31 @@ def sort(
         expected[mask] = name
         try:
             masked.append(_masked(path, name, mask, classes))
-        except MaskError as error:
-            left_out[str(error)].append(f"{name}, {error.more}" if error.more else name)
+        except LeftOutError as error:
+            left_out[str(error)].append(error.named(name))
     if others := sorted(shown(path, masks) for path in all_masks - expected.keys()):
         left_out["masks without an image"] = others
-    cut = cut_images(
+    return cut_images(
         folder,
-        [one.file for one in masked],
-        [one.digest for one in masked],
+        masked,
         files,
         how,
         left_out,
+        lambda own: _counts(own, labels),
+        "regions, one a class and image",
     )
-    found = {split: [masked[place] for place in own] for split, own in cut.splits.items()}
-    inventory = Inventory(
-        used={split: _counts(own, labels) for split, own in found.items()},
-        left_out={**left_out, **cut.faults},
-        unreadable=frozenset(cut.faults),
-        copies=cut.copies,
-        contradictions=cut.contradictions,
-        alike=cut.alike,
-        counted="regions, one a class and image",
-    )
-    return found, inventory
 
 
 def _masked(path: pathlib.Path, name: str, mask: pathlib.Path, classes: Classes) -> MaskedImage:
-    """Raises MaskError for an image without a mask of its own size."""
+    """Raises LeftOutError for an image without a mask of its own size."""
     if not mask.is_file():
-        raise MaskError("images without a mask")
-    try:
-        size, state = seen_size(path), path.stat()
-    except Exception as error:  # as of masks
-        raise MaskError("images that cannot be opened") from error
+        raise LeftOutError("images without a mask")
+    file, shape = seen(path, name)
     values = read_mask(mask, classes)
-    if values.shape != size[::-1]:
-        sides = " x ".join(map(str, values.shape[::-1]))
-        raise MaskError(
-            "masks of another size than their image", f"{sides} for {size[0]} x {size[1]}"
-        )
-    same = state.st_size, state.st_mtime_ns, state.st_ino
+    check_shape(values.shape, shape, "masks")
     found = tuple(int(value) for value in np.unique(values[values >= 0]))
-    digest = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
-    return MaskedImage(ListedImage(path, name, None, "", same), mask, digest, found)
+    said = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
+    return MaskedImage(file, shape, mask, said, found)
 
 
 def _counts(images: Sequence[MaskedImage], labels: Sequence[str]) -> dict[str, int]:

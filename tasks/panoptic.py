@@ -11,20 +11,20 @@ Expected: nothing is known about the images.
 import dataclasses
 import functools
 import pathlib
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks import digest, panoptic_annotations, pixels
-from tasks.augmentation import Augmentation
+from tasks import panoptic_annotations
+from tasks.annotated import AnnotatedSource, annotated_task, places
+from tasks.annotated_examples import MappedExamples
 from tasks.cutting import UNCHANGED, Cut
 from tasks.image_files import ImageFiles
-from tasks.inventory import Inventory, InventoryWarning, few
+from tasks.inventory import Inventory
 from tasks.listing import FolderError
-from tasks.mapped_images import MappedImages
 from tasks.panoptic_annotations import PanopticAnnotations
 from tasks.panoptic_sorting import SegmentedImage, read_segments, sort
 from tasks.task import Task
@@ -50,94 +50,47 @@ def panoptic_task(
     Raises FolderError.
     """
     del columns
-    images, between, annotations = place.partition(",")
-    folder, file = (pathlib.Path(part).expanduser() for part in (images, annotations))
-    if not (between and images and folder.is_dir() and file.is_file() and file.suffix):
-        missing = annotations if folder.is_dir() and images else images
-        raise FolderError(
-            f"there is no {missing!r}; write {KIND}:IMAGES,ANNOTATIONS, with the folder of the "
-            "images and their COCO file, something.json."
-        )
+    folder, file = places(
+        place,
+        f"{KIND}:IMAGES,ANNOTATIONS",
+        "their COCO file, something.json",
+        lambda file: file.is_file() and bool(file.suffix),
+    )
     beside = file.with_suffix("")
     if not beside.is_dir():
         raise FolderError(f"there is no folder {str(beside)!r}, where the segments of {file} lie.")
-    source = Panoptic(str(folder.resolve()), str(file.resolve()), cut)
+    source = Panoptic(str(folder), str(file), cut)
     read = source.read
-    return Task(
-        name=name or folder.resolve().name,
-        source=source,
-        labels=read.labels,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        splits=cut.splits,
-        augmentation=Augmentation(crop=(0.5, 1.0)),
-        head=f"panoptic(stuff={read.surfaces}, queries={max(_LEAST_QUERIES, read.most)})",
-    )
+    head = head_for(read.surfaces, read.most)
+    return annotated_task(source, name, read.labels, head, __doc__)
+
+
+def head_for(surfaces: int, most: int) -> str:
+    """The head of a task whose first labels are `surfaces`, with `most` segments in an image."""
+    return f"panoptic(stuff={surfaces}, queries={max(_LEAST_QUERIES, most)})"
 
 
 @dataclasses.dataclass(frozen=True)
-class Panoptic:
-    """A source that reads image files and those of their segments where they lie."""
+class Panoptic(AnnotatedSource[SegmentedImage]):
+    """Images and the files of their segments."""
 
-    images: str
-    annotations: str
-    cut: Cut = UNCHANGED
-
-    @property
-    def place(self) -> str:
-        """How a user spells where it lies."""
-        return f"{self.images},{self.annotations}"
+    COUNTED: ClassVar[str] = "segment"
 
     @functools.cached_property
     def read(self) -> PanopticAnnotations:
         """What the file of annotations says."""
-        return panoptic_annotations.read(pathlib.Path(self.annotations))
+        return panoptic_annotations.read(pathlib.Path(self.beside))
 
-    def open(self, task: Task, split: str, data_dir: str | None) -> MappedImages[SegmentedImage]:
-        """Opens a split. The first time all files are read once, and what is odd is warned of.
+    def sort(self, files: ImageFiles) -> tuple[dict[str, list[SegmentedImage]], Inventory]:
+        """The images of each split, and what was found. Raises FolderError."""
+        segments = pathlib.Path(self.beside).with_suffix("")
+        return sort(pathlib.Path(self.images), segments, self.read, files, self.cut)
 
-        Raises FolderError where too little is left.
-        """
-        del task, data_dir
-        return MappedImages(self._files, self._sorted[0][split], "segments", _segments_of)
-
-    def open_for(
-        self, size: int, task: Task, split: str, data_dir: str | None
-    ) -> MappedImages[SegmentedImage]:
-        """Opens a split for a network whose images have this side; raises as `open`."""
-        return self.open(task, split, data_dir).read_at(pixels.short_side_for(size))
-
-    def contents(self, task: Task, split: str, data_dir: str | None) -> digest.Contents:
-        """The digest of the files that a split uses, by their segments and names."""
-        del task, data_dir
-        return digest.of_files(
-            (f"{own.digest.hex()}/{own.file.name}", own.file.path) for own in self._sorted[0][split]
-        )
-
-    def inventory(self) -> Inventory:
-        """What was found; reads it, as `open` does."""
-        return self._sorted[1]
-
-    @functools.cached_property
-    def _files(self) -> ImageFiles:
-        return ImageFiles()
-
-    @functools.cached_property
-    def _sorted(self) -> tuple[dict[str, list[SegmentedImage]], Inventory]:
-        folder = pathlib.Path(self.images)
-        found, inventory = sort(
-            folder,
-            pathlib.Path(self.annotations).with_suffix(""),
-            self.read,
-            self._files,
-            self.cut,
-        )
-        said = inventory.warnings()
-        if lacking := inventory.lacking.get("train"):
-            said.append(InventoryWarning(f"no segment to train on is of {few(lacking)}"))
-        for one in said:
-            warnings.warn(type(one)(f"{folder.name}: {one}."), stacklevel=2)
-        return found, inventory
+    def examples(
+        self, files: ImageFiles, images: Sequence[SegmentedImage]
+    ) -> MappedExamples[SegmentedImage]:
+        """Random access to some of them."""
+        return MappedExamples(files, images, "segments", _segments_of)
 
 
 def _segments_of(image: SegmentedImage) -> npt.NDArray[np.int32]:

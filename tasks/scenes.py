@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from tasks import registry
+from tasks.augmentation import Augmentation
 from tasks.cutting import cut_by_hash
-from tasks.detectors import SIDE
-from tasks.layout import Example
+from tasks.detectors import HEAD, SIDE
+from tasks.layout import Carried, Example
 from tasks.photographs import cutting, photographs
+from tasks.task import Task
 from tasks.tiles import boxes_of
 
 SCENES = {"train": 700, "validation": 100, "test": 150}
@@ -66,6 +69,28 @@ class Draw(NamedTuple):
     name: str
     things: list[list[CutOut]]
     generator: np.random.Generator
+
+
+def register_scenes(
+    name: str,
+    examples: Callable[[], Iterator[Example]],
+    labels: tuple[str, ...],
+    description: str,
+    *,
+    flip: bool = False,
+) -> Task:
+    """Registers the task of finding what lies on scenes, which `flip` lets be mirrored."""
+    return registry.register(
+        Task(
+            name=name,
+            source=Carried(examples, short_side=SIDE),
+            labels=labels,
+            description=description,
+            expected=(0.0, 1.0),
+            augmentation=Augmentation(crop=(0.5, 1.0), flip=flip),
+            head=HEAD,
+        )
+    )
 
 
 def scenes(

@@ -16,13 +16,9 @@ from collections.abc import Iterator
 from PIL import Image
 
 from adapters import carriers
-from tasks import registry
-from tasks.augmentation import Augmentation
-from tasks.detectors import HEAD, SIDE
-from tasks.layout import Carried, Example
-from tasks.scenes import CutOut, scenes
+from tasks.layout import Example
+from tasks.scenes import CutOut, register_scenes, scenes
 from tasks.signs import SPRITES
-from tasks.task import Task
 
 LABELS = ("complementary", "information", "regulatory", "warning")
 
@@ -43,14 +39,4 @@ def examples() -> Iterator[Example]:
     return scenes("sign_scenes", found)
 
 
-TASK = registry.register(
-    Task(
-        name="sign_scenes",
-        source=Carried(examples, short_side=SIDE),
-        labels=LABELS,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        augmentation=Augmentation(crop=(0.5, 1.0)),
-        head=HEAD,
-    )
-)
+TASK = register_scenes("sign_scenes", examples, LABELS, __doc__)

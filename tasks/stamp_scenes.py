@@ -13,14 +13,10 @@ import re
 from collections.abc import Iterator
 
 from adapters import carriers
-from tasks import registry
-from tasks.augmentation import Augmentation
-from tasks.detectors import HEAD, SIDE
-from tasks.layout import Carried, Example
+from tasks.layout import Example
 from tasks.photographs import rgba
-from tasks.scenes import CutOut, scenes
+from tasks.scenes import CutOut, register_scenes, scenes
 from tasks.stamps import FOLDER, LABELS, STAMPS
-from tasks.task import Task
 
 CHOSEN = ("birds", "fish", "flowers", "fruit", "mammals", "vehicles")
 
@@ -50,14 +46,4 @@ def thing(name: str) -> str:
     return re.sub(r"[-_ ]?\d*$", "", name.removesuffix(".png"))
 
 
-TASK = registry.register(
-    Task(
-        name="stamp_scenes",
-        source=Carried(examples, short_side=SIDE),
-        labels=CHOSEN,
-        description=__doc__,
-        expected=(0.0, 1.0),
-        augmentation=Augmentation(crop=(0.5, 1.0), flip=True),
-        head=HEAD,
-    )
-)
+TASK = register_scenes("stamp_scenes", examples, CHOSEN, __doc__, flip=True)

@@ -8,13 +8,14 @@ import pytest
 
 from adapters.backbones import registry
 from adapters.benchmarking.cases import Case
-from adapters.benchmarking.device import engines, footprint, make, plan, run, worker
+from adapters.benchmarking.device import engines, footprint, kinds, make, names, plan, run, worker
 from adapters.benchmarking.measure import Settings
 from adapters.training import tidy
 from tests import commands, narrow
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
 SETTINGS = Settings(1, 1, "x", processor="Z80")
+OF_KINDS = {"LiteRT one graph for kinds", "LiteRT a graph each"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,9 +42,9 @@ def test_every_way_to_hold_a_task_gives_its_answers(folder):
     """And tasks differ; files of one task's own graph are all the first one's."""
     answers = {}
     for name, engine in engines.ENGINES.items():
-        if name.startswith("Device"):
+        if name.startswith("Device") or name in OF_KINDS:
             continue
-        holder = engine(folder, narrow.SIZE)
+        holder = engine(folder)
         for number in (0, 3):
             holder.add(number)
         answers[name] = [holder.run(number, images(8)) for number in (0, 3, 0)]
@@ -75,12 +76,14 @@ def test_what_is_planned_has_an_engine():
             *plan.graphs("narrow", 32, (1, 8), "x"),
             *plan.swaps("narrow", 32, "x"),
             *plan.memories("narrow", 32, 10, "x"),
+            plan.kinds("narrow", 32, "x"),
         )
         for one in comparison.contenders
         if one.side == "ours"
     ]
     assert {case.graph for case in cases} == engines.ENGINES.keys()
-    assert {case.tasks for case in cases if case.work == "memory"} == {1, 10}
+    assert {one.case.graph for one in plan.kinds("narrow", 32, "x").contenders} == OF_KINDS
+    assert {case.tasks for case in cases if case.work == "memory"} == {1, 3, 7, 10}
 
 
 def test_a_run_writes_rows_and_can_be_resumed(folder, tmp_path, monkeypatch):
@@ -127,6 +130,43 @@ def test_memory_is_that_of_a_process_of_its_own(folder):
     assert footprint.keys(first, SETTINGS) == {("narrow", "", one), ("narrow", "", two)}
     assert found[two, "resident memory"] > found[two, "memory beside imports"] > 0
     assert 0.8 < found[two, "over LiteRT inputs 1 task"] < 1.25
+
+
+def test_three_kinds_on_one_graph_answer_as_each_on_its_own(tmp_path, monkeypatch):
+    """Five classifiers, a detector and a segmenter; the graphs apart hold the same edits."""
+    monkeypatch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+    detector = "ssdlite(maps=3, finest=4, coarsest=4)"
+    monkeypatch.setitem(kinds.HEADS, "detector", detector)
+    monkeypatch.setitem(kinds.HEADS, "segmenter", "segmentation(low=stride_2, high=stride_4)")
+    out = tmp_path / "device.csv"
+    folder = tmp_path / "files"
+    folder.mkdir()
+    kinds.write_files("narrow", narrow.SIZE, folder)
+    together, apart = (engines.ENGINES[name](folder) for name in sorted(OF_KINDS, reverse=True))
+    for number, kind in enumerate(names.TASKS):
+        for holder in (together, apart):
+            holder.add(number)
+        ours, theirs = (holder.run(number, images(1)) for holder in (together, apart))
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max(), err_msg=kind)
+    monkeypatch.setattr(
+        kinds, "write_files", lambda *_: shutil.copytree(names.kinds(folder), names.kinds(_[2]))
+    )
+    run.benchmark(
+        *("narrow", narrow.SIZE, ("three_kinds",), [SETTINGS], "no-such-python", out), resume=True
+    )
+    rows = {(row.setting, row.metric): row for row in tidy.read(out)}
+    assert {row.backbone for row in rows.values()} == {"narrow+ssdlite"}
+    shape = "32 px, batch 1, 1 threads, Z80"
+    one = f"memory, LiteRT one graph for kinds 7 tasks, {shape}"
+    ratio = rows[one, "over LiteRT a graph each 3 tasks"].value
+    other = rows[f"memory, LiteRT a graph each 3 tasks, {shape}", "resident memory"].value
+    assert ratio == pytest.approx(rows[one, "resident memory"].value / other, rel=1e-4)
+    sizes = {row.setting: row.value for row in rows.values() if row.metric == "size"}
+    assert len(sizes) == 10
+    assert sizes["size, graphs of 3 tasks, 32 px"] == sum(
+        sizes[f"size, graph of one {kind}, 32 px"] for kind in kinds.HEADS
+    )
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def with_faults(where, document):
         "images without a number or a file name": ["image 29"],
         "images that are not there": ["none.png"],
         "images of another size than is said of them": ["other.png"],
-        "images that cannot be opened (no image)": ["bad.png"],
+        "images that cannot be opened": ["bad.png"],
     }
 
 

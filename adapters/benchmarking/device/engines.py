@@ -3,6 +3,7 @@
 Each is opened with no task and holds tasks from then on.
 """
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -46,11 +47,11 @@ def threads() -> int:
 class LiteRT:
     """One LiteRT graph that takes patches as inputs, or has each folded into a graph of its own."""
 
-    def __init__(self, folder: pathlib.Path, name: str, how: How, size: int):
-        self._folder, self._how, self._size = folder, how, size
+    def __init__(self, folder: pathlib.Path, name: str, how: How):
+        self._folder, self._how = folder, how
         self._graph = read_graph(folder / name)
         self._engine = Engine(self._graph.flatbuffer, threads())
-        self._tasks: dict[int, tuple[Engine, str, Mapping[str, Array]]] = {}
+        self._tasks: dict[int, tuple[Engine, Callable[[int], str], Mapping[str, Array]]] = {}
 
     def add(self, number: int) -> None:
         contents = read_patch(
@@ -66,23 +67,25 @@ class LiteRT:
         if made.flatbuffer is not None:
             engine = Engine(made.flatbuffer, threads())
         inputs = {**made.inputs, **head_inputs(contents, room)}
-        self._tasks[number] = engine, made.kind, inputs
+        name = functools.partial(self._graph.signature, made.kind, room)
+        self._tasks[number] = engine, name, inputs
 
     def run(self, number: int, images: Array) -> Array:
-        engine, kind, inputs = self._tasks[number]
-        name = signatures.signature(kind, self._size, len(images))
-        return engine.run(name, {**inputs, signatures.IMAGES: images}, signatures.LOGITS)
+        engine, name, inputs = self._tasks[number]
+        given = {**inputs, signatures.IMAGES: images}
+        return engine.run(name(len(images)), given, signatures.LOGITS)
 
 
 class LiteRTFiles:
-    """A LiteRT graph a task, each from its own file. (All files here are one.)"""
+    """A LiteRT graph a task, each from its own file. (Tasks of one kind have the same one here.)"""
 
-    def __init__(self, folder: pathlib.Path, name: str):
-        self._file = folder / name
+    def __init__(self, folder: pathlib.Path, name: Callable[[int], str]):
+        self._folder, self._name = folder, name
         self._tasks: dict[int, Engine] = {}
 
     def add(self, number: int) -> None:
-        self._tasks[number] = Engine(self._file.read_bytes(), threads())
+        data = (self._folder / self._name(number)).read_bytes()
+        self._tasks[number] = Engine(data, threads())
 
     def run(self, number: int, images: Array) -> Array:
         name = signatures.task_signature(len(images))
@@ -135,13 +138,19 @@ class Installed:
         return np.array([list(own.values()) for own in shares])
 
 
-ENGINES: Mapping[str, Callable[[pathlib.Path, int], Holder]] = {
-    "LiteRT inputs": lambda folder, size: LiteRT(folder, names.LITERT, "inputs", size),
-    "LiteRT inputs int8": lambda folder, size: LiteRT(folder, names.LITERT_INT8, "inputs", size),
-    "LiteRT folded": lambda folder, size: LiteRT(folder, names.LITERT, "folded", size),
-    "LiteRT fused": lambda folder, _: LiteRTFiles(folder, names.LITERT_FUSED),
-    "ONNX Runtime inputs": lambda folder, _: ONNX(folder, names.ONNX),
-    "ONNX Runtime fused": lambda folder, _: ONNXFiles(folder, names.ONNX_FUSED),
-    "Device.install inputs": lambda folder, _: Installed(folder, names.LITERT, "inputs"),
-    "Device.install folded": lambda folder, _: Installed(folder, names.LITERT, "folded"),
+ENGINES: Mapping[str, Callable[[pathlib.Path], Holder]] = {
+    "LiteRT inputs": lambda folder: LiteRT(folder, names.LITERT, "inputs"),
+    "LiteRT inputs int8": lambda folder: LiteRT(folder, names.LITERT_INT8, "inputs"),
+    "LiteRT folded": lambda folder: LiteRT(folder, names.LITERT, "folded"),
+    "LiteRT fused": lambda folder: LiteRTFiles(folder, lambda _: names.LITERT_FUSED),
+    "ONNX Runtime inputs": lambda folder: ONNX(folder, names.ONNX),
+    "ONNX Runtime fused": lambda folder: ONNXFiles(folder, names.ONNX_FUSED),
+    "Device.install inputs": lambda folder: Installed(folder, names.LITERT, "inputs"),
+    "Device.install folded": lambda folder: Installed(folder, names.LITERT, "folded"),
+    "LiteRT one graph for kinds": lambda folder: LiteRT(
+        names.kinds(folder), names.LITERT, "inputs"
+    ),
+    "LiteRT a graph each": lambda folder: LiteRTFiles(
+        names.kinds(folder), lambda number: names.own(names.TASKS[number])
+    ),
 }

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from collections.abc import Mapping, Sequence
 
 from adapters.benchmarking.device import make, names
 from adapters.benchmarking.interleave import Worker
@@ -52,19 +53,29 @@ def keys(comparison: Comparison, settings: Settings) -> set[tuple[str, str, str]
     }
 
 
-def sizes(backbone: str, size: int, folder: pathlib.Path, settings: Settings) -> list[Measurement]:
-    """Rows of every file that `make` has written to a folder; of one patch, as all are alike."""
+def sizes(
+    backbone: str,
+    size: int,
+    given: Mapping[str, Sequence[pathlib.Path]],
+    settings: Settings,
+) -> list[Measurement]:
+    """Rows of the bytes of {label: files}; of one patch, where all are alike."""
     return [
         row(
             backbone,
             f"size, {label}, {size} px",
             "size",
-            (folder / name).stat().st_size,
+            sum(path.stat().st_size for path in paths),
             "bytes",
             settings.command,
         )
-        for label, name in FILES.items()
+        for label, paths in given.items()
     ]
+
+
+def files(folder: pathlib.Path) -> dict[str, list[pathlib.Path]]:
+    """{what a device may be given: its files} of those that `make` has written to a folder."""
+    return {label: [folder / name] for label, name in FILES.items()}
 
 
 def _setting(comparison: Comparison, one: Contender, settings: Settings) -> str:

@@ -42,13 +42,13 @@ def write_files(backbone: str, size: int, folder: pathlib.Path) -> None:
     mark = fingerprint(weights)
     compiled = inference(network, 1, size)
     for number in range(TASKS):
-        contents = _contents(backbone, weights, mark, compiled, number)
+        contents = patch_contents(backbone, weights, mark, compiled, number)
         write_patch(folder / names.patch(number), contents)
         inputs = patch_inputs(weights, EPSILON, contents.edits, signatures.NORMS)
         write_inputs(folder / names.inputs(number), contents, inputs)
-    first = _contents(backbone, weights, mark, compiled, 0)
+    first = patch_contents(backbone, weights, mark, compiled, 0)
     for encoding in ENCODINGS:
-        encoded = _contents(backbone, weights, mark, compiled, 0, encoding)
+        encoded = patch_contents(backbone, weights, mark, compiled, 0, encoding)
         path = folder / names.encoded(encoding)
         path.parent.mkdir()
         write_patch(path, encoded)
@@ -79,7 +79,7 @@ def _fused(
     (folder / names.ONNX_FUSED).write_bytes(onnx.export_task(*own, {}))
 
 
-def _contents(
+def patch_contents(
     backbone: str,
     weights: Weights,
     mark: str,

@@ -1,7 +1,14 @@
-"""What the files are called that `make` writes and `engines` opens."""
+"""What the files are called that `make` and `kinds` write and `engines` opens."""
+
+import pathlib
 
 LITERT, LITERT_INT8, LITERT_FUSED = "backbone.tflite", "backbone int8.tflite", "fused.tflite"
 ONNX, ONNX_FUSED, JAX = "backbone.onnx", "fused.onnx", "backbone.jax"
+
+
+KINDS = ("classifier", "detector", "segmenter")
+TASKS = (*KINDS, *["classifier"] * 4)
+"""The kind of each of the tasks of several kinds: the first three have one each."""
 
 
 def patch(number: int) -> str:
@@ -17,3 +24,13 @@ def inputs(number: int) -> str:
 def encoded(encoding: str) -> str:
     """The first task's patch file with its numbers stored so."""
     return f"{encoding}/{patch(0)}"
+
+
+def kinds(folder: pathlib.Path) -> pathlib.Path:
+    """The folder in it of what is for tasks of several kinds."""
+    return folder / "kinds"
+
+
+def own(kind: str) -> str:
+    """The graph of one task of that kind."""
+    return f"{kind}.tflite"

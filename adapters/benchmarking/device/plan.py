@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from adapters.benchmarking.cases import Case
+from adapters.benchmarking.device import names
 from adapters.benchmarking.plan import Comparison, Contender
 
 WARM = ("LiteRT inputs", "LiteRT folded", "ONNX Runtime inputs")
@@ -86,6 +87,25 @@ def memories(backbone: str, size: int, tasks: int, folder: str) -> Iterator[Comp
             (_ours(f"{name} {tasks} tasks", case), _ours(f"{name} 1 task", one)),
             timed=False,
         )
+
+
+def kinds(backbone: str, size: int, folder: str) -> Comparison:
+    """Tasks of several kinds on one graph, and each on its own: all of them, or one of a kind."""
+    case = Case("memory", backbone, size, 1, tasks=len(names.TASKS), folder=folder)
+    apart = dataclasses.replace(case, graph="LiteRT a graph each")
+    least = len(names.KINDS)
+    return Comparison(
+        "memory",
+        (
+            _ours(
+                f"LiteRT one graph for kinds {case.tasks} tasks",
+                dataclasses.replace(case, graph="LiteRT one graph for kinds"),
+            ),
+            _ours(f"LiteRT a graph each {case.tasks} tasks", apart),
+            _ours(f"LiteRT a graph each {least} tasks", dataclasses.replace(apart, tasks=least)),
+        ),
+        timed=False,
+    )
 
 
 def _ours(label: str, case: Case) -> Contender:

@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from adapters.benchmarking import run
-from adapters.benchmarking.device import footprint, make, plan
+from adapters.benchmarking.device import footprint, kinds, make, plan
 from adapters.benchmarking.interleave import Worker
 from adapters.benchmarking.measure import Settings, Sides
 from adapters.benchmarking.plan import Comparison
 
 OURS = "adapters.benchmarking.device.worker"
-WORKS = ("graph", "swap", "memory", "size")
+THREE_KINDS = "three_kinds"
+WORKS = ("graph", "swap", "memory", "size", THREE_KINDS)
 
 
 def benchmark(
@@ -43,7 +44,9 @@ def benchmark(
     Raises ThreadsError or WorkerError.
     """
     with tempfile.TemporaryDirectory() as folder:
-        make.write_files(backbone, size, pathlib.Path(folder))
+        place = pathlib.Path(folder)
+        if {*works} != {THREE_KINDS}:
+            make.write_files(backbone, size, place)
         for each in settings:
             timed: list[Comparison] = []
             if "graph" in works:
@@ -55,12 +58,27 @@ def benchmark(
                     run.measure_all(timed, sides, each, out, resume=resume)
         first = settings[0]
         if "memory" in works:
-            with _cores(first.threads):
-                for comparison in plan.memories(backbone, size, make.TASKS, folder):
-                    if not (resume and footprint.keys(comparison, first) <= run.known(out)):
-                        run.keep(footprint.memory(comparison, first, OURS), out)
+            for comparison in plan.memories(backbone, size, make.TASKS, folder):
+                _keep_memory(comparison, first, out, resume)
         if "size" in works:
-            run.keep(footprint.sizes(backbone, size, pathlib.Path(folder), first), out)
+            run.keep(footprint.sizes(backbone, size, footprint.files(place), first), out)
+        if THREE_KINDS in works:
+            comparison = plan.kinds(kinds.named(backbone), size, folder)
+            if not (resume and footprint.keys(comparison, first) <= run.known(out)):
+                kinds.write_files(backbone, size, place)
+                _keep_memory(comparison, first, out, resume)
+                run.keep(
+                    footprint.sizes(kinds.named(backbone), size, kinds.files(place), first), out
+                )
+
+
+def _keep_memory(
+    comparison: Comparison, settings: Settings, out: pathlib.Path, resume: bool
+) -> None:
+    if resume and footprint.keys(comparison, settings) <= run.known(out):
+        return
+    with _cores(settings.threads):
+        run.keep(footprint.memory(comparison, settings, OURS), out)
 
 
 @contextlib.contextmanager

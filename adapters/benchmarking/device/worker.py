@@ -27,7 +27,7 @@ def prepare(case: Case) -> Prepared:
     runtime = "onnxruntime" if case.graph.startswith("ONNX") else "ai_edge_litert.compiled_model"
     importlib.import_module(runtime)
     before = _resident()
-    holder = ENGINES[case.graph](pathlib.Path(case.folder), case.size)
+    holder = ENGINES[case.graph](pathlib.Path(case.folder))
     for number in range(case.tasks):
         holder.add(number)
     images = np.random.default_rng(0).random((case.examples, case.size, case.size, 3), np.float32)

@@ -1,9 +1,8 @@
-"""Image files whose every pixel has a number, of a class or a segment, read where they lie."""
+"""Image files of a split and what is said of each, read where they lie."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 from adapters import preprocessing
@@ -12,33 +11,45 @@ from tasks.image_files import ImageFiles
 from tasks.listing import ListedImage
 
 
-class MappedImage(Protocol):
-    """An image file, and what tells the numbers of its pixels."""
+class AnnotatedImage(Protocol):
+    """An image file, and what is said of it.
+
+    Attributes:
+      file: of the image.
+      shape: (H, W) of the image as it is seen.
+      said: others where other things are said.
+    """
 
     @property
     def file(self) -> ListedImage: ...
 
+    @property
+    def shape(self) -> tuple[int, int]: ...
 
-Mapped = TypeVar("Mapped", bound=MappedImage)
+    @property
+    def said(self) -> bytes: ...
 
 
-class MappedImages(Generic[Mapped]):
-    """Random access to image files and the numbers of their pixels.
+Own = TypeVar("Own", bound=AnnotatedImage)
+
+
+class AnnotatedExamples(Generic[Own]):
+    """Random access to image files and their targets.
 
     Args:
       files: reads the images.
       images: in the order of their numbers.
-      target: what the numbers are called.
-      read: the numbers of an image's pixels, [H, W] int32, -1 where one does not count; picklable.
+      target: what the head calls that which is said of them.
+      read: the target of an image; picklable.
       short_side: images are shrunk to it where theirs is longer, pixels.
     """
 
     def __init__(
         self,
         files: ImageFiles,
-        images: Sequence[Mapped],
+        images: Sequence[Own],
         target: str,
-        read: Callable[[Mapped], npt.NDArray[np.int32]],
+        read: Callable[[Own], npt.NDArray[Any]],
         short_side: int = pixels.SHORT_SIDE,
     ):
         self._files, self._images = files, images
@@ -48,17 +59,15 @@ class MappedImages(Generic[Mapped]):
         return len(self._images)
 
     def __getitem__(self, index: int) -> Mapping[str, Any]:
-        known = self.known(index)
         image = self._files.pixels(self._images[index].file, self._short_side)
-        small = preprocessing.resize_classes(known[self._target], *image.shape[:2])
-        return {**known, self._target: small, "image": image}
+        return {**self.known(index), "image": image}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         return (self[index] for index in range(len(self)))
 
-    def read_at(self, short_side: int) -> "MappedImages[Mapped]":
+    def read_at(self, short_side: int) -> Self:
         """The same images, those with a longer short side shrunk to this one."""
-        return MappedImages(self._files, self._images, self._target, self._read, short_side)
+        return type(self)(self._files, self._images, self._target, self._read, short_side)
 
     def known(self, index: int) -> Mapping[str, Any]:
         """An example without its image."""
@@ -71,6 +80,16 @@ class MappedImages(Generic[Mapped]):
 
     def prepared(self, index: int, how: preprocessing.Preprocessing) -> Mapping[str, Any]:
         """An example whose image is the network's pixels of the whole file."""
-        known = self.known(index)
-        image = self._files.prepared(self._images[index].file, how)
-        return {**known, "image": image, "shape": known[self._target].shape}
+        own = self._images[index]
+        image = self._files.prepared(own.file, how)
+        return {**self.known(index), "image": image, "shape": own.shape}
+
+
+class MappedExamples(AnnotatedExamples[Own]):
+    """Examples whose target has a number for every pixel, [H, W] int32, -1 where none counts."""
+
+    def __getitem__(self, index: int) -> Mapping[str, Any]:
+        example = super().__getitem__(index)
+        height, width, _ = example["image"].shape
+        small = preprocessing.resize_classes(example[self._target], height, width)
+        return {**example, self._target: small}
