@@ -1,8 +1,8 @@
 """A step's images a portion at a time, each forward and back before the next.
 
 What a step keeps of all its images for the backward pass goes to memory and comes back; of a few it
-stays in a processor's caches. Losses are means over images, and frozen norms look at one alone: the
-mean of the portions' gradients is the gradient of all images, up to rounding.
+stays in a processor's caches. Losses are means over images, and norms that do not measure look at
+one alone: the mean of the portions' gradients is the gradient of all images, up to rounding.
 """
 
 import functools

@@ -198,6 +198,8 @@ def trainer(
             *(head.taps, maps),
         )
         group_loss = loss_of(head, own, recipe)
+        # The rest of a network has small maps; gradients told apart by group are large to add up.
+        parted = pixels is not None and scheduling.combine is None and recipe.norm not in MEASURING
 
         def step(
             state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
@@ -208,8 +210,7 @@ def trainer(
             inputs, targets = jax.tree.map(jnp.asarray, (dict(batch.inputs), dict(batch.targets)))
             shape = inputs["image"].shape
             examples = _Examples(inputs, targets, jax.random.split(step_key, shape[:2]))
-            alone = pixels is not None and recipe.norm not in MEASURING
-            parts = portions.count(shape, mesh) if alone else 1
+            parts = portions.count(shape, mesh) if parted else 1
 
             def losses(
                 trained: gradients.Trained, by_group: Weights, examples: _Examples
