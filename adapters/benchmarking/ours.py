@@ -131,8 +131,9 @@ def _forward(case: Case) -> Prepared:
     images = jnp.asarray(
         (ours_training.pixels(case).astype(np.float32) - cases.PIXELS) / cases.PIXELS
     )
-    inputs = {"image": images}
-    arguments = (weights, tables, heads, ours_training.tasks(case), inputs, key, jnp.zeros(()))
+    keys = jax.random.split(key, images.shape[:2])
+    batch = (ours_training.tasks(case), {"image": images}, keys)
+    arguments = (weights, tables, heads, *batch, jnp.zeros(()))
     return Prepared(lambda: jax.block_until_ready(forward(*arguments)))
 
 

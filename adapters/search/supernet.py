@@ -244,7 +244,7 @@ def qualities_of(
             {"": state.heads[kind][""]},
             jnp.asarray(batch.tasks),
             {**batch.inputs, "image": image},
-            jax.random.key(0),  # a route draws nothing
+            jax.random.split(jax.random.key(0), image.shape[:2]),  # a route draws nothing
             jnp.float32(0),
         )
         _, figures = jax.vmap(group_loss, in_axes=(0, 0, 0, None))(

@@ -53,7 +53,7 @@ def calibrated(
             {},
             task[None],
             {"image": normal[None]},
-            jax.random.key(0),
+            jax.random.split(jax.random.key(0), (1, len(images))),
             jnp.zeros(()),
         ).moments
         own = jax.tree.map(lambda rows: rows[task], state.patches.measured)

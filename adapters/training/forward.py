@@ -53,7 +53,7 @@ def mixed_forward(
     taps: Sequence[str] = (FEATURES,),
     maps: Sequence[str] = (),
 ) -> Callable[..., Predictions]:
-    """A function of (weights, patches, tables, tasks, inputs, key, progress, by_group).
+    """A function of (weights, patches, tables, tasks, inputs, keys, progress, by_group).
 
     Args:
       backbone: the network.
@@ -67,7 +67,7 @@ def mixed_forward(
       maps: those that are wanted themselves.
 
     The returned function takes tasks [G] int32 (checked on the host: JAX would clamp them), inputs
-    {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, a key, and progress in [0, 1];
+    {name: [G, E, ...]} with `image` [G, E, H, W, 3] normalised, keys [G, E] and progress in [0, 1];
     `tables` holds the heads under "", if predictions are wanted, and one under the name of each
     auxiliary prediction that is. `by_group` holds leaves [G, ...] of the weights that each group
     has its own of.
@@ -81,7 +81,7 @@ def mixed_forward(
         tables: Mapping[str, Table],
         tasks: jax.Array,
         inputs: Mapping[str, jax.Array],
-        key: jax.Array,
+        keys: jax.Array,
         progress: jax.Array,
         by_group: Weights | None = None,
     ) -> Predictions:
@@ -134,11 +134,10 @@ def mixed_forward(
             (predicted, others, seen), moments = jax.vmap(
                 one_example, out_axes=(0, None), axis_name=EXAMPLES
             )(inputs, keys)
-            penalty = patch.penalty(params, {"key": keys[0], "progress": progress})
+            penalty = patch.penalty(params, {"progress": progress})
             return predicted, others, jnp.asarray(penalty, jnp.float32), moments, seen
 
         rows = PatchParams(*(rows_of(tables, tasks, tasks_total) for tables in patches))
-        keys = jax.random.split(key, inputs["image"].shape[:2])
         return Predictions(
             *jax.vmap(one_group, out_axes=(0, 0, 0, None, 0), axis_name=GROUPS)(
                 tasks, rows, inputs, keys, by_group or {}

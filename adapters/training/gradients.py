@@ -7,6 +7,7 @@ gradients apart. (One pullback a task costs a backward pass a task.) The rules s
 gradients, [T, T], and no gradient.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,13 +16,14 @@ import jax.numpy as jnp
 
 from adapters.patches.contract import Weights
 from adapters.scheduling.contract import Combine
+from adapters.training import portions as portions_lib
 from adapters.training.tables import membership
 
 Trained = tuple[Any, Any, Weights]
 """What a step trains: the patches' leaves, tables of heads and adaptors, shared leaves."""
 
-Losses = Callable[[Trained, Weights], tuple[jax.Array, Any]]
-"""(trained, shared leaves by group [G, ...]) -> (the groups' weighted losses [G], anything)."""
+Losses = Callable[[Trained, Weights, Any], tuple[jax.Array, Any]]
+"""(trained, shared leaves by group [G, ...], examples) -> (weighted losses [G], means)."""
 
 
 class Found(NamedTuple):
@@ -41,6 +43,8 @@ class Found(NamedTuple):
 def find(
     losses: Losses,
     trained: Trained,
+    examples: Any,
+    portions: int,
     apart: Weights,
     tasks: jax.Array,
     total: int,
@@ -50,8 +54,10 @@ def find(
     """The gradients of the groups' mean loss.
 
     Args:
-      losses: of the groups.
+      losses: of the groups, means over their examples.
       trained: where they are taken.
+      examples: of the groups, a tree with leaves [G, E, ...].
+      portions: in how many the examples are taken; see `portions`.
       apart: those of the shared leaves whose gradients are told apart by task; often none.
       tasks: [G] int32, the task of each group.
       total: T, of all tasks.
@@ -63,13 +69,13 @@ def find(
     together = _without(shared, apart)
     by_group = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (groups, *leaf.shape)), apart)
 
-    def mean(trained: Trained, by_group: Weights) -> tuple[jax.Array, Any]:
-        found, beside = losses(trained, by_group)
+    def mean(trained: Trained, by_group: Weights, portion: Any) -> tuple[jax.Array, Any]:
+        found, beside = losses(trained, by_group, portion)
         return jnp.mean(found), beside
 
-    (own, by_group), beside = jax.grad(mean, argnums=(0, 1), has_aux=True)(
-        (patches, tables, together), by_group
-    )
+    slopes = jax.grad(mean, argnums=(0, 1), has_aux=True)
+    of_portion = functools.partial(slopes, (patches, tables, together), by_group)
+    (own, by_group), beside = portions_lib.mean(of_portion, examples, portions)
     of_tasks = membership(tasks, total)
     products = of_tasks @ _products(by_group, groups) @ of_tasks.T
     coefficients = jnp.ones(total) if combine is None else combine(products, key)

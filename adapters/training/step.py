@@ -26,7 +26,7 @@ from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.scheduling.contract import Scheduling, Tasks
 from adapters.scheduling.registry import plain
-from adapters.training import gradients, matching, placement
+from adapters.training import gradients, matching, placement, portions
 from adapters.training.forward import mixed_forward
 from adapters.training.losses import annealed, loss_of
 from adapters.training.matching import Adaptors, Matched
@@ -56,6 +56,14 @@ class Batch(NamedTuple):
     tasks: jax.Array | np.ndarray
     inputs: Arrays
     targets: Arrays
+
+
+class _Examples(NamedTuple):
+    """Those of a batch, or of a portion of it, and a key for each, [G, E]."""
+
+    inputs: dict[str, jax.Array]
+    targets: dict[str, jax.Array]
+    keys: jax.Array
 
 
 class State(NamedTuple):
@@ -190,6 +198,8 @@ def trainer(
             *(head.taps, maps),
         )
         group_loss = loss_of(head, own, recipe)
+        # The rest of a network has small maps; gradients told apart by group are large to add up.
+        parted = pixels is not None and scheduling.combine is None and recipe.norm not in MEASURING
 
         def step(
             state: State, weights: Weights, batch: Batch, now: Schedule, key: jax.Array
@@ -197,10 +207,16 @@ def trainer(
             tasks, progress = jnp.asarray(batch.tasks), jnp.asarray(now.progress)
             step_key = jax.random.fold_in(key, state.step)
             counted = weighting.weights(state.scheduling, progress)
+            inputs, targets = jax.tree.map(jnp.asarray, (dict(batch.inputs), dict(batch.targets)))
+            shape = inputs["image"].shape
+            examples = _Examples(inputs, targets, jax.random.split(step_key, shape[:2]))
+            parts = portions.count(shape, mesh) if parted else 1
 
-            def losses(trained: gradients.Trained, by_group: Weights) -> tuple[jax.Array, Any]:
+            def losses(
+                trained: gradients.Trained, by_group: Weights, examples: _Examples
+            ) -> tuple[jax.Array, Any]:
                 patches, (tables, adaptors), shared_leaves = trained
-                image = jnp.asarray(batch.inputs["image"])
+                image = examples.inputs["image"]
                 if pixels is not None:
                     image = normalised(image, *pixels)
                 predictions = forward(
@@ -208,12 +224,12 @@ def trainer(
                     state.patches._replace(trained=patches),
                     tables,
                     tasks,
-                    {**batch.inputs, "image": image},
-                    step_key,
+                    {**examples.inputs, "image": image},
+                    examples.keys,
                     progress,
                     by_group,
                 )
-                targets = {name: jnp.asarray(each) for name, each in batch.targets.items()}
+                targets = dict(examples.targets)
                 teachers = targets.pop(matching.MAP, None)
                 loss, figures = jax.vmap(group_loss, in_axes=(0, 0, 0, None))(
                     tasks, predictions._replace(moments={}), targets, progress
@@ -230,6 +246,8 @@ def trainer(
             found = gradients.find(
                 losses,
                 trained,
+                examples,
+                parts,
                 told_apart(scheduling, state.shared, backbone.table),
                 tasks,
                 tasks_total,

@@ -66,10 +66,10 @@ def gradients(family):
     head = narrow.disturbed(wide.initial(len(narrow.LAYOUT.owners), features), seed=5)
 
     def loss(rows, tasks, images):
-        key, progress = jax.random.key(0), jnp.zeros(())
+        keys, progress = jax.random.split(jax.random.key(0), images.shape[:2]), jnp.zeros(())
         patches = PatchParams(rows)
         inputs = {"image": images}
-        made = forward(weights(family), patches, {"": head}, tasks, inputs, key, progress)
+        made = forward(weights(family), patches, {"": head}, tasks, inputs, keys, progress)
         logits = made.own["logits"]
         return jnp.sum(jax.nn.logsumexp(logits, axis=-1)), logits
 

@@ -300,7 +300,7 @@ def compiled_gradients(entry, mode):
 
     def loss(owned, tasks, images):
         patches = state.patches._replace(trained=owned[0])
-        run = jax.random.key(0), jnp.ones(())
+        run = jax.random.split(jax.random.key(0), images.shape[:2]), jnp.ones(())
         heads = {**state.heads["classification"], "": owned[1]}
         inputs = with_others(entry, images)
         made = forward(shared(entry), patches, heads, tasks, inputs, *run)

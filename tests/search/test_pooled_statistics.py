@@ -18,11 +18,10 @@ def test_every_task_s_moments_are_those_of_all_images():
     network = pooled_statistics(narrow.BACKBONE)
     forward = mixed_forward(network, patch, narrow.LAYOUT, "batch")
     inputs = {"image": images}
+    keys = jax.random.split(jax.random.key(0), images.shape[:2])
     run = jax.jit(
         lambda images: (
-            forward(
-                weights, rows, {}, jnp.asarray([2, 0]), {"image": images}, jax.random.key(0), 0.0
-            ).moments
+            forward(weights, rows, {}, jnp.asarray([2, 0]), {"image": images}, keys, 0.0).moments
         )
     )
     found = run(images)["stem/norm"]

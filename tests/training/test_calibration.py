@@ -79,7 +79,7 @@ def test_every_norm_measures_what_it_sees_below_norms_that_use_the_batch(trained
             {"": head},
             np.arange(3, dtype=np.int32),
             {"image": images},
-            jax.random.key(0),
+            jax.random.split(jax.random.key(0), images.shape[:2]),
             jnp.zeros(()),
         ).own["logits"]
     np.testing.assert_allclose(logits["calibrated"], logits["batch"], rtol=1e-4, atol=1e-4)

@@ -27,14 +27,14 @@ def scheduled():
 
 
 def linear():
-    """Losses of four groups of three tasks, by hand: (losses, trained, features, tasks)."""
+    """Losses of four groups of two, of three tasks, by hand: (losses, trained, features, tasks)."""
     generator = np.random.default_rng(0)
-    features = jnp.asarray(generator.normal(size=(4, 5)), jnp.float32)
+    features = jnp.asarray(generator.normal(size=(4, 2, 5)), jnp.float32)
     tasks = jnp.asarray([0, 2, 0, 1])
     shared = {"a": {"w": jnp.ones(5)}, "b": {"w": jnp.ones(2), "v": jnp.zeros(2)}}
     private = jnp.arange(3.0)
 
-    def losses(trained, by_group):
+    def losses(trained, by_group, examples):
         own, _, together = trained
 
         def one(group, features, task):
@@ -44,26 +44,28 @@ def linear():
             scaled = leaves["b"]["w"][0] * leaves["b"]["w"][1] + jnp.sum(leaves["b"]["v"])
             return (leaves["a"]["w"] @ features * scaled - own[task]) ** 2
 
-        return jax.vmap(one)(by_group, features, tasks), tasks
+        found = jax.vmap(jax.vmap(one, (None, 0, None)))(by_group, examples, tasks)
+        return jnp.mean(found, axis=1), jnp.mean(examples)
 
-    return losses, (private, {}, shared), tasks
+    return losses, (private, {}, shared), features, tasks
 
 
 def test_gradients_told_apart_are_those_of_each_task_alone():
-    losses, trained, tasks = linear()
+    losses, trained, features, tasks = linear()
 
     def second_alone(products, key):
         return jnp.asarray([0.0, 2.0, 0.0])
 
-    def find(apart, combine):
+    def find(apart, combine, portions):
         def found(trained):
-            return gradients.find(losses, trained, apart, tasks, 3, combine, jax.random.key(0))
+            rule = combine, jax.random.key(0)
+            return gradients.find(losses, trained, features, portions, apart, tasks, 3, *rule)
 
         gradient, beside, products = jax.jit(found)(trained)
-        np.testing.assert_array_equal(beside, tasks)
+        np.testing.assert_allclose(beside, features.mean(), rtol=1e-5)
         return gradient, products
 
-    (whole, none), (apart, products) = find({}, None), find(trained[2], None)
+    (whole, none), (apart, products) = find({}, None, 1), find(trained[2], None, 2)
     for expected, found in zip(*map(jax.tree.leaves, (whole, apart)), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert not np.any(none)
@@ -71,14 +73,14 @@ def test_gradients_told_apart_are_those_of_each_task_alone():
     @jax.jit
     def of_task(task):
         def own(shared):
-            found, _ = losses((trained[0], {}, shared), {})
+            found, _ = losses((trained[0], {}, shared), {}, features)
             return jnp.sum(jnp.where(tasks == task, found, 0)) / 4
 
         return flat(jax.grad(own)(trained[2]))
 
     by_task = np.stack([of_task(task) for task in range(3)])
     np.testing.assert_allclose(products, by_task @ by_task.T, rtol=1e-4)
-    chosen, _ = find(trained[2], second_alone)
+    chosen, _ = find(trained[2], second_alone, 1)
     np.testing.assert_allclose(flat(chosen[2]), 2 * by_task[1], rtol=1e-5)
     np.testing.assert_allclose(chosen[0], whole[0], rtol=1e-6)  # what tasks own keeps its own
 
