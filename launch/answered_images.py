@@ -6,9 +6,7 @@ from typing import Protocol, TypeVar
 
 from absl import app
 
-import adapters
 from adapters.experiment.image_paths import image_paths
-from adapters.experiment.predictor import Predictor
 from launch import command
 
 
@@ -20,34 +18,36 @@ class Answered(Protocol):
 
 
 Kind = TypeVar("Kind", bound=Answered)
+Model = TypeVar("Model")
 
 
 def print_each(
     name: str,
+    named: str,
     arguments: Sequence[str],
-    patch: str | None,
-    weights: str | None,
-    answers: Callable[[Predictor, Sequence[str]], Iterable[Kind]],
+    load: Callable[[], Model] | None,
+    answers: Callable[[Model, Sequence[str]], Iterable[Kind]],
     summary: Callable[[Sequence[Kind]], str],
 ) -> None:
     """Prints a line for each image, faults on standard error, and a summary at the end.
 
     Args:
       name: of the command.
+      named: the flags that name what answers, in words.
       arguments: of the command line; after the first, images.
-      patch: path of a patch file.
-      weights: of its backbone, if it brings none.
-      answers: about image files, by a patch.
+      load: gives what answers, once the images are known; None where nothing was named.
+      answers: about image files, by what was loaded.
       summary: of all that is no fault.
 
-    Raises UsageError without images or patch. The exit status is `command.BAD_INPUT` after a fault.
+    Raises UsageError without images, or what answers. The exit status is `command.BAD_INPUT` after
+    a fault.
     """
-    if len(arguments) < 2 or not patch:
-        raise app.UsageError(f"give images and --patch: launch/{name} three.png --patch=...")
+    if len(arguments) < 2 or load is None:
+        raise app.UsageError(f"give images and {named}: launch/{name} three.png --patch=...")
     images = image_paths(arguments[1:])
-    predictor = adapters.load(patch, weights=weights)
+    model = load()
     found = []
-    for one in answers(predictor, images):
+    for one in answers(model, images):
         print(one, file=sys.stderr if one.fault else sys.stdout, flush=True)
         found.append(one)
     right = [one for one in found if not one.fault]

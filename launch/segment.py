@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+import adapters
 from adapters.experiment import segmenting
 from launch import command, shared_flags
 from launch.answered_images import print_each
@@ -22,11 +23,12 @@ _WEIGHTS = shared_flags.weights()
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a line for each image, and where what was found lies."""
+    path = _PATCH.value
     print_each(
         "segment",
+        "--patch",
         arguments,
-        _PATCH.value,
-        _WEIGHTS.value,
+        None if path is None else lambda: adapters.load(path, weights=_WEIGHTS.value),
         lambda predictor, images: segmenting.segment_files(predictor, images, _OUT.value),
         lambda found: f"{_OUT.value}: masks of {len(found)} images",
     )

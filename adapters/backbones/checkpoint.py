@@ -37,10 +37,12 @@ class Predicts:
     Attributes:
       head: its kind with its settings, as a task says it: `ssdlite(anchors=tensorflow)`.
       labels: in its order.
+      size: side of the images that it was trained on, pixels.
     """
 
     head: str
     labels: tuple[str, ...]
+    size: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,7 +126,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             _check_shapes(about[_TABLE], modules)
         if _PREDICTS in about:
             told = about[_PREDICTS]
-            about[_PREDICTS] = Predicts(told["head"], tuple(told["labels"]))
+            about[_PREDICTS] = Predicts(told["head"], tuple(told["labels"]), told["size"])
         checkpoint = Checkpoint(weights=modules, head=head, **about)
     except written_table.WrittenTableError as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -129,20 +129,25 @@ def ssdlite(table: LayerTable) -> tuple[NeckRow, ...]:
     section 6.2, as torchvision has them: a 1x1 convolution to half the channels, then a depthwise
     one of stride 2 and a 1x1, each with its norm and ReLU6.
     """
-    rows = [pair for pair in table.named_rows() if not isinstance(pair[1], Pooled)]
-    reads, inputs = rows[-1][0], rows[-1][1].outputs
-    found: list[NeckRow] = []
-    for outputs in (512, 256, 256, 128):
-        half = Convolution(inputs=inputs, outputs=outputs // 2, activation="relu6")
-        whole = Separable(
-            inputs=outputs // 2, outputs=outputs, kernel=3, stride=2, activation="relu6"
-        )
-        for row in (half, whole):
-            name = f"{NECK}_{len(found) + 1:02d}"
-            found.append(NeckRow(name, reads, row))
-            reads = name
-        inputs = outputs
-    return tuple(found)
+    return _halving(
+        table,
+        lambda inputs, outputs: Separable(
+            inputs=inputs, outputs=outputs, kernel=3, stride=2, activation="relu6"
+        ),
+    )
+
+
+def ssd(table: LayerTable) -> tuple[NeckRow, ...]:
+    """SSD's extra layers: the maps of `ssdlite`, each by a whole 3x3 convolution of stride 2.
+
+    Liu et al., "SSD", arXiv 1512.02325, with the channels of TensorFlow's `ssd_mobilenet_v2`.
+    """
+    return _halving(
+        table,
+        lambda inputs, outputs: Convolution(
+            inputs=inputs, outputs=outputs, kernel=3, stride=2, activation="relu6"
+        ),
+    )
 
 
 def fpn(table: LayerTable) -> tuple[NeckRow, ...]:
@@ -170,6 +175,21 @@ def fpn(table: LayerTable) -> tuple[NeckRow, ...]:
         NeckRow(f"{NECK}_06", f"{NECK}_01", halved),
         NeckRow(f"{NECK}_07", f"{NECK}_06", halved),
     )
+
+
+def _halving(table: LayerTable, whole: Callable[[int, int], Row]) -> tuple[NeckRow, ...]:
+    """Four maps, each of a 1x1 convolution to half its channels and of what `whole` makes of it."""
+    rows = [pair for pair in table.named_rows() if not isinstance(pair[1], Pooled)]
+    reads, inputs = rows[-1][0], rows[-1][1].outputs
+    found: list[NeckRow] = []
+    for outputs in (512, 256, 256, 128):
+        half = Convolution(inputs=inputs, outputs=outputs // 2, activation="relu6")
+        for row in (half, whole(outputs // 2, outputs)):
+            name = f"{NECK}_{len(found) + 1:02d}"
+            found.append(NeckRow(name, reads, row))
+            reads = name
+        inputs = outputs
+    return tuple(found)
 
 
 def _last_map(table: LayerTable) -> tuple[str, Row]:
@@ -217,5 +237,6 @@ NECKS: dict[str, Callable[[LayerTable], tuple[NeckRow, ...]]] = {
     "fpn": fpn,
     "lraspp": lraspp,
     "mosaic": mosaic,
+    "ssd": ssd,
     "ssdlite": ssdlite,
 }

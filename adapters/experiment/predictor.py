@@ -13,11 +13,12 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
-from adapters.heads.contract import Answer, Arrays, Boxes, Regions, Said, Segments, Values
+from adapters.heads.contract import Answer, Arrays, Boxes, Head, Regions, Said, Segments, Values
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
 from adapters.preprocessing import (
+    Preprocessing,
     UnreadableImageError,
     decode,
     normalise,
@@ -144,6 +145,16 @@ class Predictor:
         """The classes, in the order of the probabilities."""
         return self._patch.contents.labels
 
+    @property
+    def head(self) -> Head:
+        """What the patch predicts, and how it says it."""
+        return head_of(self._patch.contents)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes the network's input."""
+        return self._patch.preprocessing
+
     def predict(
         self,
         images: Picture | Sequence[Picture],
@@ -232,7 +243,7 @@ class Predictor:
         """What the head predicts of each image, by name, and how the network saw it."""
         pixels, views = [], []
         for image in _listed(images):
-            opened_image = _image(image, self._patch.preprocessing.background)
+            opened_image = picture(image, self._patch.preprocessing.background)
             pixels.append(self._input(opened_image))
             views.append(view_of(*opened_image.size, self._patch.preprocessing))
         others = self._others({} if inputs is None else inputs, len(pixels))
@@ -400,7 +411,8 @@ def _check_pixels(image: npt.NDArray[Any]) -> None:
         )
 
 
-def _image(image: Picture, background: tuple[int, int, int]) -> Image.Image:
+def picture(image: Picture, background: tuple[int, int, int]) -> Image.Image:
+    """An image as it is seen, upright and in RGB. Raises PictureError."""
     if isinstance(image, np.ndarray):
         _check_pixels(image)
         return Image.fromarray(image)

@@ -7,7 +7,8 @@ const KINDS = {
   classification: (labels, { logits }) => ({ rows: probable(labels, logits.values) }),
   fpnlite: (labels, predictions, view, settings) => found(labels, predictions, view, settings, false),
   segmentation: (labels, { logits }, view) => covered(labels, logits, view),
-  ssdlite: (labels, predictions, view, settings) => found(labels, predictions, view, settings, true),
+  ssdlite: (labels, predictions, view, settings) =>
+    found(labels, predictions, view, settings, settings.scores !== "sigmoid"),
 };
 
 /**

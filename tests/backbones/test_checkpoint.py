@@ -56,7 +56,7 @@ def test_round_trip(checkpoint, tmp_path, headless):
 
 def test_a_detector_s_predictors_come_back(checkpoint, tmp_path):
     head = {"1/classes/w": np.ones((2, 3, 2), np.float32), "1/classes/b": np.zeros((3, 2))}
-    told = Predicts("ssdlite(anchors=tensorflow)", ("person",))
+    told = Predicts("ssdlite(anchors=tensorflow)", ("person",), 300)
     detector = dataclasses.replace(checkpoint, head=head, predicts=told)
     write_checkpoint(tmp_path / "a", detector)
     found = read_checkpoint(tmp_path / "a")

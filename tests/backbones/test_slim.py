@@ -7,6 +7,7 @@ import pytest
 
 from adapters.backbones.conventions import KERAS
 from adapters.backbones.convert import ConversionError, convert
+from adapters.backbones.naming.slim import NAMINGS
 from adapters.backbones.registry import table
 from adapters.fingerprint import fingerprint
 from tests.backbones import published
@@ -159,6 +160,29 @@ def test_a_detector_s_extra_layers_are_the_neck_ssdlite():
         assert {float(leaf.mean()) for leaf in found[f"{path}/norm"].values()} == {number}
     without = {path: own for path, own in found.items() if not path.startswith("neck")}
     assert fingerprint(without) == fingerprint(convert(slim, bare, None, "", "").weights)
+
+
+def test_a_detector_s_whole_convolutions_are_the_neck_ssd():
+    whole = table("mobilenet_v2_0.35+ssd")
+    scope = "MobilenetV2/layer_19_"
+    named = next(one for one in NAMINGS if one.tables == "mobilenet_v2").places(whole)
+    kernels = {place.path: name for name, place in named.items() if place.kind == "depthwise"}
+    assert not [path for path in kernels if path.startswith("neck")]
+    extras = {
+        place.path: name.removeprefix(scope)
+        for name, place in named.items()
+        if place.path.startswith("neck") and place.leaf == "w"
+    }
+    assert extras == {
+        "neck_01": "1_Conv2d_2_1x1_256/weights",
+        "neck_02": "2_Conv2d_2_3x3_s2_512/weights",
+        "neck_03": "1_Conv2d_3_1x1_128/weights",
+        "neck_04": "2_Conv2d_3_3x3_s2_256/weights",
+        "neck_05": "1_Conv2d_4_1x1_128/weights",
+        "neck_06": "2_Conv2d_4_3x3_s2_256/weights",
+        "neck_07": "1_Conv2d_5_1x1_64/weights",
+        "neck_08": "2_Conv2d_5_3x3_s2_128/weights",
+    }
 
 
 @pytest.mark.parametrize("neck", ["ssdlite", "fpn"])

@@ -120,10 +120,25 @@ def _offset(anchor: Any, box: Any) -> Any:
 
 
 def _box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
+    def cost(row: Any, label: int | None) -> float:
+        return _softmax_loss(row, 0 if label is None else label + 1)
+
+    return _mined_loss(cost, logits, objects, offsets, anchors)
+
+
+def _sigmoid_box_loss(logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
+    def cost(row: Any, label: int | None) -> float:
+        signs = np.where(np.arange(len(row)) == label, -1, 1)
+        return float(np.logaddexp(0, signs * row.astype(float)).sum())
+
+    return _mined_loss(cost, logits, objects, offsets, anchors)
+
+
+def _mined_loss(cost: Any, logits: Any, objects: Any, offsets: Any, anchors: Any) -> float:
     """The worst three anchors of nothing for each with an object."""
     found = _found(anchors, objects)
     costs = [
-        _softmax_loss(row, int(found[number][4]) + 1 if number in found else 0)
+        cost(row, int(found[number][4]) if number in found else None)
         for number, row in enumerate(logits)
     ]
     empty = sorted((cost for number, cost in enumerate(costs) if number not in found), reverse=True)
@@ -239,6 +254,12 @@ ENTRIES += [
         {"stride_16/expand": (3, 3, 5), "stride_32": (2, 2, 4)},
         1,
         _box_loss,
+    ),
+    _detector(
+        "ssdlite(maps=2, smallest=0.3, largest=0.5, scores=sigmoid)",
+        {"stride_16/expand": (3, 3, 5), "stride_32": (2, 2, 4)},
+        0,
+        _sigmoid_box_loss,
     ),
     _detector(
         "fpnlite(finest=5, coarsest=6, anchor=0.8)",
@@ -531,6 +552,7 @@ for kind, make in HEADS.items():
         ("ssdlite", {"width": 0}),
         ("ssdlite", {"width": 8.0}),
         ("ssdlite", {"anchors": "mine"}),
+        ("ssdlite", {"scores": "mine"}),
         ("fpnlite", {"finest": 2}),
         ("fpnlite", {"finest": 5, "coarsest": 4}),
         ("fpnlite", {"anchor": 0}),

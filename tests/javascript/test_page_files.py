@@ -135,6 +135,7 @@ def test_boxes_and_masks_are_those_of_python():
     drawn = np.random.default_rng(5)
     specs = {
         "ssdlite(threshold=0.3)": 3,
+        "ssdlite(scores=sigmoid)": 3,
         "fpnlite": 2,
         "segmentation": 3,
         "classification": 4,
@@ -145,7 +146,7 @@ def test_boxes_and_masks_are_those_of_python():
         labels = [f"label {number}" for number in range(outputs)]
         for fit in ("stretch", "crop", "pad"):
             anchors = placed([[(0.4, 0.3), (0.25, 0.25)]], [(6, 5)])
-            columns = outputs + (head.kind == "ssdlite")
+            columns = outputs + (spec == "ssdlite(threshold=0.3)")
             predictions = {
                 "logits": drawn.normal(0, 2, (len(anchors), columns)).astype(np.float32),
                 "offsets": drawn.normal(0, 3, anchors.shape).astype(np.float32),

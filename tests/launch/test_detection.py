@@ -21,12 +21,14 @@ from adapters.experiment import (
     encoding,
     evaluation,
     predicting,
+    published_detector,
     serving,
     starting,
 )
 from adapters.experiment import training_run as runs
 from adapters.experiment.box_picture import COLOURS
 from adapters.experiment.output import OutputFileError
+from adapters.experiment.predictor import PredictionInputError
 from adapters.experiment.teaching import TeacherError
 from adapters.heads.contract import HeadSettingError
 from adapters.heads.registry import from_spec, head_of
@@ -36,6 +38,7 @@ from adapters.serving.answers import answered
 from adapters.serving.errors import NoPictureError
 from adapters.serving.limits import Limits
 from adapters.serving.network import Example
+from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from adapters.training.starting import started
 from adapters.training.step import State, Trainer
@@ -114,7 +117,7 @@ def test_a_detector_begins_with_what_a_finished_one_has(finished, weights):
     contents = read_patch(finished[0] / "squares.patch")
     spec = "ssdlite(maps=1, finest=4, coarsest=4, smallest=0.3, largest=0.3)"
     checkpoint = dataclasses.replace(
-        read_checkpoint(weights), head=contents.head, predicts=Predicts(spec, contents.labels)
+        read_checkpoint(weights), head=contents.head, predicts=Predicts(spec, contents.labels, 24)
     )
     loaded = dataclasses.replace(backbones.load("narrow", weights), checkpoint=checkpoint)
     more = dataclasses.replace(SQUARES, name="more", labels=("dark", "new", "lit"))
@@ -208,6 +211,35 @@ def test_a_server_answers_boxes_in_pixels_of_the_picture(finished, weights):
     )
     with pytest.raises(NoPictureError, match="squares predicts ssdlite, which is no picture"):
         answered(task, found, view, "image/png", Limits())
+
+
+def test_a_published_detector_finds_what_its_predictors_find_in_a_patch(
+    finished, weights, monkeypatch
+):
+    path = finished[0] / "squares.patch"
+    contents, own = read_patch(path), adapters.load(path, weights=weights)
+    loaded = backbones.load("narrow", weights)
+    settings = ", ".join(f"{name}={value}" for name, value in contents.head_settings.items())
+    told = Predicts(f"ssdlite({settings})", contents.labels, own.preprocessing.size)
+    checkpoint = dataclasses.replace(
+        loaded.checkpoint,
+        weights=apply_edits(loaded.weights, contents.edits),
+        head=contents.head,
+        predicts=told,
+    )
+    whole = dataclasses.replace(loaded, checkpoint=checkpoint)
+    monkeypatch.setattr(backbones, "load", {"whole": whole, "narrow": loaded}.get)
+    published = published_detector.load("whole")
+    assert published.labels == own.labels
+    image = Image.fromarray(SQUARES.source.open(SQUARES, "test", None)[1]["image"])
+    found, expected = published.predict(image), own.predict(image)
+    assert found.labels == expected.labels
+    for ours, theirs in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(ours[0], theirs[0], atol=1e-5)
+    with pytest.raises(PredictionInputError, match="narrow reads nothing beside the image"):
+        published.predict(image, {"query": "lit"})
+    with pytest.raises(published_detector.NoPredictorsError, match="mobilenet_v2_objects"):
+        published_detector.load("narrow")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ Names and norms follow its `nets/mobilenet_v1.py`, `nets/mobilenet/{mobilenet,mo
 gives pixels from -1 to 1. A checkpoint says neither: one trained by another script may differ, and
 then `conventions=` has to be passed.
 
-Detectors of TensorFlow's object detection on MobileNetV2 name SSDLite's extra layers after the 20
+Detectors of TensorFlow's object detection on MobileNetV2 name SSD's extra layers after the 20
 layers before them (research/object_detection, `models/feature_map_generators.py`).
 """
 
@@ -16,7 +16,7 @@ from adapters.backbones.conventions import KERAS
 from adapters.backbones.naming import style
 from adapters.backbones.naming.naming import Module, Naming, convolution, squeeze_excite
 from adapters.backbones.necks import with_neck
-from adapters.backbones.rows import InvertedResidual, Row
+from adapters.backbones.rows import InvertedResidual, Row, Separable
 from adapters.backbones.table import LayerTable
 
 
@@ -35,7 +35,7 @@ def _mobilenet_v2(table: LayerTable) -> Iterator[Module]:
     yield from _normed(stem, "MobilenetV2/Conv")
     yield from _blocks(blocks, "MobilenetV2")
     yield from _normed(tail, "MobilenetV2/Conv_1")
-    yield from _ssdlite(table, f"MobilenetV2/layer_{len(blocks) + 2}")
+    yield from _extra_layers(table, f"MobilenetV2/layer_{len(blocks) + 2}")
 
 
 def _mobilenet_v3(table: LayerTable) -> Iterator[Module]:
@@ -59,16 +59,20 @@ def _blocks(blocks: list[tuple[str, Row]], scope: str) -> Iterator[Module]:
             yield from squeeze_excite(name, squeezed, f"{squeezed}_1")
 
 
-def _ssdlite(table: LayerTable, last: str) -> Iterator[Module]:
+def _extra_layers(table: LayerTable, last: str) -> Iterator[Module]:
     """`..._1_Conv2d_2_1x1_256` and `..._2_Conv2d_2_3x3_s2_512`; nothing of another neck."""
-    if table.neck != with_neck(dataclasses.replace(table, neck=()), "ssdlite").neck:
+    bare = dataclasses.replace(table, neck=())
+    if table.neck not in [with_neck(bare, name).neck for name in ("ssd", "ssdlite")]:
         return
     pairs = zip(table.neck[::2], table.neck[1::2], strict=True)
     for number, (half, whole) in enumerate(pairs, 2):
         yield from _normed(half.name, f"{last}_1_Conv2d_{number}_1x1_{half.row.outputs}")
         theirs = f"{last}_2_Conv2d_{number}_3x3_s2_{whole.row.outputs}"
-        yield from _normed(f"{whole.name}/depthwise", f"{theirs}_depthwise")
-        yield from _normed(f"{whole.name}/project", theirs)
+        if isinstance(whole.row, Separable):
+            yield from _normed(f"{whole.name}/depthwise", f"{theirs}_depthwise")
+            yield from _normed(f"{whole.name}/project", theirs)
+        else:
+            yield from _normed(whole.name, theirs)
 
 
 def _normed(path: str, theirs: str) -> Iterator[Module]:

@@ -16,7 +16,7 @@ from adapters.backbones.tensorflow.error import TensorFlowFileError
 from adapters.shown import shown
 
 _PACKAGE = "modelpatch"
-_RANK_LIMIT = 8  # a MobileNet's tensors have up to four axes
+RANK_LIMIT = 8  # a MobileNet's tensors have up to four axes
 _FIELDS_LIMIT = 1 << 19  # two bytes may be a field, and take a hundred once they are read
 # Field name, number and type; `*`: repeated. A type with a capital is another message.
 _MESSAGES = {
@@ -66,8 +66,8 @@ def parse(name: str, data: bytes, title: str) -> Any:
 
 def shape(of: Any, title: str) -> tuple[int, ...]:
     """A `Shape` as numbers. Raises TensorFlowFileError for one that no array has, or a huge one."""
-    sizes = tuple(dimension.size for dimension in of.dim[:_RANK_LIMIT])
-    if of.unknown_rank or len(of.dim) > _RANK_LIMIT or any(size < 0 for size in sizes):
+    sizes = tuple(dimension.size for dimension in of.dim[:RANK_LIMIT])
+    if of.unknown_rank or len(of.dim) > RANK_LIMIT or any(size < 0 for size in sizes):
         raise TensorFlowFileError(
             f"{shown(title)} has no definite shape ({list(sizes)}): is it damaged?"
         )
