@@ -1,11 +1,14 @@
 """Maps of a backbone by name: what a head may read."""
 
+from collections.abc import Iterable
+
 import jax
 
 from adapters.backbones.builder import Outputs
 from adapters.backbones.rows import Pooled
 from adapters.backbones.table import LayerTable
 from adapters.errors import UnknownNameError
+from adapters.modules import block_of
 
 FEATURES, STRIDE, EXPAND = "features", "stride_", "/expand"
 
@@ -52,6 +55,22 @@ def place(table: LayerTable, name: str) -> str:
     'block_14/expand'
     """
     return _places(table, name)[name]
+
+
+def unread(table: LayerTable, names: Iterable[str]) -> frozenset[str]:
+    """The blocks of the neck that none of the maps called so is, or is made of.
+
+    Raises UnknownNameError.
+
+    >>> from adapters.backbones.registry import table
+    >>> sorted(unread(table("mobilenet_v2_1.0+fpn"), ["neck_04", "neck_01"]))
+    ['neck_03', 'neck_05', 'neck_06', 'neck_07']
+    """
+    wanted = {place(table, name) for name in names}
+    for own in reversed(table.neck):
+        if own.name in wanted:
+            wanted |= {block_of(one) for one in (own.reads, own.adds, own.beside)}
+    return frozenset(own.name for own in table.neck if own.name not in wanted)
 
 
 def _places(table: LayerTable, name: str) -> dict[str, str]:

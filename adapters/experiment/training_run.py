@@ -16,7 +16,6 @@ from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.checkpoint import Weights
-from adapters.backbones.taps import place
 from adapters.experiment import (
     assessments,
     backbones,
@@ -41,7 +40,7 @@ from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.experiment.training_images import TrainingImages
 from adapters.inference.compiled import Answers, Head, Inference, inference
-from adapters.patches.combine import reading
+from adapters.patches.combine import for_heads
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.query_modulation import QUERY
 from adapters.patches.registry import for_run, from_spec
@@ -146,7 +145,7 @@ class Run:
         pixels = settings.sizes(tasks)
         run_checks.check_neck(self.backbone, self._heads)
         table = self.backbone.network.table
-        self._patch = reading(self._patch, {name: place(table, name) for name in self._heads.taps})
+        self._patch = for_heads(self._patch, table, self._heads.taps)
         if overwrite:
             run_checks.check_outside(self._directory, settings)
         self._teacher = teaching.teacher(settings, tasks)

@@ -1,10 +1,13 @@
 """Patches made of patches."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
 
+from adapters.backbones.table import LayerTable
+from adapters.backbones.taps import place, unread
+from adapters.modules import block_of
 from adapters.patches.contract import (
     Context,
     Inputs,
@@ -110,6 +113,16 @@ def chain(*patches: Patch) -> Patch:
 def reading(patch: Patch, maps: Mapping[str, str]) -> Patch:
     """A patch for tasks whose heads read these maps, {name: endpoint}, of the spec that it has."""
     return patch if patch.for_maps is None else patch.for_maps(maps)._replace(spec=patch.spec)
+
+
+def for_heads(patch: Patch, table: LayerTable, names: Collection[str]) -> Patch:
+    """A patch for tasks whose heads read the maps called so, of the spec that it has.
+
+    What none of them needs of a neck it leaves alone. Raises UnknownNameError for no such map.
+    """
+    own, idle = reading(patch, {name: place(table, name) for name in names}), unread(table, names)
+    within = select(lambda path, name, leaf: block_of(path) not in idle, own) if idle else own
+    return within._replace(spec=patch.spec)
 
 
 def select(predicate: Predicate, patch: Patch) -> Patch:
