@@ -25,6 +25,12 @@ asks a running `launch/serve` about the same files.
 asks a patch that follows queries for every class of every image, and compares with one that does
 not, whose boxes of other classes are dropped: average precision, false alarms for absent classes,
 and how much is found of small and large objects.
+
+    launch/evaluate out/placed_emoji_*.patch --places=placed_emoji \\
+      --coarser=placed_emoji_kinds --results=results/localisation.csv
+
+scores where classifiers look: boxes and pixels of their class activation maps against those that
+the task of --places knows of the same images, beside the middle of the image.
 """
 
 import pathlib
@@ -32,11 +38,14 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from adapters.experiment import graph_evaluation, served_evaluation
+from adapters import files
+from adapters.experiment import graph_evaluation, localisation_picture, served_evaluation
 from adapters.experiment.evaluation import evaluate
+from adapters.experiment.localisation import localisations
 from adapters.experiment.query_comparison import QueryComparison, compare_queries
 from adapters.training import tidy
 from launch import command
+from tasks import registry
 
 _SPLIT = flags.DEFINE_enum("split", "test", ("train", "validation", "test"), "What to evaluate on.")
 _TASK = flags.DEFINE_string(
@@ -54,8 +63,17 @@ _GRAPH = flags.DEFINE_string(
 _NODE = flags.DEFINE_bool("node", False, "Run a .onnx graph in Node (npm ci --prefix javascript).")
 _SERVER = flags.DEFINE_string("server", None, "A launch/serve to ask instead: host:port.")
 _STANDARD = flags.DEFINE_string("standard", None, "Patch file to compare queries with.")
+_PLACES = flags.DEFINE_string(
+    "places", None, "Task of boxes or masks of the same images: score where classifiers look."
+)
+_COARSER = flags.DEFINE_string(
+    "coarser", None, "With --places: task of the same images whose classes are made of the task's."
+)
 _RESULTS = flags.DEFINE_string(
-    "results", None, "CSV file for what --graph, --server or --standard gives."
+    "results", None, "CSV file for what --graph, --server, --standard or --places gives."
+)
+_PICTURE = flags.DEFINE_string(
+    "picture", None, "With --places: PNG file of what --results holds, against training images."
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder with prepared TFDS data sets.")
 
@@ -64,20 +82,28 @@ def main(arguments: Sequence[str]) -> None:
     """Prints one line per patch file, and a table of its classes."""
     if len(arguments) < 2:
         raise app.UsageError("give one or more patch files: launch/evaluate out/digits.patch")
-    others = [flag.value for flag in (_GRAPH, _SERVER, _STANDARD) if flag.value is not None]
+    ways = (_GRAPH, _SERVER, _STANDARD, _PLACES)
+    others = [flag.value for flag in ways if flag.value is not None]
     if len(others) > 1:
-        raise app.UsageError("one answers at a time: give --graph, --server or --standard")
+        raise app.UsageError("one at a time: give --graph, --server, --standard or --places")
     if _RESULTS.value is not None and not others:
         raise app.UsageError(
-            "--results keeps a comparison: name what to compare with by --graph, --server or "
-            "--standard"
+            "--results keeps a comparison: name what to compare with by --graph, --server, "
+            "--standard or --places"
         )
+    if _PLACES.value is None and (_COARSER.value is not None or _PICTURE.value is not None):
+        raise app.UsageError("--coarser and --picture are of --places: name the task with places")
+    if _PICTURE.value is not None and _RESULTS.value is None:
+        raise app.UsageError("--picture draws what --results holds: name that file")
     if _NODE.value and _GRAPH.value is None:
         raise app.UsageError("--node runs a graph: name one with --graph")
     if _REPORT.value is not None and others:
         raise app.UsageError(
-            "--report is of what JAX answers: leave out --graph, --server and --standard"
+            "--report is of what JAX answers: leave out --graph, --server, --standard and --places"
         )
+    if _PLACES.value is not None:
+        _localise(arguments[1:], _PLACES.value)
+        return
     for path in arguments[1:]:
         found = _elsewhere(path)
         if found is None:
@@ -98,6 +124,24 @@ def _elsewhere(path: str) -> graph_evaluation.Comparison | QueryComparison | Non
     if _STANDARD.value is not None:
         return compare_queries(path, _STANDARD.value, *given)
     return None
+
+
+def _localise(paths: Sequence[str], name: str) -> None:
+    """Scores where the classifiers of patch files look, one after another, and draws all."""
+    places = registry.resolve_one(name, _DATA_DIR.value)
+    coarser = None
+    if _COARSER.value is not None:
+        coarser = registry.resolve_one(_COARSER.value, _DATA_DIR.value)
+    given = (_SPLIT.value, _TASK.value, coarser, _WEIGHTS.value, _DATA_DIR.value)
+    for found in localisations(paths, places, *given):
+        print(found, flush=True)
+        if _RESULTS.value is not None:
+            said = [f"launch/evaluate {found.card.task}.patch --places={name}"]
+            said += [f"--coarser={_COARSER.value}"] if coarser else []
+            tidy.update(_RESULTS.value, found.rows(" ".join([*said, f"--split={_SPLIT.value}"])))
+    if _PICTURE.value is not None and _RESULTS.value is not None:
+        drawn = localisation_picture.picture(tidy.read(_RESULTS.value), _SPLIT.value)
+        files.write_bytes(_PICTURE.value, drawn)
 
 
 def evaluate_in_jax(path: str) -> None:

@@ -115,6 +115,11 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "Groups in a step, each of one task; shared out over devices.",
     ),
     flags.DEFINE_integer("examples", DEFAULTS["examples"], "Images in a group."),
+    flags.DEFINE_float(
+        "share",
+        DEFAULTS["share"],
+        "Share of each task's training images that is used; --seed chooses which.",
+    ),
     flags.DEFINE_float("warmup", DEFAULTS["warmup"], "Share of the steps over which rates rise."),
     flags.DEFINE_float(
         flag_of("head_decay"), DEFAULTS["head_decay"], "Decoupled weight decay of the heads."

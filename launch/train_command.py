@@ -37,7 +37,7 @@ _ORDER = (
         "precision",
         "balance",
     ),
-    *("temperature_scaling", "checkpoint", "validations", "patience", "minutes"),
+    *("temperature_scaling", "checkpoint", "validations", "patience", "minutes", "share"),
 )
 
 

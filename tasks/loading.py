@@ -6,7 +6,7 @@ from tasks.arrays import Arrays
 from tasks.digest import Contents, TellsContents
 from tasks.folder import Folder
 from tasks.inventory import Inventory
-from tasks.queries import Queried
+from tasks.of_another import OfAnother
 from tasks.task import Examples, OpensLarge, Task, UnknownSplitError
 
 
@@ -46,7 +46,7 @@ def inventory(task: Task) -> Inventory | None:
 
     Those of a folder are read for it, unless they were before. Raises FolderError.
     """
-    if isinstance(task.source, Queried):
+    if isinstance(task.source, OfAnother):
         return inventory(task.source.plain)
     if isinstance(task.source, Folder | Arrays | AnnotatedSource):
         return task.source.inventory()

@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from adapters.words import NOTHING, Words, numbers
 from tasks import objects
-from tasks.digest import Contents, TellsContents, of_examples
-from tasks.task import Examples, OpensLarge, Source, Task, TaskError
+from tasks.of_another import OfAnother
+from tasks.task import Task, TaskError
 
 QUERY = "query"
 RELATIONS = ("left", "right", "largest", "smallest")
@@ -140,27 +140,5 @@ class Questions:
         return NOTHING, np.arange(len(shown))
 
 
-@dataclasses.dataclass(frozen=True)
-class Queried:
+class Queried(OfAnother):
     """A source with the images of another task."""
-
-    plain: Task
-
-    def open(self, task: Task, split: str, data_dir: str | None) -> Examples:
-        """Opens a split of the plain task."""
-        del task
-        return self.plain.source.open(self.plain, split, data_dir)
-
-    def open_for(self, size: int, task: Task, split: str, data_dir: str | None) -> Examples:
-        """Opens a split of the plain task, for a network whose images have this side."""
-        source: Source = self.plain.source
-        if isinstance(source, OpensLarge):
-            return source.open_for(size, self.plain, split, data_dir)
-        return self.open(task, split, data_dir)
-
-    def contents(self, task: Task, split: str, data_dir: str | None) -> Contents:
-        """What a split of the plain task holds."""
-        source: Source = self.plain.source
-        if isinstance(source, TellsContents):
-            return source.contents(self.plain, split, data_dir)
-        return of_examples(self.open(task, split, data_dir))

@@ -2,7 +2,7 @@
 
 import collections
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,19 +106,22 @@ def scenes(
       label: what is learned of a scene.
     """
     grounds = photographs()
-    for split, example, things, generator in drawn(name, cut_outs):
+    for split, example, things, generator in drawn(name, cut_outs, SCENES):
         ground = cutting(grounds[generator.integers(len(grounds))], SIDE, generator)
-        made = scene(ground, things, generator)
+        made = scene(ground, things, generator, OBJECTS, SIDES)
         yield Example(split, example, made.image, label(made))
 
 
-def drawn(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Draw]:
-    """Yields what the scenes of every split are made of; arguments are those of `scenes`."""
+def drawn(name: str, cut_outs: Iterable[CutOut], numbers: Mapping[str, int]) -> Iterator[Draw]:
+    """Yields what the scenes of every split are made of.
+
+    `numbers` says how many there are of each; the other arguments are those of `scenes`.
+    """
     groups: dict[int, dict[str, list[CutOut]]] = collections.defaultdict(dict)
     for one in cut_outs:
         groups[one.label].setdefault(one.group, []).append(one)
     cuts = {label: cut_by_hash(sorted(own), str) for label, own in sorted(groups.items())}
-    for split, number in SCENES.items():
+    for split, number in numbers.items():
         things = [
             [thing for group in cut[split] for thing in groups[label][group]]
             for label, cut in cuts.items()
@@ -129,21 +132,26 @@ def drawn(name: str, cut_outs: Sequence[CutOut]) -> Iterator[Draw]:
 
 
 def scene(
-    ground: Image.Image, things: Sequence[Sequence[CutOut]], generator: np.random.Generator
+    ground: Image.Image,
+    things: Sequence[Sequence[CutOut]],
+    generator: np.random.Generator,
+    objects: tuple[int, int] = OBJECTS,
+    sides: tuple[int, int] = SIDES,
 ) -> Scene:
     """A photograph with one to four things on it.
 
     `things` are those of each class; all classes are as frequent. A thing is pasted where it leaves
-    two thirds of every older one to be seen; where no place is found, it is left out.
+    two thirds of every older one to be seen; where no place is found, it is left out. `objects` and
+    `sides` are as the constants of these names.
     """
     canvas, side = ground.copy(), ground.width
     seen: list[tuple[np.ndarray, int]] = []  # what is left of each, and its whole area
     rows: list[list[float]] = []
     classes, numbers = np.zeros((2, side, side), np.int64)
-    for _ in range(generator.integers(*OBJECTS)):
+    for _ in range(generator.integers(*objects)):
         own = things[int(generator.integers(len(things)))]
         thing = own[int(generator.integers(len(own)))]
-        pasted = _sized(thing.image, int(generator.integers(*SIDES)))
+        pasted = _sized(thing.image, int(generator.integers(*sides)))
         solid = np.asarray(pasted)[..., 3] > 255 * SOLID
         if not solid.any():
             continue

@@ -22,7 +22,7 @@ from tasks.augmentation import Augmentation
 from tasks.detectors import SIDE
 from tasks.layout import Carried, Example
 from tasks.photographs import cutting
-from tasks.scenes import drawn, scene
+from tasks.scenes import SCENES, drawn, scene
 from tasks.stamp_scenes import CHOSEN, cut_outs
 from tasks.task import Task
 from tasks.textures import SCIKIT_IMAGE
@@ -35,7 +35,7 @@ ROWS = {"train": (0.0, 0.58), "validation": (0.61, 0.79), "test": (0.82, 1.0)}
 def examples() -> Iterator[Example]:
     """Yields the scenes, with the segment of each pixel."""
     regions = _regions()
-    for split, name, things, generator in drawn("stamps_on_surfaces", cut_outs()):
+    for split, name, things, generator in drawn("stamps_on_surfaces", cut_outs(), SCENES):
         ground, surface = _ground(regions[split], generator)
         made = scene(ground, things, generator)
         labels = np.concatenate([[0], made.objects[:, 4]]).astype(np.int64)[made.numbers]

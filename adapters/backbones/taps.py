@@ -73,6 +73,18 @@ def unread(table: LayerTable, names: Iterable[str]) -> frozenset[str]:
     return frozenset(own.name for own in table.neck if own.name not in wanted)
 
 
+def pooled_map(table: LayerTable) -> str | None:
+    """The map whose mean over its places the features are; None where a layer follows the mean.
+
+    >>> from adapters.backbones.mobilenet_v2 import mobilenet_v2
+    >>> from adapters.backbones.mobilenet_v3 import mobilenet_v3_large
+    >>> pooled_map(mobilenet_v2()), pooled_map(mobilenet_v3_large())
+    ('tail', None)
+    """
+    name, row = table.named_rows()[-1]
+    return None if isinstance(row, Pooled) else name
+
+
 def _places(table: LayerTable, name: str) -> dict[str, str]:
     """Each name of a map, and the endpoint it stands for. Raises UnknownNameError for `name`."""
     found = {FEATURES: FEATURES}

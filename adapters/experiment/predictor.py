@@ -1,5 +1,6 @@
 """A patch file that answers, in JAX."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,12 +10,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from adapters import files
-from adapters.errors import ModelPatchError
+from adapters.analysis.localisation import boxes_above
+from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
+from adapters.experiment.class_mapper import ClassMapper, compiled_for
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
+from adapters.experiment.settings import SettingError
 from adapters.heads.contract import Answer, Arrays, Boxes, Head, Regions, Said, Segments, Values
 from adapters.heads.registry import head_of
+from adapters.inference.class_maps import taps_for
 from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
 from adapters.preprocessing import (
@@ -36,6 +41,7 @@ from adapters.words import numbers, unsaid
 Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
 """Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
 
+THRESHOLD = 0.2  # of a class's map: Zhou et al., arXiv 1512.04150, section 3.2
 BATCHES = (1, 8, 64)  # images in a call; others are filled up
 
 
@@ -121,6 +127,21 @@ class BoxPrediction(NamedTuple):
     boxes: tuple[npt.NDArray[np.float32], ...]
     scores: tuple[npt.NDArray[np.float32], ...]
     classes: tuple[npt.NDArray[np.int64], ...]
+
+
+class PlacePrediction(NamedTuple):
+    """Where a patch sees a class in each of N images.
+
+    Attributes:
+      labels: N texts, the class that each map is of.
+      maps: [N, S, S], from 0 to 1, of the image as the network saw it; 0 where it is all the same.
+      boxes: of each image [n, 4], left, top, right and bottom in parts of the image's sides, around
+        each connected piece above the threshold, the largest piece first.
+    """
+
+    labels: tuple[str, ...]
+    maps: npt.NDArray[np.float32]
+    boxes: tuple[npt.NDArray[np.float32], ...]
 
 
 AnyPrediction = (
@@ -241,24 +262,88 @@ class Predictor:
         self, images: Picture | Sequence[Picture], inputs: Mapping[str, npt.ArrayLike] | None
     ) -> Iterator[tuple[dict[str, npt.NDArray[Any]], View]]:
         """What the head predicts of each image, by name, and how the network saw it."""
+        contents = self._patch.contents
+        for batch, views in self._batches(images, inputs):
+            found = predictions(
+                *(self._patch.network, self._weights, contents.head),
+                *(batch, head_of(contents).apply),
+            )
+            for row, view in enumerate(views):
+                yield {name: rows[row] for name, rows in found.items()}, view
+
+    def _batches(
+        self, images: Picture | Sequence[Picture], inputs: Mapping[str, npt.ArrayLike] | None
+    ) -> Iterator[tuple[dict[str, npt.NDArray[Any]], list[View]]]:
+        """The network's inputs, filled up to batches, and how it sees each image in one."""
         pixels, views = [], []
         for image in _listed(images):
             opened_image = picture(image, self._patch.preprocessing.background)
             pixels.append(self._input(opened_image))
             views.append(view_of(*opened_image.size, self._patch.preprocessing))
         others = self._others({} if inputs is None else inputs, len(pixels))
-        contents = self._patch.contents
         for start in range(0, len(pixels), self._most):
             part = slice(start, start + self._most)
             given = {name: values[part] for name, values in others.items()}
             batch = {"image": np.stack(pixels[part]), **given}
-            count = len(batch["image"])
-            found = predictions(
-                *(self._patch.network, self._weights, contents.head),
-                *(self._filled(batch, count), head_of(contents).apply),
-            )
-            for row in range(count):
-                yield {name: rows[row] for name, rows in found.items()}, views[start + row]
+            yield self._filled(batch, len(batch["image"])), views[part]
+
+    def localise(
+        self,
+        images: Picture | Sequence[Picture],
+        labels: str | Sequence[str] | None = None,
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
+        *,
+        threshold: float = THRESHOLD,
+    ) -> PlacePrediction:
+        """Where in one image or in many the patch sees a class: its class activation map.
+
+        Args:
+          images, inputs: as `predict` takes them.
+          labels: the class of all images, or one of each; by default each one's most probable.
+          threshold: from 0 to below 1; what the map has above it is inside of a box. The default is
+            that of arXiv 1512.04150; a better one is chosen on images whose boxes are known, see
+            `adapters.experiment.localisation`.
+
+        Raises NoClassMapError for a patch without such maps (boxes, numbers and so on),
+        UnknownNameError for a label that it does not have, PictureError for another number of
+        labels than of images, SettingError for the threshold, and what `predict` raises.
+        """
+        self.check_localise(None, threshold)
+        mapper, given = self._mapper, _listed(images)
+        wanted = None if labels is None else self._classes_of(labels, len(given))
+        maps: list[npt.NDArray[np.float32]] = []
+        boxes: list[npt.NDArray[np.float32]] = []
+        classes: list[int] = []
+        for batch, views in self._batches(given, inputs):
+            own = None if wanted is None else wanted[len(maps) : len(maps) + len(views)]
+            found = mapper.maps(batch, len(views), own)
+            classes.extend(found.classes.tolist())
+            for one, view in zip(found.maps, views, strict=True):
+                boxes.append(view.boxes(boxes_above(one, threshold) / len(one)))
+                maps.append(one)
+        said = tuple(self.labels[number] for number in classes)
+        return PlacePrediction(said, np.array(maps), tuple(boxes))
+
+    def check_localise(self, label: str | None = None, threshold: float = THRESHOLD) -> None:
+        """Raises what `localise` would, of the patch, one label of it and a threshold."""
+        taps_for(self.card, self._patch.backbone.network.table)
+        if not 0 <= threshold < 1:
+            raise SettingError("threshold", f"must be from 0 to below 1, not {threshold}.")
+        if label is not None:
+            self._classes_of(label, 1)
+
+    @functools.cached_property
+    def _mapper(self) -> ClassMapper:
+        return ClassMapper(self._patch, compiled_for(self._patch))
+
+    def _classes_of(self, labels: str | Sequence[str], count: int) -> npt.NDArray[np.int64]:
+        texts = [labels] * count if isinstance(labels, str) else list(labels)
+        if len(texts) != count:
+            raise PictureError(f"{len(texts)} labels are given for {count} images: give one each.")
+        for text in texts:
+            if text not in self.labels:
+                raise UnknownNameError(f"label of {self.card.task}", text, self.labels)
+        return np.array([self.labels.index(text) for text in texts], np.int64)
 
     def evaluate(
         self, task: Wanted | None = None, *, split: str = "test", data_dir: str | None = None

@@ -222,6 +222,7 @@ def write_summary(
                 + ("" if settings.encoding == "float32" else f", {settings.encoding}")
                 + (", temperature scaled" if settings.temperature_scaling else "")
                 + _chosen(settings)
+                + ("" if settings.share == 1 else f", {settings.share:g} of the training images")
                 + (", shared weights trained" if settings.train_shared else "")
                 + ("" if settings.scheduler == "unit" else f", {settings.scheduler}")
                 + ("" if settings.gradients == "sum" else f", {settings.gradients}")

@@ -4,12 +4,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.settings import SettingError, Settings
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import Patch, no_look
+from tasks import pipeline
+from tasks.inventory import few
 from tasks.task import Task
 
 
@@ -28,6 +31,21 @@ def check_tasks(
                 f"is of one answer of several; task {task.name} predicts "
                 f"{task.made_head.kind}. Train it in a run of its own, without.",
             )
+
+
+def warn_of_lost_classes(tasks: Sequence[Task], settings: Settings) -> None:
+    """Says of which classes a share of the training images leaves none."""
+    for task in tasks if settings.share < 1 else ():
+        for target, how in task.made_head.targets.items():
+            if how.per == "image":
+                labels = pipeline.all_targets(task, "train", settings.data_dir)[target]
+                counts = np.bincount(labels, minlength=len(task.labels))
+                lost = [task.labels[number] for number in np.flatnonzero(counts == 0)]
+                if lost:
+                    logging.warning(
+                        "%s: of the share %g of its training images none is of %s",
+                        *(task.name, settings.share, few(lost)),
+                    )
 
 
 def check_neck(backbone: backbones.Loaded, heads: TaskHeads) -> None:

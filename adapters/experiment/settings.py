@@ -82,6 +82,8 @@ class Settings:
         trained: no higher mean) after which the run ends; 0: it does not.
       minutes: of training, those before it was resumed included, after which the run ends with
         the step that it is at. Learning rates follow `steps` all the same. 0: it does not.
+      share: of each task's training images that are used, see `tasks.shares.with_share`; `seed`
+        chooses them.
 
     Raises SettingError, UnknownNameError or VersionError for a value out of its range, and for a
     head as `adapters.heads.registry.from_spec` does.
@@ -116,6 +118,7 @@ class Settings:
     validations: int = 5
     patience: int = 0
     minutes: float = 0.0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -127,6 +130,7 @@ class Settings:
         _check("validations", self.validations, self.validations >= 0, "0 or more")
         _check("patience", self.patience, self.patience >= 0, "0 or more")
         _check("minutes", self.minutes, 0 <= self.minutes < math.inf, "0 or more")
+        _check("share", self.share, 0 < self.share <= 1, "above 0, at most 1")
         _check("steps", recipe.steps, recipe.steps >= 1, "1 or more")
         _check("warmup", recipe.warmup, 0 <= recipe.warmup < 1, "from 0 to below 1")
         share = recipe.distillation

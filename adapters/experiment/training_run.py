@@ -62,6 +62,7 @@ from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
 from tasks import loading
 from tasks.inventory import listed
+from tasks.shares import with_share
 from tasks.task import Task
 
 CHECKPOINTS_A_RUN, LOGS_A_RUN = 15, 150
@@ -130,12 +131,14 @@ class Run:
         norm = settings.recipe.norm
         self._patch = for_run(patch, norm) if patch else from_spec(settings.patch, norm)
         tasks = with_phrases(tasks, settings.phrases, self._patch)
+        tasks = with_share(tasks, settings.share, settings.seed)
         self._tasks, self._settings, self._directory = tasks, settings, pathlib.Path(directory)
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
         self._test, self._saved = test, saved
         self.backbone = backbones.load(settings.backbone, settings.weights)
         run_checks.check_tasks(tasks, settings, dict(self._patch.needs))
+        run_checks.warn_of_lost_classes(tasks, settings)
         self._inventories = {
             task.name: known for task in tasks if (known := loading.inventory(task)) is not None
         }
@@ -231,6 +234,8 @@ class Run:
             for task, size in zip(self._tasks, self._sizes, strict=True):
                 known = self._inventories.get(task.name)
                 images = known.summary if known else f"{size} training images"
+                if known and self._settings.share < 1:
+                    images += f", of which {size} train"
                 logging.info("%s: %s, %s", task.name, listed(task.labels, "label"), images)
             results.write_inventories(self._inventories, self._directory)
             origins.write(self._tasks, self._directory)

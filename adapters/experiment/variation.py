@@ -25,7 +25,16 @@ TABLE = "table.txt"
 BASE = "as given"
 OWN = (
     *("size", "groups", "examples", "sampling", "scheduler", "gradients"),
-    *("augmentation", "balance", "encoding", "checkpoint", "validations", "patience", "head"),
+    *(
+        "augmentation",
+        "balance",
+        "encoding",
+        "checkpoint",
+        "validations",
+        "patience",
+        "head",
+        "share",
+    ),
 )
 OF_RECIPE = ("norm", "steps", "patch_rate", "head_rate", "warmup", "head_decay", "smoothing")
 

@@ -409,7 +409,7 @@ def test_a_run_records_what_defines_it(finished, weights):
     own = "backbone weights head patch size groups examples sampling scheduler gradients references"
     more = "seed data_dir augmentation workers cache encoding train_shared recipe teacher"
     more += " from_patch phrases patch_version balance temperature_scaling checkpoint validations"
-    more += " patience minutes"
+    more += " patience minutes share"
     beside = "tasks data fingerprint devices platform"
     assert [*record] == [*own.split(), *more.split(), *beside.split()]
     recipe = "steps patch_rate head_rate shared_rate warmup head_decay smoothing distillation"

@@ -41,6 +41,7 @@ GOLDEN = {
     "stamp_masks": ((700, 100, 150), None),
     "stamps_on_surfaces": ((700, 100, 150), None),
     "nuclei": ((180, 60, 60), "f8ee1b2267df"),
+    "placed_emoji": ((2000, 250, 250), None),
 }
 
 
@@ -96,6 +97,17 @@ def test_what_is_held_out_is_on_one_side(name: str, group):
     ]
     assert all(sides)
     assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+@pytest.mark.parametrize("level", ["kinds", "groups", "subgroups"])
+def test_every_emoji_of_a_scene_has_a_class_at_each_level(level: str):
+    (task,) = registry.resolve([f"placed_emoji_{level}"])
+    for split, count in (("train", 2000), ("validation", 250), ("test", 250)):
+        examples = loading.open_split(task, split)
+        labels = {examples.known(index)["label"] for index in range(len(examples))}
+        assert len(examples) == count
+        assert labels <= set(range(len(task.labels)))
+        assert split != "train" or len(labels) == len(task.labels)
 
 
 def test_registered_tasks_have_a_row_here():

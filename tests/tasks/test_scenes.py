@@ -49,6 +49,23 @@ def test_boxes_are_tight_and_two_thirds_of_each_thing_are_seen():
     assert total > 20
 
 
+def test_one_thing_of_a_size_that_is_asked_for():
+    ground, seen = Image.new("RGB", (SIDE, SIDE)), set()
+    for seed in range(8):
+        made = scenes.scene(
+            ground, THINGS, np.random.default_rng(seed), objects=(1, 2), sides=(30, 34)
+        )
+        ((left, top, right, bottom),) = (made.objects[:, :4] * SIDE).round().astype(int)
+        # Its outline fades out within a pixel.
+        seen.add(int(max(right - left, bottom - top)))
+        rows, columns = np.nonzero(made.numbers)
+        assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (
+            *(left, top, right, bottom),
+        )
+    assert seen <= {28, 29, 30, 31, 32, 33}
+    assert len(seen) > 1
+
+
 def test_no_thing_is_in_two_splits(monkeypatch):
     """Two drawings of one group are on one side; every class is on each."""
     monkeypatch.setattr(scenes, "OBJECTS", (1, 2))
