@@ -19,29 +19,55 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from typing import NamedTuple
 
 from tests import imports
 
-SECONDS = 90  # after which a command is killed
+SECONDS = 600  # after which a command is killed
 OWN = ("launch", "tests")  # where commands lie, which their own process reads
 
 
 def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs a module of ours to its end, here and in this environment."""
-    with tempfile.TemporaryDirectory() as folder:
-        streams = [os.path.join(folder, name) for name in ("stdout", "stderr")]
-        asked = {
-            "module": module,
-            "arguments": [str(argument) for argument in arguments],
-            "folder": os.getcwd(),
-            "environment": dict(os.environ),
-            "streams": streams,
-        }
-        forking = _forking()
-        print(json.dumps(asked), file=forking.stdin, flush=True)
-        status = int(forking.stdout.readline())
-        said = [pathlib.Path(stream).read_text() for stream in streams]
-    return subprocess.CompletedProcess(asked["arguments"], status, *said)
+    return start(module, *arguments).end()
+
+
+def start(module: str, *arguments: object) -> "Running":
+    """Begins to run a module of ours, once the one before has ended."""
+    folder = tempfile.TemporaryDirectory()
+    streams = [os.path.join(folder.name, name) for name in ("stdout", "stderr")]
+    asked = {
+        "module": module,
+        "arguments": [str(argument) for argument in arguments],
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "streams": streams,
+    }
+    print(json.dumps(asked), file=_forking().stdin, flush=True)
+    return Running(_heard("began"), asked["arguments"], folder)
+
+
+class Running(NamedTuple):
+    """A module that runs, and the folder of what it prints."""
+
+    process: int
+    arguments: list[str]
+    folder: "tempfile.TemporaryDirectory[str]"
+
+    def end(self) -> subprocess.CompletedProcess[str]:
+        """Waits for it."""
+        status = _heard("ended")
+        with self.folder as folder:
+            said = [pathlib.Path(folder, name).read_text() for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess(self.arguments, status, *said)
+
+
+def _heard(what: str) -> int:
+    """The number beside the next such word; a test that failed may have left others unheard."""
+    while True:
+        word, number = _forking().stdout.readline().split()
+        if word == what:
+            return int(number)
 
 
 @functools.cache
@@ -58,7 +84,7 @@ def _forking() -> subprocess.Popen[str]:
 
 
 def main() -> None:
-    """Forks for each line of JSON that comes in, and says how each ended."""
+    """Forks for each line of JSON that comes in, and says when each began and how it ended."""
     warnings.filterwarnings("ignore", category=RuntimeWarning, message="os.fork")
     for line in sys.stdin:
         asked = json.loads(line)
@@ -67,8 +93,9 @@ def main() -> None:
         if not process:
             _become(**asked)
             sys.exit()
+        print("began", process, flush=True)
         _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print("ended", os.waitstatus_to_exitcode(status), flush=True)
 
 
 @functools.cache

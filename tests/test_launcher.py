@@ -164,10 +164,10 @@ def test_a_later_call_becomes_the_command_at_once(checkout: Checkout, command: s
     assert not told["inspect"].startswith(str(checkout.root / "launch"))
 
 
-@pytest.fixture
-def exporting(tmp_path: pathlib.Path, tool: str) -> Checkout:
-    """A checkout with `launch/export`, before its first call."""
-    checkout = Checkout(tmp_path / "checkout", tool)
+@pytest.fixture(scope="module")
+def exporting(tmp_path_factory: pytest.TempPathFactory, tool: str) -> Checkout:
+    """A checkout with `launch/export`, before its first call; each test goes on from the last."""
+    checkout = Checkout(tmp_path_factory.mktemp("exporting") / "checkout", tool)
     shutil.copy(ROOT / "launch" / "export", checkout.root / "launch" / "export")
     (checkout.root / "launch" / "export.py").write_text("import convert\n" + COMMAND)
     checkout.lock("test", "demo", "2.0")
@@ -175,15 +175,18 @@ def exporting(tmp_path: pathlib.Path, tool: str) -> Checkout:
     return checkout
 
 
-def test_exporting_gets_the_test_lock_and_the_converter(exporting: Checkout):
-    code, output, errors = exporting.call(command="export")
-    assert code == 7, errors
-    assert json.loads(output)["demo"] == "2.0"
-    exporting.lock("converter", "convert", "3.0")
-    assert "updating .venv from requirements/converter.lock" in exporting.call(command="export")[2]
+def test_where_no_converter_exists_none_is_installed(exporting: Checkout):
+    lock = exporting.root / "requirements" / "converter.lock"
+    lock.write_text(lock.read_text().replace(" ", " ; sys_platform == 'other' ", 1))
+    code, _, errors = exporting.call(command="export")
+    assert "making .venv from requirements/test.lock" in errors
+    assert "No module named 'convert'" in errors  # the command itself is reached
+    assert code == 1
+    assert "making" not in exporting.call()[2]
 
 
 def test_a_converter_that_cannot_be_had_leaves_the_rest(exporting: Checkout):
+    exporting.lock("converter", "convert", "1.0")
     for wheel in exporting.wheels.glob("convert*"):
         wheel.unlink()
     code, _, errors = exporting.call(command="export")
@@ -193,13 +196,13 @@ def test_a_converter_that_cannot_be_had_leaves_the_rest(exporting: Checkout):
     assert (code, errors) == (7, "")  # nothing is made again
 
 
-def test_where_no_converter_exists_none_is_installed(exporting: Checkout):
-    lock = exporting.root / "requirements" / "converter.lock"
-    lock.write_text(lock.read_text().replace(" ", " ; sys_platform == 'other' ", 1))
-    code, _, errors = exporting.call(command="export")
-    assert "No module named 'convert'" in errors  # the command itself is reached
-    assert code == 1
-    assert "making" not in exporting.call()[2]
+def test_exporting_gets_the_test_lock_and_the_converter(exporting: Checkout):
+    exporting.lock("converter", "convert", "1.0")
+    code, output, errors = exporting.call(command="export")
+    assert code == 7, errors
+    assert json.loads(output)["demo"] == "2.0"
+    exporting.lock("converter", "convert", "3.0")
+    assert "updating .venv from requirements/converter.lock" in exporting.call(command="export")[2]
 
 
 def test_a_signal_reaches_the_command(checkout: Checkout):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from adapters.heads.together import TaskHeads
@@ -11,8 +12,12 @@ from adapters.training.step import State
 
 
 def task_params(state: State, task: int) -> PatchParams:
-    """One task's row of the patch tables."""
-    return jax.tree.map(lambda table: table[task], state.patches)
+    """One task's row of the patch tables.
+
+    Taken on the host: on a device, each leaf's row is a program that has to be started.
+    """
+    tables = jax.device_get(state.patches)
+    return jax.tree.map(lambda table: jnp.asarray(table[task]), tables)
 
 
 def task_edits(patch: Patch, params: PatchParams) -> LeafEdits:

@@ -1,6 +1,7 @@
 """A run that begins with what is finished: a patch in the place of the identity, parts of heads."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,6 @@ from adapters.patches.contract import LeafEdits, Patch, Weights
 from adapters.patches.embeddings import TEXTS
 from adapters.patches.unpacking import unpacked
 from adapters.training import placement
-from adapters.training.packing import task_params
 from adapters.training.step import State, Trainer
 
 
@@ -55,7 +55,9 @@ def started(
         state = placement.local(trainer.init(key, weights))
         patches = state.patches
         if edits is not None:
-            rows = [unpacked(patch, task_params(state, task), edits) for task in range(len(kept))]
+            # Rows stay where training has them: from elsewhere, its step would be compiled twice.
+            tasks = [jax.tree.map(itemgetter(task), patches) for task in range(len(kept))]
+            rows = [unpacked(patch, params, edits) for params in tasks]
             patches = jax.tree.map(lambda *own: jnp.stack(own), *rows)
         tables = {kind: dict(own) for kind, own in state.heads.items()}
         for task, own in enumerate(kept):

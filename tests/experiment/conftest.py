@@ -9,8 +9,9 @@ import pytest
 from adapters.backbones import registry
 from adapters.backbones.checkpoint import Checkpoint
 from adapters.backbones.pretrained import PRETRAINED
-from adapters.experiment import backbones
+from adapters.experiment import backbones, training_run
 from tests import narrow
+from tests.cheap_runs import little_beside_training
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -27,7 +28,8 @@ def _a_narrow_backbone_by_the_default_s_name():
         source="made for a test",
         licence="none",
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with little_beside_training(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "CHECKPOINTS_A_RUN", 3)
         patch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
         patch.setattr(backbones, "pretrained", lambda name: checkpoint)
         published = PRETRAINED["mobilenet_v2"]

@@ -5,7 +5,8 @@ import re
 import numpy as np
 
 import adapters
-from adapters.experiment.classifier_alone import RIDGE, ridge
+from adapters.experiment import classifier_alone
+from adapters.experiment.classifier_alone import IMAGES, RIDGE, ridge
 from tests.experiment.test_fit import FEW
 
 SAID = "behind what a classifier of the frozen features alone reaches"
@@ -23,8 +24,9 @@ def test_ridge_regression_solves_its_normal_equations():
     np.testing.assert_allclose(predicted.mean(axis=0), targets.mean(axis=0), rtol=1e-9)
 
 
-def test_a_run_says_when_its_patches_do_harm(pictures, caplog):
+def test_a_run_says_when_its_patches_do_harm(pictures, caplog, monkeypatch):
     """After the warm-up, and while they do."""
+    monkeypatch.setattr(classifier_alone, "IMAGES", IMAGES)  # as shipped; other tests' see few
     adapters.fit(pictures, **FEW | {"patch_rate": 3.0, "warmup": 0.5})
     said = [record.getMessage() for record in caplog.records]
     warned = [message for message in said if SAID in message]

@@ -5,6 +5,7 @@ import pytest
 from adapters.backbones import registry
 from adapters.experiment import training_run
 from tests import narrow
+from tests.cheap_runs import cheap_runs
 from tests.launch import small
 from tests.launch.made_tasks import SQUARES
 
@@ -13,6 +14,14 @@ from tests.launch.made_tasks import SQUARES
 def _the_narrow_backbone_by_name():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _cheap_runs():
+    """What a run computes is held elsewhere, of programs as shipped; here, what becomes of it."""
+    with cheap_runs(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "CHECKPOINTS_A_RUN", 3)
         yield
 
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from adapters.backbones import registry
 from adapters.backbones.checkpoint import Checkpoint, write_checkpoint
 from adapters.experiment import training_run
 from adapters.experiment.settings import Settings
 from adapters.training.recipe import Recipe
-from launch import command, train
+from launch import train
 from tasks import folder
 from tests import narrow
+from tests.launch import narrow_command
 
 
 def write_backbone(path: pathlib.Path) -> pathlib.Path:
@@ -122,5 +122,4 @@ def splits_opened(out: pathlib.Path) -> Iterator[dict[str, set[str]]]:
 
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(train.main)
+    narrow_command.run(train.main)

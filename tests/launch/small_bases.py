@@ -1,9 +1,7 @@
 """`python -m tests.launch.small_bases FLAGS` is `launch/bases` with the narrow backbone."""
 
-from adapters.backbones import registry
-from launch import bases, command
-from tests import narrow
+from launch import bases
+from tests.launch import narrow_command
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(bases.main)
+    narrow_command.run(bases.main)

@@ -1,9 +1,7 @@
 """`python -m tests.launch.small_evaluate FLAGS` is `launch/evaluate` with the narrow backbone."""
 
-from adapters.backbones import registry
-from launch import command, evaluate
-from tests import narrow
+from launch import evaluate
+from tests.launch import narrow_command
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(evaluate.main)
+    narrow_command.run(evaluate.main)

@@ -1,9 +1,7 @@
 """`python -m tests.launch.small_export FLAGS` is `launch/export` with the narrow backbone."""
 
-from adapters.backbones import registry
-from launch import command, export
-from tests import narrow
+from launch import export
+from tests.launch import narrow_command
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(export.main)
+    narrow_command.run(export.main)

@@ -1,9 +1,7 @@
 """`python -m tests.launch.small_serve FLAGS` is `launch/serve` with the narrow backbone."""
 
-from adapters.backbones import registry
-from launch import command, serve
-from tests import narrow
+from launch import serve
+from tests.launch import narrow_command
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(serve.main)
+    narrow_command.run(serve.main)

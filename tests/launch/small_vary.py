@@ -3,10 +3,8 @@
 A process of its own: `launch.train` and `launch.compare` define flags of the same names.
 """
 
-from adapters.backbones import registry
-from launch import command, vary
-from tests import narrow
+from launch import vary
+from tests.launch import narrow_command
 
 if __name__ == "__main__":
-    registry.TABLES["narrow"] = lambda: narrow.TABLE
-    command.run(vary.main)
+    narrow_command.run(vary.main)

@@ -1,9 +1,5 @@
 """`launch/bases`: what tasks changed of kernels becomes bases, from which one gets them back."""
 
-import os
-import subprocess
-import sys
-
 import jax
 import numpy as np
 import pytest
@@ -11,7 +7,7 @@ import pytest
 from adapters.experiment import backbones
 from adapters.patches.coefficients import coefficients
 from adapters.store.edits import apply_edits
-from tests import imports
+from tests import commands
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
@@ -22,14 +18,7 @@ FULL, BIAS = (
 
 
 def called(*arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "tests.launch.small_bases", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
-        cwd=imports.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    return commands.run("tests.launch.small_bases", *arguments)
 
 
 @pytest.fixture

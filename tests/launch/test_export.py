@@ -1,10 +1,7 @@
 """`launch/export`: what it writes, what it prints, and when it writes nothing."""
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 import tomllib
 
 import jax
@@ -30,18 +27,6 @@ def _litert():
     missing = [n for n in ("ai_edge_litert", "litert_converter") if not importlib.util.find_spec(n)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; `launch/test` installs what is missing")
-
-
-def called(*arguments):
-    """Python's end, run in the checkout."""
-    return subprocess.run(
-        [sys.executable, "-P", *arguments],
-        env={**os.environ, "PYTHONPATH": str(imports.ROOT)},
-        cwd=imports.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
 
 
 @pytest.fixture
@@ -121,7 +106,7 @@ def test_the_command_exports_a_backbone(tmp_path):
     picture.write_bytes(exported.png(0))
     flags = ["--backbone=narrow", f"--weights={weights}", f"--sizes={narrow.SIZE}", "--batches=1,3"]
     more = ["--classes=5", "--depthwise", f"--out={out}", str(picture)]
-    ended = called("-m", "tests.launch.small_export", *flags, *more)
+    ended = commands.run("tests.launch.small_export", *flags, *more)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"{out}: narrow, heads of up to 5 outputs")
     kinds = (signatures.NORMS, signatures.DEPTHWISE, signatures.FOLDED)
@@ -130,7 +115,7 @@ def test_the_command_exports_a_backbone(tmp_path):
     device, made = Device(out), exported.contents("one", classes=5)
     device.install(exported.patch_file(tmp_path, made))
     assert device.run("one", exported.png(1)).probabilities.keys() == set(made.labels)
-    again = called("-m", "tests.launch.small_export", *flags, *more)
+    again = commands.run("tests.launch.small_export", *flags, *more)
     assert (again.returncode, again.stdout) == (2, "")
     assert "exists already" in again.stderr
 
@@ -141,7 +126,7 @@ def test_the_command_exports_one_task(tmp_path):
     made, out = exported.contents("one", entry), tmp_path / "one.tflite"
     patch = exported.patch_file(tmp_path, made)
     flags = [f"--patch={patch}", f"--weights={weights}", "--batches=1", f"--out={out}"]
-    ended = called("-m", "tests.launch.small_export", *flags)
+    ended = commands.run("tests.launch.small_export", *flags)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"{out}: one on narrow, 3 classes")
     assert printed(ended.stdout).keys() == {"run_1"}
@@ -253,12 +238,8 @@ def test_what_is_missing_is_said(arguments, said):
 
 @pytest.mark.parametrize("missing", ["ai_edge_litert", "litert_converter"])
 def test_a_missing_converter_is_said_before_the_backbone_is_loaded(missing):
-    script = f"""
-import runpy, sys
-sys.modules[{missing!r}] = None  # importing it fails from here on
-runpy.run_module("launch.export", run_name="__main__", alter_sys=True)
-"""
-    ended = called("-c", script, "--backbone=mobilenet_v2_1.0", "--weights=missing.h5", "--out=x")
+    flags = ["--backbone=mobilenet_v2_1.0", "--weights=missing.h5", "--out=x"]
+    ended = commands.run("tests.launch.without", missing, "launch.export", *flags)
     assert ended.returncode == 2
     assert "The converter is made for Linux on x86-64 and for macOS on Apple" in ended.stderr
     assert f"No module named '{missing}" in ended.stderr

@@ -1,10 +1,7 @@
 """`launch/export --to=onnx` and `--to=inputs`: what they write, and what the two give together."""
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,20 +13,10 @@ from adapters.export.onnx.session import Session
 from adapters.runtime import signatures
 from adapters.runtime.feeds import UnsupportedPatchError
 from adapters.store import parity
-from tests import imports, narrow
+from tests import commands, imports, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
-
-
-def called(command):
-    """A command's end, run in the checkout."""
-    return subprocess.run(
-        command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
-    )
-
 
 NOISE = exporting.Comparison((), 1e-4)
 
@@ -106,9 +93,8 @@ def test_what_differs_too_much_is_not_written(loaded, tmp_path):
 def test_the_command_exports_to_onnx(tmp_path):
     weights = small.write_backbone(tmp_path / "narrow.safetensors")
     out = tmp_path / "device" / "backbone.onnx"
-    command = [sys.executable, "-P", "-m", "tests.launch.small_export", "--backbone=narrow"]
-    command += [f"--weights={weights}", "--to=onnx", f"--sizes={narrow.SIZE}", f"--out={out}"]
-    ended = called(command)
+    flags = [f"--weights={weights}", "--to=onnx", f"--sizes={narrow.SIZE}", f"--out={out}"]
+    ended = commands.run("tests.launch.small_export", "--backbone=narrow", *flags)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(f"{out}: narrow at 32 pixels")
     assert out.exists()
@@ -131,20 +117,8 @@ def test_the_documented_way_runs(loaded, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_what_is_not_installed_is_said_before_the_backbone_is_loaded(missing):
-    script = f"""
-import runpy, sys
-sys.modules[{missing!r}] = None  # importing it fails from here on
-runpy.run_module("launch.export", run_name="__main__", alter_sys=True)
-"""
     flags = ["--backbone=mobilenet_v2_1.0", "--to=onnx", "--weights=missing.h5", "--out=x"]
-    ended = subprocess.run(
-        [sys.executable, "-P", "-c", script, *flags],
-        cwd=imports.ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    ended = commands.run("tests.launch.without", missing, "launch.export", *flags)
     assert ended.returncode == 2
     assert f"lacks one of them: import of {missing}" in ended.stderr
     assert "pip install onnx onnxruntime" in ended.stderr

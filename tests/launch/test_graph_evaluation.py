@@ -2,10 +2,7 @@
 
 import dataclasses
 import importlib.util
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,12 +20,10 @@ from adapters.runtime import signatures
 from adapters.runtime.feeds import OtherSizeError
 from adapters.runtime.graph_file import read_graph, write_graph
 from adapters.training import tidy
-from tests import imports, narrow
+from tests import commands, narrow
 from tests.device import exported
 from tests.launch import small
 from tests.patches.table import PLAIN
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(imports.ROOT)}
 
 NEEDED = ("ai_edge_litert", "litert_converter", "litert_quantizer", "onnx", "onnxruntime")
 NOISE = exporting.Comparison((), 1e-4)
@@ -196,17 +191,12 @@ def export_onnx(weights, mark):
 
 def test_the_command_keeps_rows(made, tmp_path):
     results = tmp_path / "device.csv"
-    command = [sys.executable, "-P", "-m", "tests.launch.small_evaluate", str(made / "one.patch")]
-    command += [f"--task=folder:{made / 'squares'}", f"--weights={made / 'narrow.safetensors'}"]
-    alone = [*command, f"--results={results}"]
-    ended = subprocess.run(
-        alone, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
-    )
+    asked = [made / "one.patch", f"--task=folder:{made / 'squares'}", f"--results={results}"]
+    asked.append(f"--weights={made / 'narrow.safetensors'}")
+    ended = commands.run("tests.launch.small_evaluate", *asked)
     assert "by --graph, --server or --standard" in ended.stdout + ended.stderr
-    command += [f"--graph={made / 'backbone.onnx'}", f"--results={results}", "--split=validation"]
-    ended = subprocess.run(
-        command, cwd=imports.ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90
-    )
+    asked += [f"--graph={made / 'backbone.onnx'}", "--split=validation"]
+    ended = commands.run("tests.launch.small_evaluate", *asked)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("squares, ONNX Runtime, inputs: validation top1 ")
     rows = tidy.read(results)

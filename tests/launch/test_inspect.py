@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,17 +20,11 @@ from adapters.experiment.descriptions import describe_backbone
 from adapters.experiment.route_record import RouteFileError
 from adapters.store.contents import Parity, PatchContents
 from adapters.store.write import write_patch
-from tests import narrow
+from tests import commands, narrow
 
 
 def inspect(*arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "launch.inspect", *arguments],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    return commands.run("launch.inspect", *arguments)
 
 
 def test_it_prints_costs_by_layer_and_draws_them(tmp_path):

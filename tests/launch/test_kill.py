@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests import commands
 from tests.launch import small
 
 SECONDS = 90.0
@@ -19,26 +18,18 @@ def arguments(tmp_path_factory):
     tasks = [f"folder:{small.write_folder(root / name, n)}" for name, n in (("a", 2), ("b", 3))]
     weights = small.write_backbone(root / "narrow.safetensors")
     return [
-        *(sys.executable, "-P", "-m", "tests.launch.small", f"--tasks={','.join(tasks)}"),
-        *("--backbone=narrow", f"--weights={weights}", "--size=32", "--groups=2"),
-        *("--examples=4", "--steps=90", "--norm=ema"),
+        *(f"--tasks={','.join(tasks)}", "--backbone=narrow", f"--weights={weights}"),
+        *("--size=32", "--groups=2", "--examples=4", "--steps=90", "--norm=ema"),
     ]
 
 
 def start(arguments, out):
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    return subprocess.Popen(
-        [*arguments, f"--out={out}", "--resume"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return commands.start("tests.launch.small", *arguments, f"--out={out}", "--resume")
 
 
-def finish(process):
-    text, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, text
+def finish(running):
+    ended = running.end()
+    assert ended.returncode == 0, ended.stderr
 
 
 def wait_for(condition):
@@ -60,12 +51,13 @@ def test_killed_and_resumed_equals_uninterrupted(arguments, tmp_path):
     out = tmp_path / "killed"
     checkpoints = out / "checkpoints"
     for count, how in ((0, signal.SIGKILL), (1, signal.SIGKILL), (2, signal.SIGTERM)):
-        process = start(arguments, out)
+        running = start(arguments, out)
         wait_for(lambda: (out / "metrics.jsonl").exists())
         wait_for(lambda n=count: len(set(checkpoints.glob("step_*"))) >= n)
-        process.send_signal(how)
-        text, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 3}[how], text
+        os.kill(running.process, how)
+        ended = running.end()
+        expected_end = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 3}[how]
+        assert ended.returncode == expected_end, ended.stderr
         assert not patches(out)
     finish(start(arguments, out))
     assert patches(out) == expected

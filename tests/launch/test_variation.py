@@ -1,12 +1,9 @@
 """Variations on folders of images, in this process; the command itself in another."""
 
 import itertools
-import os
 import re
 import shlex
 import statistics
-import subprocess
-import sys
 
 import pytest
 
@@ -18,6 +15,7 @@ from adapters.training import interrupt, loop, tidy
 from adapters.training.checkpoint import ConfigurationMismatchError
 from launch.flag_names import FLAGS
 from launch.train_command import train_command
+from tests import commands
 from tests.launch import small
 from tests.launch.made_tasks import BRIGHTNESS, COLOURS, LIGHTS
 
@@ -150,12 +148,7 @@ def test_the_command_goes_on_with_finished_runs(finished, names, base):
         *("--backbone=narrow", f"--weights={base.weights}", f"--size={base.size}"),
         *("--groups=2", "--examples=4", f"--out={out}", f"--results={results}"),
     ]
-    ended = subprocess.run(
-        [sys.executable, "-P", "-m", "tests.launch.small_vary", *flags],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-    )
+    ended = commands.run("tests.launch.small_vary", *flags)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith(text)
 
