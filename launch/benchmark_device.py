@@ -2,6 +2,10 @@
 
     launch/benchmark_device --peer_python=/path/to/python
 
+    launch/benchmark_device --head='ssdlite(maps=3, finest=8)' --sizes=192 --works=graph,swap
+
+measures detectors: the network with the head's predictions, which NumPy makes boxes of afterwards.
+
 Every contender of a comparison takes its turn, each in a process of its own kind, and a row of the
 results is a median over rounds, as in `launch/benchmark`; docs/benchmark.md says more. Weights are
 made up: speed does not depend on them. Run it on a machine that does nothing else.
@@ -20,12 +24,16 @@ from adapters.benchmarking.measure import Settings
 from adapters.errors import UnknownNameError
 from adapters.export import converter, quantiser
 from adapters.export.onnx.installed import check_installed
+from adapters.heads.registry import from_spec
 from launch import command
 
 _OUT = flags.DEFINE_string("out", "results/device.csv", "CSV file; rows are replaced by key.")
 _RESUME = flags.DEFINE_bool("resume", False, "Keep what --out holds already, and measure the rest.")
 _BACKBONES = flags.DEFINE_list("backbones", ["mobilenet_v2_1.0"], "Layer tables to measure.")
 _SIZES = flags.DEFINE_list("sizes", ["224"], "Sides of the images, in pixels.")
+_HEAD = flags.DEFINE_string(
+    "head", "", "Head of the tasks in place of a classifier's, ssdlite, say; without PyTorch."
+)
 _WORKS = flags.DEFINE_list("works", list(WORKS), f"What to measure, of {', '.join(WORKS)}.")
 _THREADS = flags.DEFINE_list("threads", ["1", "2"], "CPU cores that a side may use, in turn.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 15, "Timed runs of each.", lower_bound=1)
@@ -40,6 +48,8 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"arguments without a flag: {' '.join(arguments[1:])}")
     for backbone in _BACKBONES.value:
         registry.table(backbone)
+    if _HEAD.value:
+        from_spec(_HEAD.value)
     for work in _WORKS.value:
         if work not in WORKS:
             raise UnknownNameError("work to measure", work, WORKS)
@@ -58,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
                 _PEER_PYTHON.value,
                 out,
                 resume=_RESUME.value,
+                head=_HEAD.value,
             )
     print(f"\nThe figures are in {out}.")
 

@@ -23,6 +23,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 Platform = Literal["cpu", "gpu"]
 
 CLASSES = 10  # of every task
+DEVICE_CLASSES = 20  # of tasks on exported graphs, and of heads beside them
 SMOOTHING = 0.1  # of labels
 HEAD_DECAY = 1e-4
 RATE = 1e-4  # small, so that steps on random labels keep all values ordinary
@@ -59,6 +60,7 @@ class Case:
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
       row: which one, as `adapters.search.latencies.row_text` has it.
+      head: of the network's tasks, as a task spells it; "": a classifier's.
       graph: which exported graph, a key of `adapters.benchmarking.device.engines.ENGINES`.
       folder: where `adapters.benchmarking.device.make` has put it.
     """
@@ -78,5 +80,6 @@ class Case:
     compiled: bool = False
     block: str = ""
     row: str = ""
+    head: str = ""
     graph: str = ""
     folder: str = ""

@@ -23,7 +23,8 @@ from adapters.benchmarking.cases import Case
 from adapters.benchmarking.worker import Prepared
 from adapters.compiled_programs import keep_compiled_programs
 from adapters.heads.linear import FEATURES
-from adapters.inference.compiled import inference, logits
+from adapters.heads.registry import from_spec as head_from_spec
+from adapters.inference.compiled import inference, predictions
 from adapters.inference.early_exit import early_exit
 from adapters.modules import PREVIEW
 from adapters.patches.registry import from_spec
@@ -67,17 +68,20 @@ def products(case: Case) -> contextlib.AbstractContextManager[object]:
 
 
 def _inference(case: Case) -> Prepared:
-    """The device's network and one head, from normalised images to logits."""
+    """The device's network and one head, from normalised images to predictions."""
     table = registry.table(case.backbone)
-    network = inference(build(table), case.examples, case.size)
-    weights, head = stand_ins.weights(table), stand_ins.head(table.features, cases.CLASSES)
+    kind = head_from_spec(case.head or "classification")
+    network = inference(build(table), case.examples, case.size, taps=kind.taps)
+    weights, generator = stand_ins.weights(table), np.random.default_rng(0)
+    classes = cases.DEVICE_CLASSES if case.head else cases.CLASSES
+    head = stand_ins.head_of(kind, table, classes, generator)
     (images,) = stand_ins.pixels(1, case.examples, case.size)
-    normalised = (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS
+    inputs = {"image": (images.astype(np.float32) - cases.PIXELS) / cases.PIXELS}
 
     def facts() -> dict[str, float]:
-        return compilations.analysis(jax.jit(network.features), weights, {"image": normalised})
+        return compilations.analysis(jax.jit(network.taps), weights, inputs)
 
-    return Prepared(lambda: logits(network, weights, head, normalised), facts)
+    return Prepared(lambda: predictions(network, weights, head, inputs, kind.apply), facts)
 
 
 def _finish(case: Case) -> Prepared:

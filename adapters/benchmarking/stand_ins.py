@@ -10,6 +10,8 @@ from PIL import Image
 
 from adapters.backbones.builder import expected_shapes
 from adapters.backbones.table import LayerTable
+from adapters.backbones.taps import channels
+from adapters.heads.contract import Head
 
 Array = npt.NDArray[Any]
 
@@ -40,6 +42,18 @@ def head(features: int, classes: int) -> dict[str, Array]:
     scale = np.float32(features**-0.5)
     kernel = np.random.default_rng(0).standard_normal((features, classes), np.float32)
     return {"w": scale * kernel, "b": np.zeros(classes, np.float32)}
+
+
+def head_of(
+    kind: Head, table: LayerTable, classes: int, generator: np.random.Generator
+) -> dict[str, Array]:
+    """A head of any kind, of so many classes."""
+    shapes = kind.shapes({name: channels(table, name) for name in kind.taps}, classes)
+    return {
+        leaf: np.float32(math.prod(shape[:-1]) ** -0.5)
+        * generator.standard_normal(shape, np.float32)
+        for leaf, shape in shapes.items()
+    }
 
 
 def pixels(groups: int, examples: int, size: int) -> Array:

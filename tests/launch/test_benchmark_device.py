@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from adapters.backbones import registry
+from adapters.benchmarking import cases, ours
 from adapters.benchmarking.cases import Case
 from adapters.benchmarking.device import engines, footprint, kinds, make, names, plan, run, worker
 from adapters.benchmarking.measure import Settings
@@ -47,7 +48,7 @@ def test_every_way_to_hold_a_task_gives_its_answers(folder):
         holder = engine(folder)
         for number in (0, 3):
             holder.add(number)
-        answers[name] = [holder.run(number, images(8)) for number in (0, 3, 0)]
+        answers[name] = [holder.run(number, images(8))["logits"] for number in (0, 3, 0)]
         np.testing.assert_array_equal(answers[name][0], answers[name][2])
     first, other, _ = answers["LiteRT inputs"]
     assert np.abs(first - other).max() > 0.1
@@ -56,6 +57,42 @@ def test_every_way_to_hold_a_task_gives_its_answers(folder):
         np.testing.assert_allclose(own, first, atol=far, err_msg=name)
         wanted = first if name.endswith("fused") else other
         np.testing.assert_allclose(another, wanted, atol=far, err_msg=name)
+
+
+def test_detectors_are_held_in_the_same_ways(tmp_path, monkeypatch):
+    head = "ssdlite(maps=1, finest=4, coarsest=4)"
+    monkeypatch.setitem(registry.TABLES, "narrow", lambda: narrow.TABLE)
+    monkeypatch.setattr(make, "TASKS", 1)
+    monkeypatch.setattr(make, "BATCHES", (1,))
+    make.write_files("narrow", narrow.SIZE, tmp_path, head)
+    said = {}
+    for name in ("LiteRT inputs", "LiteRT fused", "ONNX Runtime inputs", "ONNX Runtime fused"):
+        holder = engines.ENGINES[name](tmp_path)
+        holder.add(0)
+        said[name] = holder.run(0, images(1))
+    first = said["LiteRT inputs"]
+    anchors = (narrow.SIZE // 4) ** 2 * 6
+    assert {name: values.shape for name, values in first.items()} == {
+        "logits": (1, anchors, 1 + cases.DEVICE_CLASSES),
+        "offsets": (1, anchors, 4),
+        "anchors": (1, anchors, 4),
+    }
+    assert np.ptp(first["offsets"]) > 0.1
+    for name, own in said.items():
+        for prediction, values in first.items():
+            np.testing.assert_allclose(own[prediction], values, atol=1e-4, err_msg=name)
+    case = Case("inference", "narrow", narrow.SIZE, 1, head=head)
+    theirs = ours.prepare(case).run()
+    assert {name: values.shape for name, values in theirs.items()} == {
+        name: values.shape for name, values in first.items()
+    }
+    planned = (
+        *plan.graphs("narrow", 32, (1,), "x", head),
+        *plan.swaps("narrow", 32, "x", head),
+        *plan.memories("narrow", 32, 10, "x", head),
+    )
+    assert {one.work.partition(" of ")[2] for one in planned} == {head}
+    assert not [each for one in planned for each in one.contenders if each.side == "peer"]
 
 
 @pytest.mark.parametrize("work", ["graph", "warm swap", "cold swap", "memory"])
@@ -87,8 +124,8 @@ def test_what_is_planned_has_an_engine():
 
 
 def test_a_run_writes_rows_and_can_be_resumed(folder, tmp_path, monkeypatch):
-    def given(backbone, size, place):
-        assert (backbone, size) == ("narrow", narrow.SIZE)
+    def given(backbone, size, place, head):
+        assert (backbone, size, head) == ("narrow", narrow.SIZE, "")
         shutil.copytree(folder, place, dirs_exist_ok=True)
 
     monkeypatch.setattr(make, "write_files", given)
@@ -147,8 +184,10 @@ def test_three_kinds_on_one_graph_answer_as_each_on_its_own(tmp_path, monkeypatc
         for holder in (together, apart):
             holder.add(number)
         ours, theirs = (holder.run(number, images(1)) for holder in (together, apart))
-        assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max(), err_msg=kind)
+        assert ours.keys() == theirs.keys()
+        for name, values in theirs.items():
+            atol = 1e-5 * np.abs(values).max()
+            np.testing.assert_allclose(ours[name], values, atol=atol, err_msg=f"{kind} {name}")
     monkeypatch.setattr(
         kinds, "write_files", lambda *_: shutil.copytree(names.kinds(folder), names.kinds(_[2]))
     )

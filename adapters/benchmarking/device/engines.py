@@ -16,7 +16,6 @@ from PIL import Image
 
 from adapters.benchmarking.device import names
 from adapters.export.onnx.session import Session
-from adapters.heads.contract import Answer
 from adapters.preprocessing import Preprocessing
 from adapters.runtime import signatures
 from adapters.runtime.device import Device
@@ -35,8 +34,8 @@ class Holder(Protocol):
     def add(self, number: int) -> None:
         """Takes task `number` from its files, as it would be installed; again if it has it."""
 
-    def run(self, number: int, images: Array) -> Array:
-        """Logits of images [N, size, size, 3] for a task that was added."""
+    def run(self, number: int, images: Array) -> Any:
+        """What a task that was added says of images [N, size, size, 3]: its head's predictions."""
 
 
 def threads() -> int:
@@ -70,10 +69,9 @@ class LiteRT:
         name = functools.partial(self._graph.signature, made.kind, room)
         self._tasks[number] = engine, name, inputs
 
-    def run(self, number: int, images: Array) -> Array:
+    def run(self, number: int, images: Array) -> Any:
         engine, name, inputs = self._tasks[number]
-        given = {**inputs, signatures.IMAGES: images}
-        return engine.run(name(len(images)), given, signatures.LOGITS)
+        return engine.predictions(name(len(images)), {**inputs, signatures.IMAGES: images})
 
 
 class LiteRTFiles:
@@ -87,9 +85,9 @@ class LiteRTFiles:
         data = (self._folder / self._name(number)).read_bytes()
         self._tasks[number] = Engine(data, threads())
 
-    def run(self, number: int, images: Array) -> Array:
+    def run(self, number: int, images: Array) -> Any:
         name = signatures.task_signature(len(images))
-        return self._tasks[number].run(name, {signatures.IMAGES: images}, signatures.LOGITS)
+        return self._tasks[number].predictions(name, {signatures.IMAGES: images})
 
 
 class ONNX:
@@ -103,8 +101,8 @@ class ONNX:
     def add(self, number: int) -> None:
         self._tasks[number] = safetensors.numpy.load_file(self._folder / names.inputs(number))
 
-    def run(self, number: int, images: Array) -> Array:
-        return self._session.run({**self._tasks[number], signatures.IMAGES: images})
+    def run(self, number: int, images: Array) -> Any:
+        return self._session.predictions({**self._tasks[number], signatures.IMAGES: images})
 
 
 class ONNXFiles:
@@ -117,8 +115,8 @@ class ONNXFiles:
     def add(self, number: int) -> None:
         self._tasks[number] = Session(self._file.read_bytes(), threads())
 
-    def run(self, number: int, images: Array) -> Array:
-        return self._tasks[number].run({signatures.IMAGES: images})
+    def run(self, number: int, images: Array) -> Any:
+        return self._tasks[number].predictions({signatures.IMAGES: images})
 
 
 class Installed:
@@ -131,11 +129,9 @@ class Installed:
     def add(self, number: int) -> None:
         self._device.install(self._folder / names.patch(number), self._how)
 
-    def run(self, number: int, images: Array) -> Array:
+    def run(self, number: int, images: Array) -> Any:
         pictures = [Image.fromarray(image.astype(np.uint8)) for image in images]
-        answers = self._device.run_all(f"task_{number}", pictures)
-        shares = [each.probabilities for each in answers if isinstance(each, Answer)]
-        return np.array([list(own.values()) for own in shares])
+        return self._device.run_all(f"task_{number}", pictures)
 
 
 ENGINES: Mapping[str, Callable[[pathlib.Path], Holder]] = {

@@ -4,7 +4,7 @@ import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 
-from adapters.benchmarking.device import make, names
+from adapters.benchmarking.device import make, names, plan
 from adapters.benchmarking.interleave import Worker
 from adapters.benchmarking.measure import Settings
 from adapters.benchmarking.plan import Comparison, Contender
@@ -58,12 +58,13 @@ def sizes(
     size: int,
     given: Mapping[str, Sequence[pathlib.Path]],
     settings: Settings,
+    head: str = "",
 ) -> list[Measurement]:
     """Rows of the bytes of {label: files}; of one patch, where all are alike."""
     return [
         row(
             backbone,
-            f"size, {label}, {size} px",
+            f"{plan.named('size', head)}, {label}, {size} px",
             "size",
             sum(path.stat().st_size for path in paths),
             "bytes",

@@ -4,17 +4,18 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from adapters.backbones import necks, registry, taps
+from adapters.backbones import necks, registry
 from adapters.backbones.builder import build
-from adapters.benchmarking import stand_ins
+from adapters.benchmarking import cases, stand_ins
 from adapters.benchmarking.device import make, names
-from adapters.export import export_parity, litert
+from adapters.export import litert
 from adapters.fingerprint import fingerprint
 from adapters.heads import linear
 from adapters.heads.registry import from_spec
-from adapters.inference.compiled import inference, parity_vector
+from adapters.inference.compiled import inference
 from adapters.runtime import signatures
 from adapters.runtime.graph_file import write_graph
+from adapters.runtime.room_choice import room_of
 from adapters.runtime.rooms import Room
 from adapters.store.write import write_patch
 
@@ -41,34 +42,21 @@ def write_files(backbone: str, size: int, folder: pathlib.Path) -> None:
     table = registry.table(name)
     network, weights = build(table, epsilon=make.EPSILON), stand_ins.weights(table)
     mark, rooms = fingerprint(weights), dict[str, Room]()
-    plain = make.patch_contents(name, weights, mark, inference(network, 1, size), 0)
     for kind, spec in HEADS.items():
         head = from_spec(spec)
-        channels = {each: taps.channels(table, each) for each in head.taps}
-        rooms[kind] = Room(head.kind, head.settings, channels, make.CLASSES, size)
-        values = export_parity.random_head(head, channels, make.CLASSES)
         seen = inference(network, 1, size, taps=head.taps)
-        stated = parity_vector(
-            seen, weights, plain.edits, values, plain.preprocessing, apply=head.apply
-        )
-        own = dataclasses.replace(
-            plain,
-            head=values,
-            head_kind=head.kind,
-            head_settings=dict(head.settings),
-            parity=stated,
-        )
+        contents = make.patch_contents(name, weights, mark, seen, head, names.TASKS.index(kind))
+        rooms[kind] = room_of(contents, size)
         for number, each in enumerate(names.TASKS):
             if each == kind:
-                contents = dataclasses.replace(own, task=f"task_{number}")
-                write_patch(folder / names.patch(number), contents)
-        alone = litert.export_task(
-            network, weights, make.EPSILON, own.edits, values, size, (1,), kind=head
-        )
+                own = dataclasses.replace(contents, task=f"task_{number}")
+                write_patch(folder / names.patch(number), own)
+        values = contents.edits, contents.head
+        alone = litert.export_task(network, weights, make.EPSILON, *values, size, (1,), kind=head)
         (folder / names.own(kind)).write_bytes(alone)
     others = tuple(room for room in rooms.values() if room.head.computes != linear.COMPUTES)
     kinds = (signatures.NORMS, signatures.FOLDED)
-    settings = litert.Settings(make.CLASSES, (size,), (1,), kinds, others=others)
+    settings = litert.Settings(cases.DEVICE_CLASSES, (size,), (1,), kinds, others=others)
     graph = litert.export_backbone(
         name, network, weights, mark, make.EPSILON, (make.PIXELS, make.PIXELS), settings
     )

@@ -27,63 +27,75 @@ HOLDERS = (
 )
 
 
-def graphs(backbone: str, size: int, batches: Sequence[int], folder: str) -> Iterator[Comparison]:
-    """Each graph that takes patches as inputs, against all others, JAX and PyTorch."""
+def graphs(
+    backbone: str, size: int, batches: Sequence[int], folder: str, head: str = ""
+) -> Iterator[Comparison]:
+    """Each graph that takes patches as inputs, against all others, JAX and, of classifiers,
+    PyTorch.
+    """
     for batch in batches:
-        case = Case("graph", backbone, size, batch, folder=folder)
-        network = Case("inference", backbone, size, batch)
+        case = Case("graph", backbone, size, batch, folder=folder, head=head)
+        network = Case("inference", backbone, size, batch, head=head)
+        peers = (
+            Contender("eager", "peer", network),
+            Contender("compiled", "peer", dataclasses.replace(network, compiled=True)),
+        )
         ours = {name: _ours(name, dataclasses.replace(case, graph=name)) for name in HOLDERS}
         yield Comparison(
-            "graph",
+            named("graph", head),
             (
                 ours["LiteRT inputs"],
                 *(ours[name] for name in HOLDERS[1:]),
                 Contender("JAX", "jax", network),
-                Contender("eager", "peer", network),
-                Contender("compiled", "peer", dataclasses.replace(network, compiled=True)),
+                *(() if head else peers),
             ),
         )
-        yield Comparison("ONNX graph", (ours["ONNX Runtime inputs"], ours["ONNX Runtime fused"]))
+        yield Comparison(
+            named("ONNX graph", head), (ours["ONNX Runtime inputs"], ours["ONNX Runtime fused"])
+        )
 
 
-def swaps(backbone: str, size: int, folder: str) -> Iterator[Comparison]:
+def swaps(backbone: str, size: int, folder: str, head: str = "") -> Iterator[Comparison]:
     """An answer of another task than the last one's, and of one just taken from its files, against
     an answer of the same task again; and all ways to take a task from its files.
     """
-    case = Case("warm swap", backbone, size, 1, tasks=2, folder=folder)
+    case = Case("warm swap", backbone, size, 1, tasks=2, folder=folder, head=head)
     for name in WARM:
         another = dataclasses.replace(case, graph=name)
         same = dataclasses.replace(another, tasks=1)
         yield Comparison(
-            "answer",
+            named("answer", head),
             (
                 _ours(f"{name} another task", another),
                 _ours(f"{name} same task", same),
             ),
-            beyond=f"{name} warm swap",
+            beyond=named(f"{name} warm swap", head),
         )
         taken = dataclasses.replace(another, work="cold swap")
         yield Comparison(
-            "first answer",
+            named("first answer", head),
             (
                 _ours(f"{name} from files", taken),
                 _ours(f"{name} same task", same),
             ),
-            beyond=f"{name} cold swap",
+            beyond=named(f"{name} cold swap", head),
         )
-    case = Case("cold swap", backbone, size, 1, tasks=2, folder=folder)
+    case = Case("cold swap", backbone, size, 1, tasks=2, folder=folder, head=head)
     yield Comparison(
-        "cold swap", tuple(_ours(name, dataclasses.replace(case, graph=name)) for name in COLD)
+        named("cold swap", head),
+        tuple(_ours(name, dataclasses.replace(case, graph=name)) for name in COLD),
     )
 
 
-def memories(backbone: str, size: int, tasks: int, folder: str) -> Iterator[Comparison]:
+def memories(
+    backbone: str, size: int, tasks: int, folder: str, head: str = ""
+) -> Iterator[Comparison]:
     """Each way to hold so many tasks, and one; a process is needed for each."""
     for name in HOLDERS:
-        case = Case("memory", backbone, size, 1, tasks=tasks, graph=name, folder=folder)
+        case = Case("memory", backbone, size, 1, tasks=tasks, graph=name, folder=folder, head=head)
         one = dataclasses.replace(case, tasks=1)
         yield Comparison(
-            "memory",
+            named("memory", head),
             (_ours(f"{name} {tasks} tasks", case), _ours(f"{name} 1 task", one)),
             timed=False,
         )
@@ -106,6 +118,11 @@ def kinds(backbone: str, size: int, folder: str) -> Comparison:
         ),
         timed=False,
     )
+
+
+def named(work: str, head: str) -> str:
+    """How results call the work with tasks of a head."""
+    return f"{work} of {head}" if head else work
 
 
 def _ours(label: str, case: Case) -> Contender:

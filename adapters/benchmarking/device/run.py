@@ -27,6 +27,7 @@ def benchmark(
     out: pathlib.Path,
     *,
     resume: bool,
+    head: str = "",
     jax: str = run.OURS,
 ) -> None:
     """Measures one network at one size into the CSV file `out`.
@@ -39,6 +40,7 @@ def benchmark(
       peer_python: the interpreter for PyTorch; without it, it is left out.
       out: rows there that measured the same are replaced.
       resume: leave out comparisons whose rows `out` has.
+      head: of the tasks, in place of a classifier's; PyTorch is left out then.
       jax: module of the side that runs the network in JAX.
 
     Raises ThreadsError or WorkerError.
@@ -46,22 +48,22 @@ def benchmark(
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(folder)
         if {*works} != {THREE_KINDS}:
-            make.write_files(backbone, size, place)
+            make.write_files(backbone, size, place, head)
         for each in settings:
             timed: list[Comparison] = []
             if "graph" in works:
-                timed += plan.graphs(backbone, size, make.BATCHES, folder)
+                timed += plan.graphs(backbone, size, make.BATCHES, folder, head)
             if "swap" in works:
-                timed += plan.swaps(backbone, size, folder)
+                timed += plan.swaps(backbone, size, folder, head)
             if timed:
                 with _cores(each.threads), _sides(each, peer_python, jax) as sides:
                     run.measure_all(timed, sides, each, out, resume=resume)
         first = settings[0]
         if "memory" in works:
-            for comparison in plan.memories(backbone, size, make.TASKS, folder):
+            for comparison in plan.memories(backbone, size, make.TASKS, folder, head):
                 _keep_memory(comparison, first, out, resume)
         if "size" in works:
-            run.keep(footprint.sizes(backbone, size, footprint.files(place), first), out)
+            run.keep(footprint.sizes(backbone, size, footprint.files(place), first, head), out)
         if THREE_KINDS in works:
             comparison = plan.kinds(kinds.named(backbone), size, folder)
             if not (resume and footprint.keys(comparison, first) <= run.known(out)):

@@ -3,12 +3,13 @@
 import atexit
 import importlib
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from adapters.benchmarking import worker
 from adapters.benchmarking.cases import Case
-from adapters.benchmarking.device.engines import ENGINES, Array, threads
+from adapters.benchmarking.device.engines import ENGINES, threads
 from adapters.benchmarking.worker import Prepared
 from adapters.runtime.notices import end_without_notices
 
@@ -33,12 +34,12 @@ def prepare(case: Case) -> Prepared:
     images = np.random.default_rng(0).random((case.examples, case.size, case.size, 3), np.float32)
     turn = 0
 
-    def answer() -> Array:
+    def answer() -> Any:
         nonlocal turn
         turn += 1
         return holder.run(turn % case.tasks, images)
 
-    def swap() -> Array:
+    def swap() -> Any:
         nonlocal turn
         turn += 1
         holder.add(turn % 2)
