@@ -194,7 +194,7 @@ def test_the_command_keeps_rows(made, tmp_path):
     asked = [made / "one.patch", f"--task=folder:{made / 'squares'}", f"--results={results}"]
     asked.append(f"--weights={made / 'narrow.safetensors'}")
     ended = commands.run("tests.launch.small_evaluate", *asked)
-    assert "by --graph, --server or --standard" in ended.stdout + ended.stderr
+    assert "by --graph, --server, --standard or --places" in ended.stdout + ended.stderr
     asked += [f"--graph={made / 'backbone.onnx'}", "--split=validation"]
     ended = commands.run("tests.launch.small_evaluate", *asked)
     assert ended.returncode == 0, ended.stderr

