@@ -15,7 +15,7 @@ from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.step import Trainer
 
-ROUNDS = 8
+ROUNDS = 16
 
 
 class AdaptedRun(RoutedRun):

@@ -3,8 +3,8 @@
 Yang et al., "NetAdapt: Platform-Aware Neural Network Adaptation for Mobile Applications", ECCV
 2018, arXiv 1804.03230, algorithm 1. A round has to bring the cost down to its own target. For every
 block there is a proposal, which makes that block alone as much smaller as this takes; every one is
-trained a little, and the one that does best on held-out images is the next round's network. Costs
-are a table's, to the unit.
+trained a little, and of those that cost what they may, the one that does best on held-out images is
+the next round's network. Costs are a table's, to the unit.
 
 Ours: what is kept of a block are its first channels, as `masks` has them, where the paper keeps
 those of the largest weights; targets fall evenly; and all tasks take one route, which is worth what
@@ -176,7 +176,7 @@ def netadapt(
             ends = inner == plan.trained - 1
             adapting = told_of(
                 *(adapting, _moved(moved), route, jnp.mean(accuracies)),
-                *(ends, ends and block == blocks - 1),
+                *(ends and _may_win(plan, turn, adapting, route), ends and block == blocks - 1),
             )
         cost = jnp.full(len(batch.tasks), plan.costs.of(route) / plan.target)
         figures = {**metrics.figures, "quality": accuracies, "cost": cost}
@@ -187,17 +187,25 @@ def netadapt(
     return trainer._replace(init=init, step=step)
 
 
+def _may_win(plan: Plan, turn: int, adapting: Adapting, route: jax.Array) -> bool:
+    """Whether a proposal costs what this round's may, or the least of them where none does."""
+    target = plan.target_of(turn)
+    made = proposals(plan.space, plan.costs, np.asarray(adapting.route), target)
+    least = min(plan.costs.exact(each) for each in made)
+    return bool(plan.costs.exact(np.asarray(route)) <= max(target, least))
+
+
 def _told(
     adapting: Adapting,
     moved: Any,
     route: jax.Array,
     quality: jax.Array,
-    ends: jax.Array,
+    wins: jax.Array,
     closes: jax.Array,
 ) -> Adapting:
-    """After a step of a proposal; `ends`: its last one, `closes`: and the round's last."""
+    """After a step of a proposal; `wins`: its last, if best; `closes`: and the round's last."""
     quality = adapting.quality + quality
-    better = ends & (quality > adapting.best)
+    better = wins & (quality > adapting.best)
 
     def either(first: jax.Array, new: Any, old: Any) -> Any:
         return jax.tree.map(lambda a, b: jnp.where(first, a, b), new, old)

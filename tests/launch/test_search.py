@@ -192,7 +192,7 @@ def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp
 def test_netadapt_makes_one_network_smaller_for_all(two_tasks, tmp_path):
     names, weights = two_tasks
     search = SearchSettings(algorithm="netadapt", budget=0.85, share=0.96)
-    directory, brief = tmp_path / "out", values(weights, steps=25, validations=0)
+    directory, brief = tmp_path / "out", values(weights, steps=50, validations=0)
     searching.search(names, directory=directory, search=search, test=False, **brief)
     record = json.loads((directory / "routes.json").read_text())
     first, second = record["tasks"].values()
@@ -323,7 +323,7 @@ def test_the_union_holds_every_route_and_nothing_more():
         ({"sampling": "proportional"}, "drawn uniformly"),
         ({"teacher": "out"}, "of no use to a search"),
         ({"checkpoint": "best"}, "must be last"),
-        ({"algorithm": "netadapt"}, "8 rounds of 3 proposals need 24"),
+        ({"algorithm": "netadapt"}, "16 rounds of 3 proposals need 48"),
         ({"patch": "conv_adapter"}, "adds leaves"),
         ({"statistics": "one", "norm": "frozen"}, "measures no statistics"),
     ],

@@ -31,6 +31,7 @@ SPACE = width_space(TABLE)
 COSTS = multiply_adds(SPACE, 32)
 BEGIN = largest(SPACE)
 WHOLE = COSTS.exact(BEGIN)
+BATCH = Batch(np.array([0, 1]), {"image": np.zeros((2, 2, 1))}, {"label": np.zeros((2, 2))})
 
 
 def test_the_space_of_widths_has_a_decision_a_block_and_a_quarter_at_least():
@@ -62,7 +63,7 @@ def test_one_width_for_all_blocks_comes_as_near_as_it_can():
     np.testing.assert_array_equal(uniform(SPACE, COSTS, WHOLE), BEGIN)
 
 
-def counting(rounds, trained):
+def counting(rounds, trained, target=0.8 * WHOLE):
     """NetAdapt on a network that counts its steps; `good` is how well the present one does."""
     heads = TaskHeads((classification(),) * 2, (2, 2))
 
@@ -76,7 +77,7 @@ def counting(rounds, trained):
         moved = state._replace(step=state.step + 1, patches=state.patches._replace(trained=more))
         return moved, Metrics(jnp.zeros(2), {})
 
-    plan = Plan(SPACE, COSTS, 0.8 * WHOLE, BEGIN, rounds, trained)
+    plan = Plan(SPACE, COSTS, target, BEGIN, rounds, trained)
     good = {"now": 0.0}
     made = netadapt(
         Trainer(init, step, heads, None), lambda *_: jnp.full(2, good["now"], jnp.float32), plan
@@ -84,15 +85,29 @@ def counting(rounds, trained):
     return made, plan, good
 
 
+def test_a_proposal_that_still_costs_too_much_is_not_taken_however_well_it_does():
+    smallest = [COSTS.exact(each) for each in proposals(SPACE, COSTS, BEGIN, 0.0)]
+    assert smallest[1] < smallest[0]
+    made, plan, good = counting(rounds=1, trained=1, target=(smallest[0] + smallest[1]) / 2)
+    state = made.init(jax.random.key(0), {})
+    for number, good["now"] in enumerate([0.9, 0.1, 0.5]):
+        state, _ = made.step(state, {}, BATCH, jax.random.key(0), number)
+    assert COSTS.exact(np.asarray(routes_of(state)[0])) <= plan.target
+    nothing_fits, _, good = counting(rounds=1, trained=1, target=0.0)
+    state = nothing_fits.init(jax.random.key(0), {})
+    for number, good["now"] in enumerate([0.9, 0.1, 0.5]):
+        state, _ = nothing_fits.step(state, {}, BATCH, jax.random.key(0), number)
+    assert COSTS.exact(np.asarray(routes_of(state)[0])) == smallest[1]
+
+
 def test_a_round_goes_on_from_its_best_proposal_and_others_are_forgotten():
     made, plan, good = counting(rounds=2, trained=2)
-    batch = Batch(np.array([0, 1]), {"image": np.zeros((2, 2, 1))}, {"label": np.zeros((2, 2))})
     state = made.init(jax.random.key(0), {})
     np.testing.assert_array_equal(routes_of(state), [BEGIN, BEGIN])
     routes = []
     # Two rounds of two proposals of two steps: the first block's is best, then the second's.
     for number, good["now"] in enumerate([0.5, 0.5, 0.9, 0.0, 0.1, 0.2, 0.3, 0.1, 0.0, 0.0]):
-        state, _ = made.step(state, {}, batch, jax.random.key(0), number)
+        state, _ = made.step(state, {}, BATCH, jax.random.key(0), number)
         routes.append(tuple(routes_of(state)[0].tolist()))
     assert int(state.step) == plan.searching + 2 == 10
     first = proposals(SPACE, COSTS, BEGIN, plan.target_of(0))
