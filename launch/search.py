@@ -70,7 +70,7 @@ _SPACE = flags.DEFINE_enum(
     "or where each task's patches stand on the frozen network.",
 )
 _SHARE = flags.DEFINE_float(
-    "share", _OWN.share, "Of the steps that search; the rest trains what was found."
+    "search_share", _OWN.search_share, "Of the steps that search; the rest trains what was found."
 )
 _REWARD = flags.DEFINE_string(
     "reward", _OWN.reward, "Of a route: absolute, soft or hard, with the weight of its cost."

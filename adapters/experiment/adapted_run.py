@@ -30,13 +30,13 @@ class AdaptedRun(RoutedRun):
         cluster.check_alone("a search")
         check_search(settings, tasks)
         least = ROUNDS * len(space.places)
-        searching = int(search.share * settings.recipe.steps)
+        searching = int(search.search_share * settings.recipe.steps)
         if searching < least:
             raise SettingError(
                 "steps",
                 f"are {settings.recipe.steps}, of which {searching} search: {ROUNDS} rounds of "
                 f"{len(space.places)} proposals need {least}, and more to train each.",
-                "share",
+                "search_share",
             )
         whole = np.stack([largest(space)] * len(tasks))
         super().__init__(request, space, whole)

@@ -109,7 +109,7 @@ class PlacementRun(Run):
             budget,
             self._search.made_reward(),
             recipe.steps,
-            self._search.share,
+            self._search.search_share,
             self._search.rate,
             chooser if self._search.controllers == EACH else one_for_all(chooser, count),
             self._search.warm_up,

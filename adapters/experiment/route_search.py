@@ -49,7 +49,7 @@ class Search(RoutedRun):
             target,
             search.made_reward(),
             settings.recipe.steps,
-            search.share,
+            search.search_share,
             search.rate,
             chooser if search.controllers == EACH else one_for_all(chooser, len(tasks)),
             search.warm_up,

@@ -30,7 +30,7 @@ class SearchSettings:
     Attributes:
       budget: what a route may cost, as a share of the largest one's; of `PLACEMENT`, the bytes that
         a task's edits may take.
-      share: of the steps that search; the rest trains the routes that were found.
+      search_share: of the steps that search; the rest trains the routes that were found.
       reward: of a route, as a spec: one of `adapters.search.rewards.REWARDS`.
       rate: of the controllers, when they begin to learn.
       algorithm: one of `ALGORITHMS`; `netadapt` finds one route for all tasks. Those of `FIXED`
@@ -52,7 +52,7 @@ class SearchSettings:
     """
 
     budget: float = 0.7
-    share: float = 0.5
+    search_share: float = 0.5
     reward: str = "absolute(weight=0.3)"
     rate: float = 0.01
     algorithm: str = "controller"
@@ -68,7 +68,7 @@ class SearchSettings:
     def __post_init__(self) -> None:
         if self.space not in SPACES:
             raise UnknownNameError("space", self.space, SPACES)
-        for name in ("share", "rate", *(("budget",) if self.space != PLACEMENT else ())):
+        for name in ("search_share", "rate", *(("budget",) if self.space != PLACEMENT else ())):
             value = getattr(self, name)
             if not 0 < value <= 1:
                 raise SettingError(name, f"must be above 0 and at most 1, not {value}.")

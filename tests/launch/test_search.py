@@ -191,7 +191,7 @@ def test_a_route_trains_again_alone_from_the_first_weights(found, two_tasks, tmp
 
 def test_netadapt_makes_one_network_smaller_for_all(two_tasks, tmp_path):
     names, weights = two_tasks
-    search = SearchSettings(algorithm="netadapt", budget=0.85, share=0.96)
+    search = SearchSettings(algorithm="netadapt", budget=0.85, search_share=0.96)
     directory, brief = tmp_path / "out", values(weights, steps=50, validations=0)
     searching.search(names, directory=directory, search=search, test=False, **brief)
     record = json.loads((directory / "routes.json").read_text())
@@ -349,7 +349,7 @@ def test_tasks_of_other_sizes_are_refused(two_tasks, tmp_path):
     ("own", "error"),
     [
         ({"budget": 0.0}, SettingError),
-        ({"share": 1.5}, SettingError),
+        ({"search_share": 1.5}, SettingError),
         ({"reward": "absolute(weight=-1)"}, RewardError),
         ({"warm_up": 1.0}, SettingError),
         ({"algorithm": "annealing"}, UnknownNameError),

@@ -1,5 +1,6 @@
 """A flag that several commands take is in the --help of each."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ COMMANDS = {
     "verify": {"trusted"},
 }
 CODE = """
+import ast
 import json
 from absl import flags
 from launch import answer, install, verify
@@ -29,3 +31,41 @@ def test_each_command_lists_the_flags_that_it_asks_for():
         [sys.executable, "-c", CODE], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     assert {name: set(found) for name, found in json.loads(ended.stdout).items()} == COMMANDS
+
+
+def test_no_command_defines_a_flag_that_a_module_it_imports_has():
+    """As absl would say when the command starts; flags in functions are of whoever calls these."""
+    for path in (ROOT / "launch").glob("*.py"):
+        found = [name for module in _with_imports(path.stem) for name in _flags(module)]
+        assert len(found) == len(set(found)), (path.name, sorted(found))
+
+
+def _with_imports(module, known=()):
+    """The modules of `launch` that one imports, and those that these do; itself too."""
+    found = [*known, module]
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module == "launch":
+            for alias in node.names:
+                if alias.name not in found:
+                    found = _with_imports(alias.name, found)
+    return found
+
+
+def _flags(module):
+    calls = [
+        node
+        for statement in _tree(module).body
+        if not isinstance(statement, ast.FunctionDef)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call)
+    ]
+    return [
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr.startswith("DEFINE_")
+        if isinstance(call.args[0], ast.Constant)
+    ]
+
+
+def _tree(module):
+    return ast.parse((ROOT / "launch" / f"{module}.py").read_text())
