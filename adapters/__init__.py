@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what `__getattr__` gives, for editors and type checkers
     from adapters.experiment.exports import export_task as export_task
     from adapters.experiment.fitting import Fitted as Fitted
     from adapters.experiment.fitting import fit as fit
-    from adapters.experiment.predictor import Prediction as Prediction
+    from adapters.experiment.predictions import Prediction as Prediction
     from adapters.experiment.predictor import Predictor as Predictor
     from adapters.experiment.predictor import load as load
     from adapters.experiment.reporting import report as report
@@ -57,7 +57,7 @@ _VERBS = {
     "Fitted": "adapters.experiment.fitting",
     "Patch": "adapters.patches.contract",
     "PatchParams": "adapters.patches.contract",
-    "Prediction": "adapters.experiment.predictor",
+    "Prediction": "adapters.experiment.predictions",
     "Predictor": "adapters.experiment.predictor",
     "Task": "tasks.task",
     "chain": "adapters.patches.combine",

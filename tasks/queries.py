@@ -56,7 +56,7 @@ def queried(task: Task, name: str | None = None) -> Task:
     return dataclasses.replace(
         task,
         name=name or f"{task.name}_by_query",
-        source=Queried(task),
+        source=OfAnother(task),
         inputs={**task.inputs, QUERY: (size,)},
         words={**task.words, QUERY: words},
         ask=Questions(task.labels),
@@ -138,7 +138,3 @@ class Questions:
             label = elsewhere[generator.integers(len(elsewhere))]
             return self.labels[label], np.flatnonzero(shown[:, 4] < 0)
         return NOTHING, np.arange(len(shown))
-
-
-class Queried(OfAnother):
-    """A source with the images of another task."""

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.errors import ModelPatchError
+from adapters.experiment.pictures import Picture, PictureError
 from adapters.experiment.predicting import load_all
-from adapters.experiment.predictor import Picture, PictureError
 from adapters.heads.contract import NoAnswerError
 from adapters.heads.registry import head_of
 

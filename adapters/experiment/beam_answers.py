@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from adapters.experiment.batch_answers import BatchAnswers
-from adapters.experiment.predictor import Picture
+from adapters.experiment.pictures import Picture
 
 _inference: Any = importlib.import_module("apache_beam.ml.inference.base")
 

@@ -15,7 +15,7 @@ from adapters.errors import ModelPatchError
 from adapters.experiment import output
 from adapters.experiment.answered_files import answered_files
 from adapters.experiment.box_picture import framed
-from adapters.experiment.predictor import AnyPrediction, BoxPrediction
+from adapters.experiment.predictions import AnyPrediction, BoxPrediction
 from adapters.heads.contract import Head
 from adapters.preprocessing import Preprocessing, view_of
 from adapters.shown import shown

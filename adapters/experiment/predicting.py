@@ -11,7 +11,8 @@ from adapters import files
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones, output
 from adapters.experiment.opening import opened
-from adapters.experiment.predictor import PictureError, Predictor
+from adapters.experiment.pictures import PictureError
+from adapters.experiment.predictor import Predictor
 from adapters.heads.contract import NoAnswerError
 from adapters.heads.registry import head_of
 from adapters.inference.compiled import Inference

@@ -2,20 +2,29 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from adapters import files
 from adapters.analysis.localisation import boxes_above
 from adapters.errors import ModelPatchError, UnknownNameError
 from adapters.experiment import backbones, evaluation
 from adapters.experiment.chosen_tasks import Wanted, chosen_one
 from adapters.experiment.class_mapper import ClassMapper, compiled_for
 from adapters.experiment.opening import OpenedPatch, examples_of, opened
+from adapters.experiment.pictures import Picture, PictureError, listed, picture
+from adapters.experiment.predictions import (
+    AnyPrediction,
+    BoxPrediction,
+    NumberPrediction,
+    PanopticPrediction,
+    PlacePrediction,
+    Prediction,
+    RegionPrediction,
+)
 from adapters.experiment.settings import SettingError
 from adapters.heads.contract import Answer, Arrays, Boxes, Head, Regions, Said, Segments, Values
 from adapters.heads.registry import head_of
@@ -24,11 +33,8 @@ from adapters.inference.compiled import predictions
 from adapters.patches.contract import Patch
 from adapters.preprocessing import (
     Preprocessing,
-    UnreadableImageError,
-    decode,
     normalise,
     prepare,
-    upright,
     view_of,
 )
 from adapters.store.contents import PatchCard
@@ -38,15 +44,8 @@ from adapters.store.read import decode_patch, read_bytes
 from adapters.view import View
 from adapters.words import numbers, unsaid
 
-Picture = npt.NDArray[np.uint8] | str | os.PathLike[str] | bytes | Image.Image
-"""Pixels [H, W, 3], the path of an image file, its bytes, or an image that Pillow has opened."""
-
 THRESHOLD = 0.2  # of a class's map: Zhou et al., arXiv 1512.04150, section 3.2
 BATCHES = (1, 8, 64)  # images in a call; others are filled up
-
-
-class PictureError(ModelPatchError):
-    """Something given as an image is none."""
 
 
 class PredictionInputError(ModelPatchError):
@@ -55,98 +54,6 @@ class PredictionInputError(ModelPatchError):
 
 class NoMaskError(ModelPatchError):
     """A patch that tells no label for each pixel."""
-
-
-class Prediction(NamedTuple):
-    """What a patch says of N images, of a head that tells labels.
-
-    Attributes:
-      labels: N texts: the most probable label of each image, or those that hold.
-      probabilities: [N, labels], in the order of the patch's labels.
-    """
-
-    labels: tuple[str, ...]
-    probabilities: npt.NDArray[np.float64]
-
-
-class NumberPrediction(NamedTuple):
-    """What a patch says of N images, of a head that tells numbers.
-
-    Attributes:
-      labels: N texts, the answer of each image in words.
-      values: [N, labels], in the order of the patch's labels and in the task's unit.
-    """
-
-    labels: tuple[str, ...]
-    values: npt.NDArray[np.float64]
-
-
-class RegionPrediction(NamedTuple):
-    """What a patch says of N images, of a head that tells a label for every pixel.
-
-    Attributes:
-      labels: N texts, the answer of each image in words.
-      shares: [N, labels], how much of each image a label covers, in the order of the labels.
-      classes: [N, S, S], the number of each pixel's label, of the image as the network saw it.
-    """
-
-    labels: tuple[str, ...]
-    shares: npt.NDArray[np.float64]
-    classes: npt.NDArray[np.int32]
-
-
-class PanopticPrediction(NamedTuple):
-    """What a patch says of N images, of a head that tells which segment each pixel is of.
-
-    Attributes:
-      labels: N texts, the answer of each image in words.
-      segments: [N, S, S], the number of each pixel's segment, of the image as the network saw it;
-        -1 where there is none.
-      classes: of each image [n], the number of each segment's label, the surest segment first.
-      scores: of each image [n], how sure each segment is.
-    """
-
-    labels: tuple[str, ...]
-    segments: npt.NDArray[np.int32]
-    classes: tuple[npt.NDArray[np.int64], ...]
-    scores: tuple[npt.NDArray[np.float32], ...]
-
-
-class BoxPrediction(NamedTuple):
-    """What a patch says of N images, of a head that finds objects.
-
-    Attributes:
-      labels: N texts, the answer of each image in words.
-      boxes: of each image [n, 4], left, top, right and bottom in parts of the image's sides, the
-        surest first.
-      scores: of each image [n], how sure each box is.
-      classes: of each image [n], the number of each box's label.
-    """
-
-    labels: tuple[str, ...]
-    boxes: tuple[npt.NDArray[np.float32], ...]
-    scores: tuple[npt.NDArray[np.float32], ...]
-    classes: tuple[npt.NDArray[np.int64], ...]
-
-
-class PlacePrediction(NamedTuple):
-    """Where a patch sees a class in each of N images.
-
-    Attributes:
-      labels: N texts, the class that each map is of.
-      maps: [N, S, S], from 0 to 1, of the image as the network saw it; 0 where it is all the same.
-      boxes: of each image [n, 4], left, top, right and bottom in parts of the image's sides, around
-        each connected piece above the threshold, the largest piece first.
-    """
-
-    labels: tuple[str, ...]
-    maps: npt.NDArray[np.float32]
-    boxes: tuple[npt.NDArray[np.float32], ...]
-
-
-AnyPrediction = (
-    Prediction | NumberPrediction | RegionPrediction | PanopticPrediction | BoxPrediction
-)
 
 
 class Predictor:
@@ -276,7 +183,7 @@ class Predictor:
     ) -> Iterator[tuple[dict[str, npt.NDArray[Any]], list[View]]]:
         """The network's inputs, filled up to batches, and how it sees each image in one."""
         pixels, views = [], []
-        for image in _listed(images):
+        for image in listed(images):
             opened_image = picture(image, self._patch.preprocessing.background)
             pixels.append(self._input(opened_image))
             views.append(view_of(*opened_image.size, self._patch.preprocessing))
@@ -309,7 +216,7 @@ class Predictor:
         labels than of images, SettingError for the threshold, and what `predict` raises.
         """
         self.check_localise(None, threshold)
-        mapper, given = self._mapper, _listed(images)
+        mapper, given = self._mapper, listed(images)
         wanted = None if labels is None else self._classes_of(labels, len(given))
         maps: list[npt.NDArray[np.float32]] = []
         boxes: list[npt.NDArray[np.float32]] = []
@@ -467,51 +374,9 @@ def _numbers_of(answer: Said) -> Mapping[str, float]:
             raise TypeError("boxes and segments have no number for each label")
 
 
-def _listed(images: Picture | Sequence[Picture]) -> Sequence[Picture]:
-    if isinstance(images, np.ndarray):
-        return list(images) if images.ndim == 4 else [images]
-    if isinstance(images, str | os.PathLike | bytes | Image.Image):
-        return [images]
-    if isinstance(images, Mapping) or not isinstance(images, Iterable):
-        raise PictureError(
-            f"{type(images).__name__} is no image, nor a list of images; give uint8 pixels "
-            "[N, H, W, 3], paths, bytes or Pillow images, and anything else as `inputs`."
-        )
-    return list(images)
-
-
 def _numbers(name: str, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     try:
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
             return np.asarray(values, np.float32)
     except (TypeError, ValueError) as error:
         raise PredictionInputError(f"the input {name} must be numbers in an array.") from error
-
-
-def _check_pixels(image: npt.NDArray[Any]) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise PictureError(
-            f"an image is {image.dtype} {list(image.shape)}; give uint8 [N, H, W, 3] in RGB, or "
-            "paths, bytes or Pillow images."
-        )
-
-
-def picture(image: Picture, background: tuple[int, int, int]) -> Image.Image:
-    """An image as it is seen, upright and in RGB. Raises PictureError."""
-    if isinstance(image, np.ndarray):
-        _check_pixels(image)
-        return Image.fromarray(image)
-    try:
-        if isinstance(image, Image.Image):
-            return upright(image, background)
-        if isinstance(image, bytes):
-            return decode(image, background)
-        return decode(files.read_regular(image), background)
-    except (OSError, UnreadableImageError) as error:
-        said = error.strerror if isinstance(error, OSError) else str(error)
-        name = f"{image}: " if isinstance(image, str | os.PathLike) else "an image: "
-        raise PictureError(f"{name}{said}") from error
-    except TypeError as error:
-        raise PictureError(
-            f"{type(image).__name__} is no image; give uint8 pixels, paths, bytes or Pillow images."
-        ) from error

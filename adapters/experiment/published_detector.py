@@ -11,7 +11,9 @@ from adapters.backbones.checkpoint import Predicts
 from adapters.backbones.pretrained import PRETRAINED
 from adapters.errors import ModelPatchError
 from adapters.experiment import backbones
-from adapters.experiment.predictor import BoxPrediction, Picture, PredictionInputError, picture
+from adapters.experiment.pictures import Picture, picture
+from adapters.experiment.predictions import BoxPrediction
+from adapters.experiment.predictor import PredictionInputError
 from adapters.heads.contract import Boxes, Head
 from adapters.heads.registry import from_spec
 from adapters.inference.compiled import Inference, inference, predictions

@@ -141,7 +141,8 @@ class Patch(_Functions):
         holds the `backbone` and, where norms are not frozen, `norm`: (mode, membership, axis
         names) as `Backbone.apply` takes them, (`folded`,) in an exported graph; in training also
         `key` and `progress`.
-      penalty: (params, context) -> scalar added to the task's loss.
+      penalty: (params, context) -> scalar added to the task's loss; its context has `progress`
+        alone.
       cost: (params) -> {"KIND/PATH/LEAF": bits that a float32 file stores}; traceable.
       pack: (params) -> {kind: {module path: {leaf: array}}}, the hard edits a file stores; kinds
         and the spelling of their parts are those of `adapters.store.kinds`. Modules of a patch's

@@ -12,7 +12,8 @@ import adapters
 from adapters.errors import DuplicateNameError, UnknownNameError
 from adapters.experiment import training_run
 from adapters.experiment.output import OutputFolderError
-from adapters.experiment.predictor import PictureError, PredictionInputError
+from adapters.experiment.pictures import PictureError
+from adapters.experiment.predictor import PredictionInputError
 from adapters.experiment.settings import DEFAULTS, SettingError, settings_of
 from adapters.store.errors import DigestError, FingerprintError
 from adapters.training import tidy

@@ -24,11 +24,8 @@ from adapters.experiment import (
     serving,
 )
 from adapters.experiment import training_run as runs
-from adapters.experiment.predictor import (
-    NumberPrediction,
-    Prediction,
-    PredictionInputError,
-)
+from adapters.experiment.predictions import NumberPrediction, Prediction
+from adapters.experiment.predictor import PredictionInputError
 from adapters.export.onnx.session import Session
 from adapters.heads.contract import Values
 from adapters.heads.registry import OtherHeadError, head_of

@@ -20,7 +20,7 @@ from adapters.experiment.known_places import NoPlacesError, known_places
 from adapters.experiment.localisation import NoLocalisationError, localisations
 from adapters.experiment.localisation_picture import NothingToDrawError
 from adapters.experiment.output import OutputFileError
-from adapters.experiment.predictor import PictureError
+from adapters.experiment.pictures import PictureError
 from adapters.experiment.settings import SettingError
 from adapters.heads.registry import from_spec
 from adapters.inference.class_maps import NoClassMapError, class_maps, taps_for

@@ -9,7 +9,7 @@ from PIL import Image
 import adapters
 from adapters.experiment import contact_sheet, evaluation, segmenting
 from adapters.experiment import training_run as runs
-from adapters.experiment.predictor import PanopticPrediction
+from adapters.experiment.predictions import PanopticPrediction
 from adapters.panoptic_png import numbers_of
 from adapters.store.read import read_patch
 from tests import narrow
