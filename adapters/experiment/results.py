@@ -185,11 +185,12 @@ def write_summary(
     sizes: Sequence[int],
     directory: pathlib.Path,
     settings: Settings,
+    called: str,
     command: str,
 ) -> None:
     """Writes `table.txt`, the plots and, last of all that a run writes, `results.csv`.
 
-    `sizes` are of each row's images, in pixels.
+    `sizes` are of each row's images, in pixels; the patch is `called` so.
     """
     files.write_bytes(directory / "table.txt", (summary(rows) + "\n").encode())
     plots.plots(directory, rows, directory / METRICS)
@@ -214,7 +215,7 @@ def write_summary(
             tidy.Measurement(
                 task=row.task,
                 backbone=settings.backbone,
-                patch=settings.patch,
+                patch=called,
                 setting=f"{size} px, {settings.recipe.steps} steps of {settings.groups} x "
                 f"{settings.examples}, norm {settings.recipe.norm}, {settings.sampling}"
                 + (f", {settings.head}" if settings.head else "")

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.experiment.search_settings import SearchSettings
+from adapters.experiment.search_settings import PLACEMENT, SearchSettings
 from adapters.experiment.settings import Settings
 from adapters.patches.contract import Patch
 from adapters.patches.registry import text_of
@@ -53,4 +53,6 @@ class Request:
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del own["search"]
         settings = dataclasses.replace(self.settings, patch=text_of(patch))
-        return {**own, "settings": settings, "patch": patch}
+        beside = "" if self.search.space == PLACEMENT else f"{self.settings.patch}+"
+        called = beside + self.search.text
+        return {**own, "settings": settings, "patch": patch, "called": called}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Sequence
 
 from adapters.built import built
@@ -98,6 +99,24 @@ class SearchSettings:
             raise SettingError(
                 "latencies", f"are for the cost {MEASURED}, and routes cost {self.cost}.", "cost"
             )
+
+    @property
+    def text(self) -> str:
+        """What results call it: all that is not as it is by default, and files by their names.
+
+        >>> SearchSettings(space="placement", budget=40000).text
+        'search(space=placement, budget=40000)'
+        """
+        told = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                told[field.name] = f"{value:g}" if isinstance(value, float | int) else value
+        for name in ("routes", "latencies"):
+            if name in told:
+                told[name] = pathlib.PurePath(told[name]).name
+        space = {"space": told.pop("space")} if "space" in told else {}
+        return f"search({', '.join(f'{name}={value}' for name, value in (space | told).items())})"
 
     def _check_placement(self) -> None:
         if not 1 <= self.budget < math.inf:

@@ -111,6 +111,7 @@ class Run:
         overwrite: bool = False,
         test: bool = True,
         patch: Patch | None = None,
+        called: str | None = None,
         saved: Callable[[], object] = lambda: None,
     ):
         """Loads what the run needs; writes nothing.
@@ -125,6 +126,7 @@ class Run:
             taken, so that settings can be chosen by the result.
           patch: what each task trains, where no spec names it; `settings.patch` is then what
             `registry.text_of` says of it.
+          called: what results call it, by default `settings.patch`.
           saved: called after each checkpoint, by the main process.
         """
         self.rows: list[Row] = []
@@ -136,6 +138,7 @@ class Run:
         self._command = command or fit_call([task.name for task in tasks], settings)
         self._resume, self._overwrite = resume, overwrite
         self._test, self._saved = test, saved
+        self._called = called or settings.patch
         self.backbone = backbones.load(settings.backbone, settings.weights)
         run_checks.check_tasks(tasks, settings, dict(self._patch.needs))
         run_checks.warn_of_lost_classes(tasks, settings)
@@ -406,7 +409,9 @@ class Run:
             confused[task.name] = scored, assessments.assessed(kind, task.labels, answers[scored])
         confusions.write(self._directory, confused)
         sizes = [how.size for how in self._preprocessing]
-        results.write_summary(rows, sizes, self._directory, self._settings, self._command)
+        results.write_summary(
+            rows, sizes, self._directory, self._settings, self._called, self._command
+        )
         return rows
 
     def _packed(self, state: State, index: int) -> tuple[Edits, Mapping[str, Array]]:

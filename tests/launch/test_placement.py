@@ -7,6 +7,7 @@ import pytest
 from adapters.experiment import evaluation, searching
 from adapters.experiment.search_settings import SearchSettings
 from adapters.experiment.settings import SettingError
+from adapters.training import tidy
 from tests import narrow
 from tests.launch import small
 
@@ -45,6 +46,8 @@ def test_a_search_spends_no_more_than_its_budget_and_its_file_says_so(tasks, tmp
         assert 0.8 * BUDGET < row.edit_bytes == own["bytes"] <= BUDGET
         assert set(own["layers"]) == set(found.space.places)
         assert f"{row.task}: {own['bytes']:,} of 900 bytes, at " in found.told
+    rows = tidy.read(tmp_path / "out" / "results.csv")
+    assert {row.patch for row in rows} == {"search(space=placement, budget=900, rate=0.1)"}
     names, weights = tasks
     file = tmp_path / "out" / "greys.patch"
     scored = evaluation.evaluate(file, task=names[0], weights=str(weights))
