@@ -26,7 +26,7 @@ from adapters.patches.registry import from_spec
 from adapters.spec import whole
 from launch import command
 
-ON_DEMAND = ("blocks", "routes", "widths", "synthesis", "rules", "processes")
+ON_DEMAND = ("blocks", "routes", "widths", "synthesis", "rules", "processes", "native_training")
 """Works that are measured where they are asked for alone."""
 
 _OUT = flags.DEFINE_string("out", "results/performance.csv", "CSV file; rows are replaced by key.")
@@ -39,7 +39,7 @@ _WORKS = flags.DEFINE_list(
     f"What to measure, of {', '.join(WORKS)}. `blocks` finds what is slow; `routes` and `widths` "
     "time what launch/search may leave of each block, for its --cost=measured; `synthesis` is for "
     "patches that look first; `rules` is of training shared weights by each rule, `processes` of "
-    "two processes against one.",
+    "two processes against one, `native_training` of --native_gradients, on CPUs.",
 )
 _SIZES = flags.DEFINE_list("sizes", ["64", "128", "224"], "Sides of the images, in pixels.")
 _PATCHES = flags.DEFINE_list(

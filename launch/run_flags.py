@@ -154,6 +154,12 @@ _SETTINGS: list[flags.FlagHolder[Any]] = [
         "Compute each block again in the backward pass instead of keeping what is inside: less "
         "memory, more time.",
     ),
+    flags.DEFINE_bool(
+        "native_gradients",
+        DEFAULTS["native_gradients"],
+        "Compute gradients of norms and depthwise layers by C++ code, on one CPU device: a quarter "
+        "to a third less time a step. It is compiled once, which needs a C++ compiler.",
+    ),
     flags.DEFINE_enum(
         "precision",
         DEFAULTS["precision"],

@@ -23,6 +23,7 @@ _ORDER = (
         "head_decay",
         "smoothing",
         "rematerialise",
+        "native_gradients",
         "sampling",
     ),
     *(

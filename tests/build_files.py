@@ -25,7 +25,7 @@ LOADS = {
 LIBRARY = """
 py_library(
     name = "{name}",
-    srcs = glob({files}),{deps}
+    srcs = glob({files}),{data}{deps}
 )
 """
 SCRIPTS = """
@@ -127,7 +127,11 @@ def build_file(home: Folder, members: Sequence[imports.Module], homes: Mapping[s
     files = '["**/*.py"]' if deep else '["*.py"]'
     if tests:
         files += ', exclude = ["test_*.py"]'
-    text = LIBRARY.format(name=home.name, files=files, deps=listed(deps(home, library, homes)))
+    sources = [*(imports.ROOT / home).glob("*.cc")]
+    data = '\n    data = glob(["*.cc"]),' if sources else ""
+    text = LIBRARY.format(
+        name=home.name, files=files, data=data, deps=listed(deps(home, library, homes))
+    )
     if scripts:
         quoted = "".join(f'\n        "{script}",' for script in scripts)
         text += SCRIPTS.format(name=home.name, scripts=quoted)

@@ -66,7 +66,7 @@ def rules(root: pathlib.Path, folder: pathlib.Path, targets: dict[str, Target]) 
             declare("pytest", source.removesuffix(".py"), [source], deps)
 
     def rule(kind):
-        return lambda name, srcs, deps=(): declare(kind, name, srcs, deps)
+        return lambda name, srcs, data=(), deps=(): declare(kind, name, [*srcs, *data], deps)
 
     return {
         "load": lambda *_: None,
@@ -106,7 +106,9 @@ def test_build_files_are_current():
 
 def test_every_file_is_held_by_one_target():
     held = [file for target in TARGETS.values() if target.rule != "binary" for file in target.files]
-    assert sorted(held) == sorted(str(module.path) for module in MODULES.values())
+    native = {file.relative_to(imports.ROOT) for file in (imports.ROOT / "adapters").rglob("*.cc")}
+    files = [*native, *(module.path for module in MODULES.values())]
+    assert sorted(held) == sorted(map(str, files))
 
 
 def test_every_script_can_be_run():

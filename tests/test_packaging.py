@@ -60,11 +60,16 @@ def test_versions_agree():
     assert newest[1] == version
 
 
-def test_packages_hold_python_only_since_nothing_else_would_be_installed():
+def test_packages_hold_python_and_what_is_named_since_nothing_else_would_be_installed():
+    named = PROJECT["tool"]["setuptools"]["package-data"]
     for package in ("adapters", "tasks"):
         files = [file for file in (ROOT / package).rglob("*") if file.is_file()]
-        kinds = {file.suffix for file in files if file.name != "BUILD"}
-        assert kinds <= {".py", ".pyc"}
+        others = {
+            file for file in files if file.suffix not in (".py", ".pyc") and file.name != "BUILD"
+        }
+        patterns = named.get(package, ())
+        assert others == {file for each in patterns for file in (ROOT / package).glob(each)}
+        assert all(any((ROOT / package).glob(each)) for each in patterns)
 
 
 def readme_commands() -> list[str]:

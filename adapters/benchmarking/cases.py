@@ -57,6 +57,7 @@ class Case:
         precision).
       platform: what does the work.
       steps: how many steps of training one run has; the last alone is waited for.
+      native: whether C++ code computes gradients in our training.
       compiled: whether a peer compiles its network first.
       block: which one, `block_03`, say.
       row: which one, as `adapters.search.latencies.row_text` has it.
@@ -77,6 +78,7 @@ class Case:
     precision: Precision = "float32"
     platform: Platform = "cpu"
     steps: int = 1
+    native: bool = False
     compiled: bool = False
     block: str = ""
     row: str = ""

@@ -70,7 +70,9 @@ def network_precision(case: Case) -> NetworkPrecision:
 
 
 def _recipe(case: Case) -> Recipe:
-    return dataclasses.replace(RECIPE, precision=network_precision(case))
+    return dataclasses.replace(
+        RECIPE, precision=network_precision(case), native_gradients=case.native
+    )
 
 
 def heads(case: Case) -> TaskHeads:

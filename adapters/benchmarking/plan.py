@@ -128,6 +128,15 @@ def _training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
         yield Comparison("training step", _beside_peers(step))
 
 
+def _native_training(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
+    for patch in patches:
+        step = dataclasses.replace(network, work="training", patch=patch)
+        native = Contender("native gradients", "ours", dataclasses.replace(step, native=True))
+        xla, *peers = _beside_peers(step)
+        sides = (native, dataclasses.replace(xla, label="XLA's"), *peers)
+        yield Comparison("training step with native gradients", sides)
+
+
 def _mixed(network: Case, patches: Sequence[str]) -> Iterator[Comparison]:
     mixes: dict[Work, str] = {"training": "mixed training step", "forward": "mixed inference"}
     for patch, (work, name) in itertools.product(patches, mixes.items()):
@@ -201,6 +210,7 @@ WORKS: Mapping[str, Callable[[Case, Sequence[str]], Iterator[Comparison]]] = {
     "routes": functools.partial(_routes, block_space),
     "widths": functools.partial(_routes, width_space),
     "training": _training,
+    "native_training": _native_training,
     "mixed": _mixed,
     "rules": _rules,
     "processes": _processes,

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from adapters.layers.activations import PASSES, activate
+from adapters.native import gradients as native
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -35,6 +36,8 @@ def _backward(activation: str, saved: Any, dy: Any) -> tuple[Any, Any, Any]:
     gain, inputs, mask = saved
     dz = dy
     if inputs is not None:
+        if activation in native.ACTIVATIONS and native.serve(*inputs, dy, gain):
+            return native.of_norm(activation, inputs[0], dy, gain, inputs[1])
         dz = _through_activation(activation, _line(inputs[0], gain, inputs[1]), dy)
     elif mask is not None:
         bits = jnp.unpackbits(mask, axis=-1, count=dy.shape[-1]).astype(bool)

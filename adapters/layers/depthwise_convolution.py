@@ -17,6 +17,7 @@ from jax import lax
 from adapters.layers import padding as padding_lib
 from adapters.layers.parts import CACHE, in_parts
 from adapters.layers.windows import Geometry, taps
+from adapters.native import gradients as native_gradients
 
 _ROWS_AT_ONCE = 4  # of 1, 2, 4 the fastest on x86
 
@@ -52,11 +53,20 @@ def _forward(
     return _depthwise(x, w, geometry), (x, w)
 
 
-@_once
 def _backward(
     geometry: Geometry, saved: tuple[jax.Array, jax.Array], dy: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, w = saved
+    if w.shape[0] in native_gradients.KERNELS and native_gradients.serve(x, w, dy):
+        before = geometry.pads[0][0], geometry.pads[1][0]
+        return native_gradients.of_depthwise(x, w, dy, geometry.stride, geometry.dilation, before)
+    return _gradients(x, w, dy, geometry)
+
+
+@_once
+def _gradients(
+    x: jax.Array, w: jax.Array, dy: jax.Array, geometry: Geometry
+) -> tuple[jax.Array, jax.Array]:
     dx = lax.platform_dependent(
         x,
         w,

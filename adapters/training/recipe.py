@@ -33,6 +33,8 @@ class Recipe:
       precision: of the frozen network's kernels and activations in a training step: `float32`, or
         `bfloat16`, which GPUs and TPUs are fastest with. What is trained, norms, losses and
         optimiser stay float32, and so do validation and all that a file promises.
+      native_gradients: whether C++ code computes the gradients of norms and depthwise layers, which
+        a compiler is needed for; on one CPU device.
       statistics_decay: how much of the old norm statistics a step keeps, in modes that measure.
     """
 
@@ -50,6 +52,7 @@ class Recipe:
     norm: NormMode = "frozen"
     rematerialise: bool = False
     precision: Precision = "float32"
+    native_gradients: bool = False
     statistics_decay: float = 0.95
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ from adapters.errors import ModelPatchError
 from adapters.heads.contract import HeadSettingError
 from adapters.heads.linear import FEATURES
 from adapters.heads.together import Table, TaskHeads
+from adapters.native import gradients as native
 from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
@@ -150,7 +151,11 @@ def trainer(
       scheduling: how tasks are weighed, and their gradients of shared leaves combined; by default
         all count alike and are added up.
       matched: the map in which students take after their teachers, if there is one.
+
+    Raises NativeCodeError where native gradients are asked for and cannot be had.
     """
+    if recipe.native_gradients:
+        native.check(mesh)
     tasks_total = len(heads.heads)
     scheduling = scheduling or plain(_tasks(heads))
     weighting = scheduling.weighting
@@ -243,17 +248,18 @@ def trainer(
 
             adaptors, adaptor_state = state.matching
             trained = (state.patches.trained, (state.heads[kind], adaptors), state.shared)
-            found = gradients.find(
-                losses,
-                trained,
-                examples,
-                parts,
-                told_apart(scheduling, state.shared, backbone.table),
-                tasks,
-                tasks_total,
-                scheduling.combine,
-                jax.random.fold_in(step_key, _COMBINING),
-            )
+            with native.wanted(recipe.native_gradients):
+                found = gradients.find(
+                    losses,
+                    trained,
+                    examples,
+                    parts,
+                    told_apart(scheduling, state.shared, backbone.table),
+                    tasks,
+                    tasks_total,
+                    scheduling.combine,
+                    jax.random.fold_in(step_key, _COMBINING),
+                )
             loss, figures, moments = found.beside
             told = signals(scheduling, tasks, tasks_total, loss, figures, found.products)
             if weighting.adaptive:

@@ -33,6 +33,7 @@ OTHER_PROGRAMS = {
     "adapters/export/converter.py": r"--no-deps",
     "adapters/export/quantiser.py": r"--no-deps",
     "adapters/serving/bodies.py": r"--data-binary",
+    "adapters/native/library.py": r"--version",
     "tasks/records.py": r"--(file_format=array_record|data_dir=)",
 }
 

@@ -418,6 +418,7 @@ def test_a_run_records_what_defines_it(finished, weights):
         *recipe.split(),
         "rematerialise",
         "precision",
+        "native_gradients",
         "statistics_decay",
     ]
 
