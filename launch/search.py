@@ -17,8 +17,10 @@ trains routes that were found once more, from the pretrained weights, and nothin
 leaves the backbone frozen and finds, for each task, which layers to patch and with what, so that
 its edits take 40,000 bytes.
 
-Take routes where the backbone may be trained and tasks differ much, a placement where it must stay
-frozen and bytes are few; where they are not, train one patch everywhere (`launch/train`).
+Take routes where the backbone may be trained and tasks differ much. Where it must stay frozen and
+bytes are few, learned gates (`launch/train --patch='spotpatch(scale_bias+lora)'`) were better than
+short searches of a placement at every budget that was tried (docs/search.md); where bytes are not
+few, train one patch everywhere.
 """
 
 import shlex
