@@ -36,7 +36,14 @@ def register() -> None:
     The library is compiled for this processor and kept in the cache folder: another processor,
     compiler, jaxlib or source compiles anew. `CXX` chooses the compiler. Raises NativeCodeError.
     """
-    library = ctypes.cdll.LoadLibrary(str(_built()))
+    built = _built()
+    try:
+        library = ctypes.cdll.LoadLibrary(str(built))
+    except OSError as error:
+        raise NativeCodeError(
+            f"{built} cannot be loaded, {error}: delete it, and it is compiled anew; where "
+            "files of that folder may not be run, choose another in MODELPATCH_CACHE."
+        ) from error
     for name in FUNCTIONS:
         function = jax.ffi.pycapsule(getattr(library, target(name)))
         jax.ffi.register_ffi_target(target(name), function, platform="cpu")

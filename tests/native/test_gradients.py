@@ -143,6 +143,17 @@ def test_where_nothing_compiles_it_is_said(tmp_path, monkeypatch, compiler, said
 
 
 @compiled
+def test_a_damaged_library_is_named(tmp_path, monkeypatch):
+    library.register()
+    built = library._built()
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native" / built.name).write_bytes(built.read_bytes()[:100])
+    monkeypatch.setenv("MODELPATCH_CACHE", str(tmp_path))
+    with forgotten(), pytest.raises(library.NativeCodeError, match=r"cannot be loaded.*delete it"):
+        library.register()
+
+
+@compiled
 def test_it_is_compiled_once(tmp_path, monkeypatch):
     commands, run = [], subprocess.run
 
