@@ -149,13 +149,14 @@ INLINE void kernel_gradient_of(const float* x, const float* dy, float* dw, const
   for (int64_t r = 0; r < g.rows; ++r) {
     for (int64_t q = 0; q < g.columns; ++q) {
       const auto here = load<lanes>(dy + (r * g.columns + q) * g.channels);
-      const int64_t y = r * g.stride - g.top, z = q * g.stride - g.left;
-      const bool inside = y >= 0 && z >= 0 && y + reach < g.height && z + reach < g.width;
+      const int64_t upper = r * g.stride - g.top, leftmost = q * g.stride - g.left;
+      const bool inside = upper >= 0 && leftmost >= 0 && upper + reach < g.height &&
+                          leftmost + reach < g.width;
 #pragma GCC unroll 7
       for (int i = 0; i < K; ++i) {
 #pragma GCC unroll 7
         for (int j = 0; j < K; ++j) {
-          const int64_t row = y + i * g.dilation, column = z + j * g.dilation;
+          const int64_t row = upper + i * g.dilation, column = leftmost + j * g.dilation;
           if (inside || (row >= 0 && column >= 0 && row < g.height && column < g.width)) {
             sums[i * K + j] += load<lanes>(x + (row * g.width + column) * g.channels) * here;
           }
@@ -177,17 +178,17 @@ INLINE void input_gradient_of(const float* w, const float* dy, float* dx, const 
   for (int64_t row = 0; row < g.height; ++row) {
     for (int64_t column = 0; column < g.width; ++column) {
       typename Lanes<lanes>::type sum = {};
-      const int64_t y = row + g.top, z = column + g.left;
-      const bool inside =
-          g.stride == 1 && y >= reach && z >= reach && y < g.rows && z < g.columns;
+      const int64_t lower = row + g.top, rightmost = column + g.left;
+      const bool inside = g.stride == 1 && lower >= reach && rightmost >= reach &&
+                          lower < g.rows && rightmost < g.columns;
 #pragma GCC unroll 7
       for (int i = 0; i < K; ++i) {
-        const int64_t down = y - i * g.dilation;
+        const int64_t down = lower - i * g.dilation;
         if (!inside && (down < 0 || down % g.stride || down / g.stride >= g.rows)) continue;
         const int64_t r = inside ? down : down / g.stride;
 #pragma GCC unroll 7
         for (int j = 0; j < K; ++j) {
-          const int64_t right = z - j * g.dilation;
+          const int64_t right = rightmost - j * g.dilation;
           if (!inside && (right < 0 || right % g.stride || right / g.stride >= g.columns)) continue;
           const int64_t q = inside ? right : right / g.stride;
           sum += load<lanes>(dy + (r * g.columns + q) * g.channels) * kernel[i * K + j];
@@ -214,8 +215,8 @@ Geometry geometry(const Array& x, const Buffer& dy, int64_t stride, int64_t dila
                   int64_t left) {
   const auto in = x.dimensions(), out = dy.dimensions();
   const size_t rank = in.size();
-  return {in[rank - 3],  in[rank - 2], out[rank - 3], out[rank - 2], in[rank - 1],
-          stride, dilation, top, left};
+  return {in[rank - 3], in[rank - 2], out[rank - 3], out[rank - 2], in[rank - 1],
+          stride,       dilation,     top,           left};
 }
 
 ffi::Error kernel_gradients(ffi::ThreadPool pool, Buffer x, Buffer dy, int64_t stride,
