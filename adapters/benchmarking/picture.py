@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 COLOURS = (drawing.BLUE, drawing.ORANGE, drawing.GREEN)
 SHAPE = r"(?P<size>\d+) px, batch (?P<examples>\d+), "
-RATIO = re.compile(rf"(?P<work>inference|training step), peer (?P<name>.+), {SHAPE}")
+RATIO = re.compile(
+    rf"(?P<work>inference|training step(?P<how> with .+)?), peer (?P<name>.+), {SHAPE}"
+)
 STEP = re.compile(rf"training step, ours, {SHAPE}")
 MEGABYTE = 1e6
 COLUMNS = 3
@@ -46,13 +48,17 @@ def draw(rows: Sequence[Measurement], path: pathlib.Path) -> None:
 
 
 def ratios(rows: Sequence[Measurement]) -> dict[tuple[int, int], Bars]:
-    """`{(pixels, examples): {peer: {patch, or backbone at inference: ours over theirs}}}`."""
+    """`{(pixels, examples): {peer: {patch, or backbone at inference: ours over theirs}}}`.
+
+    Of steps that are done in another way, the patch is followed by which.
+    """
     found: dict[tuple[int, int], dict[str, dict[str, float]]] = {}
     for row in rows:
         match = RATIO.match(row.setting)
         if row.metric == "ratio" and match:
             peers = found.setdefault((int(match["size"]), int(match["examples"])), {})
             bar = row.patch or f"{row.backbone}, {match['work']}"
+            bar += match["how"] or ""
             peers.setdefault(match["name"], {})[bar] = row.value
     return dict(sorted(found.items()))
 

@@ -208,6 +208,12 @@ def test_the_picture_reads_ratios_and_memory_from_the_rows(tmp_path):
         (32, 8): {"Peer 2.0 eager": {"bias": 2.0}, "Peer 2.0 compiled": {"bias": 1.0}}
     }
     assert picture.memory(rows) == {"32 px": {"bias": 3.0}}
+    (native,) = (one for one in COMPARISONS if one.work == "training step with native gradients")
+    other = measure.measure(native, sides(Stub({False: [0.005] * 6}), peer()), SETTINGS)
+    assert picture.ratios([*rows, *other])[32, 8]["Peer 2.0 eager"] == {
+        "bias": 2.0,
+        "bias with native gradients": 4.0,
+    }
     for name in ("a.png", "b.png"):
         picture.draw(rows, tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
