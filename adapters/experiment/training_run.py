@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
 from adapters.backbones.checkpoint import Weights
@@ -40,6 +39,7 @@ from adapters.experiment.shipping import course_of
 from adapters.experiment.task_heads import task_heads
 from adapters.experiment.training_images import TrainingImages
 from adapters.inference.compiled import Answers, Head, Inference, inference
+from adapters.native import gradients as native
 from adapters.patches.combine import for_heads
 from adapters.patches.contract import Patch, PatchParams
 from adapters.patches.query_modulation import QUERY
@@ -141,6 +141,8 @@ class Run:
         self._called = called or settings.patch
         self.backbone = backbones.load(settings.backbone, settings.weights)
         run_checks.check_tasks(tasks, settings, dict(self._patch.needs))
+        if settings.recipe.native_gradients:
+            native.check(placement.all_devices())
         run_checks.warn_of_lost_classes(tasks, settings)
         self._inventories = {
             task.name: known for task in tasks if (known := loading.inventory(task)) is not None
@@ -285,7 +287,7 @@ class Run:
             self._heads,
             recipe,
             None if begun else pixels,
-            Mesh(np.asarray(jax.devices()), ("data",)),
+            placement.all_devices(),
             self._shared,
             self._scheduling,
             self._matched,

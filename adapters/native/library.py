@@ -90,9 +90,10 @@ def _run(command: list[str]) -> str:
     except OSError as error:
         raise NativeCodeError(f"{command[0]} does not run: {error.strerror}.") from error
     if done.returncode:
-        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr)
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = next((line for line in lines if "error" in line), lines[0] if lines else "no reason")
         raise NativeCodeError(
-            f"{command[0]} cannot compile {SOURCE.name}: {said.strip()} Name another compiler in "
+            f"{command[0]} cannot compile {SOURCE.name}: {said}. Name another compiler in "
             "CXX (GCC 9 and Clang 12 or newer will do), or train without native gradients."
         )
     return done.stdout

@@ -13,6 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 
+def all_devices() -> Mesh:
+    """Those of every process, along `data`."""
+    return Mesh(np.asarray(jax.devices()), ("data",))
+
+
 def everywhere(mesh: Mesh) -> NamedSharding:
     """The sharding of what every device has all of."""
     return NamedSharding(mesh, PartitionSpec())

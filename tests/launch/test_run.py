@@ -30,6 +30,7 @@ from adapters.experiment import (
 from adapters.experiment.chosen_tasks import held
 from adapters.experiment.output import OutputFolderError
 from adapters.experiment.settings import SettingError
+from adapters.native.library import NativeCodeError
 from adapters.patches.registry import SpecError
 from adapters.store.errors import FingerprintError, VersionError
 from adapters.store.read import read_patch
@@ -480,6 +481,15 @@ def test_a_mistyped_patch_is_refused_before_anything_is_written(weights, folders
             tmp_path / "out",
             "a test",
         )
+    assert not (tmp_path / "out").exists()
+
+
+def test_native_gradients_are_refused_before_anything_is_written(weights, folders, tmp_path):
+    """Tests have two devices."""
+    settings = small.settings(weights, recipe={"native_gradients": True})
+    with pytest.raises(NativeCodeError, match="this run has 2") as refused:
+        training_run.run(registry.resolve(folders), settings, tmp_path / "out", "a test")
+    assert "(--native_gradients)" in command.in_words(refused.value)
     assert not (tmp_path / "out").exists()
 
 
