@@ -12,7 +12,7 @@ from adapters.backbones.rows import Convolution, InvertedResidual
 from adapters.backbones.table import LayerTable
 from adapters.heads.classification import classification
 from adapters.heads.together import TaskHeads
-from adapters.training.step import Batch
+from adapters.training.state import Batch
 
 EPSILON = 1e-3
 SIZE = 32

@@ -29,7 +29,7 @@ from adapters.inference.early_exit import early_exit
 from adapters.modules import PREVIEW
 from adapters.patches.registry import from_spec
 from adapters.training.forward import mixed_forward
-from adapters.training.step import Batch
+from adapters.training.state import Batch
 
 
 def prepare(case: Case) -> Prepared:

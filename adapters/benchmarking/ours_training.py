@@ -21,7 +21,8 @@ from adapters.scheduling.contract import Scheduling, Tasks
 from adapters.scheduling.registry import COMBINES, scheduling
 from adapters.training import placement
 from adapters.training.recipe import Recipe
-from adapters.training.step import Batch, State, Trainer, trainer
+from adapters.training.state import Batch, State, Trainer
+from adapters.training.step import trainer
 from adapters.vocabulary import STATISTICS
 from adapters.vocabulary import Precision as NetworkPrecision
 

@@ -13,7 +13,7 @@ from adapters.search.supernet import qualities_of
 from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
-from adapters.training.step import Trainer
+from adapters.training.state import Trainer
 
 ROUNDS = 16
 

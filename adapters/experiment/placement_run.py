@@ -30,7 +30,7 @@ from adapters.training import cluster, loop
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
-from adapters.training.step import Trainer
+from adapters.training.state import Trainer
 
 PLACEMENT = "placement.json"
 

@@ -15,7 +15,7 @@ from adapters.search.union import pressure
 from adapters.training import cluster
 from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
-from adapters.training.step import Trainer
+from adapters.training.state import Trainer
 
 
 class Search(RoutedRun):

@@ -30,7 +30,7 @@ from adapters.store.kinds import Array, Edits
 from adapters.training import loop, packing
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
-from adapters.training.step import State, Trainer
+from adapters.training.state import State, Trainer
 from adapters.vocabulary import MEASURING, STATISTICS
 
 PICTURE = "routes.png"

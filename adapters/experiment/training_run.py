@@ -57,7 +57,8 @@ from adapters.training.reading import Batches
 from adapters.training.recipe import Recipe
 from adapters.training.report import Row
 from adapters.training.starting import started, with_texts
-from adapters.training.step import State, Trainer, trainer
+from adapters.training.state import State, Trainer
+from adapters.training.step import trainer
 from adapters.training.stopping import Stopping
 from adapters.vocabulary import STATISTICS
 from tasks import loading

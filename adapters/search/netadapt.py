@@ -21,7 +21,7 @@ import numpy as np
 from adapters.search.blocks import BlockSpace, largest
 from adapters.search.costs import RouteCosts
 from adapters.search.supernet import halves, routes_of, with_routes
-from adapters.training.step import Batch, Metrics, State, Trainer
+from adapters.training.state import Batch, Metrics, State, Trainer
 
 
 class Plan(NamedTuple):

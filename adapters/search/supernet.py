@@ -35,7 +35,7 @@ from adapters.search.route import ROUTE
 from adapters.training.forward import mixed_forward
 from adapters.training.losses import loss_of
 from adapters.training.recipe import Recipe
-from adapters.training.step import Batch, Metrics, State, Trainer
+from adapters.training.state import Batch, Metrics, State, Trainer
 from adapters.training.tables import membership
 
 RISE = 10.0  # of the controllers' rate, to the end of the search

@@ -7,7 +7,7 @@ import numpy as np
 from adapters.heads.together import TaskHeads
 from adapters.training import matching
 from adapters.training.reading import Arrays
-from adapters.training.step import Batch
+from adapters.training.state import Batch
 
 Teacher = Callable[[int, np.ndarray], Arrays]
 """(task, images [E, H, W, 3] uint8) -> what a student learns of them, by the name of the target:

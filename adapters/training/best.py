@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from adapters.heads.together import TaskHeads
-from adapters.training.step import State
+from adapters.training.state import State
 
 
 class Leaves(NamedTuple):

@@ -16,7 +16,7 @@ from adapters.patches.contract import Patch, PatchParams, Weights
 from adapters.patches.statistics import measure
 from adapters.training.forward import mixed_forward
 from adapters.training.reading import Batches, in_order
-from adapters.training.step import State, Trainer
+from adapters.training.state import State, Trainer
 
 BATCHES = 16  # of each task; on the pocket tasks
 

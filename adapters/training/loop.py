@@ -34,7 +34,7 @@ from adapters.training.interrupt import StoppedError, interruptible
 from adapters.training.metrics import MetricsWriter
 from adapters.training.progress import Progress
 from adapters.training.reading import Batches, Reader
-from adapters.training.step import Metrics, State, Trainer
+from adapters.training.state import Metrics, State, Trainer
 from adapters.training.stopping import End, Stopping
 
 CHECKPOINTS = "checkpoints"

@@ -8,7 +8,7 @@ import numpy as np
 
 from adapters.heads.together import TaskHeads
 from adapters.patches.contract import LeafEdits, Patch, PatchParams
-from adapters.training.step import State
+from adapters.training.state import State
 
 
 def task_params(state: State, task: int) -> PatchParams:

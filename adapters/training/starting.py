@@ -16,7 +16,7 @@ from adapters.patches.contract import LeafEdits, Patch, Weights
 from adapters.patches.embeddings import TEXTS
 from adapters.patches.unpacking import unpacked
 from adapters.training import placement
-from adapters.training.step import State, Trainer
+from adapters.training.state import State, Trainer
 
 
 class KeptRows(NamedTuple):

@@ -7,7 +7,7 @@ It is made of parts that can be read and replaced: `forward`, the predictions of
 rows; statistics; and what scheduling rules are told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,47 +16,27 @@ import numpy as np
 from jax.sharding import Mesh
 
 from adapters.backbones.builder import Backbone
-from adapters.backbones.taps import channels
 from adapters.errors import ModelPatchError
-from adapters.heads.contract import HeadSettingError
-from adapters.heads.linear import FEATURES
-from adapters.heads.together import Table, TaskHeads
+from adapters.heads.together import TaskHeads
 from adapters.native import gradients as native
-from adapters.patches.contract import Patch, PatchParams, Predicate, Prepared, Weights
+from adapters.patches.contract import Patch, PatchParams, Predicate, Weights
 from adapters.patches.replacement import leaves_where, with_leaves
 from adapters.patches.statistics import measure
 from adapters.scheduling.contract import Scheduling, Tasks
 from adapters.scheduling.registry import plain
 from adapters.training import gradients, matching, placement, portions
 from adapters.training.forward import mixed_forward
+from adapters.training.initial_tables import auxiliary_widths, initial_tables
 from adapters.training.losses import annealed, loss_of
-from adapters.training.matching import Adaptors, Matched
+from adapters.training.matching import Matched
 from adapters.training.optimiser import adam
 from adapters.training.recipe import Recipe, Schedule, schedule
 from adapters.training.scheduled import signals, told_apart
+from adapters.training.state import Batch, Metrics, State, Trainer
 from adapters.training.tables import rows_of
 from adapters.vocabulary import MEASURING
 
-Arrays = Mapping[str, jax.Array | np.ndarray]
 _COMBINING = 2**31 - 1  # of a step's key; an image's own are the numbers below
-
-
-class Batch(NamedTuple):
-    """One step's examples, G groups of E, of tasks with heads of one kind and images of one size.
-
-    Where several processes train together, inputs and targets are of a process's `own_groups`
-    (`placement`), and `tasks` are those of all.
-
-    Attributes:
-      tasks: [G] int32, the task of each group.
-      inputs: {name: [G, E, ...]}: `image` [G, E, H, W, 3] uint8, or what a prefix has made of it
-        [G, E, values] float32, and what else patches need.
-      targets: {name: [G, E, ...]}, as `TaskHeads.placed` gives them.
-    """
-
-    tasks: jax.Array | np.ndarray
-    inputs: Arrays
-    targets: Arrays
 
 
 class _Examples(NamedTuple):
@@ -65,57 +45,6 @@ class _Examples(NamedTuple):
     inputs: dict[str, jax.Array]
     targets: dict[str, jax.Array]
     keys: jax.Array
-
-
-class State(NamedTuple):
-    """All that training moves.
-
-    Attributes:
-      step: int32 scalar, steps done.
-      patches: PatchParams of every task, leaves [T, ...].
-      heads: {kind: {"": its table, NAME: that of an auxiliary prediction of the patch}}.
-      shared: the shared leaves that are trained too; usually none.
-      optimisers: state of the patches' optimiser, of each kind's heads', of the shared leaves'.
-      scheduling: state of the rule that weighs tasks.
-      matching: each task's adaptor to its teacher's map, and their optimiser's state; empty where
-        no map is matched.
-    """
-
-    step: jax.Array
-    patches: PatchParams
-    heads: dict[str, dict[str, Table]]
-    shared: Weights
-    optimisers: tuple[Any, dict[str, Any], Any]
-    scheduling: Any
-    matching: tuple[Adaptors, Any]
-
-
-class Metrics(NamedTuple):
-    """Per group [G]: mean loss (all of its terms), and what is told beside it, by name.
-
-    That are the figures of the head, the task's `weight` where a rule moves it, and, where there
-    are several tasks, its `share` of the step's groups.
-    """
-
-    loss: jax.Array
-    figures: dict[str, jax.Array]
-
-
-class Trainer(NamedTuple):
-    """The functions of a run, compiled.
-
-    Attributes:
-      init: (key, weights) -> State.
-      step: (state, weights, batch, key, number) -> (state, Metrics); `state` is donated. `number`
-        counts the steps done; without it the state is asked, and waited for.
-      heads: of the tasks, in order.
-      mesh: of the devices that share a batch's groups.
-    """
-
-    init: Callable[[jax.Array, Weights], State]
-    step: Callable[..., tuple[State, Metrics]]
-    heads: TaskHeads
-    mesh: Mesh
 
 
 class StatisticsMissingError(ModelPatchError):
@@ -172,7 +101,7 @@ def trainer(
                 "keeps none: chain `statistics()` to it, or use frozen norms."
             )
         tables = {
-            kind: _initial(heads, kind, backbone, auxiliary_widths(backbone, patch, weights))
+            kind: initial_tables(heads, kind, backbone, auxiliary_widths(backbone, patch, weights))
             for kind in heads.kinds
         }
         trained_shared = leaves_where(shared, weights)
@@ -352,36 +281,6 @@ def trainer(
 def _tasks(heads: TaskHeads) -> Tasks:
     """What is known of tasks by their heads alone."""
     return Tasks((1,) * len(heads.heads), heads.outputs, tuple(head.kind for head in heads.heads))
-
-
-def _initial(
-    heads: TaskHeads, kind: str, backbone: Backbone, auxiliary: Mapping[str, int]
-) -> dict[str, Table]:
-    """The tables of one kind: of the heads themselves, and of each auxiliary prediction."""
-    layout = heads.layout(kind)
-    read = {name: channels(backbone.table, name) for name in heads.of_kind(kind).taps}
-    if auxiliary and heads.of_kind(kind).together == "padded":
-        raise HeadSettingError(
-            f"the patch also predicts from {', '.join(auxiliary)}, a vector of features; the head "
-            f"{kind} cannot read that: choose a patch that predicts nothing of its own."
-        )
-    return {
-        "": layout.initial(read),
-        **{name: layout.initial({FEATURES: width}) for name, width in auxiliary.items()},
-    }
-
-
-def auxiliary_widths(backbone: Backbone, patch: Patch, weights: Weights) -> dict[str, int]:
-    """Features of each auxiliary prediction that `patch` makes of one image, by name."""
-
-    def look(weights: Weights) -> Prepared:
-        patched = patch.apply(weights, patch.init(jax.random.key(0), weights), {})
-        needs = {"image": (32, 32, 3), **dict(patch.needs)}
-        inputs = {name: jnp.zeros(shape, jnp.float32) for name, shape in needs.items()}
-        return patch.prepare(patched, inputs, {"backbone": backbone})
-
-    seen = jax.eval_shape(look, weights)
-    return {name: made.features.shape[-1] for name, made in seen.auxiliary.items()}
 
 
 def _measure(measured: Any, moments: Weights, present: jax.Array, decay: float) -> Any:

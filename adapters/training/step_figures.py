@@ -6,7 +6,7 @@ import numpy as np
 
 from adapters.heads.together import TaskHeads
 from adapters.training.report import named, one_score
-from adapters.training.step import Metrics
+from adapters.training.state import Metrics
 
 
 def by_task(tasks: np.ndarray, metrics: Metrics) -> dict[int, dict[str, float]]:

@@ -41,7 +41,7 @@ from adapters.serving.network import Example
 from adapters.store.edits import apply_edits
 from adapters.store.read import read_patch
 from adapters.training.starting import started
-from adapters.training.step import State, Trainer
+from adapters.training.state import State, Trainer
 from tasks import coco_annotations
 from tests.device import exported
 from tests.launch import graphs, small

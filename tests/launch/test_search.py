@@ -40,7 +40,7 @@ from adapters.search.supernet import SearchError, supernet
 from adapters.search.union import union
 from adapters.store.edits import apply_edits
 from adapters.training import checkpoint, loop, metrics
-from adapters.training.step import Trainer
+from adapters.training.state import Trainer
 from tests import narrow
 from tests.launch import small
 

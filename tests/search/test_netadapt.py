@@ -16,7 +16,7 @@ from adapters.search.costs import multiply_adds
 from adapters.search.netadapt import Plan, netadapt, proposals, uniform
 from adapters.search.route import ROUTE
 from adapters.search.supernet import routes_of
-from adapters.training.step import Batch, Metrics, State, Trainer
+from adapters.training.state import Batch, Metrics, State, Trainer
 
 TABLE = LayerTable(
     "two_wide",
