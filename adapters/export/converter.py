@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from adapters.errors import ModelPatchError
 from adapters.runtime.notices import without_notices
@@ -79,6 +80,36 @@ def _stablehlo(signature: Signature) -> tuple[str, list[str]]:
     """The function's text, and its outputs; both they and the inputs stand by their names."""
     inputs: dict[str, Any] = dict(signature.inputs)
     traced = jax.jit(signature.function, keep_unused=True).trace(inputs)
+    if constant := _constants(traced):
+        computed = _computed(signature.function, constant)
+        traced = jax.jit(computed, keep_unused=True).trace(inputs)
     # As for a GPU, where depthwise layers stay one operation each: what CPUs need in XLA is several
     # times slower in LiteRT.
     return traced.lower(lowering_platforms=("cuda",)).as_text(), sorted(traced.out_info)
+
+
+def _constants(traced: Any) -> set[str]:
+    """The names of outputs that no input leads to."""
+    jaxpr = traced.jaxpr.jaxpr
+    reached = {id(each) for each in jaxpr.invars}
+    for equation in jaxpr.eqns:
+        if any(id(each) in reached for each in equation.invars):
+            reached |= {id(each) for each in equation.outvars}
+    outputs = zip(sorted(traced.out_info), jaxpr.outvars, strict=True)
+    return {name for name, each in outputs if id(each) not in reached}
+
+
+def _computed(function: Any, constant: set[str]) -> Any:
+    """The same function, in which those outputs are computed, by 0 of an input that is added.
+
+    LiteRT has a notice of each output that is a constant, at every call.
+    """
+
+    def computed(given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        nothing = jnp.clip(jnp.ravel(given[min(given)])[0], 0.0, 0.0)
+        return {
+            name: made + nothing if name in constant else made
+            for name, made in function(given).items()
+        }
+
+    return computed
