@@ -32,7 +32,7 @@ def check(mesh: Mesh) -> None:
     if len(devices) > 1 or devices[0].platform != "cpu":
         raise NativeCodeError(
             f"native gradients are for one CPU device, and this run has {len(devices)} of the "
-            f"platform {devices[0].platform}."
+            f"platform {devices[0].platform}: train without them."
         )
     register()
 

@@ -88,7 +88,10 @@ def _run(command: list[str]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:
-        raise NativeCodeError(f"{command[0]} does not run: {error.strerror}.") from error
+        raise NativeCodeError(
+            f"{command[0]} does not run: {error.strerror}. Name another compiler in CXX, or train "
+            "without native gradients."
+        ) from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if "error" in line), lines[0] if lines else "no reason")
